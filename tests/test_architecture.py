@@ -1,0 +1,116 @@
+"""The rules of the house that no other tool keeps: light imports, short files, public names only, full docstrings."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import thermolinalg
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "thermolinalg"
+APPLICATIONS = ROOT / "applications" / "thermoapps"
+OPTIONAL = {"torch", "matplotlib", "typer", "rich", "sdeint", "sklearn"}
+LONGEST_FILE = 350
+
+# numpydoc's codes: docstring and its sections (GL, SS), parameters (PR), returned and yielded values (RT, YD).
+REQUIRED = {"GL06", "GL07", "GL08", "SS01", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "RT03", "YD01"}
+
+
+def imported_names(source: str) -> Iterator[tuple[str, str | None]]:
+    """All absolute imports of a module as (module, name), with None for ``import module``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def public_modules() -> list[str]:
+    """The core and those of its modules that declare public names and can be reached without an underscore."""
+    names = (info.name for info in pkgutil.walk_packages(thermolinalg.__path__, "thermolinalg."))
+    public = (name for name in names if not any(part.startswith("_") for part in name.split(".")))
+    return ["thermolinalg", *(name for name in public if hasattr(importlib.import_module(name), "__all__"))]
+
+
+def public_objects() -> dict[str, object]:
+    """Every public function and class, once, by the shortest name under which a user reaches it."""
+    found: dict[int, tuple[str, object]] = {}
+    for module_name in sorted(public_modules(), key=lambda name: name.count(".")):
+        module = importlib.import_module(module_name)
+        for name in getattr(module, "__all__", []):
+            value = getattr(module, name)
+            if inspect.isroutine(value) or inspect.isclass(value):
+                found.setdefault(id(value), (f"{module_name}.{name}", value))
+    return dict(found.values())
+
+
+def forbidden_import(module: str, name: str | None) -> bool:
+    """Whether an application's import reaches behind the core's public names."""
+    if module.partition(".")[0] != "thermolinalg" or (module, name) == ("thermolinalg", None):
+        return False
+    if module not in public_modules():
+        return True
+    declared = getattr(importlib.import_module(module), "__all__", [])
+    return name is not None and name not in declared and f"{module}.{name}" not in public_modules()
+
+
+def test_importing_the_core_imports_no_optional_dependency():
+    code = "import sys, thermolinalg; print(*{name.partition('.')[0] for name in sys.modules})"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    assert OPTIONAL.isdisjoint(run.stdout.split())
+
+
+@pytest.mark.parametrize("package", [CORE, APPLICATIONS], ids=lambda path: path.name)
+def test_files_are_short(package):
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in package.rglob("*.py")}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_the_core_never_imports_the_applications():
+    importers = [
+        str(path.relative_to(ROOT))
+        for path in CORE.rglob("*.py")
+        if any(module.partition(".")[0] == "thermoapps" for module, _ in imported_names(path.read_text()))
+    ]
+    assert importers == []
+
+
+def test_the_applications_import_public_names_only():
+    reached = [
+        f"{path.relative_to(ROOT)}: {module} {name or ''}"
+        for path in APPLICATIONS.rglob("*.py")
+        for module, name in imported_names(path.read_text())
+        if forbidden_import(module, name)
+    ]
+    assert reached == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "forbidden"),
+    [
+        ("thermolinalg", None, False),
+        ("numpy", "linalg", False),
+        ("thermolinalg._validation", "check", True),
+        ("thermolinalg", "_validation", True),
+    ],
+)
+def test_a_reach_behind_the_public_names_is_seen(module, name, forbidden):
+    assert forbidden_import(module, name) is forbidden
+
+
+@pytest.mark.parametrize("name", sorted(public_objects()))
+def test_public_names_are_documented(name):
+    value = public_objects()[name]
+    required = REQUIRED
+    if isinstance(value, type) and (issubclass(value, BaseException) or getattr(value, "_is_protocol", False)):
+        required = {"GL08", "SS01"}  # nobody calls their constructors
+    assert [f"{code}: {text}" for code, text in validate(name)["errors"] if code in required] == []
