@@ -1,0 +1,147 @@
+"""The third-party surface: what differs between NumPy arrays and torch tensors, in one place.
+
+Everything else in the package is written against the array API namespace returned by `namespace`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from array_api_compat import array_namespace, device, is_torch_array
+
+Array = Any
+"""A NumPy array or a torch tensor (the array API standard has no common type to annotate with)."""
+
+__all__ = [
+    "Array",
+    "as_array",
+    "as_blocks",
+    "as_float64",
+    "cholesky",
+    "cholesky_solve",
+    "dtype_name",
+    "eigh",
+    "eps",
+    "is_array",
+    "is_torch",
+    "namespace",
+    "solve_triangular",
+    "standard_normal",
+    "to_numpy",
+]
+
+
+def namespace(*arrays: Array) -> Any:
+    """Array API namespace shared by the arrays; NumPy's where there is none to read off."""
+    arrays = tuple(a for a in arrays if is_array(a))
+    return array_namespace(*arrays) if arrays else array_namespace(np.empty(0))
+
+
+def is_array(x: object) -> bool:
+    """Whether x is a NumPy array or a torch tensor."""
+    return isinstance(x, np.ndarray) or is_torch(x)
+
+
+def is_torch(x: object) -> bool:
+    """Whether x is a torch tensor, without importing torch."""
+    return "torch" in sys.modules and is_torch_array(x)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Copy x to the host as a NumPy array (no copy when it is one)."""
+    return x.detach().cpu().numpy() if is_torch(x) else np.asarray(x)
+
+
+def as_array(x: Array, like: Array) -> Array:
+    """x in the namespace, dtype and device of `like`."""
+    if is_torch(like):
+        import torch
+
+        return torch.as_tensor(x, dtype=like.dtype, device=like.device)
+    return np.asarray(to_numpy(x), dtype=like.dtype)
+
+
+def as_float64(x: Array) -> Array:
+    """x in double precision, in its own namespace (laws are evaluated there, then cast back)."""
+    xp = namespace(x)
+    return xp.astype(x, xp.float64, copy=False)
+
+
+def dtype_name(x: Array) -> str:
+    """Name of the dtype, the same for both namespaces: 'float32', 'complex128', ..."""
+    return str(x.dtype).rsplit(".", maxsplit=1)[-1]
+
+
+def eps(x: Array) -> float:
+    """Machine epsilon of the dtype of x."""
+    return float(namespace(x).finfo(x.dtype).eps)
+
+
+def as_blocks(*blocks: Array) -> list[Array]:
+    """Blocks of vectors (d, k); vectors (d,) become (d, 1)."""
+    return [x[:, None] if x.ndim == 1 else x for x in blocks]
+
+
+def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
+    """Standard normal numbers with the namespace, dtype and device of `like`.
+
+    Torch tensors are drawn where they live, by a torch generator seeded from `rng`.
+    """
+    if is_torch(like):
+        import torch
+
+        generator = torch.Generator(device=like.device).manual_seed(int(rng.integers(2**63 - 1)))
+        return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+    dtype = np.dtype(like.dtype)
+    if dtype in (np.float32, np.float64):
+        return rng.standard_normal(shape, dtype=dtype.type)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def eigh(a: Array) -> tuple[Array, Array]:
+    """Eigenvalues (ascending) and eigenvectors of a symmetric matrix."""
+    w, q = namespace(a).linalg.eigh(a)
+    return w, q
+
+
+def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:
+    """Lower Cholesky factor of a symmetric matrix, and 0; or anything and the order of the first bad minor."""
+    if is_torch(a):
+        import torch
+
+        factor, status = torch.linalg.cholesky_ex(a)
+        return factor, int(status)
+    # LAPACK wants Fortran order: the upper factor of a C-ordered symmetric matrix is the lower one of its transpose.
+    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (a,))
+    factor, status = potrf(a.T, lower=False, overwrite_a=overwrite, clean=True)
+    return factor.T, int(status)
+
+
+def cholesky_solve(factor: Array, b: Array) -> Array:
+    """Solve L Lᵀ x = b for a block b (d, k)."""
+    if is_torch(factor):
+        import torch
+
+        return torch.cholesky_solve(b, factor)
+    (potrs,) = scipy.linalg.get_lapack_funcs(("potrs",), (factor, b))
+    x, _ = potrs(factor.T, b, lower=False)
+    return x
+
+
+def solve_triangular(factor: Array, b: Array, *, transposed: bool) -> Array:
+    """Solve L x = b, or Lᵀ x = b, for a block b (d, k)."""
+    if is_torch(factor):
+        import torch
+
+        return torch.linalg.solve_triangular(factor.mT if transposed else factor, b, upper=transposed)
+    (trtrs,) = scipy.linalg.get_lapack_funcs(("trtrs",), (factor, b))
+    x, _ = trtrs(factor.T, b, lower=False, trans=0 if transposed else 1)
+    return x
+
+
+def same_place(x: Array, y: Array) -> bool:
+    """Whether both arrays live in one namespace and on one device."""
+    return is_torch(x) == is_torch(y) and device(x) == device(y)

@@ -1,0 +1,82 @@
+"""What a call reports besides its value: the information object, and the one warning of the package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scipy.linalg import LinAlgWarning
+
+__all__ = ["Info", "ThermodynamicWarning"]
+
+
+class ThermodynamicWarning(LinAlgWarning):
+    """An estimate could not be certified; the text ends with the keyword to change."""
+
+
+class Info(dict[str, Any]):
+    """Report of a call: a dictionary whose entries are also attributes, like SciPy's `OptimizeResult`.
+
+    Values may be given as callables without arguments: they are evaluated when first read, so that
+    what costs extra device readings (an error bar, say) is only paid by those who look at it.
+
+    Common entries
+    --------------
+    success : bool
+        Whether the estimate met what was asked.
+    status : int
+        0 on success, > 0 the number of runs when they ran out, < 0 a breakdown.
+    message : str
+        What happened, and what to pass instead.
+    n_runs, n_matvec : int
+        Device runs, and digital products with A.
+    residual_norm : float or ndarray
+        Norm of the true residual b − A x, recomputed.
+    standard_error : array
+        One standard deviation of the returned value, in its shape.
+    effective_sample_size, autocorrelation_time : float
+        Of the slowest mode; the time in units of τ.
+    engine, reason : str
+        Which engine drew the readings, and why.
+    schedule : Schedule
+        Burn-in, duration and readings of one run; `schedule.bound` names the rule that chose them.
+    device_time : float
+        Time the device ran in all, in units of τ.
+    ledger : dict
+        Programs written, runs, conversions in and out.
+
+    Examples
+    --------
+    >>> info = Info(success=True, standard_error=lambda: 0.1)
+    >>> info.success, info.standard_error
+    (True, 0.1)
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if callable(value):
+            value = value()
+            self[name] = value
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Entry by name, evaluated if it was deferred; `default` where it is missing."""
+        return self[name] if name in self else default
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    __setattr__ = dict.__setitem__
+    __delattr__ = dict.__delitem__
+
+    def __dir__(self) -> list[str]:
+        return list(self)
+
+    def __repr__(self) -> str:
+        if not self:
+            return "Info()"
+        width = max(map(len, self)) + 1
+        entries = ((name, "(evaluated when read)" if callable(value) else value) for name, value in self.items())
+        return "\n".join(f"{name:>{width}}: {value}" for name, value in entries)

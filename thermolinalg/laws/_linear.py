@@ -1,0 +1,102 @@
+"""The form every law takes: outputs that are linear in inputs, with scalar functions of A as coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array
+
+__all__ = ["Coefficients", "InversePolynomial", "LinearLaw", "inverse_sqrt_series"]
+
+Coefficients = Sequence[Sequence[Any]]
+"""coefficients[i][j] multiplies input j in output i; None stands for zero."""
+
+EQUILIBRIUM_TIMES = 16.0
+"""Relaxation times after which the start counts as forgotten: e⁻¹⁶ ≈ 1e-7."""
+
+
+@dataclass(frozen=True)
+class LinearLaw:
+    """Outputs that are linear in inputs: output_i = Σ_j f_ij(A) input_j.
+
+    Inputs are the start, the load b and standard normal vectors; outputs are what is read. All randomness of a device
+    run is in the normal inputs, so a whole window is drawn without a path.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        Names of the blocks that go in and come out; inputs whose name starts with ``"z"`` are standard normal.
+    functions : callable
+        ``functions(lam)`` returns f_ij at the eigenvalues `lam` (array of any namespace, ≥ 0) as a nested sequence
+        [outputs][inputs] of arrays shaped like `lam`, None standing for zero.
+    equilibrium : callable, optional
+        ``equilibrium(lam_min)`` returns the same nested sequence of `InversePolynomial`, valid for all λ ≥ lam_min,
+        or None where the run is too short for that.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    functions: Callable[[Array], Coefficients]
+    equilibrium: Callable[[float], Coefficients | None] = lambda lam_min: None
+
+    def normal_inputs(self) -> tuple[str, ...]:
+        """Names of the standard normal inputs."""
+        return tuple(name for name in self.inputs if name.startswith("z"))
+
+
+@dataclass(frozen=True)
+class InversePolynomial:
+    """The function Σ_k c_k λ^{-k}, times λ^{-1/2} if `half`: what one factorisation of A can apply.
+
+    Parameters
+    ----------
+    coefficients : tuple of float
+        c_0, c_1, …
+    half : bool
+        Whether the factor λ^{-1/2} stands in front. Only normal inputs carry it, and then everywhere, so that any
+        square root of A⁻¹ will do: L⁻ᵀ z has the law of A^{-1/2} z.
+
+    Examples
+    --------
+    >>> InversePolynomial((0.0, 1.0, 2.0))(4.0)
+    0.375
+    """
+
+    coefficients: tuple[float, ...]
+    half: bool = False
+
+    def __call__(self, lam: Array) -> Array:
+        value = np.polynomial.polynomial.polyval(1 / lam, self.coefficients)
+        return value / lam**0.5 if self.half else value
+
+
+def inverse_sqrt_series(scale: float, power: int, ratio: float, lam_min: float, rtol: float = 1e-6) -> InversePolynomial:
+    """λ^{-power} · scale · sqrt(1 − ratio/λ) as an inverse polynomial, to `rtol` for λ ≥ lam_min > ratio.
+
+    Parameters
+    ----------
+    scale : float
+        Factor in front.
+    power : int
+        Leading inverse power of λ.
+    ratio : float
+        The c in sqrt(1 − c/λ).
+    lam_min : float
+        Smallest eigenvalue the series has to serve.
+    rtol : float
+        Relative accuracy: amplitudes of noise need no more than what no experiment could tell apart.
+
+    Returns
+    -------
+    InversePolynomial
+    """
+    coefficients, term, k = [0.0] * power + [scale], scale, 0
+    while abs(term) * (ratio / lam_min) ** k > rtol * scale and k < 40:
+        k += 1
+        term *= (k - 1.5) / k
+        coefficients.append(term * ratio**k)
+    return InversePolynomial(tuple(coefficients))

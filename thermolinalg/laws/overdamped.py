@@ -1,0 +1,167 @@
+"""The overdamped device, dx = −(A x − b) dt + sqrt(2T) dW, as scalar functions of an eigenvalue λ of A."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thermolinalg._arrays import Array, namespace
+from thermolinalg.laws import _autoregression as ar
+from thermolinalg.laws._linear import EQUILIBRIUM_TIMES, Coefficients, InversePolynomial, LinearLaw, inverse_sqrt_series
+
+__all__ = ["Overdamped"]
+
+
+@dataclass(frozen=True)
+class Overdamped:
+    """Overdamped Langevin dynamics dx = −(A x − b) dt + sqrt(2T) dW with A symmetric positive semidefinite.
+
+    Relaxes to N(A⁻¹b, T A⁻¹). Times are in units of the device's time constant τ.
+
+    Parameters
+    ----------
+    temperature : float
+        T = 1/β > 0, the noise strength (κ₀ of arXiv:2405.13817); 0 switches the noise off.
+
+    References
+    ----------
+    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660. Window laws: derived in docs/laws.md.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> law = Overdamped(temperature=0.5)
+    >>> law.variance(np.array([0.0, 2.0]), 1e9)  # 2 T t where nothing holds the node, T/λ elsewhere
+    array([1.0e+09, 2.5e-01])
+    """
+
+    temperature: float = 1.0
+
+    def decay(self, lam: Array, t: float) -> Array:
+        """Memory of the start, e^{−λt}."""
+        return namespace(lam).exp(-lam * t)
+
+    def response(self, lam: Array, t: float) -> Array:
+        """Response to a constant load, (1 − e^{−λt})/λ; t at λ = 0."""
+        return t * ar.one_minus_exp_over(lam * t)
+
+    def variance(self, lam: Array, t: float) -> Array:
+        """Variance a time t after a known state, T (1 − e^{−2λt})/λ; 2Tt at λ = 0."""
+        return 2 * self.temperature * t * ar.one_minus_exp_over(2 * lam * t)
+
+    def relaxation_rate(self, lam: float) -> float:
+        """Rate at which a mode forgets its start: λ."""
+        return lam
+
+    def stationary_variance(self, lam: Array) -> Array:
+        """Variance of a mode in equilibrium, T/λ."""
+        return self.temperature / lam
+
+    def averaging_variance(self, lam: Array, duration: float) -> Array:
+        """Variance of a long time average in equilibrium, 2T/(λ² T_w)."""
+        return 2 * self.temperature / (lam**2 * duration)
+
+    def step(self, t: float) -> LinearLaw:
+        """Law of the state a time t after a known state.
+
+        Parameters
+        ----------
+        t : float
+            Time in units of τ.
+
+        Returns
+        -------
+        LinearLaw
+            From (x0, b, z) to (state,).
+        """
+
+        def functions(lam: Array) -> Coefficients:
+            noise = namespace(lam).sqrt(self.variance(lam, t))
+            return [[self.decay(lam, t), self.response(lam, t), noise]]
+
+        def equilibrium(lam_min: float) -> Coefficients | None:
+            if lam_min * t < EQUILIBRIUM_TIMES:
+                return None
+            return self.stationary_form()
+
+        return LinearLaw(("x0", "b", "z"), ("state",), functions, equilibrium)
+
+    def stationary_form(self) -> Coefficients:
+        """The stationary law N(A⁻¹b, T A⁻¹) from (x0, b, z) as inverse polynomials."""
+        return [[None, InversePolynomial((0.0, 1.0)), InversePolynomial((self.temperature**0.5,), half=True)]]
+
+    def stationary(self) -> LinearLaw:
+        """Law of the state in equilibrium, N(A⁻¹b, T A⁻¹), for positive definite A.
+
+        Returns
+        -------
+        LinearLaw
+            From (x0, b, z) to (state,); x0 has no influence.
+        """
+
+        def functions(lam: Array) -> Coefficients:
+            xp = namespace(lam)
+            return [[None, 1 / lam, xp.sqrt(self.temperature / lam)]]
+
+        return LinearLaw(("x0", "b", "z"), ("state",), functions, lambda lam_min: self.stationary_form())
+
+    def window(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
+        """Joint law of the average over a window and the state at its end.
+
+        With a = e^{−λh}, g = (1 − aᴺ)/(1 − a), s² = T/λ and μ = b/λ, after a known start x0 and burn-in t0,
+
+            mean of the average   μ + (x0 − μ) e^{−λt0} g/N
+            variance              s² [(1 + a)/(N(1 − a)) − 2a(1 − aᴺ)/(N(1 − a))²] − s² e^{−2λt0} (g/N)²
+            covariance with last  s² g/N − s² e^{−2λt0} a^{N−1} g/N
+
+        and for the continuous average the limit h → 0. Derived in docs/laws.md.
+
+        Parameters
+        ----------
+        burn_in : float
+            Time t0 before the first reading, in units of τ.
+        duration : float
+            Length T_w of the window, in units of τ.
+        readings : int, optional
+            Number N of readings, spaced by h = T_w/N and the first at t0; None integrates continuously.
+
+        Returns
+        -------
+        LinearLaw
+            From (x0, b, z1, z2) to (average, state). The state is that of the last reading.
+        """
+
+        def functions(lam: Array) -> Coefficients:
+            xp = namespace(lam)
+            if readings is None:
+                moments = ar.continuous(lam, burn_in, duration)
+            else:
+                moments = ar.discrete(lam, burn_in, duration / readings, readings)
+            root = (2 * self.temperature) ** 0.5
+            deviation = xp.sqrt(moments.state_variance)
+            shared = moments.covariance / xp.where(deviation > 0, deviation, 1.0)
+            return [
+                [moments.average_decay, moments.average_response, root * shared, root * xp.sqrt(moments.own_variance)],
+                [moments.state_decay, moments.state_response, root * deviation, None],
+            ]
+
+        def equilibrium(lam_min: float) -> Coefficients | None:
+            if lam_min * burn_in < EQUILIBRIUM_TIMES:
+                return None
+            return self._averaging_form(lam_min, duration, readings)
+
+        return LinearLaw(("x0", "b", "z1", "z2"), ("average", "state"), functions, equilibrium)
+
+    def _averaging_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients | None:
+        """The window law in equilibrium as inverse polynomials, where the readings allow it."""
+        mean, state_noise = InversePolynomial((0.0, 1.0)), InversePolynomial((self.temperature**0.5,), half=True)
+        if readings is None and lam_min * duration >= EQUILIBRIUM_TIMES:
+            # e^{−λT_w} is negligible: cov(average, state) = s²/z and var(average | state) = s² (2/z)(1 − 3/(2z)).
+            shared = InversePolynomial((0.0, self.temperature**0.5 / duration), half=True)
+            own = inverse_sqrt_series((2 * self.temperature / duration) ** 0.5, 1, 1.5 / duration, lam_min)
+        elif readings is not None and lam_min * duration / readings >= EQUILIBRIUM_TIMES:
+            # Readings so far apart are independent draws of N(A⁻¹b, T A⁻¹).
+            shared = InversePolynomial((self.temperature**0.5 / readings,), half=True)
+            own = InversePolynomial(((self.temperature * (readings - 1)) ** 0.5 / readings,), half=True)
+        else:
+            return None
+        return [[None, mean, shared, own], [None, mean, state_noise, None]]

@@ -1,0 +1,108 @@
+"""The contract of the engines: apply scalar functions of A to blocks of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_float64, dtype_name, eps, namespace
+from thermolinalg.laws import LinearLaw
+from thermolinalg.operators.base import Operator
+
+__all__ = ["Cost", "Engine", "check_positive", "combine_modes", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an engine will spend, declared before it runs.
+
+    Parameters
+    ----------
+    setup : float
+        Floating-point operations before the first draw.
+    per_column : float
+        Operations for one column of each block.
+    products : int
+        Products with A for one column.
+    memory : float
+        Bytes it holds.
+    """
+
+    setup: float
+    per_column: float
+    products: int = 0
+    memory: float = 0.0
+
+    def total(self, columns: int = 1) -> float:
+        """Operations for a draw of so many columns, set-up included."""
+        return self.setup + columns * self.per_column
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Applies a law (a small matrix of scalar functions of A) to blocks of vectors.
+
+    Engines never know what is being simulated; laws never know how A is stored.
+    """
+
+    name: str
+    operator: Operator
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue: exact, or estimated to a few per cent."""
+        ...
+
+    def eigenvalues(self) -> Array | None:
+        """All eigenvalues with multiplicity, where the engine has them."""
+        ...
+
+    def supports(self, law: LinearLaw) -> bool:
+        """Whether the engine can apply the functions of this law."""
+        ...
+
+    def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
+        """The named outputs of the law, Σ_j f_ij(A) V_j, for input blocks V_j of shape (d, k); None is zero.
+
+        Blocks of one column are shared by all columns of the others. All functions of one call share the products
+        with A. No input is overwritten.
+        """
+        ...
+
+
+def evaluate(law: LinearLaw, lam: Array) -> list[list[Array | None]]:
+    """The law's functions at eigenvalues `lam`, computed in float64 and returned in the dtype of `lam`."""
+    xp = namespace(lam)
+    rows = law.functions(as_float64(lam))
+    return [[None if f is None else xp.astype(f, lam.dtype, copy=False) for f in row] for row in rows]
+
+
+def combine_modes(
+    law: LinearLaw, lam: Array, modes: Sequence[Array | None], outputs: Sequence[str]
+) -> list[Array | None]:
+    """Σ_j f_ij(λ) · modes_j for each named output, in coordinates where A is diagonal."""
+    rows = evaluate(law, lam)
+    results = []
+    for name in outputs:
+        total = None
+        for f, block in zip(rows[law.outputs.index(name)], modes, strict=True):
+            if f is None or block is None:
+                continue
+            term = f[:, None] * block
+            total = term if total is None else total + term
+        results.append(total)
+    return results
+
+
+def check_positive(lam: Array) -> Array:
+    """Eigenvalues with rounding below zero clipped away; LinAlgError if some is truly negative."""
+    xp = namespace(lam)
+    smallest, largest = float(xp.min(lam)), float(xp.max(xp.abs(lam)))
+    if smallest < -lam.shape[0] * eps(lam) * largest * 4:
+        raise np.linalg.LinAlgError(
+            f"A is not positive semidefinite: its smallest eigenvalue is {smallest:.6g} "
+            f"(largest in size {largest:.3g}, {dtype_name(lam)}); pass assume_a='gen' to use the normal operator"
+        )
+    return xp.clip(lam, 0.0, None)

@@ -1,0 +1,277 @@
+"""What A can be: one class that every engine can read, and its dense, sparse and matrix-free forms."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator
+
+from thermolinalg._arrays import Array, as_array, is_torch, namespace, to_numpy
+
+__all__ = ["Dense", "MatrixFree", "Operator", "Scaled", "Sparse"]
+
+
+class Operator(LinearOperator):  # type: ignore[misc]
+    """A real linear map with the rules the engines can use.
+
+    A subclass gives `apply`, and whichever of `diagonal`, `trace`, `norm_bound`, `eigenvalues`, `dense` and
+    `scaled` it knows exactly. As a SciPy `LinearOperator` it works wherever SciPy takes one.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Real floating type.
+    shape : tuple of int
+        (m, n).
+    like : array, optional
+        An array of the namespace, dtype and device that products take and give (default: NumPy, `dtype`).
+    """
+
+    structure = "operator"
+    symmetric = True
+
+    def __init__(self, dtype: Any, shape: tuple[int, int], like: Array | None = None) -> None:
+        self.like: Array = np.empty(0, dtype) if like is None else like
+        super().__init__(np.dtype(str(dtype).removeprefix("torch.")), shape)
+
+    # -- products ---------------------------------------------------------------------------------------------------
+
+    def apply(self, block: Array) -> Array:
+        """Product A V with a block of vectors V (n, k), in the operator's own namespace."""
+        raise NotImplementedError
+
+    def apply_transposed(self, block: Array) -> Array:
+        """Product Aᵀ U with a block of vectors U (m, k); the same as `apply` for symmetric operators."""
+        if self.symmetric:
+            return self.apply(block)
+        raise NotImplementedError
+
+    def _matmat(self, x: np.ndarray) -> np.ndarray:
+        return to_numpy(self.apply(as_array(x, self.like)))
+
+    def _rmatmat(self, x: np.ndarray) -> np.ndarray:
+        return to_numpy(self.apply_transposed(as_array(x, self.like)))
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return self._matmat(x.reshape(-1, 1))[:, 0]
+
+    def _rmatvec(self, x: np.ndarray) -> np.ndarray:
+        return self._rmatmat(x.reshape(-1, 1))[:, 0]
+
+    # -- exact rules, None where there is none ------------------------------------------------------------------------
+
+    def diagonal(self) -> Array | None:
+        """Diagonal entries (n,), or None."""
+        return None
+
+    def trace(self) -> float | None:
+        """Trace, or None."""
+        diagonal = self.diagonal()
+        return None if diagonal is None else float(namespace(diagonal).sum(diagonal))
+
+    def eigenvalues(self) -> Array | None:
+        """All eigenvalues (n,) where the structure gives them cheaply, in no particular order, or None."""
+        return None
+
+    def norm_bound(self) -> float | None:
+        """Cheap upper bound of the largest eigenvalue in size, or None."""
+        return None
+
+    def dense(self) -> Array:
+        """The matrix itself (m, n)."""
+        n = self.shape[1]
+        identity = as_array(np.eye(n), self.like)
+        return self.apply(identity)
+
+    def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
+        """The operator factor · S A S with S = diag(diagonal) (None: the identity) and factor > 0."""
+        return Scaled(self, factor, diagonal)
+
+    def jacobi_scaling(self) -> Array | None:
+        """Entries of the S that gives S A S a unit diagonal without harming the structure, or None."""
+        return None
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return f"<{m}x{n} {self.structure} operator, {self.dtype}>"
+
+
+def _inverse_root(diagonal: Array) -> Array:
+    """1/sqrt of the diagonal rounded to powers of two, so that scaling itself makes no rounding errors."""
+    xp = namespace(diagonal)
+    return 2.0 ** xp.round(-0.5 * xp.log2(diagonal))
+
+
+class Dense(Operator):
+    """A symmetric matrix held as an array.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (n, n)
+        NumPy array or torch tensor.
+    symmetric : bool, optional
+        Whether Aᵀ = A.
+    """
+
+    structure = "dense"
+
+    def __init__(self, matrix: Array, *, symmetric: bool = True) -> None:
+        super().__init__(matrix.dtype, tuple(matrix.shape), matrix)
+        self.matrix = matrix
+        self.symmetric = symmetric
+
+    def apply(self, block: Array) -> Array:
+        return self.matrix @ block
+
+    def apply_transposed(self, block: Array) -> Array:
+        return self.matrix.T @ block
+
+    def diagonal(self) -> Array:
+        return namespace(self.matrix).linalg.diagonal(self.matrix)
+
+    def norm_bound(self) -> float:
+        xp = namespace(self.matrix)
+        # The Frobenius norm needs no copy of |A|; both bound the largest eigenvalue.
+        return float(xp.linalg.vector_norm(self.matrix))
+
+    def dense(self) -> Array:
+        return self.matrix
+
+    def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
+        if diagonal is None:
+            return Dense(self.matrix * factor, symmetric=self.symmetric)
+        matrix = self.matrix * (factor * diagonal)
+        matrix *= diagonal[:, None]
+        return Dense(matrix, symmetric=self.symmetric)
+
+    def jacobi_scaling(self) -> Array:
+        return _inverse_root(self.diagonal())
+
+
+class Sparse(Operator):
+    """A symmetric matrix held as a SciPy sparse array.
+
+    Parameters
+    ----------
+    matrix : sparse array, shape (n, n)
+    symmetric : bool, optional
+        Whether Aᵀ = A.
+    """
+
+    structure = "sparse"
+
+    def __init__(self, matrix: Any, *, symmetric: bool = True) -> None:
+        self.matrix = scipy.sparse.csr_array(matrix)
+        self.symmetric = symmetric
+        super().__init__(self.matrix.dtype, self.matrix.shape)
+
+    def apply(self, block: Array) -> Array:
+        return self.matrix @ block
+
+    def apply_transposed(self, block: Array) -> Array:
+        return self.matrix.T @ block
+
+    def diagonal(self) -> Array:
+        return self.matrix.diagonal()
+
+    def norm_bound(self) -> float:
+        return float(abs(self.matrix).sum(axis=1).max())
+
+    def dense(self) -> Array:
+        return self.matrix.toarray()
+
+    def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
+        if diagonal is None:
+            return Sparse(self.matrix * factor, symmetric=self.symmetric)
+        scaling = scipy.sparse.diags_array(diagonal)
+        return Sparse(scaling @ (self.matrix * factor) @ scaling, symmetric=self.symmetric)
+
+    def jacobi_scaling(self) -> Array:
+        return _inverse_root(self.diagonal())
+
+
+class MatrixFree(Operator):
+    """A symmetric map known only by its products.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        Anything `scipy.sparse.linalg.aslinearoperator` takes.
+    symmetric : bool, optional
+        Whether Aᵀ = A.
+    """
+
+    structure = "matrix-free"
+
+    def __init__(self, operator: LinearOperator, *, symmetric: bool = True) -> None:
+        self.operator = operator
+        self.symmetric = symmetric
+        dtype = np.dtype(operator.dtype if operator.dtype is not None else np.float64)
+        super().__init__(dtype if dtype.kind == "f" else np.float64, operator.shape)
+
+    def apply(self, block: Array) -> Array:
+        if block.shape[1] == 1:
+            return np.asarray(self.operator.matvec(block[:, 0]), dtype=self.dtype)[:, None]
+        return np.asarray(self.operator.matmat(block), dtype=self.dtype)
+
+    def apply_transposed(self, block: Array) -> Array:
+        return self.apply(block) if self.symmetric else np.asarray(self.operator.rmatmat(block), dtype=self.dtype)
+
+
+class Scaled(Operator):
+    """The operator factor · S A S of one that keeps no rule of its own under scaling.
+
+    Parameters
+    ----------
+    operator : Operator
+    factor : float
+        Positive.
+    diagonal : array, shape (n,), optional
+        Diagonal of S; None is the identity.
+    """
+
+    def __init__(self, operator: Operator, factor: float, diagonal: Array | None = None) -> None:
+        super().__init__(operator.dtype, operator.shape, operator.like)
+        self.operator, self.factor, self.scaling = operator, factor, diagonal
+        self.structure = operator.structure
+        self.symmetric = operator.symmetric
+
+    def _times(self, block: Array, product: Any) -> Array:
+        if self.scaling is None:
+            return self.factor * product(block)
+        scaling = self.scaling[:, None]
+        return self.factor * (scaling * product(scaling * block))
+
+    def apply(self, block: Array) -> Array:
+        return self._times(block, self.operator.apply)
+
+    def apply_transposed(self, block: Array) -> Array:
+        return self._times(block, self.operator.apply_transposed)
+
+    def diagonal(self) -> Array | None:
+        diagonal = self.operator.diagonal()
+        if diagonal is None:
+            return None
+        return self.factor * diagonal * (1 if self.scaling is None else self.scaling**2)
+
+    def eigenvalues(self) -> Array | None:
+        values = self.operator.eigenvalues() if self.scaling is None else None
+        return None if values is None else self.factor * values
+
+    def norm_bound(self) -> float | None:
+        bound = self.operator.norm_bound()
+        if bound is None:
+            return None
+        largest = 1.0 if self.scaling is None else float(namespace(self.scaling).max(self.scaling))
+        return self.factor * bound * largest**2
+
+    def dense(self) -> Array:
+        matrix = self.factor * self.operator.dense()
+        return matrix if self.scaling is None else self.scaling[:, None] * matrix * self.scaling
+
+
+def place(operator: Operator) -> Array:
+    """An empty array where the operator's vectors live (namespace, dtype, device)."""
+    return cast(Any, operator.like)[:0] if is_torch(operator.like) else operator.like
