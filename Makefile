@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
+EVERYTHING := .[all,test,docs]
 
 .PHONY: demo test lint types imports unit docs bench clean help
 .NOTPARALLEL:
@@ -30,6 +31,7 @@ unit: export MPLBACKEND := Agg
 unit: $(READY)  ## tests, doctests and the code blocks of the README and the docs
 	$(BIN)/python -W error -m pytest -W error -n 2 --dist loadfile
 
+docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(READY)  ## the documentation, into site/
 	$(BIN)/mkdocs build --strict
 
@@ -44,7 +46,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
-	$(call environment,.venv,-e '.[all,test,docs]')
+	$(call environment,.venv,-e '$(EVERYTHING)')
 
 $(BENCH_READY): benchmarks/requirements.txt pyproject.toml constraints.txt
 	$(call environment,.venv-bench,-r benchmarks/requirements.txt -e .)
