@@ -22,14 +22,14 @@ types: $(READY)  ## mypy --strict on both packages
 	$(BIN)/mypy
 
 imports: $(READY)  ## imports go one way only
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 unit: export OMP_NUM_THREADS := 1
 unit: export OPENBLAS_NUM_THREADS := 1
 unit: export MPLBACKEND := Agg
 unit: $(READY)  ## tests, doctests and the code blocks of the README and the docs
-	$(BIN)/python -W error -m pytest -W error -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(READY)  ## the documentation, into site/
