@@ -1,0 +1,12 @@
+"""Devices in motion: general linear devices exactly, and any of them by plain time stepping as a check."""
+
+from thermolinalg.simulation.non_normal import LinearProcess, Transition, transition
+from thermolinalg.simulation.stepping import LinearSDE, integrate
+
+__all__ = [
+    "LinearProcess",
+    "LinearSDE",
+    "Transition",
+    "integrate",
+    "transition",
+]
