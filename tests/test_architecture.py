@@ -34,16 +34,16 @@ def imported_names(source: str) -> Iterator[tuple[str, str | None]]:
 
 
 def public_modules() -> list[str]:
-    """The core and those of its modules that declare public names and can be reached without an underscore."""
-    names = (info.name for info in pkgutil.walk_packages(thermolinalg.__path__, "thermolinalg."))
-    public = (name for name in names if not any(part.startswith("_") for part in name.split(".")))
-    return ["thermolinalg", *(name for name in public if hasattr(importlib.import_module(name), "__all__"))]
+    """The core and those of its direct children that declare public names; deeper files are theirs alone."""
+    children = [info.name for info in pkgutil.iter_modules(thermolinalg.__path__) if not info.name.startswith("_")]
+    modules = [importlib.import_module(f"thermolinalg.{name}") for name in children]
+    return ["thermolinalg", *(module.__name__ for module in modules if hasattr(module, "__all__"))]
 
 
 def public_objects() -> dict[str, object]:
     """Every public function and class, once, by the shortest name under which a user reaches it."""
     found: dict[int, tuple[str, object]] = {}
-    for module_name in sorted(public_modules(), key=lambda name: name.count(".")):
+    for module_name in public_modules():
         module = importlib.import_module(module_name)
         for name in getattr(module, "__all__", []):
             value = getattr(module, name)
