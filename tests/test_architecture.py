@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 from numpydoc.validate import validate
@@ -114,3 +115,24 @@ def test_public_names_are_documented(name):
     if isinstance(value, type) and (issubclass(value, BaseException) or getattr(value, "_is_protocol", False)):
         required = {"GL08", "SS01"}  # nobody calls their constructors
     assert [f"{code}: {text}" for code, text in validate(name)["errors"] if code in required] == []
+
+
+def methods(value: type) -> dict[str, object]:
+    """The public methods and properties that a class of this project defines or inherits within it."""
+    own = [base for base in value.__mro__ if base.__module__.partition(".")[0] == "thermolinalg"]
+    members = {name: member for base in reversed(own) for name, member in vars(base).items()}
+    kinds = (FunctionType, classmethod, staticmethod, property)
+    return {name: member for name, member in members.items() if isinstance(member, kinds) and not name.startswith("_")}
+
+
+def test_public_methods_are_documented():
+    classes = {name: value for name, value in public_objects().items() if isinstance(value, type)}
+    protocols = [value for value in classes.values() if getattr(value, "_is_protocol", False)]
+    promised = {name for protocol in protocols for name, member in methods(protocol).items() if member.__doc__}
+    undocumented = [
+        f"{owner}.{name}"
+        for owner, value in classes.items()
+        for name in methods(value).keys() - promised
+        if not any(getattr(vars(base).get(name), "__doc__", None) for base in value.__mro__)
+    ]
+    assert undocumented == []
