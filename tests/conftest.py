@@ -30,5 +30,5 @@ def data_folder(pytestconfig: pytest.Config) -> Path:
     if not folder.is_dir():
         if chosen:
             pytest.fail(f"no such folder of problem data: {folder}")
-        pytest.skip("no problem data beside the checkout: name a folder with --data or THERMOLINALG_DATA")
+        pytest.skip("no problem data beside the checkout: name a folder with --data=FOLDER or THERMOLINALG_DATA")
     return folder
