@@ -183,21 +183,21 @@ class LinearProcess:
         -------
         ndarray, shape (n, d) or (n, d, k)
         """
-        instants = check_real("times", times)
+        instants = np.atleast_1d(check_real("times", times))
         steps = np.diff(instants, prepend=0.0)
-        if instants.ndim != 1 or np.any(steps < 0):
-            raise ValueError("times must be one-dimensional, start at 0 or later and not decrease; sort them")
+        if instants.ndim != 1 or not instants.size or np.any(steps < 0):
+            raise ValueError("times must be a sorted list of at least one time ≥ 0")
         rng = np.random.default_rng(rng)
-        state = check_real("x0", x0)
-        states = np.empty((len(instants), *self.transition(0.0).mean(state, self.c).shape))
         # Spacings that differ only by the rounding of the times share one transition.
-        rounding = 4 * np.finfo(float).eps * instants[-1] if len(instants) else 0.0
-        spacing, law = math.inf, None
-        for i, step in enumerate(steps):
-            if law is None or abs(step - spacing) > rounding:
+        rounding = 4 * np.finfo(float).eps * instants[-1]
+        state, states = check_real("x0", x0), []
+        spacing, law = steps[0], self.transition(steps[0])
+        for step in steps:
+            if abs(step - spacing) > rounding:
                 spacing, law = step, self.transition(step)
-            states[i] = state = law.sample(state, self.c, rng=rng)
-        return states
+            state = law.sample(state, self.c, rng=rng)
+            states.append(state)
+        return np.stack(states)
 
     def window_law(self, burn_in: float, duration: float, readings: int | None = None) -> Transition:
         """Joint law of (state at the end of a window, average over the window), stacked in this order.
