@@ -1,7 +1,7 @@
 """Moments of averages over a first-order process, in forms without cancellation.
 
-A mode of the overdamped device is an autoregression: y ← a y + gain·b + innovation, a = e^{−u} per reading. All variances
-here are in units of 2T. The building blocks are φ₁(z) = (1 − e^{−z})/z, φ₂(z) = (1 − φ₁(z))/z and
+A mode of the overdamped device is an autoregression: y ← a y + gain·b + innovation, a = e^{−u} per reading.
+All variances here are in units of 2T. The building blocks are φ₁(z) = (1 − e^{−z})/z, φ₂(z) = (1 − φ₁(z))/z and
 ψ(z) = (1 − 2φ₁(z) + φ₁(2z))/z², finite at z = 0, where they are 1, 1/2 and 1/3.
 """
 
@@ -15,8 +15,17 @@ import numpy as np
 from scipy.special import bernoulli, comb
 
 from thermolinalg._arrays import Array, namespace
+from thermolinalg.laws._linear import Coefficients
 
-__all__ = ["Moments", "autoregression", "continuous", "discrete", "one_minus_exp_over"]
+__all__ = [
+    "Moments",
+    "autoregression",
+    "combine",
+    "continuous",
+    "discrete",
+    "one_minus_exp_over",
+    "window_coefficients",
+]
 
 _SERIES_BELOW = 1.0
 _TERMS = 22
@@ -95,9 +104,7 @@ def _psi_discrete(u: Array, n: int) -> Array:
     return xp.where(small, series, (1 - 2 * ratio1 + ratio2) / safe**2)
 
 
-def _from_start(
-    lam: Array, burn_in: float, conditional: tuple[Array, Array, Array, Array, Array, Array, Array]
-) -> Moments:
+def _from_start(lam: Array, burn_in: float, conditional: tuple[Array, ...]) -> Moments:
     """Moments after a known start from those conditional on the state y at the first instant of the window."""
     xp = namespace(lam)
     decay0, response0 = xp.exp(-lam * burn_in), burn_in * one_minus_exp_over(lam * burn_in)
@@ -108,7 +115,7 @@ def combine(
     decay0: Array,
     response0: Array,
     variance0: Array,
-    conditional: tuple[Array, Array, Array, Array, Array, Array, Array],
+    conditional: tuple[Array, ...],
 ) -> Moments:
     """Chain burn-in (decay0, response0, variance0) with a window given its first state y.
 
@@ -157,9 +164,7 @@ def discrete(lam: Array, burn_in: float, spacing: float, readings: int) -> Momen
     return _from_start(lam, burn_in, autoregression(u, gain, innovation, readings))
 
 
-def autoregression(
-    u: Array, gain: Array, innovation: Array, n: int
-) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
+def autoregression(u: Array, gain: Array, innovation: Array, n: int) -> tuple[Array, ...]:
     """Mean of n readings y₀ … y_{n−1} of y ← e^{−u} y + gain·b + noise of variance `innovation`, given y₀.
 
     With g_k = (1 − a^k)/(1 − a) = k φ₁(ku)/φ₁(u); see `combine` for the meaning of the seven results.
@@ -177,3 +182,15 @@ def autoregression(
         innovation * g_m * g_n / (n * (1 + xp.exp(-u))),
         innovation * m * one_minus_exp_over(2 * m * u) / one_minus_exp_over(2 * u),
     )
+
+
+def window_coefficients(moments: Moments, temperature: float) -> Coefficients:
+    """Coefficients of (x0, b, z1, z2) in (average, state): the lower Cholesky factor, the state first."""
+    xp = namespace(moments.state_variance)
+    root = (2 * temperature) ** 0.5
+    deviation = xp.sqrt(moments.state_variance)
+    shared = moments.covariance / xp.where(deviation > 0, deviation, 1.0)
+    return [
+        [moments.average_decay, moments.average_response, root * shared, root * xp.sqrt(moments.own_variance)],
+        [moments.state_decay, moments.state_response, root * deviation, None],
+    ]

@@ -131,18 +131,11 @@ class Overdamped:
         """
 
         def functions(lam: Array) -> Coefficients:
-            xp = namespace(lam)
             if readings is None:
                 moments = ar.continuous(lam, burn_in, duration)
             else:
                 moments = ar.discrete(lam, burn_in, duration / readings, readings)
-            root = (2 * self.temperature) ** 0.5
-            deviation = xp.sqrt(moments.state_variance)
-            shared = moments.covariance / xp.where(deviation > 0, deviation, 1.0)
-            return [
-                [moments.average_decay, moments.average_response, root * shared, root * xp.sqrt(moments.own_variance)],
-                [moments.state_decay, moments.state_response, root * deviation, None],
-            ]
+            return ar.window_coefficients(moments, self.temperature)
 
         def equilibrium(lam_min: float) -> Coefficients | None:
             if lam_min * burn_in < EQUILIBRIUM_TIMES:
