@@ -10,24 +10,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+from numpy.typing import ArrayLike
 
+from thermolinalg.simulation._stability import check_step
 from thermolinalg.simulation._transition import Matrix, Rng, check_real
 from thermolinalg.simulation.non_normal import LinearProcess
 
 __all__ = ["LinearSDE", "integrate"]
-
-_DENSE_SPECTRUM = 64
-_GROWTH: dict[str, Callable[[Any], Any]] = {
-    "euler_maruyama": lambda z: 1 - z,
-    "itoEuler": lambda z: 1 - z,
-    **dict.fromkeys(
-        ["itoSRI2", "itoint", "stratHeun", "stratSRS2", "stratint"],
-        lambda z: 1 - z + z**2 / 2,
-    ),
-}
-"""By what an explicit method multiplies a mode λ in one step h, at z = λh."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +68,10 @@ class LinearSDE:
                 noise = scipy.sparse.diags_array(np.broadcast_to(noise, d))
         if noise.ndim != 2 or noise.shape[0] != d:
             raise ValueError(f"noise must have {d} rows like force, got shape {noise.shape}")
-        if not (hasattr(self.drift, "__matmul__") or callable(self.drift)):
+        if isinstance(self.drift, np.ndarray | list | tuple):
             object.__setattr__(self, "drift", check_real("drift", self.drift))
+        if getattr(self.drift, "shape", (d, d)) != (d, d):
+            raise ValueError(f"drift must have shape ({d}, {d}) to go with the force, got {self.drift.shape}")
         object.__setattr__(self, "force", force)
         object.__setattr__(self, "noise", noise)
 
@@ -101,6 +92,8 @@ class LinearSDE:
         -------
         LinearSDE
         """
+        if not temperature >= 0:
+            raise ValueError(f"need temperature ≥ 0, got {temperature}")
         return cls(A, check_real("b", b), math.sqrt(2 * temperature))
 
     @classmethod
@@ -125,9 +118,11 @@ class LinearSDE:
         LinearSDE
             Of dimension 2d; only the velocities carry noise.
         """
+        if not (mass > 0 and friction >= 0 and temperature >= 0):
+            raise ValueError(f"need mass > 0, friction ≥ 0 and temperature ≥ 0, got {mass}, {friction}, {temperature}")
         load = check_real("b", b)
-        d = len(load)
         positions = cls(A, load, 0.0)
+        d = len(load)
 
         def product(state: Matrix) -> Matrix:
             x, v = state[:d], state[d:]
@@ -139,7 +134,13 @@ class LinearSDE:
 
     def product(self, x: Matrix) -> Matrix:
         """M x, for x of shape (d,) or (d, k)."""
-        return np.asarray(self.drift @ x if hasattr(self.drift, "__matmul__") else self.drift(x))
+        product = np.asarray(self.drift @ x if hasattr(self.drift, "__matmul__") else self.drift(x))
+        if product.shape != x.shape or product.dtype.kind == "c":
+            raise ValueError(
+                f"drift must map real vectors of shape {x.shape} to the same, got {product.dtype} of {product.shape}; "
+                "pass the real embedding of a complex one, and a callable that takes (d,) and (d, k)"
+            )
+        return product
 
     def exact(self) -> LinearProcess:
         """The same process as a `LinearProcess`, with M written out by d products."""
@@ -211,7 +212,7 @@ def integrate(
         )
     start, force = _replicas(equation, x0)
     run = _euler_maruyama if method == "euler_maruyama" else partial(_sdeint_paths, _sdeint_integrator(method))
-    _check_stable(equation, step, method)
+    check_step(method, step, equation.product, len(equation.force))
     states = np.empty((n_steps // every + 1, *start.shape))
     states[0] = start
     with np.errstate(over="ignore", invalid="ignore"):
@@ -284,34 +285,6 @@ def _replicas(equation: LinearSDE, x0: ArrayLike) -> tuple[Matrix, Matrix]:
         raise ValueError(f"x0 has {start.shape[1]} columns and force has {force.shape[1]}; give one or as many")
     shape = (d, *columns)
     return np.broadcast_to(start, shape), np.broadcast_to(force, shape)
-
-
-def _check_stable(equation: LinearSDE, step: float, method: str) -> None:
-    """Refuse a step by which an explicit method makes a mode grow that the equation itself lets decay."""
-    if method not in _GROWTH:
-        return
-    eigenvalues = _stiffest_eigenvalues(equation)
-    z = step * eigenvalues
-    growth = np.where(z.real > 1e-8, np.abs(_GROWTH[method](z)), 0.0)
-    if growth.size and growth.max() >= 1:
-        stiff = eigenvalues[np.argmax(growth)]
-        raise ValueError(
-            f"step={step} is too long: {method} multiplies the mode with eigenvalue {stiff:.4g} by {growth.max():.3g} "
-            f"in every step; shorten it (Euler–Maruyama is stable below {2 * stiff.real / abs(stiff) ** 2:.4g})"
-        )
-
-
-def _stiffest_eigenvalues(equation: LinearSDE) -> NDArray[np.complex128]:
-    """All eigenvalues of a small M, the largest in modulus of a large one (products only)."""
-    d = len(equation.force)
-    if d <= _DENSE_SPECTRUM:
-        return np.linalg.eigvals(equation.product(np.eye(d))).astype(complex)
-    operator = LinearOperator((d, d), matvec=equation.product, dtype=np.float64)
-    try:
-        start = np.random.default_rng(0).standard_normal(d)
-        return np.asarray(eigs(operator, k=1, which="LM", v0=start, tol=1e-3, return_eigenvectors=False))
-    except ArpackNoConvergence as failure:
-        return np.asarray(failure.eigenvalues)
 
 
 def _with_bar(items: range, progress: bool) -> Iterable[int]:
