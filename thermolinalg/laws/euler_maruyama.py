@@ -185,7 +185,7 @@ class EulerMaruyama:
 
 
 def _alternating(u: Array, gain: Array, innovation: Array, n: int) -> tuple[Array, ...]:
-    """`_autoregression.autoregression` for y ← A y + … with A = −e^{−u}: 1 − A is large, so the plain forms are safe."""
+    """`_autoregression.autoregression` for y ← A y + … with A = −e^{−u}: 1 − A is large, the plain forms are safe."""
     xp = namespace(u)
     m, a = n - 1, -xp.exp(-u)
 

@@ -38,7 +38,7 @@ class Underdamped:
     >>> law = Underdamped.critical(0.01)
     >>> law.friction
     0.2
-    >>> law.relaxation_rate(0.01)
+    >>> round(law.relaxation_rate(0.01), 6)
     0.1
     >>> law.stationary_variance(np.array([0.5, 4.0]))
     array([2.  , 0.25])
@@ -215,7 +215,7 @@ class Underdamped:
         return Oscillator(lam, self.mass, self.friction)
 
     def _noise_scale(self) -> float:
-        return (2 * self.friction * self.temperature) ** 0.5
+        return math.sqrt(2 * self.friction * self.temperature)
 
 
 def _check_times(burn_in: float, duration: float = 1.0, readings: int | None = None) -> None:
