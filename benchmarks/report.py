@@ -1,0 +1,180 @@
+"""The tables of a run, for the terminal and for docs/benchmarks.md: every number comes from the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Results = dict[str, Any]
+
+ABOUT = """\
+# Benchmarks
+
+Made by `make bench` in one run, from `benchmarks/results.json`; no number on this page is copied by hand.
+
+**What is compared.** One device, dx = −(A x − b) dt + √(2T) dW from x(0) = 0, read {readings} times, {spacing:g} τ
+apart, after {burn_in:g} τ of burn-in; `solve` is the average of the readings, `inv` their covariance. A is a Wishart
+matrix XXᵀ/n. Everyone gets the same A, b, T and readings in float64, and {threads} thread(s) on {processor}.
+Times are medians of {rounds} rounds in which everyone takes a turn, after a call that compiles; the ratio is of CPU
+times. Preparing A (thermox diagonalises it, so do we) is inside the clock for everyone. T is ½ for `solve` and 1 for
+`inv`, the values built into thermox.
+
+**What it means.** On a digital computer LAPACK wins: the floors below solve the same system faster and to full
+precision, and none of these simulators is a way to solve equations quickly. They answer what a thermodynamic device
+would return. Ours is faster at that because it simulates no path: the average and the last state of a window are
+jointly Gaussian with variances that are scalar functions of A, so the whole window costs one eigendecomposition and
+two normal vectors however many readings it has, where thermox computes {readings} states and the others
+{steps} time steps.
+
+**Is it the same law?** Every estimate is set against the closed form of the exact window. *z* is in standard errors
+(within ±3 where the law is right); *error / law* is its error over the error the law predicts (1 where the law is
+right). Euler's rule with its step of 0.1 τ keeps the mean and multiplies a mode's variance by 2/(2 − 0.1 λ), which
+shows in its covariances.
+
+Rows marked * ran fewer readings, and their time is scaled up: a stepper's cost is linear in device time.
+"""
+
+
+def page(results: Results) -> str:
+    """Everything as one Markdown page."""
+    windows, machine = results["windows"], results["machine"]
+    first = windows[0]
+    about = ABOUT.format(
+        readings=f"{first['readings']:,}",
+        steps=f"{10 * first['readings']:,}",
+        spacing=first["spacing"],
+        burn_in=first["burn_in"],
+        rounds=first["rounds"],
+        threads=machine["threads"],
+        processor=machine["processor"],
+    )
+    return "\n".join([about, tables(results), _versions(machine)])
+
+
+def tables(results: Results) -> str:
+    """All tables, each under its heading."""
+    sections = [
+        ("Targets", _targets(results["targets"])),
+        *((_window_title(window), _window(window)) for window in results["windows"]),
+        ("How each one is called", _methods(results["windows"][0])),
+        ("The floor: SciPy on the same matrices", _floors(results["floors"])),
+        ("Solving to a tolerance of 1e-10", _to_tolerance(results["to_tolerance"])),
+        ("Import time", _imports(results["import"])),
+        ("Covariance with the non-normal drift [[1, 5], [0, 2]], noise √2 dW", _covariances(results["covariances"])),
+        ("Exponential of [[−1, 4], [0, −1.2]]", _exponentials(results["exponentials"])),
+    ]
+    return "\n".join(f"## {title}\n\n{table}\n" for title, table in sections)
+
+
+def _targets(targets: Sequence[Results]) -> str:
+    rows = ([t["name"], t["bound"], _short(t["measured"]), "yes" if t["met"] else "no"] for t in targets)
+    return _table(["aim", "bound", "measured", "met"], rows)
+
+
+def _window_title(window: Results) -> str:
+    return f"`{window['task']}`, d = {window['d']}, condition number {_short(window['condition'])}"
+
+
+def _window(window: Results) -> str:
+    def row(entry: Results) -> list[str]:
+        whole = entry["readings_run"] == window["readings"]
+        return [
+            entry["name"] + ("" if whole else " *"),
+            f"{entry['readings_run']:,}",
+            _time(entry["cpu_s"]),
+            _time(entry["wall_s"]),
+            _short(entry["ratio"]),
+            f"{entry['z']:+.1f}",
+            f"{entry['error_over_law']:.3f}",
+        ]
+
+    header = ["who", "readings run", "CPU time", "wall time", "ratio", "z", "error / law"]
+    return _table(header, map(row, window["rows"]))
+
+
+def _methods(window: Results) -> str:
+    return _table(["who", "call"], ([row["name"], row["method"]] for row in window["rows"]))
+
+
+def _floors(floors: Sequence[Results]) -> str:
+    names = [row["name"] for row in floors[0]["rows"]]
+    rows = ([str(floor["d"]), *(_time(row["cpu_s"]) for row in floor["rows"])] for floor in floors)
+    return _table(["d", *names], rows)
+
+
+def _to_tolerance(cases: Sequence[Results]) -> str:
+    rows = (
+        [str(case["d"]), row["name"], _time(row["cpu_s"]), _time(row["wall_s"]), f"{row['residual']:.1e}", ratio]
+        for case in cases
+        for row, ratio in zip(case["rows"], (f"{case['ratio']:.2f}", "1"), strict=True)
+    )
+    return _table(["d", "who", "CPU time", "wall time", "‖b − A x‖/‖b‖", "ratio to SciPy"], rows)
+
+
+def _imports(imports: dict[str, float]) -> str:
+    return _table(["import", "wall time"], ([name, _time(value)] for name, value in imports.items()))
+
+
+def _covariances(cases: Sequence[Results]) -> str:
+    errors = ["error, thermolinalg", "error, thermox"]
+    rows = (
+        [f"{case['t']:g}", *_matrices(case), f"{case['thermolinalg_error']:.1e}", f"{case['thermox_error']:.1e}"]
+        for case in cases
+    )
+    return _table(["t", *_WHOSE, *errors], rows)
+
+
+def _exponentials(cases: Sequence[Results]) -> str:
+    def error(case: Results, who: str) -> str:
+        return f"{case[who + '_error']:.1%} ± {case[who + '_bar']:.1%}"
+
+    rows = (
+        [
+            f"{case['alpha']:g}",
+            f"{case['runs']} × {case['readings']:,}",
+            *_matrices(case),
+            error(case, "thermolinalg"),
+            error(case, "thermox"),
+        ]
+        for case in cases
+    )
+    return _table(["shift α", "readings", *_WHOSE, "error, thermolinalg", "error, thermox"], rows)
+
+
+_WHOSE = ["truth", "thermolinalg", "thermox"]
+
+
+def _matrices(case: Results) -> list[str]:
+    return [_matrix(case[whose]) for whose in _WHOSE]
+
+
+def _versions(machine: Results) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return f"Python {machine['python']}; {versions}.\n"
+
+
+def _matrix(entries: Sequence[Sequence[float]]) -> str:
+    return "[" + ", ".join("[" + ", ".join(f"{x:.4g}" for x in row) + "]" for row in entries) + "]"
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{_short(seconds / size)} {unit}"
+    return f"{_short(seconds / 1e-6)} µs"
+
+
+def _short(x: float) -> str:
+    """Three significant digits, without an exponent where it can be avoided."""
+    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table that reads well as plain text too."""
+    body = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in body
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)

@@ -1,0 +1,80 @@
+"""All measurements of one run, as a plain dictionary: what results.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.floors import floors, to_tolerance
+from benchmarks.import_time import import_times
+from benchmarks.machine import describe
+from benchmarks.non_normal import covariances, exponentials
+from benchmarks.peers.diffrax import Diffrax
+from benchmarks.peers.euler_maruyama import EulerMaruyama
+from benchmarks.peers.sdeint import Sdeint
+from benchmarks.peers.thermolinalg import Thermolinalg
+from benchmarks.peers.thermox import Thermox
+from benchmarks.peers.torchsde import TorchSDEEuler, TorchSDESRK
+from benchmarks.problems import inverse_window, solve_window
+from benchmarks.windows import INVERSE, SOLVE, compare
+
+EXACT = (Thermolinalg(), Thermox())
+EVERYONE = (*EXACT, EulerMaruyama(), Diffrax(), Sdeint(), TorchSDEEuler(), TorchSDESRK())
+WORSE_ASPECT = 1.1  # condition number about 1.7e3 at d = 1000
+
+
+def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str, Any]:
+    """Measure everything; `quick` keeps to small matrices and two rounds, to see that all of it works."""
+    rounds = 2 if quick else 5
+    small, large, largest = (30, 100, 200) if quick else (100, 1000, 2000)
+
+    def step(name: str, measure: Callable[[], Any]) -> Any:
+        tell(f"{name} …")
+        return measure()
+
+    windows = [
+        step(f"{task.name}, d = {d}", lambda task=task, make=make, d=d: compare(task, make(d), EVERYONE, rounds))
+        for d in (small, large)
+        for task, make in ((SOLVE, solve_window), (INVERSE, inverse_window))
+    ]
+    windows.append(
+        step("solve, worse conditioned", lambda: compare(SOLVE, solve_window(large, WORSE_ASPECT), EXACT, rounds))
+    )
+    results = {
+        "machine": describe(threads),
+        "quick": quick,
+        "windows": windows,
+        "floors": [step(f"floors, d = {d}", lambda d=d: floors(d, rounds)) for d in (small, large, largest)],
+        "to_tolerance": [
+            step(f"to a tolerance, d = {d}", lambda d=d: to_tolerance(d, rounds)) for d in (large, largest)
+        ],
+        "import": step("import time", lambda: import_times(3 * rounds)),
+        "covariances": step("non-normal covariances", covariances),
+        "exponentials": step("non-normal exponentials", exponentials),
+    }
+    return {**results, "targets": targets(results)}
+
+
+def targets(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the project aims at, against what this run measured at its large sizes."""
+    solve, inv = results["windows"][2], results["windows"][3]
+    tolerance, imports = results["to_tolerance"][-1], results["import"]
+    over = imports["thermolinalg"] - imports["numpy, scipy"]
+    return [
+        _at_least(f"solve, window, d = {solve['d']}: times faster than thermox", 60.0, _thermox_ratio(solve)),
+        _at_least(f"inv, window, d = {inv['d']}: times faster than thermox", 25.0, _thermox_ratio(inv)),
+        _at_most(f"solve to rtol 1e-10, d = {tolerance['d']}: times SciPy's time", 3.0, tolerance["ratio"]),
+        _at_most("import over NumPy and SciPy, seconds", 0.35, over),
+    ]
+
+
+def _thermox_ratio(comparison: dict[str, Any]) -> float:
+    return next(row["ratio"] for row in comparison["rows"] if row["name"] == Thermox.name)
+
+
+def _at_least(name: str, bound: float, measured: float) -> dict[str, Any]:
+    return {"name": name, "bound": f"≥ {bound:g}", "measured": measured, "met": measured >= bound}
+
+
+def _at_most(name: str, bound: float, measured: float) -> dict[str, Any]:
+    return {"name": name, "bound": f"≤ {bound:g}", "measured": measured, "met": measured <= bound}
