@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from thermolinalg.laws import Overdamped
-from thermolinalg.simulation import LinearProcess, Transition, transition
+from thermolinalg.laws.underdamped import Underdamped
+from thermolinalg.simulation import LinearProcess, LinearSDE, Transition, transition
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
 UNDERDAMPED = np.array([[0.0, -1.0], [4.0, 0.5]])
@@ -200,21 +201,44 @@ def test_many_readings_are_a_continuous_window():
     assert_allclose(fine.decay, limit.decay, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("readings", [None, 12])
-def test_symmetric_window_is_the_overdamped_law(readings):
-    """A diagonal drift must give, mode by mode, what the scalar law gives."""
-    lam = np.array([0.2, 1.0, 5.0])
-    law = LinearProcess(np.diag(lam), 2 * 0.7 * np.eye(3)).window_law(0.4, 3.0, readings)
-    average, state = Overdamped(temperature=0.7).window(0.4, 3.0, readings).functions(lam)
-    zero = np.zeros(3)
-    noise = np.array([[zero if x is None else x for x in row[2:]] for row in (state, average)])
-    for i, row in enumerate((state, average)):
-        assert_allclose(np.diag(law.decay[3 * i : 3 * i + 3]), row[0], rtol=1e-13)
-        assert_allclose(np.diag(law.response[3 * i : 3 * i + 3]), row[1], rtol=1e-13)
-    for i in range(2):
-        for j in range(2):
-            block = law.covariance[3 * i : 3 * i + 3, 3 * j : 3 * j + 3]
-            assert_allclose(np.diag(block), (noise[i] * noise[j]).sum(axis=0), rtol=1e-12)
+LAM = np.array([0.2, 1.0, 5.0])
+
+
+def moments_of(law):
+    """Decay and response of every output of a scalar law at LAM, and the covariances of the outputs."""
+    deterministic = sum(not name.startswith("z") for name in law.inputs)
+    rows = [[np.zeros(3) if x is None else x for x in row] for row in law.functions(LAM)]
+    weights = np.array(rows)  # [output, input, mode]
+    noise = weights[:, deterministic:]
+    return weights[:, :deterministic], np.einsum("aim,bim->abm", noise, noise)
+
+
+@pytest.mark.parametrize("readings", [None, 1, 12])
+@pytest.mark.parametrize("burn_in", [0.0, 0.4])
+def test_windows_are_those_of_the_overdamped_law(burn_in, readings):
+    """A one-dimensional drift must give, mode by mode, what the scalar functions give."""
+    inputs, covariances = moments_of(Overdamped(temperature=0.7).window(burn_in, 3.0, readings))
+    for mode, lam in enumerate(LAM):
+        law = LinearProcess([[lam]], [[1.4]]).window_law(burn_in, 3.0, readings)
+        state, average = 0, 1
+        order = [average, state]
+        assert_allclose(np.hstack([law.decay, law.response])[order], inputs[:, :, mode], rtol=1e-12)
+        assert_allclose(law.covariance[np.ix_(order, order)], covariances[:, :, mode], rtol=1e-12)
+
+
+@pytest.mark.parametrize("readings", [None, 1, 12])
+@pytest.mark.parametrize("burn_in", [0.0, 0.4])
+def test_windows_are_those_of_the_underdamped_law(burn_in, readings):
+    device = Underdamped(temperature=0.7, mass=0.5, friction=1.3)
+    inputs, covariances = moments_of(device.window(burn_in, 3.0, readings))
+    for mode, lam in enumerate(LAM):
+        process = LinearSDE.underdamped([[lam]], [0.0], mass=0.5, friction=1.3, temperature=0.7).exact()
+        law = process.window_law(burn_in, 3.0, readings)
+        position, velocity, average = 0, 1, 2
+        order = [average, position, velocity]
+        load = law.response[:, 1:] / 0.5  # the load b accelerates by b/m
+        assert_allclose(np.hstack([law.decay, load])[order], inputs[:, :, mode], rtol=1e-10, atol=1e-13)
+        assert_allclose(law.covariance[np.ix_(order, order)], covariances[:, :, mode], rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("readings", [None, 5])

@@ -8,6 +8,7 @@ import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import aslinearoperator
 
+from thermolinalg.laws.euler_maruyama import EulerMaruyama
 from thermolinalg.simulation import LinearProcess, LinearSDE, Transition, integrate
 
 SPD = np.array([[3.0, 1.0], [1.0, 2.0]])
@@ -58,6 +59,15 @@ def test_euler_maruyama_converges_to_the_exact_law(name, assert_moments):
     x0 = np.ones(len(process.M))
     states = integrate(EQUATIONS[name], replicas(x0, 4000), step=0.5 / 400, n_steps=400, every=400, rng=2)
     assert_moments(states[-1].T, exact.mean(x0, process.c), exact.covariance)
+
+
+def test_euler_maruyama_follows_the_scalar_law(assert_moments):
+    lam = np.array([0.5, 2.0, 6.0])
+    law = EulerMaruyama(step_size=0.25, temperature=0.7).step(1.5)
+    ((decay, response, noise),) = law.functions(lam)
+    device = LinearSDE.overdamped(np.diag(lam), np.ones(3), temperature=0.7)
+    states = integrate(device, np.full((3, 20_000), 2.0), step=0.25, n_steps=6, every=6, rng=9)
+    assert_moments(states[-1].T, 2 * decay + response, np.diag(noise**2))
 
 
 def test_noiseless_steps_converge_at_first_order():

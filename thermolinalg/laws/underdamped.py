@@ -250,7 +250,8 @@ def _window_coefficients(start: Segment, window: Segment, count: float, scale: f
     unknown = before + _adjugate(precision) * _determinant(before)[..., None, None]
     evidence = 1 + xp.sum(before * precision, axis=(-2, -1)) + _determinant(before) * _determinant(precision)
     weight = p - gain @ end
-    own = alone + (weight @ unknown @ weight.mT)[..., 0, 0] / evidence
+    # A single reading takes no time: it is the end state, and nothing is unknown of the first one.
+    own = alone + xp.where(determinant > 0, (weight @ unknown @ weight.mT)[..., 0, 0] / evidence, 0.0)
 
     decay, average = p @ at_first / count, (p @ response + loads[..., :1, :]) / count
     state, moved = end @ at_first, end @ response + loads[..., 1:, :]

@@ -69,6 +69,7 @@ class Transition:
         Returns
         -------
         Transition
+            From the start of `self` to the output of `later`.
 
         Raises
         ------
@@ -104,6 +105,7 @@ class Transition:
         Returns
         -------
         ndarray, shape (e,) or (e, k)
+            One column for each replica.
         """
         mean = self.decay @ self._columns("x0", x0)
         if c is not None:
@@ -143,6 +145,7 @@ class Transition:
         Returns
         -------
         ndarray, shape (*size, e) or (*size, e, k)
+            The draws.
         """
         mean = self.mean(x0, c)
         shape = () if size is None else tuple(np.atleast_1d(size))

@@ -71,7 +71,18 @@ class LinearProcess:
         object.__setattr__(self, "c", load)
 
     def transition(self, t: float) -> Transition:
-        """Law of the state a time t after a known one; see `transition`."""
+        """Law of the state a time t after a known one.
+
+        Parameters
+        ----------
+        t : float
+            Time ≥ 0, in units of τ.
+
+        Returns
+        -------
+        Transition
+            Errors as those of `transition`.
+        """
         return transition(self.M, self.D, t)
 
     @cached_property
@@ -101,7 +112,9 @@ class LinearProcess:
         Returns
         -------
         mean : ndarray, shape (d,) or (d, k)
+            One column for each load.
         covariance : ndarray, shape (d, d)
+            The same for every load.
 
         Raises
         ------
@@ -121,6 +134,7 @@ class LinearProcess:
         Returns
         -------
         ndarray, shape (d, d)
+            The covariance itself at lag 0.
 
         Raises
         ------
@@ -147,6 +161,7 @@ class LinearProcess:
         Returns
         -------
         ndarray, shape (*size, d) or (*size, d, k)
+            The draws.
         """
         return self.transition(t).sample(x0, self.c, rng=rng, size=size)
 
@@ -163,6 +178,7 @@ class LinearProcess:
         Returns
         -------
         ndarray, shape (*size, d) or (*size, d, k)
+            The draws.
         """
         return self._settled.sample(np.zeros_like(self.c), self.c, rng=rng, size=size)
 
@@ -181,6 +197,7 @@ class LinearProcess:
         Returns
         -------
         ndarray, shape (n, d) or (n, d, k)
+            The states at the given times.
         """
         instants = np.atleast_1d(check_real("times", times))
         steps = np.diff(instants, prepend=0.0)
@@ -246,8 +263,10 @@ class LinearProcess:
         ----------
         x0 : array_like, shape (d,) or (d, k)
             Start; columns are replicas.
-        burn_in, duration, readings
-            As `window_law`.
+        burn_in, duration : float
+            Time before the first reading, and length of the window.
+        readings : int, optional
+            Number of readings; None averages continuously. Details as `window_law`.
         rng : Generator, SeedSequence or int, optional
             Source of randomness; None is fresh entropy.
         size : int or tuple of int, optional
@@ -255,7 +274,10 @@ class LinearProcess:
 
         Returns
         -------
-        average, state : ndarray, shape (*size, d) or (*size, d, k)
+        average : ndarray, shape (*size, d) or (*size, d, k)
+            Average over the window.
+        state : ndarray, same shape
+            State at its end, from which the device can go on.
         """
         law = self.window_law(burn_in, duration, readings)
         axis = -max(np.ndim(x0), self.c.ndim)

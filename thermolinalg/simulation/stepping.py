@@ -91,6 +91,7 @@ class LinearSDE:
         Returns
         -------
         LinearSDE
+            Of dimension d.
         """
         if not temperature >= 0:
             raise ValueError(f"need temperature ≥ 0, got {temperature}")
@@ -133,7 +134,23 @@ class LinearSDE:
         return cls(product, np.concatenate([np.zeros_like(load), load / mass]), noise)
 
     def product(self, x: Matrix) -> Matrix:
-        """M x, for x of shape (d,) or (d, k)."""
+        """M x, the only way the stepping reaches M.
+
+        Parameters
+        ----------
+        x : ndarray, shape (d,) or (d, k)
+            State; columns are replicas.
+
+        Returns
+        -------
+        ndarray, same shape
+            M x.
+
+        Raises
+        ------
+        ValueError
+            If a callable returns another shape, or complex numbers.
+        """
         product = np.asarray(self.drift @ x if hasattr(self.drift, "__matmul__") else self.drift(x))
         if product.shape != x.shape or product.dtype.kind == "c":
             raise ValueError(
@@ -143,7 +160,13 @@ class LinearSDE:
         return product
 
     def exact(self) -> LinearProcess:
-        """The same process as a `LinearProcess`, with M written out by d products."""
+        """The same process sampled exactly, with M written out by d products.
+
+        Returns
+        -------
+        LinearProcess
+            With D = B Bᵀ and c the force.
+        """
         noise = self.noise @ np.eye(self.noise.shape[1])
         return LinearProcess(self.product(np.eye(len(self.force))), noise @ noise.T, self.force)
 
