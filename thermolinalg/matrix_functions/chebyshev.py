@@ -1,0 +1,263 @@
+"""Functions of A from products only: one Chebyshev expansion for all functions and all vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import dct
+
+from thermolinalg._arrays import Array, as_array, eps, namespace, to_numpy
+from thermolinalg.laws import LinearLaw
+from thermolinalg.matrix_functions._blocks import Blocks, function_table, product_operations
+from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.matrix_functions.spectrum import SpectralInterval, spectral_interval
+from thermolinalg.operators.base import Operator
+
+__all__ = ["ChebyshevEngine", "ChebyshevSeries", "chebyshev_series"]
+
+_FIRST_NODES = 16
+_GROWTH = 2.0
+"""|T_n| ≤ 1 on the interval, so a vector that grows by this factor proves an eigenvalue outside."""
+
+
+class ChebyshevSeries(NamedTuple):
+    """Expansion of a law's functions in Chebyshev polynomials on an interval.
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (outputs, inputs, degree + 1)
+        Coefficient of T_n for each function.
+    error : float
+        What the dropped coefficients can contribute, relative to the largest contribution to an output.
+    """
+
+    coefficients: np.ndarray
+    error: float
+
+    @property
+    def degree(self) -> int:
+        """Highest polynomial degree: the number of products with A."""
+        return int(self.coefficients.shape[-1]) - 1
+
+
+def chebyshev_series(
+    law: LinearLaw,
+    outputs: Sequence[str],
+    interval: tuple[float, float],
+    *,
+    rtol: float,
+    max_degree: int,
+    sizes: np.ndarray | None = None,
+) -> ChebyshevSeries:
+    """Expand the functions of a law on [lower, upper] to a relative tolerance.
+
+    The functions are sampled at Chebyshev points, doubled in number until the coefficients have died out: for functions
+    analytic around the interval they fall geometrically.
+
+    Parameters
+    ----------
+    law : LinearLaw
+    outputs : sequence of str
+        Outputs whose functions are wanted.
+    interval : tuple of float
+        Ends of an interval that holds the spectrum.
+    rtol : float
+        Bound of the error relative to the largest contribution Σ_j max|f_ij| ‖V_j‖ to each output column.
+    max_degree : int
+        Highest degree to keep.
+    sizes : ndarray, shape (inputs, columns), optional
+        Norms of the input vectors of each output column (default: all alike).
+
+    Returns
+    -------
+    ChebyshevSeries
+
+    Raises
+    ------
+    LinAlgError
+        If a function is infinite on the interval, as a stationary law is at λ = 0.
+
+    References
+    ----------
+    Trefethen, Approximation Theory and Approximation Practice, SIAM (2013), chapters 3 and 8.
+    """
+    lower, upper = interval
+    if not np.isfinite(function_table(law, outputs, np.array([lower, upper]))).all():
+        raise np.linalg.LinAlgError(
+            f"the law is infinite at λ = {lower:.3g}, and A may have such an eigenvalue: A must be positive definite; "
+            "pass interval=(lower, upper) if the smallest eigenvalue is known"
+        )
+    sizes = np.ones((len(law.inputs), 1)) if sizes is None else sizes
+    count = _FIRST_NODES
+    while True:
+        angles = np.pi * (np.arange(count) + 0.5) / count
+        values = function_table(law, outputs, (lower + upper) / 2 + (upper - lower) / 2 * np.cos(angles))
+        coefficients = dct(values, type=2, axis=-1) / count
+        coefficients[..., 0] /= 2
+        magnitudes = np.abs(coefficients)
+        dropped = np.cumsum(magnitudes[..., ::-1], axis=-1)[..., ::-1] - magnitudes
+        scale = np.max(np.abs(values).max(axis=-1)[..., None] * sizes, axis=1)
+        tail = np.einsum("ijn,jl->iln", dropped, sizes) / np.where(scale > 0, scale, 1.0)[..., None]
+        errors = tail.max(axis=(0, 1))
+        degree = int(np.argmax(errors <= rtol))
+        # The last quarter has to be empty: only then has the sampling seen all there is.
+        if degree <= 3 * count // 4 or count >= 2 * max_degree:
+            break
+        count *= 2
+    degree = min(degree, max_degree)
+    return ChebyshevSeries(coefficients[..., : degree + 1], float(errors[degree]))
+
+
+class ChebyshevEngine:
+    """Applies f(A) V as Σ_n c_n T_n(Ã) V, with Ã the operator A mapped from its spectral interval to [−1, 1].
+
+    The vectors T_n(Ã) V do not depend on f, so all functions share them: a law costs `degree` products with all its
+    input columns side by side. Memory is a few blocks of vectors, whatever the degree.
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric positive semidefinite.
+    interval : tuple of float, optional
+        Ends of an interval that holds the spectrum; estimated by `spectral_interval` when first needed.
+    rtol : float, optional
+        Error of each output column, relative to the largest contribution to it; not below 4 eps of the dtype.
+    max_degree : int, optional
+        Most products for one call. A law that needs more is truncated: `converged` and `error` tell.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether the last call met `rtol`.
+    error : float
+        Relative truncation error of the last call.
+    n_matvec : int
+        Products with blocks taken so far, those for the interval included.
+
+    References
+    ----------
+    Trefethen, Approximation Theory and Approximation Practice, SIAM (2013).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermolinalg.laws import Overdamped
+    >>> from thermolinalg.operators.base import Dense
+    >>> engine = ChebyshevEngine(Dense(np.diag([1.0, 2.0, 4.0])), interval=(1.0, 4.0))
+    >>> (state,) = engine.apply(Overdamped().stationary(), [None, np.ones((3, 1)), None], ["state"])
+    >>> state.T.round(8)
+    array([[1.  , 0.5 , 0.25]])
+    """
+
+    name = "chebyshev"
+
+    def __init__(
+        self,
+        operator: Operator,
+        interval: tuple[float, float] | None = None,
+        *,
+        rtol: float = 1e-10,
+        max_degree: int = 2000,
+    ) -> None:
+        self.operator = operator
+        self.rtol = max(rtol, 4 * eps(operator.like))
+        self.max_degree = max_degree
+        self.converged = True
+        self.error = 0.0
+        self.n_matvec = 0
+        self._spectrum = None if interval is None else SpectralInterval(*interval, *interval)
+
+    def spectrum(self) -> SpectralInterval:
+        """The interval the expansion lives on, which holds the spectrum, and the estimated ends within."""
+        if self._spectrum is None:
+            self._spectrum = spectral_interval(self.operator)
+            self.n_matvec += self._spectrum.products
+        return self._spectrum
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue, as far as products told (see `spectrum`)."""
+        found = self.spectrum()
+        return found.smallest, found.largest
+
+    def eigenvalues(self) -> None:
+        """Unknown: products give the ends of the spectrum only."""
+        return
+
+    def supports(self, law: LinearLaw) -> bool:
+        """Whether the law's functions are finite on the interval and resolved within `max_degree`."""
+        return self.degree(law, law.outputs) is not None
+
+    def degree(self, law: LinearLaw, outputs: Sequence[str]) -> int | None:
+        """Products that a call with inputs of comparable size will take; None where `max_degree` is not enough."""
+        try:
+            series = self._series(law, outputs)
+        except np.linalg.LinAlgError:
+            return None
+        return series.degree if series.error <= self.rtol else None
+
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
+        """Price of a call with blocks of so many columns."""
+        d, blocks = self.operator.shape[1], len(law.inputs)
+        degree = self.degree(law, outputs)
+        degree = self.max_degree if degree is None else degree
+        per_vector = degree * (product_operations(self.operator) + (4 + 2 * len(outputs)) * d)
+        memory = (4 + len(outputs)) * blocks * columns * d * np.dtype(self.operator.dtype).itemsize
+        return Cost(setup=0.0, per_column=blocks * per_vector, products=degree, memory=memory)
+
+    def _series(self, law: LinearLaw, outputs: Sequence[str], sizes: np.ndarray | None = None) -> ChebyshevSeries:
+        return chebyshev_series(
+            law, outputs, self.spectrum()[:2], rtol=self.rtol, max_degree=self.max_degree, sizes=sizes
+        )
+
+    def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
+        """The named outputs of the law, Σ_j f_ij(A) V_j.
+
+        Parameters
+        ----------
+        law : LinearLaw
+        inputs : sequence of (array or None)
+            Blocks V_j of shape (d, k), or (d, 1) to be shared by all columns; None is zero.
+        outputs : sequence of str
+            Names of the outputs wanted.
+
+        Returns
+        -------
+        list of array
+            One block for each output.
+
+        Raises
+        ------
+        LinAlgError
+            If the law is infinite on the interval, A has an eigenvalue outside it, or a product is not finite.
+        """
+        blocks = Blocks(law, inputs, outputs, self.operator)
+        series = self._series(law, outputs, blocks.sizes)
+        self.error, self.converged = series.error, series.error <= self.rtol
+        lower, upper = self.spectrum()[:2]
+        vectors = blocks.columns
+        xp = namespace(vectors)
+        weights = as_array(np.moveaxis(series.coefficients[:, blocks.source, :], -1, 0), vectors)
+        parts = [weight * vectors for weight in weights[0]]
+        previous, current = None, vectors
+        for n in range(1, series.degree + 1):
+            # T₁ = Ãv, then T_{n+1} = 2Ã T_n − T_{n−1}, where Ã = (2A − lower − upper)/(upper − lower).
+            factor = (2.0 if n == 1 else 4.0) / (upper - lower)
+            following = factor * self.operator.apply(current)
+            self.n_matvec += 1
+            following -= (factor * (lower + upper) / 2) * current
+            if previous is not None:
+                following -= previous
+            previous, current = current, following
+            for part, weight in zip(parts, weights[n], strict=True):
+                part += weight * current
+        norms = to_numpy(xp.linalg.vector_norm(current, axis=0))
+        outside = np.flatnonzero(~(norms <= _GROWTH * blocks.norms))
+        if len(outside):
+            raise np.linalg.LinAlgError(
+                f"A has an eigenvalue outside [{lower:.6g}, {upper:.6g}], or a product with it is NaN: the Chebyshev "
+                f"polynomial of degree {series.degree} took a vector of norm {blocks.norms[outside[0]]:.3g} to norm "
+                f"{norms[outside[0]]:.3g}; pass a wider interval=(lower, upper)"
+            )
+        return blocks.combine(parts)

@@ -1,0 +1,255 @@
+"""The ends of a spectrum from products only: where A begins and ends, and whether it is positive at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, eps, namespace, standard_normal
+from thermolinalg.matrix_functions._krylov import Krylov
+from thermolinalg.matrix_functions.base import check_positive
+from thermolinalg.operators.base import Operator
+
+__all__ = [
+    "SpectralInterval",
+    "largest_eigenvalue",
+    "refuse_negative",
+    "rounding",
+    "smallest_eigenvalue",
+    "spectral_interval",
+]
+
+_CHECK_EVERY = 4
+_MARGIN = 0.95
+"""A lower end found by iteration is moved down by this factor: a Ritz value is never below the smallest eigenvalue."""
+_EFFORT = 1e9
+"""Steps squared times dimension to spend on the ends of a spectrum: about a second of orthogonalisation."""
+
+
+class SpectralInterval(NamedTuple):
+    """Where the spectrum of A begins and ends, and what it cost to find.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Interval that holds the spectrum, in the units of A; `lower` is 0 where products could not settle it.
+    smallest, largest : float
+        Best estimates of the extreme eigenvalues, inside of that interval; exact where they are its ends.
+    settled : bool
+        Whether `smallest` is good to the tolerance; if not, it is too large.
+    products : int
+        Products with A taken.
+    """
+
+    lower: float
+    upper: float
+    smallest: float
+    largest: float
+    settled: bool = True
+    products: int = 0
+
+
+def rounding(dimension: int, largest: float, precision: float) -> float:
+    """Size below which an eigenvalue cannot be told from zero: √d · eps · ‖A‖."""
+    return float(dimension**0.5 * precision * largest)
+
+
+def refuse_negative(krylov: Krylov, values: np.ndarray, vectors: np.ndarray) -> None:
+    """Raise if a Ritz vector v shows negative curvature, vᵀAv < 0 beyond rounding.
+
+    Parameters
+    ----------
+    krylov : Krylov
+        Bases of Krylov spaces of A.
+    values : ndarray, shape (columns, steps)
+        Their Ritz values, ascending.
+    vectors : ndarray, shape (columns, steps, steps)
+        Their Ritz vectors in the bases.
+
+    Raises
+    ------
+    LinAlgError
+        With the value of vᵀAv/vᵀv, computed from v by one more product.
+    """
+    column = int(np.argmin(values[:, 0]))
+    largest = float(np.abs(values).max())
+    if values[column, 0] >= -4 * krylov.dimension * eps(krylov.start) * largest:
+        return
+    coordinates = np.zeros((krylov.columns, 1, krylov.steps))
+    coordinates[column, 0] = vectors[column, :, 0]
+    v = krylov.combine(coordinates)[column].T
+    curvature = float(namespace(v).sum(v * krylov.product(v)) / namespace(v).sum(v * v))
+    if curvature < 0:
+        raise np.linalg.LinAlgError(
+            f"A is not positive semidefinite: a vector v has vᵀAv/vᵀv = {curvature:.6g} "
+            f"(largest Ritz value in size {largest:.3g}); pass assume_a='gen' to use the normal operator"
+        )
+
+
+def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int | None = None) -> SpectralInterval:
+    """Interval that holds the eigenvalues of a symmetric positive semidefinite operator, from products with it.
+
+    Runs Lanczos from a random vector, the same one for every operator of that size, until the residual bounds of the
+    extreme Ritz values are below `rtol`, and widens the interval by those bounds. The error of a Ritz value is of
+    second order in its residual, so the ends are usually much closer than `rtol`.
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric.
+    rtol : float, optional
+        Bound of the residuals at both ends, relative to the eigenvalues there.
+    max_steps : int, optional
+        Most products to take (default: between 64 and 1000, fewer for larger A). If they do not settle the lower end
+        it is given as 0, which holds for every positive semidefinite A.
+
+    Returns
+    -------
+    SpectralInterval
+
+    Raises
+    ------
+    LinAlgError
+        If A has negative curvature, with the vector's Rayleigh quotient as evidence, or a product is not finite.
+
+    References
+    ----------
+    Kuczyński and Woźniakowski, Estimating the largest eigenvalue by the power and Lanczos algorithms with a random
+    start, SIAM J. Matrix Anal. Appl. 13 (1992).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermolinalg.operators.base import Dense
+    >>> found = spectral_interval(Dense(np.diag([1.0, 2.0, 5.0])))
+    >>> round(found.smallest, 12), round(found.largest, 12), found.products
+    (1.0, 5.0, 3)
+    """
+    known = _known_ends(operator)
+    if known is not None:
+        return SpectralInterval(*known, *known)
+    d = operator.shape[1]
+    if max_steps is None:
+        max_steps = int(np.clip((_EFFORT / d) ** 0.5, 64, 1000))
+    krylov = Krylov(operator.apply, _random_start(d, operator.like))
+    while True:
+        krylov.extend(min(max(_CHECK_EVERY, krylov.steps // 8), max_steps - krylov.steps))
+        values, vectors, residuals = krylov.ritz()
+        refuse_negative(krylov, values, vectors)
+        smallest, largest = float(values[0, 0]), float(values[0, -1])
+        below, above = float(residuals[0, 0]), float(residuals[0, -1])
+        settled = krylov.complete() or below <= rtol * smallest
+        if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
+            break
+    if smallest <= rounding(d, largest, eps(krylov.start)):
+        smallest = 0.0
+    if krylov.complete():
+        return SpectralInterval(smallest, largest, smallest, largest, products=krylov.steps)
+    bound = operator.norm_bound()
+    upper = largest + above if bound is None else max(largest, min(largest + above, bound))
+    lower = _MARGIN * max(smallest - below, 0.0) if settled else 0.0
+    return SpectralInterval(lower, upper, smallest, largest, settled, krylov.steps)
+
+
+def largest_eigenvalue(operator: Operator, *, rtol: float = 0.05, max_products: int = 12) -> float:
+    """Largest eigenvalue of a symmetric positive semidefinite operator, from a few products with it.
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric.
+    rtol : float, optional
+        Relative accuracy to stop at, judged by the residual bound and by the last change.
+    max_products : int, optional
+        Most products to take.
+
+    Returns
+    -------
+    float
+        In the units of A, never above the largest eigenvalue.
+
+    Raises
+    ------
+    LinAlgError
+        If A has negative curvature, or a product is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermolinalg.operators.base import Dense
+    >>> round(largest_eigenvalue(Dense(np.diag([1.0, 2.0, 5.0]))), 12)
+    5.0
+    """
+    known = _known_ends(operator)
+    if known is not None:
+        return known[1]
+    return _largest_ritz(operator.apply, operator.shape[1], operator.like, rtol, max_products)
+
+
+def smallest_eigenvalue(
+    solve: Callable[[Array], Array], d: int, like: Array, *, rtol: float = 0.01, max_solves: int = 12
+) -> float:
+    """Smallest eigenvalue of a positive definite A, from a few solves with it.
+
+    Lanczos on A⁻¹ from a random vector, the same one for every A of that size; it returns the inverse of the largest
+    Ritz value, which is never below the smallest eigenvalue.
+
+    Parameters
+    ----------
+    solve : callable
+        b (d, 1) → A⁻¹ b.
+    d : int
+        Order of A.
+    like : array
+        An array of the namespace, dtype and device that `solve` takes.
+    rtol : float, optional
+        Relative accuracy to stop at, judged by the residual bound and by the last change.
+    max_solves : int, optional
+        Most solves to take.
+
+    Returns
+    -------
+    float
+        In the units of A.
+
+    Raises
+    ------
+    LinAlgError
+        If A⁻¹ has negative curvature, or a solve returns NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(smallest_eigenvalue(lambda b: b / np.array([[0.5], [2.0], [8.0]]), 3, np.empty(0)), 12)
+    0.5
+    """
+    return 1 / _largest_ritz(solve, d, like, rtol, max_solves)
+
+
+def _largest_ritz(product: Callable[[Array], Array], d: int, like: Array, rtol: float, max_products: int) -> float:
+    krylov = Krylov(product, _random_start(d, like))
+    previous = 0.0
+    while True:
+        krylov.extend(1)
+        values, vectors, residuals = krylov.ritz()
+        largest = float(values[0, -1])
+        settled = residuals[0, -1] ** 2 <= rtol * largest**2 and largest - previous <= 0.1 * rtol * largest
+        if krylov.complete() or krylov.steps >= max_products or settled:
+            refuse_negative(krylov, values, vectors)
+            return largest
+        previous = largest
+
+
+def _known_ends(operator: Operator) -> tuple[float, float] | None:
+    """Extreme eigenvalues where the operator knows them all."""
+    values = operator.eigenvalues()
+    if values is None:
+        return None
+    values = check_positive(values)
+    return float(values.min()), float(values.max())
+
+
+def _random_start(d: int, like: Array) -> Array:
+    return standard_normal(np.random.default_rng(d), (d, 1), as_array(np.empty(0), like))
