@@ -245,7 +245,9 @@ def _window_coefficients(start: Segment, window: Segment, count: float, scale: f
     determinant = _determinant(noise)
     known = xp.where(determinant > 0, determinant, 1.0)[..., None, None]
     gain = shared @ _adjugate(noise) / known
-    alone = xp.clip((q[..., :1, :1] - gain @ shared.mT)[..., 0, 0], 0.0, None)
+    total = q[..., 0, 0]
+    alone = total - (gain @ shared.mT)[..., 0, 0]
+    alone = xp.where(alone > 1e-12 * total, alone, 0.0)  # one or two readings leave nothing but rounding
     precision = end.mT @ _adjugate(noise) @ end / known
     unknown = before + _adjugate(precision) * _determinant(before)[..., None, None]
     evidence = 1 + xp.sum(before * precision, axis=(-2, -1)) + _determinant(before) * _determinant(precision)
