@@ -1,0 +1,28 @@
+"""What A can be, beyond arrays and sparse matrices: structures whose products and spectra are cheap."""
+
+from thermolinalg.operators.arithmetic import Sum
+from thermolinalg.operators.base import Dense, MatrixFree, Operator, Scaled, Sparse
+from thermolinalg.operators.block import BlockDiagonal
+from thermolinalg.operators.diagonal import Diagonal
+from thermolinalg.operators.kronecker import Kronecker, KroneckerSum
+from thermolinalg.operators.low_rank import DiagonalPlusLowRank, LowRankPlusIdentity
+from thermolinalg.operators.normal import Normal
+from thermolinalg.operators.toeplitz import Circulant, Toeplitz
+
+__all__ = [
+    "BlockDiagonal",
+    "Circulant",
+    "Dense",
+    "Diagonal",
+    "DiagonalPlusLowRank",
+    "Kronecker",
+    "KroneckerSum",
+    "LowRankPlusIdentity",
+    "MatrixFree",
+    "Normal",
+    "Operator",
+    "Scaled",
+    "Sparse",
+    "Sum",
+    "Toeplitz",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -92,6 +93,24 @@ class Operator(LinearOperator):  # type: ignore[misc]
     def jacobi_scaling(self) -> Array | None:
         """Entries of the S that gives S A S a unit diagonal without harming the structure, or None."""
         return None
+
+    # -- sums and positive multiples keep the rules; all other expressions are SciPy's ---------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        from thermolinalg.operators.arithmetic import Sum
+
+        return Sum([self, other]) if isinstance(other, Operator) else super().__add__(other)
+
+    def __mul__(self, other: Any) -> Any:
+        from thermolinalg.operators.arithmetic import positive_multiple
+
+        return positive_multiple(self, float(other)) if isinstance(other, Real) else super().__mul__(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self * other if isinstance(other, Real) else super().__rmul__(other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self * (1 / other) if isinstance(other, Real) else super().__truediv__(other)
 
     def __repr__(self) -> str:
         m, n = self.shape
