@@ -1,0 +1,19 @@
+"""Devices: where a matrix is written into, what a run returns, and how hardware departs from its ideal."""
+
+from thermolinalg.devices.base import Device, Ledger, Program, Reading
+from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.langevin import AsWritten, Equilibrated, LangevinDevice, LangevinProgram
+from thermolinalg.devices.schedule import Schedule
+
+__all__ = [
+    "AsWritten",
+    "Device",
+    "Equilibrated",
+    "Imperfections",
+    "LangevinDevice",
+    "LangevinProgram",
+    "Ledger",
+    "Program",
+    "Reading",
+    "Schedule",
+]

@@ -43,6 +43,27 @@ class LinearLaw:
     functions: Callable[[Array], Coefficients]
     equilibrium: Callable[[float], Coefficients | None] = lambda lam_min: None
 
+    def rescaled(self, factor: float) -> LinearLaw:
+        """The same law for a device that holds factor · A, as functions of the eigenvalues of A.
+
+        Parameters
+        ----------
+        factor : float
+            Positive.
+
+        Returns
+        -------
+        LinearLaw
+        """
+        if factor == 1.0:
+            return self
+
+        def equilibrium(lam_min: float) -> Coefficients | None:
+            form = self.equilibrium(factor * lam_min)
+            return form and [[f and f.rescaled(factor) for f in row] for row in form]
+
+        return LinearLaw(self.inputs, self.outputs, lambda lam: self.functions(factor * lam), equilibrium)
+
     def normal_inputs(self) -> tuple[str, ...]:
         """Names of the standard normal inputs."""
         return tuple(name for name in self.inputs if name.startswith("z"))
@@ -69,12 +90,19 @@ class InversePolynomial:
     coefficients: tuple[float, ...]
     half: bool = False
 
+    def rescaled(self, factor: float) -> InversePolynomial:
+        """The function λ ↦ f(factor · λ)."""
+        front = factor**-0.5 if self.half else 1.0
+        return InversePolynomial(tuple(front * c * factor**-k for k, c in enumerate(self.coefficients)), self.half)
+
     def __call__(self, lam: Array) -> Array:
         value = np.polynomial.polynomial.polyval(1 / lam, self.coefficients)
         return value / lam**0.5 if self.half else value
 
 
-def inverse_sqrt_series(scale: float, power: int, ratio: float, lam_min: float, rtol: float = 1e-6) -> InversePolynomial:
+def inverse_sqrt_series(
+    scale: float, power: int, ratio: float, lam_min: float, rtol: float = 1e-6
+) -> InversePolynomial:
     """λ^{-power} · scale · sqrt(1 − ratio/λ) as an inverse polynomial, to `rtol` for λ ≥ lam_min > ratio.
 
     Parameters

@@ -1,0 +1,151 @@
+"""The one gatekeeper: every public function passes its arguments through here first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from thermolinalg._arrays import Array, is_torch, namespace
+
+__all__ = ["as_count", "as_nonnegative", "as_positive", "as_rng", "checked_array", "checked_sparse", "is_finite"]
+
+_REAL_KINDS = {"b": np.float64, "i": np.float64, "u": np.float64}
+
+
+def as_rng(rng: Any) -> np.random.Generator:
+    """Generator from `rng` (SPEC 7): None is fresh entropy; int, SeedSequence, BitGenerator, Generator are taken."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng must be None, a non-negative int, a SeedSequence or a numpy.random.Generator, not {rng!r}"
+        ) from None
+
+
+def as_nonnegative(value: Any, name: str) -> float:
+    """A finite float ≥ 0."""
+    number = _as_float(value, name)
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, got {value!r}")
+    return number
+
+
+def as_positive(value: Any, name: str) -> float:
+    """A finite float > 0."""
+    number = _as_float(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return number
+
+
+def _as_float(value: Any, name: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return number
+
+
+def as_count(value: Any, name: str, minimum: int = 1) -> int:
+    """An integer ≥ minimum."""
+    try:
+        count = int(value)
+        exact = count == value
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not exact:
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if count < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return count
+
+
+def is_finite(x: Array) -> bool:
+    """Whether all entries are finite; one pass without a temporary unless the sum overflows."""
+    xp = namespace(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = xp.sum(x)
+    return bool(xp.isfinite(total)) or bool(xp.all(xp.isfinite(x)))
+
+
+def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequence[int] | None = None) -> Array:
+    """A real or complex floating-point array of NumPy or torch, never the user's own to write on.
+
+    Raises
+    ------
+    TypeError
+        Sparse, masked, object or np.matrix input.
+    ValueError
+        NaN or infinity, or a wrong number of dimensions.
+    """
+    if is_torch(x):
+        x = _checked_torch(x, name)
+    else:
+        x = _checked_numpy(x, name)
+    if ndim is not None and x.ndim not in ndim:
+        wanted = " or ".join(map(str, ndim))
+        raise ValueError(f"{name} must have {wanted} dimension(s), got shape {tuple(x.shape)}")
+    if check_finite and not is_finite(x):
+        raise ValueError(f"{name} contains NaN or infinity; all entries must be finite")
+    return x
+
+
+def _checked_torch(x: Any, name: str) -> Array:
+    if x.is_sparse or str(x.layout) != "torch.strided":
+        raise TypeError(f"{name} is a sparse torch tensor; pass {name}.to_dense() or a SciPy sparse array")
+    xp = namespace(x)
+    x = x.detach()
+    if not (xp.isdtype(x.dtype, "real floating") or xp.isdtype(x.dtype, "complex floating")):
+        return xp.astype(x, xp.float64)
+    if str(x.dtype) in ("torch.float16", "torch.bfloat16"):
+        return xp.astype(x, xp.float32)
+    return x
+
+
+def _checked_numpy(x: Any, name: str) -> np.ndarray:
+    if scipy.sparse.issparse(x):
+        raise TypeError(f"{name} is sparse where a dense array is needed; pass {name}.toarray()")
+    if isinstance(x, np.matrix):
+        raise TypeError(f"{name} is an np.matrix, which is not supported; pass np.asarray({name})")
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, which is not supported; fill it: {name}.filled(...)")
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array of numbers: {error}") from None
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{name} has dtype {array.dtype}, which is not numeric; pass {name}.astype(float)")
+    return _as_blas_dtype(array)
+
+
+def _as_blas_dtype(array: Any) -> Any:
+    """Single and double precision stay; everything else goes to the nearest one LAPACK has."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind in _REAL_KINDS:
+        return array.astype(np.float64)
+    if kind == "f" and size not in (4, 8):
+        return array.astype(np.float32 if size < 4 else np.float64)
+    if kind == "c" and size not in (8, 16):
+        return array.astype(np.complex128)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def checked_sparse(x: Any, name: str, *, check_finite: bool = True) -> Any:
+    """A SciPy sparse array in CSR form with a floating-point dtype (a copy of the structure if it has to change)."""
+    if x.dtype.kind not in "biufc":
+        raise TypeError(f"{name} has dtype {x.dtype}, which is not numeric")
+    if x.ndim != 2:
+        raise ValueError(f"{name} must have 2 dimensions, got shape {x.shape}")
+    csr = _as_blas_dtype(scipy.sparse.csr_array(x))
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    if check_finite and not is_finite(csr.data):
+        raise ValueError(f"{name} contains NaN or infinity; all entries must be finite")
+    return csr

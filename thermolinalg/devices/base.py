@@ -1,0 +1,127 @@
+"""What anything must do to serve as a device: the protocols, and what a run returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from thermolinalg._arrays import Array
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.operators import Operator
+
+__all__ = ["Device", "Ledger", "Program", "Reading"]
+
+REPLICAS = 32
+"""Further runs of a schedule whose spread gives the error bar of a reading."""
+
+
+@dataclass
+class Ledger:
+    """What the device was asked to do; digital work of the simulator is never counted here.
+
+    Parameters
+    ----------
+    programs : int
+        Matrices written.
+    runs : int
+        Runs of a schedule; all columns of a block run side by side and count one by one.
+    device_time : float
+        In units of τ.
+    values_in, values_out : int
+        Numbers converted for loads and for readings.
+    """
+
+    programs: int = 0
+    runs: int = 0
+    device_time: float = 0.0
+    values_in: int = 0
+    values_out: int = 0
+
+    def record(self, d: int, runs: int, time_each: float, readings: int = 1) -> None:
+        """Add so many runs of a d-node device."""
+        self.runs += runs
+        self.device_time += runs * time_each
+        self.values_in += runs * d
+        self.values_out += runs * d * readings
+
+
+@dataclass
+class Reading:
+    """What a device returns.
+
+    Parameters
+    ----------
+    value : array, shape (d, k)
+        The estimate in the user's units.
+    device_time : float
+        Time of the runs behind it, in units of τ.
+    schedule : Schedule
+        Timetable of each run.
+    state : array, shape (d, k), optional
+        Voltages at the end, in the user's units: pass it as `start` of the next run.
+    spread : callable, optional
+        Draws the standard error when it is first asked for.
+    """
+
+    value: Array
+    device_time: float
+    schedule: Schedule
+    state: Array | None = None
+    spread: Callable[[], Array] | None = field(default=None, repr=False)
+    degrees_of_freedom: int = REPLICAS
+    """Of the standard error: its Student t."""
+
+    @cached_property
+    def standard_error(self) -> Array:
+        """One standard deviation of `value`, in its shape."""
+        if self.spread is None:
+            raise ValueError("this reading carries no error bar")
+        return self.spread()
+
+
+@runtime_checkable
+class Program(Protocol):
+    """A matrix written into a device."""
+
+    ledger: Ledger
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ; LinAlgError with the evidence if it never relaxes."""
+        ...
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (d, k)."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What the report of a call says about the device: `engine` and `reason`."""
+        ...
+
+    def average(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
+    ) -> Reading:
+        """Load b (d, k), run the schedule, return the average of the voltages."""
+        ...
+
+    def readings(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None
+    ) -> Reading:
+        """Load b (d,), run the schedule, return every reading, shape (n, d)."""
+        ...
+
+    def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
+        """Load b (d, k) and return the voltages after so much time."""
+        ...
+
+
+@runtime_checkable
+class Device(Protocol):
+    """Anything a matrix can be written into: a simulator, or hardware."""
+
+    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Any:
+        """Write A; returns its `Program`."""
+        ...

@@ -1,0 +1,340 @@
+"""The simulated Langevin device: A is scaled into range, perturbed as hardware would, and read through its exact law."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, eps, namespace, standard_normal
+from thermolinalg.devices.base import REPLICAS, Ledger, Reading
+from thermolinalg.devices.imperfections import Imperfections, quantise
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.laws import LinearLaw, Overdamped, Underdamped
+from thermolinalg.matrix_functions.select import Choice, Engines
+from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
+from thermolinalg.operators import Operator
+from thermolinalg.simulation.readings import autoregressive_path
+
+__all__ = ["AsWritten", "Equilibrated", "LangevinDevice", "LangevinProgram"]
+
+
+@dataclass(frozen=True)
+class Equilibrated:
+    """Loading that fits A into the hardware: S A S with a unit diagonal, its largest eigenvalue 1, b at full range.
+
+    S is a diagonal of powers of two, so that scaling makes no rounding errors; operators whose structure it would
+    break are only scaled by a number. The device then solves (c S A S) y = c S b β with x = S y / β.
+    """
+
+
+@dataclass(frozen=True)
+class AsWritten:
+    """Loading of A and b as they are: dx = −(A x − b) dt + noise in the user's own units of time and voltage."""
+
+
+@dataclass(frozen=True)
+class LangevinDevice:
+    """A thermodynamic device, simulated by its exact law.
+
+    Parameters
+    ----------
+    law : Overdamped, Underdamped or EulerMaruyama, optional
+        Dynamics in the device's units; default: overdamped at temperature 1.
+    loading : Equilibrated or AsWritten, optional
+        How A and b are brought into the device's range. Default: `Equilibrated`.
+    imperfections : Imperfections, optional
+        Default: none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermolinalg.operators import Dense
+    >>> program = LangevinDevice().program(Dense(np.array([[2.0, 1.0], [1.0, 2.0]])))
+    >>> reading = program.average(np.array([[3.0], [3.0]]), Schedule(burn_in=50, duration=1e8), rng=np.random.default_rng(0))
+    >>> np.round(reading.value[:, 0], 2)
+    array([1., 1.])
+    """
+
+    law: Any = field(default_factory=Overdamped)
+    loading: Equilibrated | AsWritten = field(default_factory=Equilibrated)
+    imperfections: Imperfections = field(default_factory=Imperfections)
+
+    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> LangevinProgram:
+        """Write A into the device.
+
+        Parameters
+        ----------
+        operator : Operator, shape (d, d)
+            Symmetric positive semidefinite.
+        rng : numpy.random.Generator, optional
+            Draws the imperfections of this copy of the hardware.
+
+        Returns
+        -------
+        LangevinProgram
+
+        Raises
+        ------
+        LinAlgError
+            A is not positive semidefinite, as far as loading it shows.
+        """
+        return LangevinProgram(self, operator, np.random.default_rng() if rng is None else rng)
+
+
+class LangevinProgram:
+    """A matrix written into a `LangevinDevice`.
+
+    Inside, everything is in the device's units: A_dev = c S A S, b_dev = c β S b, x = S y / β. Values, states and
+    loads of the methods are in the user's units.
+
+    Parameters
+    ----------
+    device : LangevinDevice
+    operator : Operator, shape (d, d)
+        The user's A.
+    rng : numpy.random.Generator
+        Draws this copy's imperfections.
+    """
+
+    def __init__(self, device: LangevinDevice, operator: Operator, rng: np.random.Generator) -> None:
+        self.device, self.operator = device, operator
+        d = operator.shape[0]
+        self.scaling: Array | None = None
+        scaled = operator
+        if isinstance(device.loading, Equilibrated):
+            self.scaling = _unit_diagonal(operator)
+            if self.scaling is not None:
+                scaled = operator.scaled(1.0, self.scaling)
+        self.effective = device.imperfections.write(scaled, rng)
+        self.factor = 1.0
+        if isinstance(device.loading, Equilibrated) and d:
+            largest = largest_eigenvalue(scaled)
+            self.factor = 1.0 / largest if largest > 0 else 1.0
+        self.engines = Engines(self.effective)
+        self.law = device.law
+        if device.imperfections.temperature_error:
+            heat = 1 + device.imperfections.temperature_error
+            self.law = replace(self.law, temperature=self.law.temperature * heat)
+        self.offset = device.imperfections.offset * as_array(rng.standard_normal((d, 1)), operator.like)
+        self.ledger = Ledger(programs=1)
+        self.choice: Choice | None = None
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue of A_dev."""
+        lower, upper = self.engines.interval()
+        return self.factor * lower, self.factor * upper
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ.
+
+        Raises
+        ------
+        LinAlgError
+            A is singular to working precision: its slowest mode never relaxes.
+        """
+        lower, upper = self.interval()
+        if lower <= self.operator.shape[0] * eps(self.operator.like) * upper / 4:
+            raise np.linalg.LinAlgError(
+                f"A is singular to working precision: the eigenvalues on the device range from {lower:.3g} to "
+                f"{upper:.3g}; use lstsq or pinv for the minimum-norm solution"
+            )
+        return float(self.law.relaxation_rate(lower))
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ in the device's units.
+
+        Parameters
+        ----------
+        b : array, shape (d, k)
+        relative : float
+
+        Returns
+        -------
+        Schedule
+        """
+        load, _ = self._load(b)
+        xp = namespace(load)
+        squares = xp.mean(load**2, axis=0)
+        loaded = squares[squares > 0]
+        signal = float(xp.min(loaded)) ** 0.5 if loaded.shape[0] else 1.0
+        return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
+
+    def describe(self) -> dict[str, Any]:
+        """Engine and reason of the last draw."""
+        if self.choice is None:
+            return {"engine": "none: nothing had to run", "reason": ""}
+        return {"engine": self.choice.engine.name, "reason": self.choice.reason}
+
+    # -- what it does -------------------------------------------------------------------------------------------------
+
+    def average(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
+    ) -> Reading:
+        """Load b, run the schedule and average the voltages over its window.
+
+        The window is drawn from its exact law, without a path.
+
+        Parameters
+        ----------
+        b : array, shape (d, k)
+            Columns run side by side on k copies of the device.
+        schedule : Schedule
+        rng : numpy.random.Generator
+        start : array, shape (d, k), optional
+            Voltages to start from; default zero.
+        state : bool, optional
+            Whether to draw the last state too.
+
+        Returns
+        -------
+        Reading
+            Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
+        """
+        law = self._in_device(self.law.window(schedule.burn_in, schedule.duration, schedule.readings))
+        load, gain = self._load(b)
+        outputs = ("average", "state") if state else ("average",)
+        values = self._draw(law, outputs, load, self._start(start, gain), rng)
+        self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
+        (child,) = rng.spawn(1)
+        return Reading(
+            value=self._to_user(self._convert(values[0]), gain),
+            state=self._to_user(values[1], gain) if state else None,
+            device_time=b.shape[1] * schedule.total,
+            schedule=schedule,
+            spread=lambda: self._spread(law, schedule, gain, child),
+        )
+
+    def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
+        """Load b (d, k) and return the voltages after `time`; from zero or from `start` (d, k).
+
+        Parameters
+        ----------
+        b : array, shape (d, k)
+        time : float
+            In units of τ; infinity reads in equilibrium.
+        rng : numpy.random.Generator
+        start : array, shape (d, k), optional
+
+        Returns
+        -------
+        Reading
+        """
+        stationary = math.isinf(time)
+        law = self._in_device(self.law.stationary() if stationary else self.law.step(time))
+        load, gain = self._load(b)
+        (value,) = self._draw(law, ("state",), load, self._start(start, gain), rng)
+        waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
+        self.ledger.record(b.shape[0], b.shape[1], waited)
+        user = self._to_user(self._convert(value), gain)
+        return Reading(user, b.shape[1] * waited, Schedule(waited, readings=1, duration=max(waited, 1e-300)), user)
+
+    def readings(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None
+    ) -> Reading:
+        """Load b and return every reading of the schedule: the trajectory itself.
+
+        Parameters
+        ----------
+        b : array, shape (d,)
+        schedule : Schedule
+            With `readings`; the first one comes after the burn-in.
+        rng : numpy.random.Generator
+        start : array, shape (d,), optional
+
+        Returns
+        -------
+        Reading
+            Value (n, d).
+        """
+        if schedule.readings is None:
+            raise ValueError("a trajectory needs schedule.readings; pass Schedule(..., readings=n)")
+        load, gain = self._load(b[:, None])
+        first = self._in_device(self.law.step(schedule.burn_in))
+        step = self._in_device(self.law.step(schedule.spacing))
+        self.choice = self.engines.choose(step, ("state",), schedule.readings)
+        path = autoregressive_path(
+            self.choice.engine, first, step, self._start(None if start is None else start[:, None], gain), load,
+            schedule.readings, rng,
+        )
+        self.ledger.record(b.shape[0], 1, schedule.total, schedule.readings)
+        value = self._to_user(self._convert(path.T), gain).T
+        return Reading(value, schedule.total, schedule, state=value[-1])
+
+    # -- units --------------------------------------------------------------------------------------------------------
+
+    def _in_device(self, law: LinearLaw) -> LinearLaw:
+        """The law as functions of the eigenvalues of S A S, which the engines hold, for a device that holds c S A S."""
+        return law.rescaled(self.factor)
+
+    def _load(self, b: Array) -> tuple[Array, Array]:
+        """b_dev (d, k) with offsets and rounding, and the gains β (k,)."""
+        xp = namespace(b)
+        load = b if self.scaling is None else self.scaling[:, None] * b
+        load = self.factor * load
+        gain = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
+        if isinstance(self.device.loading, Equilibrated) and b.shape[0]:
+            largest = xp.max(xp.abs(load), axis=0)
+            gain = xp.where(largest > 0, 1.0 / xp.where(largest > 0, largest, 1.0), 1.0)
+            load = load * gain
+        if not self.device.imperfections.is_perfect:
+            load = quantise(load, self.device.imperfections.input_bits, axis=0) + self.offset
+        return load, gain
+
+    def _convert(self, y: Array) -> Array:
+        return quantise(y, self.device.imperfections.output_bits, axis=0)
+
+    def _to_user(self, y: Array, gain: Array) -> Array:
+        y = y / gain
+        return y if self.scaling is None else self.scaling[:, None] * y
+
+    def _start(self, start: Array | None, gain: Array) -> Array | None:
+        if start is None:
+            return None
+        y = start * gain
+        return y if self.scaling is None else y / self.scaling[:, None]
+
+    # -- draws --------------------------------------------------------------------------------------------------------
+
+    def _draw(
+        self, law: LinearLaw, outputs: tuple[str, ...], load: Array | None, start: Array | None, rng: Any, columns: int = 0
+    ) -> list[Array]:
+        d = self.operator.shape[0]
+        k = columns or load.shape[1]  # type: ignore[union-attr]
+        self.choice = self.engines.choose(law, outputs, k)
+        known = {"x0": start, "b": load, "v0": None}
+        inputs = [
+            known[name] if name in known else standard_normal(rng, (d, k), self.operator.like) for name in law.inputs
+        ]
+        return self.choice.engine.apply(law, inputs, outputs)
+
+    def _spread(self, law: LinearLaw, schedule: Schedule, gain: Array, rng: np.random.Generator) -> Array:
+        """Standard deviation of `REPLICAS` further runs; the noise does not depend on the load, so none is needed."""
+        (noise,) = self._draw(law, ("average",), None, None, rng, columns=REPLICAS)
+        self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
+        xp = namespace(noise)
+        deviation = xp.sqrt(xp.mean(noise**2, axis=1, keepdims=True))
+        return self._to_user(deviation, gain)
+
+
+def _unit_diagonal(operator: Operator) -> Array | None:
+    """The S of `Equilibrated`, or None where the structure does not survive it."""
+    diagonal = operator.diagonal()
+    if diagonal is None or operator.shape[0] == 0:
+        return operator.jacobi_scaling()
+    xp = namespace(diagonal)
+    smallest = float(xp.min(diagonal))
+    if smallest < 0:
+        raise np.linalg.LinAlgError(
+            f"A is not positive semidefinite: diagonal entry {int(xp.argmin(diagonal))} is {smallest:.6g}; "
+            "pass assume_a='gen' to use the normal operator"
+        )
+    if smallest == 0:
+        return None
+    return operator.jacobi_scaling()
+
+

@@ -1,0 +1,199 @@
+"""Residuals sent back to the device until the true one is small: flexible conjugate gradients with the device inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+import numpy as np
+
+from thermolinalg._arrays import Array, eps, namespace
+from thermolinalg.devices import Program, Reading, Schedule
+
+__all__ = ["Refinement", "refine"]
+
+Product = Callable[[Array], Array]
+
+HISTORY = 20
+"""Earlier directions kept for orthogonalisation."""
+
+PATIENCE = 6
+"""Runs without progress after which the residual counts as stagnant."""
+
+PROGRESS = 0.7
+"""A run that leaves more than this share of the best residual made no progress."""
+
+
+@dataclass
+class Refinement:
+    """Where a refinement has got to.
+
+    Parameters
+    ----------
+    x : array, shape (d, k)
+        Best iterate so far, column by column.
+    residual_norm : array, shape (k,)
+        Its true residual norm ‖b − A x‖.
+    target : array, shape (k,)
+        rtol ‖b‖ + atol: what counts as converged.
+    n_runs, n_matvec : int
+        Device runs (of all columns at once), and products with A per column.
+    reading : Reading, optional
+        The last one; its error bar times `step` is that of x.
+    """
+
+    x: Array
+    residual_norm: Array
+    target: Array
+    n_runs: int = 0
+    n_matvec: int = 0
+    reading: Reading | None = None
+    step: Array | float = 1.0
+    stopped: bool = False
+    schedules: list[Schedule] = field(default_factory=list)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every column met its target."""
+        return bool((self.residual_norm <= self.target).all())
+
+    def standard_error(self) -> Array:
+        """One standard deviation of x: earlier errors were sent back, what stays is the noise of the last reading."""
+        xp = namespace(self.x)
+        if self.reading is None:
+            return xp.zeros_like(self.x)
+        return self.reading.standard_error * xp.abs(xp.asarray(self.step))
+
+
+def refine(
+    program: Program,
+    apply: Product,
+    residual: Callable[[Array], tuple[Array, Array]],
+    x0: Array,
+    target: Array,
+    schedule: Callable[[Array], Schedule],
+    rng: np.random.Generator,
+    *,
+    maxiter: int,
+    definite: bool = True,
+    preconditioner: Product | None = None,
+    callback: Callable[[Refinement], None] | None = None,
+) -> Refinement:
+    """Flexible conjugate directions on A x = b, preconditioned by the device.
+
+    Each run loads the residual r, rescaled to full range, and reads z ≈ A⁻¹ r; z is made conjugate to the earlier
+    directions and the step along it is exact, so that a biased device still converges as long as z has a component
+    along the error. Residuals are recomputed as b − A x every time, never carried by recursion.
+
+    With definite A the step minimises the energy norm of the error (flexible conjugate gradients); else the residual
+    norm (generalised conjugate residuals).
+
+    Parameters
+    ----------
+    program : Program
+        The device with A on it.
+    apply : callable
+        Digital product A P of a block (d, k).
+    residual : callable
+        ``residual(x)`` gives (r, norms): the residual to send back (d, k), and the norms (k,) that `target` bounds.
+    x0 : array, shape (d, k)
+        Start; not overwritten.
+    target : array, shape (k,)
+        Norms that count as converged.
+    schedule : callable
+        ``schedule(r)`` gives the timetable of the run that loads r.
+    rng : numpy.random.Generator
+    maxiter : int
+        Device runs at most.
+    definite : bool, optional
+        Whether A is symmetric positive definite.
+    preconditioner : callable, optional
+        A digital approximation of A⁻¹ whose direction is searched beside the device's.
+    callback : callable, optional
+        Called after each run with the `Refinement`; StopIteration ends the run cleanly.
+
+    Returns
+    -------
+    Refinement
+
+    Raises
+    ------
+    LinAlgError
+        A direction of negative curvature: A is not positive definite.
+    """
+    xp = namespace(x0)
+    r, norms = residual(x0)
+    state = Refinement(x0, norms, target)
+    state.n_matvec = 1
+    x, directions, stale = x0, [], 0
+    while not state.converged and state.n_runs < maxiter and not state.stopped:
+        timetable = schedule(r)
+        reading = program.average(r, timetable, rng=rng)
+        state.n_runs += 1
+        state.schedules.append(timetable)
+        candidates = [reading.value] if preconditioner is None else [reading.value, preconditioner(r)]
+        for z in candidates:
+            p, q = _conjugate(z, apply(z), directions, definite)
+            state.n_matvec += 1
+            step = _step(p, q, r, definite)
+            x = x + step * p
+            r = r - step * q
+            directions = [*directions[-(HISTORY - 1) :], (p, q)]
+            if z is reading.value:
+                state.reading, state.step = reading, step
+        r, norms = residual(x)
+        state.n_matvec += 1
+        stale = 0 if _improve(state, x, norms) else stale + 1
+        if callback is not None:
+            try:
+                callback(state)
+            except StopIteration:
+                state.stopped = True
+        if stale >= PATIENCE or not bool(xp.all(xp.isfinite(norms))):
+            break
+    return state
+
+
+def _conjugate(
+    p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool
+) -> tuple[Array, Array]:
+    """p, and its product q = A p, made conjugate to the earlier directions column by column."""
+    xp = namespace(p)
+    for earlier, product in directions:
+        left = earlier if definite else product
+        curvature = xp.sum(left * product, axis=0)
+        positive = curvature > 0
+        overlap = xp.sum((p if definite else q) * product, axis=0)
+        weight = xp.where(positive, overlap / xp.where(positive, curvature, 1.0), 0.0)
+        p, q = p - weight * earlier, q - weight * product
+    return p, q
+
+
+def _step(p: Array, q: Array, r: Array, definite: bool) -> Array:
+    """Length of the exact step along p, column by column; zero where p vanishes."""
+    xp = namespace(p)
+    left = p if definite else q
+    curvature = xp.sum(left * q, axis=0)
+    sizes = xp.linalg.vector_norm(left, axis=0) * xp.linalg.vector_norm(q, axis=0)
+    if bool(xp.any(curvature < -p.shape[0] * eps(p) * sizes)):
+        worst = float(xp.min(curvature / xp.where(sizes > 0, sizes, 1.0)))
+        raise np.linalg.LinAlgError(
+            f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met; "
+            "pass assume_a='gen' to use the normal operator"
+        )
+    positive = curvature > 0
+    return xp.where(positive, xp.sum(left * r, axis=0) / xp.where(positive, curvature, 1.0), 0.0)
+
+
+def _improve(state: Refinement, x: Array, norms: Array) -> bool:
+    """Keep the better of the old and new columns; whether any unfinished one made real progress."""
+    xp = namespace(x)
+    unfinished = state.residual_norm > state.target
+    progress = bool(xp.any(unfinished & (norms < PROGRESS * state.residual_norm)))
+    better = norms < state.residual_norm
+    state.x = xp.where(better, x, state.x) if not bool(xp.all(better)) else x
+    state.residual_norm = xp.where(better, norms, state.residual_norm)
+    return progress
+
+

@@ -1,0 +1,147 @@
+"""The factorised engine: windows in equilibrium need one factorisation of A, not an eigendecomposition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+
+from thermolinalg._arrays import Array, cholesky, cholesky_solve, eps, namespace, solve_triangular
+from thermolinalg.laws import InversePolynomial, LinearLaw
+from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, smallest_eigenvalue
+from thermolinalg.operators.base import Operator, Sparse
+
+__all__ = ["Factorised"]
+
+
+class Factorised:
+    """Inverse polynomials of A, Σ_k c_k A^{-k}, and square roots L^{-T} of A⁻¹, from A = L Lᵀ.
+
+    Dense A by Cholesky, sparse A by SuperLU in symmetric mode (L U with U = D Lᵀ, so that A = L D Lᵀ).
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric positive definite.
+    overwrite : bool, optional
+        Whether the operator's matrix is a private copy that the factor may take the place of.
+
+    Raises
+    ------
+    LinAlgError
+        A is not positive definite, with the pivot that shows it.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+        d = operator.shape[0]
+        if isinstance(operator, Sparse):
+            self.name = "factorised (sparse LDLᵀ)"
+            self._solve, self._root = _factorise_sparse(operator)
+        else:
+            self.name = "factorised (Cholesky)"
+            self._solve, self._root = _factorise_dense(operator.dense())
+        smallest = smallest_eigenvalue(self._solve, d, operator.like)
+        self._interval = smallest, largest_eigenvalue(operator)
+        if smallest <= d * eps(operator.like) * self._interval[1] / 4:
+            raise np.linalg.LinAlgError(
+                f"A is singular to working precision: eigenvalues from {smallest:.3g} to {self._interval[1]:.3g} "
+                "after scaling; use pinv or lstsq for the minimum-norm solution"
+            )
+
+    @staticmethod
+    def price(d: int, nonzeros: float | None = None) -> Cost:
+        """Cost of factorising a d × d matrix with so many nonzeros (None: dense) and of one solve."""
+        if nonzeros is None:
+            return Cost(setup=d**3 / 3, per_column=4.0 * d**2, memory=8.0 * d**2)
+        fill = 10.0 * nonzeros
+        return Cost(setup=fill * fill / d, per_column=4.0 * fill, memory=16.0 * fill)
+
+    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+        """Cost of applying the law in equilibrium."""
+        d = self.operator.shape[0]
+        return Cost(setup=0.0, per_column=12.0 * d**2, memory=8.0 * d**2)
+
+    def interval(self) -> tuple[float, float]:
+        return self._interval
+
+    def eigenvalues(self) -> None:
+        return None
+
+    def supports(self, law: LinearLaw) -> bool:
+        return law.equilibrium(self._interval[0]) is not None
+
+    def solve(self, block: Array) -> Array:
+        """A⁻¹ V for a block (d, k)."""
+        return self._solve(block)
+
+    def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
+        form = law.equilibrium(self._interval[0])
+        if form is None:
+            raise ValueError("this run is too short for the factorised engine: it serves windows in equilibrium only")
+        rows = [form[law.outputs.index(name)] for name in outputs]
+        halves = {f_j for row in rows for f_j, f in enumerate(row) if f is not None and f.half}
+        blocks = [self._root(v) if j in halves and v is not None else v for j, v in enumerate(inputs)]
+        return [self._horner(row, blocks) for row in rows]
+
+    def _horner(self, row: Sequence[InversePolynomial | None], blocks: Sequence[Array | None]) -> Array:
+        """Σ_j Σ_k c_jk A^{-k} V_j with one solve per power."""
+        terms = [(f.coefficients, v) for f, v in zip(row, blocks, strict=True) if f is not None and v is not None]
+        total: Array | None = None
+        for power in reversed(range(max((len(c) for c, _ in terms), default=0))):
+            if total is not None:
+                total = self._solve(total)
+            for coefficients, v in terms:
+                if power < len(coefficients) and coefficients[power] != 0:
+                    term = coefficients[power] * v
+                    total = term if total is None else total + term
+        if total is None:
+            total = namespace(self.operator.like).zeros((self.operator.shape[0], 1), dtype=self.operator.like.dtype)
+        return total
+
+
+Solve = Callable[[Array], Array]
+
+
+def _factorise_dense(matrix: Array) -> tuple[Solve, Solve]:
+    factor, status = cholesky(matrix)
+    if status:
+        raise np.linalg.LinAlgError(
+            f"A is not positive definite: its leading minor of order {status} is not positive; "
+            "pass assume_a='gen' to solve through the normal operator, or use lstsq/pinv if A is singular"
+        )
+    return lambda v: cholesky_solve(factor, v), lambda v: solve_triangular(factor, v, transposed=True)
+
+
+def _factorise_sparse(operator: Sparse) -> tuple[Solve, Solve]:
+    matrix = scipy.sparse.csc_array(operator.matrix)
+    try:
+        lu = scipy.sparse.linalg.splu(
+            matrix.astype(np.float64, copy=False),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+    except RuntimeError:
+        raise np.linalg.LinAlgError(
+            "A is singular: a pivot of its factorisation is exactly zero; "
+            "use pinv or lstsq for the minimum-norm solution"
+        ) from None
+    pivots = lu.U.diagonal()
+    if np.any(lu.perm_r != lu.perm_c) or np.any(pivots <= 0):
+        raise np.linalg.LinAlgError(
+            f"A is not positive definite: the smallest pivot of its factorisation is {pivots.min():.6g}; "
+            "pass assume_a='gen' to solve through the normal operator, or use lstsq/pinv if A is singular"
+        )
+    # A = Pᵀ L D Lᵀ P, hence A⁻¹ = W Wᵀ with W = Pᵀ L⁻ᵀ D^{-1/2}; and L⁻ᵀ is U⁻¹ D.
+    order, roots = lu.perm_c, np.sqrt(pivots)[:, None]
+    upper = lu.U.tocsr()
+    dtype = operator.dtype
+
+    def root(v: Array) -> Array:
+        return scipy.sparse.linalg.spsolve_triangular(upper, roots * v, lower=False)[order].astype(dtype, copy=False)
+
+    return lambda v: lu.solve(np.asarray(v, dtype=np.float64)).astype(dtype, copy=False), root

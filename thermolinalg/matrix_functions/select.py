@@ -1,0 +1,177 @@
+"""Which engine runs, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from thermolinalg.laws import LinearLaw
+from thermolinalg.matrix_functions.base import Cost, Engine
+from thermolinalg.matrix_functions.block import BlockEngine
+from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
+from thermolinalg.matrix_functions.circulant import CirculantEngine
+from thermolinalg.matrix_functions.dense import DenseEngine
+from thermolinalg.matrix_functions.diagonal import DiagonalEngine
+from thermolinalg.matrix_functions.factorised import Factorised
+from thermolinalg.matrix_functions.kronecker import KroneckerEngine
+from thermolinalg.matrix_functions.lanczos import LanczosEngine
+from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.operators import (
+    BlockDiagonal,
+    Circulant,
+    Dense,
+    Diagonal,
+    Kronecker,
+    KroneckerSum,
+    LowRankPlusIdentity,
+    Operator,
+    Sparse,
+)
+
+__all__ = ["Choice", "Engines"]
+
+SMALL = 128
+"""Up to this size everything is one eigendecomposition of a matrix that fits the cache."""
+
+FORMABLE = 1024
+"""Up to this size an operator known by its products may be formed, at the price of d products."""
+
+PRODUCT_WEIGHT = 6.0
+"""A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
+
+EXACT: dict[type[Operator], tuple[Callable[[Any], Engine], str]] = {
+    Diagonal: (DiagonalEngine, "A is diagonal: its entries are its eigenvalues"),
+    Circulant: (CirculantEngine, "A is circulant: the Fourier transform diagonalises it"),
+    LowRankPlusIdentity: (LowRankEngine, "A is the identity plus low rank: one small Gram matrix has its spectrum"),
+    Kronecker: (KroneckerEngine, "A is a Kronecker product: its factors are diagonalised one by one"),
+    KroneckerSum: (KroneckerEngine, "A is a Kronecker sum: its terms are diagonalised one by one"),
+    BlockDiagonal: (BlockEngine, "A is block diagonal: every block has its own engine"),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine and the reason it was chosen.
+
+    Parameters
+    ----------
+    engine : Engine
+    reason : str
+    cost : Cost
+        Declared before running.
+    """
+
+    engine: Engine
+    reason: str
+    cost: Cost | None = None
+
+
+@dataclass
+class Engines:
+    """The engines of one operator, built when first needed and kept.
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric positive semidefinite.
+    """
+
+    operator: Operator
+    _built: dict[str, Engine] = field(default_factory=dict)
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue, from the cheapest engine that knows them."""
+        return self._home().engine.interval()
+
+    def choose(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Choice:
+        """The engine for these outputs of a law, for blocks of so many columns.
+
+        Parameters
+        ----------
+        law : LinearLaw
+        outputs : sequence of str
+        columns : int
+
+        Returns
+        -------
+        Choice
+        """
+        exact = self._exact()
+        if exact:
+            return exact
+        if not isinstance(self.operator, (Dense, Sparse)):
+            return self._products(law, outputs)
+        if "eigh" in self._built:
+            return Choice(self._built["eigh"], "its eigendecomposition is at hand")
+        if law.equilibrium(math.inf) is not None:
+            home = self._home()
+            if home.engine.supports(law):
+                return home
+        return self._eigh_or_products(law, outputs, columns)
+
+    # -- one engine each ----------------------------------------------------------------------------------------------
+
+    def _build(self, key: str, build: Callable[[], Engine]) -> Engine:
+        if key not in self._built:
+            self._built[key] = build()
+        return self._built[key]
+
+    def _exact(self) -> Choice | None:
+        for kind, (build, reason) in EXACT.items():
+            if isinstance(self.operator, kind):
+                return Choice(self._build("exact", lambda: build(self.operator)), reason)
+        d = self.operator.shape[0]
+        if d <= SMALL:
+            engine = self._build("eigh", lambda: DenseEngine(self.operator))
+            return Choice(engine, f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
+        return None
+
+    def _home(self) -> Choice:
+        """The engine that a default run uses."""
+        exact = self._exact()
+        if exact:
+            return exact
+        if "eigh" in self._built:
+            return Choice(self._built["eigh"], "its eigendecomposition is at hand")
+        d = self.operator.shape[0]
+        if isinstance(self.operator, (Dense, Sparse)):
+            nonzeros = None if isinstance(self.operator, Dense) else float(self.operator.matrix.nnz)
+            engine = self._build("factorised", lambda: Factorised(self.operator))
+            reason = "windows in equilibrium need one factorisation, not an eigendecomposition"
+            return Choice(engine, reason, Factorised.price(d, nonzeros))
+        engine = self._build("lanczos", lambda: LanczosEngine(self.operator))
+        return Choice(engine, "A is known by its products only")
+
+    def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
+        d = self.operator.shape[0]
+        direct = DenseEngine.price(d)
+        chebyshev = self._chebyshev()
+        price = chebyshev.cost(law, outputs, columns)
+        if isinstance(self.operator, Sparse):
+            price = Cost(0.0, 2.0 * self.operator.matrix.nnz * price.products, price.products)
+        if chebyshev.degree(law, outputs) is not None and PRODUCT_WEIGHT * price.total(columns) < direct.total(columns):
+            return Choice(chebyshev, f"{price.products} products with A cost less than its eigendecomposition", price)
+        reason = "short runs need functions of every eigenvalue: one eigendecomposition"
+        return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason, direct)
+
+    def _products(self, law: LinearLaw, outputs: Sequence[str]) -> Choice:
+        d = self.operator.shape[0]
+        chebyshev = self._chebyshev()
+        degree = chebyshev.degree(law, outputs)
+        if d <= FORMABLE and (degree is None or degree > d):
+            reason = f"forming A takes {d} products, fewer than a polynomial would need"
+            return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason, DenseEngine.price(d))
+        if degree is not None and degree <= 64:
+            return Choice(chebyshev, f"A is known by its products only; a polynomial of degree {degree} is enough")
+        return Choice(
+            self._build("lanczos", lambda: LanczosEngine(self.operator)),
+            "A is known by its products only; Krylov spaces adapt to its spectrum",
+        )
+
+    def _chebyshev(self) -> ChebyshevEngine:
+        engine = self._build("chebyshev", lambda: ChebyshevEngine(self.operator))
+        assert isinstance(engine, ChebyshevEngine)
+        return engine
+

@@ -1,0 +1,85 @@
+"""SciPy's leading batch dimensions: a function of core arrays, applied slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import is_torch, namespace
+from thermolinalg._validation import as_rng
+
+__all__ = ["batched"]
+
+
+def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let the first arguments of a function carry leading batch dimensions.
+
+    Parameters
+    ----------
+    core : sequence of str
+        What each leading argument is: 'matrix' (two core dimensions) or 'rhs' (one if it has one dimension in all,
+        two otherwise, as in NumPy and SciPy).
+
+    Returns
+    -------
+    callable
+        Decorator. Slices share one stream of randomness; with ``return_info=True`` the info of a batch is the list of
+        theirs, in C order.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            leading = [_dense(x) for x in args[: len(core)]]
+            shapes = [_batch_shape(x, kind) for x, kind in zip(leading, core, strict=False)]
+            if not any(shapes):
+                return function(*args, **kwargs)
+            shape = np.broadcast_shapes(*shapes)
+            kwargs["rng"] = as_rng(kwargs.get("rng"))
+            slices = [_broadcast(x, shape, s) for x, s in zip(leading, shapes, strict=True)]
+            results = [
+                function(*(x[index] for x in slices), *args[len(core) :], **kwargs) for index in np.ndindex(shape)
+            ]
+            return _stack(results, shape, slices, bool(kwargs.get("return_info")))
+
+        return wrapper
+
+    return decorate
+
+
+def _dense(x: Any) -> Any:
+    """Lists become arrays so that their dimensions can be counted; everything else stays what it is."""
+    return np.asarray(x) if isinstance(x, (list, tuple)) else x
+
+
+def _batch_shape(x: Any, kind: str) -> tuple[int, ...]:
+    if not (isinstance(x, np.ndarray) or is_torch(x)):
+        return ()
+    return tuple(x.shape[: -1 if kind == "rhs" and x.ndim == 1 else -2]) if x.ndim > 2 else ()
+
+
+def _broadcast(x: Any, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
+    return namespace(x).broadcast_to(x, shape + tuple(x.shape[len(own) :]))
+
+
+def _stack(results: list[Any], shape: tuple[int, ...], slices: list[Any], with_info: bool) -> Any:
+    if not results:
+        raise ValueError(f"the batch is empty: leading dimensions {shape}")
+    if with_info:
+        values, infos = zip(*results, strict=True)
+        return _join(list(values), shape), list(infos)
+    return _join(results, shape)
+
+
+def _join(values: list[Any], shape: tuple[int, ...]) -> Any:
+    if isinstance(values[0], tuple):
+        joined = (_join(list(column), shape) for column in zip(*values, strict=True))
+        kind = type(values[0])
+        return kind(*joined) if hasattr(kind, "_fields") else tuple(joined)
+    if not hasattr(values[0], "shape"):
+        values = [np.asarray(v) for v in values]
+    xp = namespace(values[0])
+    return xp.reshape(xp.stack([xp.asarray(v) for v in values]), shape + tuple(values[0].shape))

@@ -1,0 +1,82 @@
+"""Right-hand sides: SciPy's shapes in, blocks of columns inside, the same shapes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, dtype_name, is_torch, namespace
+from thermolinalg._info import Info
+from thermolinalg._validation import checked_array
+from thermolinalg.operators.loadable import Loadable
+
+__all__ = ["RightHandSide", "read_rhs"]
+
+
+@dataclass(frozen=True)
+class RightHandSide:
+    """b as a block of columns in the dtype of the result.
+
+    Parameters
+    ----------
+    block : array, shape (m, k)
+    is_vector : bool
+        Whether the user's b had one dimension.
+    size : int
+        Length of a solution.
+    """
+
+    block: Array
+    is_vector: bool
+    size: int
+
+    def restore(self, x: Array) -> Array:
+        """A block (n, k) in the shape of the user's b."""
+        return x[:, 0] if self.is_vector else x
+
+    def empty_solution(self) -> tuple[Array, Info]:
+        """What an empty system has: nothing to run."""
+        xp = namespace(self.block)
+        shape = (self.size, self.block.shape[1])
+        x = xp.zeros(shape, dtype=self.block.dtype, device=self.block.device)
+        info = Info(success=True, status=0, message="an empty system", n_runs=0, n_matvec=0, residual_norm=0.0)
+        return self.restore(x), info
+
+
+def read_rhs(loadable: Loadable, b: Any, *, check_finite: bool = True, name: str = "b") -> RightHandSide:
+    """Check b against A and bring both to one dtype.
+
+    Raises
+    ------
+    ValueError
+        Wrong length, or NaN or infinity.
+    TypeError
+        b lives in another namespace than A.
+    """
+    like = loadable.operator.like
+    b = checked_array(b, name, check_finite=check_finite, ndim=(1, 2))
+    m, n = loadable.shape
+    if b.shape[0] != m:
+        raise ValueError(f"{name} has {b.shape[0]} rows where A has {m}: shapes {tuple(b.shape)} and {(m, n)} do not fit")
+    if is_torch(like) and is_torch(b) and b.device != like.device:
+        raise ValueError(f"{name} is on {b.device}, A on {like.device}; move one of them")
+    if is_torch(b) and not is_torch(like):
+        raise TypeError(f"{name} is a torch tensor and A is not; pass both as tensors or {name}.numpy()")
+    is_complex = loadable.is_complex or "complex" in dtype_name(b)
+    single = dtype_name(like) == "float32" and dtype_name(b) in ("float32", "complex64")
+    block = b[:, None] if b.ndim == 1 else b
+    return RightHandSide(_cast(block, like, is_complex, single), b.ndim == 1, n)
+
+
+def _cast(block: Array, like: Array, is_complex: bool, single: bool) -> Array:
+    if is_torch(like):
+        import torch
+
+        names = {(False, True): "float32", (False, False): "float64", (True, True): "complex64"}
+        return torch.as_tensor(block, dtype=getattr(torch, names.get((is_complex, single), "complex128")), device=like.device)
+    kind = {(False, True): np.float32, (False, False): np.float64, (True, True): np.complex64}
+    return np.asarray(block, dtype=kind.get((is_complex, single), np.complex128))
+
+

@@ -1,0 +1,216 @@
+"""What solve, lstsq, inv and langevin share: the linear system as the device sees it, and the report."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from thermolinalg._arrays import Array, eps, namespace, to_numpy
+from thermolinalg._info import Info, ThermodynamicWarning
+from thermolinalg.devices import Device, Program, Reading, Schedule
+from thermolinalg.estimation.refinement import Refinement, refine
+from thermolinalg.operators import Dense, Normal, Operator, Sparse
+from thermolinalg.operators.loadable import Loadable, complexify, realify
+
+__all__ = ["System", "default_rtol", "raw_report", "refined_report", "solve_to_tolerance"]
+
+PRECISION = 0.1
+"""Residual that one run leaves, relative to its load, where the error bar does not ask for a longer window."""
+
+MAXITER = 100
+"""Device runs before a refinement gives up."""
+
+
+def default_rtol(like: Array) -> float:
+    """1e-10 in double precision, 1e-5 in single."""
+    return 1e-10 if eps(like) < 1e-10 else 1e-5
+
+
+@dataclass
+class System:
+    """A x = b in real form, on a device.
+
+    Parameters
+    ----------
+    loadable : Loadable
+        The user's A.
+    b : array, shape (m, k)
+        The user's right-hand sides; complex where A or they are.
+    device : Device
+    rng : numpy.random.Generator
+    normal : bool
+        Whether the device holds AᵀA, loaded with Aᵀb.
+    """
+
+    loadable: Loadable
+    b: Array
+    device: Device
+    rng: np.random.Generator
+    normal: bool = False
+    program: Program = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_complex = self.loadable.is_complex
+        self.matrix = self.loadable.operator
+        self.rhs = realify(self.b) if self.is_complex else self.b
+        held = gram_operator(self.matrix) if self.normal else self.matrix
+        self.program = self.device.program(held, rng=self.rng)
+
+    def load(self) -> Array:
+        """The right-hand side as it is loaded: b, or Aᵀb."""
+        return self.matrix.apply_transposed(self.rhs) if self.normal else self.rhs
+
+    def apply(self, block: Array) -> Array:
+        """Product with what the device holds: A, or AᵀA by two products."""
+        product = self.matrix.apply(block)
+        return self.matrix.apply_transposed(product) if self.normal else product
+
+    def residual(self, x: Array) -> tuple[Array, Array]:
+        """The residual to send back, and the norms of b − A x column by column."""
+        r = self.rhs - self.matrix.apply(x)
+        return (self.matrix.apply_transposed(r) if self.normal else r), namespace(r).linalg.vector_norm(r, axis=0)
+
+    def restore(self, x: Array) -> Array:
+        """From the device's real form to the user's numbers."""
+        return complexify(x) if self.is_complex else x
+
+    def restore_error(self, error: Array) -> Array:
+        """Standard errors of the user's numbers from those of the real form."""
+        if not self.is_complex:
+            return error
+        half = error.shape[0] // 2
+        return (error[:half] ** 2 + error[half:] ** 2) ** 0.5
+
+
+def gram_operator(matrix: Operator) -> Operator:
+    """AᵀA for a device: formed where A is an array, by products where it is not.
+
+    A diagonal shift at rounding level keeps the factor of a nearly singular one alive; refinement removes its effect.
+    """
+    if isinstance(matrix, Dense):
+        gram = matrix.matrix.T @ matrix.matrix
+        xp = namespace(gram)
+        shift = 2 * gram.shape[0] * eps(gram) * xp.linalg.diagonal(gram)
+        return Dense(gram + shift * xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device))
+    if isinstance(matrix, Sparse):
+        gram = (matrix.matrix.T @ matrix.matrix).tocsr()
+        gram.setdiag(gram.diagonal() * (1 + 2 * gram.shape[0] * eps(matrix.like)))
+        return Sparse(gram)
+    return Normal(matrix)
+
+
+def solve_to_tolerance(
+    system: System,
+    x0: Array | None,
+    rtol: float,
+    atol: float,
+    maxiter: int,
+    schedule: Schedule | None = None,
+    preconditioner: Callable[[Array], Array] | None = None,
+    callback: Callable[[Refinement], None] | None = None,
+) -> Refinement:
+    """Refine until ‖b − A x‖ ≤ rtol ‖b‖ + atol in every column.
+
+    Parameters
+    ----------
+    system : System
+    x0 : array, shape (n, k), optional
+        Start in real form; default zero.
+    rtol, atol : float
+    maxiter : int
+        Device runs at most.
+    schedule : Schedule, optional
+        Timetable of every run; default: chosen by the device for each load.
+    preconditioner, callback : callable, optional
+        See `thermolinalg.estimation.refine`.
+
+    Returns
+    -------
+    Refinement
+    """
+    xp = namespace(system.rhs)
+    sizes = xp.linalg.vector_norm(system.rhs, axis=0)
+    target = rtol * sizes + atol
+    if x0 is None:
+        shape = (system.matrix.shape[1], system.rhs.shape[1])
+        x0 = xp.zeros(shape, dtype=system.rhs.dtype, device=system.rhs.device)
+        if bool(xp.all(sizes <= target)):
+            return Refinement(x0, sizes, target)
+
+    def timetable(r: Array) -> Schedule:
+        return system.program.timetable(r, PRECISION) if schedule is None else schedule
+
+    return refine(
+        system.program,
+        system.apply,
+        system.residual,
+        x0,
+        target,
+        timetable,
+        system.rng,
+        maxiter=maxiter,
+        preconditioner=preconditioner,
+        callback=callback,
+    )
+
+
+def refined_report(system: System, outcome: Refinement, rtol: float, shape: Callable[[Array], Array]) -> Info:
+    """The information object of a refined solve; warns where it did not converge.
+
+    `shape` brings a block (d, k) into the shape of the user's right-hand side.
+    """
+    norms, target = to_numpy(outcome.residual_norm), to_numpy(outcome.target)
+    if outcome.converged:
+        message = f"the true residual met its target in {outcome.n_runs} runs of the device"
+    elif outcome.stopped:
+        message = f"stopped by the callback after {outcome.n_runs} runs"
+    else:
+        worst = int(np.argmax(norms - target))
+        message = (
+            f"the true residual {norms[worst]:.3g} did not reach its target {target[worst]:.3g} in {outcome.n_runs} "
+            f"runs of the device; pass a larger rtol= (now {rtol:g}), or a larger maxiter= if it was still falling"
+        )
+        warnings.warn(message, ThermodynamicWarning, stacklevel=4)
+    info = Info(
+        success=outcome.converged,
+        status=0 if outcome.converged else max(outcome.n_runs, 1),
+        message=message,
+        n_runs=outcome.n_runs,
+        n_matvec=outcome.n_matvec,
+        residual_norm=norms if norms.shape[0] != 1 else float(norms[0]),
+        standard_error=lambda: shape(system.restore_error(outcome.standard_error())),
+    )
+    schedule = outcome.schedules[-1] if outcome.schedules else None
+    return _with_device(info, system.program, schedule, outcome.reading)
+
+
+def raw_report(system: System, reading: Reading, shape: Callable[[Array], Array]) -> Info:
+    """The information object of one uncorrected device run."""
+    _, norms = system.residual(reading.value)
+    norms = to_numpy(norms)
+    info = Info(
+        success=True,
+        status=0,
+        message="exactly what the device returned; pass refine=True to send the residual back to it",
+        n_runs=1,
+        n_matvec=1,
+        residual_norm=norms if norms.shape[0] != 1 else float(norms[0]),
+        standard_error=lambda: shape(system.restore_error(reading.standard_error)),
+    )
+    return _with_device(info, system.program, reading.schedule, reading)
+
+
+def _with_device(info: Info, program: Program, schedule: Schedule | None, reading: Reading | None) -> Info:
+    """Add what concerns the device to a report."""
+    info.update(program.describe(), schedule=schedule, ledger=program.ledger, device_time=program.ledger.device_time)
+    if reading is not None and schedule is not None:
+        rate = program.rate()
+        info.update(
+            degrees_of_freedom=reading.degrees_of_freedom,
+            autocorrelation_time=1 / rate,
+            effective_sample_size=max(1.0, schedule.duration * rate / 2),
+        )
+    return info

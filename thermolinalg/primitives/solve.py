@@ -1,0 +1,224 @@
+"""Linear systems: load A and b, let the device relax, read the mean; send the residual back until it is small."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from thermolinalg._arrays import Array, namespace
+from thermolinalg._info import Info
+from thermolinalg._validation import as_count, as_nonnegative, as_rng
+from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._system import (
+    MAXITER,
+    System,
+    default_rtol,
+    raw_report,
+    refined_report,
+    solve_to_tolerance,
+)
+
+__all__ = ["solve"]
+
+
+@overload
+def solve(a: Any, b: Any, *args: Any, return_info: Literal[False] = ..., **kwargs: Any) -> Array: ...
+@overload
+def solve(a: Any, b: Any, *args: Any, return_info: Literal[True], **kwargs: Any) -> tuple[Array, Info]: ...
+
+
+@batched(core=("matrix", "rhs"))
+def solve(  # noqa: PLR0913 - SciPy's signature
+    a: Any,
+    b: Any,
+    lower: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+    assume_a: str | None = None,
+    transposed: bool = False,
+    *,
+    rtol: float | None = None,
+    atol: float = 0.0,
+    maxiter: int = MAXITER,
+    refine: bool = True,
+    schedule: Schedule | None = None,
+    device: Device | None = None,
+    rng: Any = None,
+    return_info: bool = False,
+) -> Any:
+    r"""Solve A x = b on a simulated thermodynamic device.
+
+    The device's voltages obey dx = −(A x − b) dt + sqrt(2T) dW and relax to N(A⁻¹b, T A⁻¹): their time average
+    estimates x = A⁻¹ b, with the error :math:`E\|\bar x - x\|^2 = (2T/T_w)\,\mathrm{tr}\,A^{-2}` for a window T_w.
+
+    By default the residual b − A x is computed digitally and sent back to the device until
+    ‖b − A x‖ ≤ rtol ‖b‖ + atol. With ``refine=False`` the answer is exactly what one run returns.
+
+    Parameters
+    ----------
+    a : array_like, sparse array, LinearOperator or Operator, shape (d, d) or (..., d, d)
+        Symmetric (Hermitian) positive definite, unless `assume_a` says otherwise. Torch tensors give torch tensors.
+    b : array_like, shape (d,), (d, k) or batches thereof
+        Right-hand sides.
+    lower : bool, optional
+        Which triangle is read when `assume_a` names a symmetric structure, as in `scipy.linalg.solve`.
+    overwrite_a, overwrite_b : bool, optional
+        Accepted for SciPy's sake; nothing is ever overwritten.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinity.
+    assume_a : str, optional
+        None looks at A: symmetric A must be positive definite, anything else goes through the normal operator
+        AᵀA x = Aᵀb. 'pos' insists on positive definite; 'sym' and 'her' fall back to the normal operator; 'gen' uses
+        it at once; 'stable' programs a non-symmetric A whose eigenvalues have positive real parts as the drift itself.
+        SciPy's other names are understood.
+    transposed : bool, optional
+        Solve Aᵀ x = b.
+    rtol, atol : float, optional
+        Tolerances of the true residual. Default rtol: 1e-10 in double precision, 1e-5 in single.
+    maxiter : int, optional
+        Device runs at most.
+    refine : bool, optional
+        Whether to send residuals back to the device.
+    schedule : Schedule, optional
+        Timetable of each run. Default: long enough for `rtol` (``refine=False``), or for one tenth of the residual.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+    return_info : bool, optional
+        Whether to return an `Info` beside x.
+
+    Returns
+    -------
+    x : array, shape of b
+        In the namespace and dtype of the input.
+    info : Info
+        Only with ``return_info=True``: true residual, standard error, engine, schedule, device time.
+
+    Raises
+    ------
+    LinAlgError
+        A is singular, or not positive definite where it has to be; the message holds the evidence.
+    ValueError
+        Shapes that do not fit, NaN or infinity, negative tolerances.
+    TypeError
+        Object, masked or matrix input.
+
+    Warns
+    -----
+    ThermodynamicWarning
+        The tolerance was not reached; `info.success` is False.
+
+    References
+    ----------
+    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import thermolinalg as tla
+    >>> A = np.array([[4.0, 1.0], [1.0, 3.0]])
+    >>> b = np.array([1.0, 2.0])
+    >>> np.allclose(tla.solve(A, b), np.linalg.solve(A, b))
+    True
+    >>> x, info = tla.solve(A, b, refine=False, rtol=0.01, rng=0, return_info=True)
+    >>> bool(np.all(abs(x - np.linalg.solve(A, b)) < 5 * info.standard_error))
+    True
+    """
+    loadable = as_loadable(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    if transposed:
+        loadable = loadable.transposed()
+    rhs = read_rhs(loadable, b, check_finite=check_finite)
+    rtol = default_rtol(rhs.block) if rtol is None else as_nonnegative(rtol, "rtol")
+    atol = as_nonnegative(atol, "atol")
+    maxiter = as_count(maxiter, "maxiter")
+    generator = as_rng(rng)
+    device = LangevinDevice() if device is None else device
+    if rhs.block.shape[0] == 0 or rhs.block.shape[1] == 0:
+        x, info = rhs.empty_solution()
+    elif refine:
+        x, info = _refined(loadable, rhs, device, generator, rtol, atol, maxiter, schedule)
+    else:
+        x, info = _raw(loadable, rhs, device, generator, rtol, schedule)
+    return (x, info) if return_info else x
+
+
+def _refined(
+    loadable: Loadable,
+    rhs: RightHandSide,
+    device: Device,
+    rng: np.random.Generator,
+    rtol: float,
+    atol: float,
+    maxiter: int,
+    schedule: Schedule | None,
+) -> tuple[Array, Info]:
+    """The residual goes back to the device until it is small enough."""
+
+    def attempt(normal: bool) -> tuple[Array, Info]:
+        system = System(loadable, rhs.block, device, rng, normal=normal)
+        outcome = solve_to_tolerance(system, None, rtol, atol, maxiter, schedule)
+        _refuse_inconsistent(system, outcome.x, outcome.converged)
+        info = refined_report(system, outcome, rtol, rhs.restore)
+        return rhs.restore(system.restore(outcome.x)), info
+
+    return _through_normal_operator_if_needed(loadable, attempt)
+
+
+def _raw(
+    loadable: Loadable,
+    rhs: RightHandSide,
+    device: Device,
+    rng: np.random.Generator,
+    rtol: float,
+    schedule: Schedule | None,
+) -> tuple[Array, Info]:
+    """One run of the device, and nothing else."""
+
+    def attempt(normal: bool) -> tuple[Array, Info]:
+        system = System(loadable, rhs.block, device, rng, normal=normal)
+        load = system.load()
+        timetable = schedule or system.program.timetable(load, max(rtol, 1e-300))
+        reading = system.program.average(load, timetable, rng=rng, state=True)
+        info = raw_report(system, reading, rhs.restore)
+        info.state = rhs.restore(system.restore(reading.state))
+        return rhs.restore(system.restore(reading.value)), info
+
+    return _through_normal_operator_if_needed(loadable, attempt)
+
+
+def _through_normal_operator_if_needed(loadable: Loadable, attempt: Any) -> tuple[Array, Info]:
+    """A as it is where it is symmetric; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
+    if not loadable.symmetric:
+        return attempt(True)
+    if loadable.assume not in ("sym", "her", "diagonal", "tridiagonal"):
+        return attempt(False)
+    try:
+        return attempt(False)
+    except np.linalg.LinAlgError:
+        return attempt(True)
+
+
+def _refuse_inconsistent(system: System, x: Array, converged: bool) -> None:
+    """LinAlgError where the normal operator left a residual that no x can remove: A is singular, b outside its range."""
+    if converged or not system.normal:
+        return
+    xp = namespace(x)
+    r, norms = system.residual(x)
+    gradient = xp.linalg.vector_norm(r, axis=0)
+    scale = xp.linalg.vector_norm(system.load(), axis=0)
+    sizes = xp.linalg.vector_norm(system.rhs, axis=0)
+    hopeless = (gradient <= 1e-8 * scale) & (norms > 1e-4 * sizes)
+    if bool(xp.any(hopeless)):
+        column = int(xp.argmax(xp.astype(hopeless, x.dtype)))
+        raise np.linalg.LinAlgError(
+            f"A is singular: the residual of right-hand side {column} stays at {float(norms[column] / sizes[column]):.3g} "
+            "of its norm although it is orthogonal to the range of A; use lstsq or pinv for the least-squares solution"
+        )
+
+
