@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from thermolinalg.laws import Overdamped
-from thermolinalg.laws.underdamped import Underdamped
+from thermolinalg.laws import Overdamped, Underdamped
 from thermolinalg.simulation import LinearProcess, LinearSDE, Transition, transition
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
@@ -79,9 +78,12 @@ def test_decay_is_the_exponential_and_response_its_integral(case, t):
 
 
 def test_a_badly_scaled_root_keeps_every_digit():
-    """After a short time the position of an underdamped device has noise 1e-15, its velocity 1e-5."""
-    law = transition(UNDERDAMPED, KICKED, 1e-10)
-    assert_allclose(law.root @ law.root.T, law.covariance, rtol=1e-13)
+    """After a short time a position of an underdamped device has noise 1e-15, a velocity 1e-5."""
+    chain = 2 * np.eye(3) - np.eye(3, k=1) - np.eye(3, k=-1)
+    law = LinearSDE.underdamped(chain, np.zeros(3)).exact().transition(1e-10)
+    deviation = np.sqrt(np.diag(law.covariance))
+    error = law.root @ law.root.T - law.covariance
+    assert_allclose(error / np.outer(deviation, deviation), 0, atol=1e-14)
 
 
 def test_nothing_moves_in_no_time_and_without_noise():

@@ -8,7 +8,7 @@ import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse.linalg import aslinearoperator
 
-from thermolinalg.laws.euler_maruyama import EulerMaruyama
+from thermolinalg.laws import EulerMaruyama
 from thermolinalg.simulation import LinearProcess, LinearSDE, Transition, integrate
 
 SPD = np.array([[3.0, 1.0], [1.0, 2.0]])
