@@ -11,7 +11,15 @@ from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.operators.base import Operator
 
-__all__ = ["Blocks", "function_table", "product_operations"]
+__all__ = ["Blocks", "function_table", "norms", "product_operations"]
+
+
+def norms(block: Array, axis: int = 0) -> Array:
+    """Euclidean norms along an axis, without overflow or underflow of the squares."""
+    xp = namespace(block)
+    peak = xp.max(xp.abs(block), axis=axis, keepdims=True)
+    unit = xp.where(peak > 0, peak, 1.0)
+    return xp.squeeze(unit, axis=axis) * xp.linalg.vector_norm(block / unit, axis=axis)
 
 
 def function_table(law: LinearLaw, outputs: Sequence[str], lam: np.ndarray) -> np.ndarray:
@@ -64,7 +72,7 @@ class Blocks:
         else:
             self.columns = as_array(np.zeros((operator.shape[1], 0)), operator.like)
         self.source = np.repeat(np.array(present, dtype=int), widths)
-        self.norms = to_numpy(namespace(self.columns).linalg.vector_norm(self.columns, axis=0)).astype(np.float64)
+        self.norms = to_numpy(norms(self.columns)).astype(np.float64)
         self.sizes = np.zeros((len(law.inputs), self.width))
         for j, columns in self.slices.items():
             self.sizes[j] = self.norms[columns]

@@ -8,6 +8,7 @@ import numpy as np
 from array_api_compat import device
 
 from thermolinalg._arrays import Array, as_array, eps, namespace, to_numpy
+from thermolinalg.matrix_functions._blocks import norms
 
 __all__ = ["Krylov"]
 
@@ -36,17 +37,16 @@ class Krylov:
     """
 
     def __init__(self, product: Callable[[Array], Array], start: Array) -> None:
-        xp = namespace(start)
         self.product = product
         self.dimension, self.columns = start.shape
-        norms = xp.linalg.vector_norm(start, axis=0)
-        self.norms = to_numpy(norms).astype(np.float64)
+        lengths = norms(start)
+        self.norms = to_numpy(lengths).astype(np.float64)
         self.start = start
-        self._next = (start / norms).T
+        self._next = (start / lengths).T
         self._basis = self._allocate(min(_FIRST_CAPACITY, self.dimension))
         self._diagonal: list[Array] = []
         self._offdiagonal: list[Array] = []
-        self._scale = 0 * norms
+        self._scale = 0 * lengths
 
     @property
     def steps(self) -> int:
@@ -75,7 +75,7 @@ class Krylov:
         known = self._basis[:, : j + 1]
         overlap = xp.matmul(known, w[:, :, None])
         w -= xp.matmul(xp.matrix_transpose(overlap), known)[:, 0, :]
-        beta = xp.linalg.vector_norm(w, axis=1)
+        beta = norms(w, axis=1)
         self._scale = xp.maximum(self._scale, xp.abs(alpha) + beta)
         complete = beta <= _BREAKDOWN * eps(w) * self._scale
         self._next = w * xp.where(complete, 0.0, 1 / xp.where(complete, 1.0, beta))[:, None]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import dct
 
-from thermolinalg._arrays import Array, as_array, eps, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, eps, to_numpy
 from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions._blocks import Blocks, function_table, product_operations
+from thermolinalg.matrix_functions._blocks import Blocks, function_table, norms, product_operations
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.spectrum import SpectralInterval, spectral_interval
 from thermolinalg.operators.base import Operator
@@ -237,7 +237,6 @@ class ChebyshevEngine:
         self.error, self.converged = series.error, series.error <= self.rtol
         lower, upper = self.spectrum()[:2]
         vectors = blocks.columns
-        xp = namespace(vectors)
         weights = as_array(np.moveaxis(series.coefficients[:, blocks.source, :], -1, 0), vectors)
         parts = [weight * vectors for weight in weights[0]]
         previous, current = None, vectors
@@ -252,12 +251,12 @@ class ChebyshevEngine:
             previous, current = current, following
             for part, weight in zip(parts, weights[n], strict=True):
                 part += weight * current
-        norms = to_numpy(xp.linalg.vector_norm(current, axis=0))
-        outside = np.flatnonzero(~(norms <= _GROWTH * blocks.norms))
+        grown = to_numpy(norms(current))
+        outside = np.flatnonzero(~(grown <= _GROWTH * blocks.norms))
         if len(outside):
             raise np.linalg.LinAlgError(
                 f"A has an eigenvalue outside [{lower:.6g}, {upper:.6g}], or a product with it is NaN: the Chebyshev "
                 f"polynomial of degree {series.degree} took a vector of norm {blocks.norms[outside[0]]:.3g} to norm "
-                f"{norms[outside[0]]:.3g}; pass a wider interval=(lower, upper)"
+                f"{grown[outside[0]]:.3g}; pass a wider interval=(lower, upper)"
             )
         return blocks.combine(parts)

@@ -207,8 +207,9 @@ class LanczosEngine:
 
 def _relative(change: np.ndarray, coordinates: np.ndarray, feeds: np.ndarray) -> float:
     """Largest change of a contribution, relative to all contributions to the same output column."""
-    size = np.linalg.norm(coordinates, axis=-1)
+    unit = float(np.abs(coordinates).max()) or 1.0
+    size = np.linalg.norm(coordinates / unit, axis=-1)
     total = np.sqrt(size**2 @ feeds.T)
     scale = np.where(feeds, total[:, :, None], np.inf).min(axis=1)
-    relative = np.linalg.norm(change, axis=-1) / np.where(scale > 0, scale, 1.0)
+    relative = np.linalg.norm(change / unit, axis=-1) / np.where(scale > 0, scale, 1.0)
     return float(relative.max())

@@ -22,8 +22,8 @@ __all__ = [
 ]
 
 _CHECK_EVERY = 4
-_MARGIN = 0.95
-"""A lower end found by iteration is moved down by this factor: a Ritz value is never below the smallest eigenvalue."""
+_MARGIN = 1.04
+"""Ends found by iteration are moved out by this factor: Ritz values lie inside the spectrum."""
 _EFFORT = 1e9
 """Steps squared times dimension to spend on the ends of a spectrum: about a second of orthogonalisation."""
 
@@ -147,10 +147,8 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
         smallest = 0.0
     if krylov.complete():
         return SpectralInterval(smallest, largest, smallest, largest, products=krylov.steps)
-    bound = operator.norm_bound()
-    upper = largest + above if bound is None else max(largest, min(largest + above, bound))
-    lower = _MARGIN * max(smallest - below, 0.0) if settled else 0.0
-    return SpectralInterval(lower, upper, smallest, largest, settled, krylov.steps)
+    lower = max(smallest - below, 0.0) / _MARGIN if settled else 0.0
+    return SpectralInterval(lower, _MARGIN * (largest + above), smallest, largest, settled, krylov.steps)
 
 
 def largest_eigenvalue(operator: Operator, *, rtol: float = 0.05, max_products: int = 12) -> float:
@@ -235,7 +233,7 @@ def _largest_ritz(product: Callable[[Array], Array], d: int, like: Array, rtol: 
         krylov.extend(1)
         values, vectors, residuals = krylov.ritz()
         largest = float(values[0, -1])
-        settled = residuals[0, -1] ** 2 <= rtol * largest**2 and largest - previous <= 0.1 * rtol * largest
+        settled = residuals[0, -1] <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
         if krylov.complete() or krylov.steps >= max_products or settled:
             refuse_negative(krylov, values, vectors)
             return largest
