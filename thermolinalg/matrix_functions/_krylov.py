@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from array_api_compat import device
+from scipy.linalg import eigh_tridiagonal
 
 from thermolinalg._arrays import Array, as_array, eps, namespace, to_numpy
 from thermolinalg.matrix_functions._blocks import norms
@@ -111,11 +112,8 @@ class Krylov:
             raise np.linalg.LinAlgError("a product with A is NaN or infinite: check what A returns for finite vectors")
         beyond = np.cumsum(beta == 0, axis=1) - (beta == 0) > 0
         alpha = np.where(beyond, alpha[:, :1], alpha)
-        tridiagonal = np.zeros((*alpha.shape, self.steps))
-        index = np.arange(self.steps)
-        tridiagonal[:, index, index] = alpha
-        tridiagonal[:, index[1:], index[:-1]] = beta[:, :-1]
-        values, vectors = np.linalg.eigh(tridiagonal)
+        pairs = [eigh_tridiagonal(a, b[:-1], lapack_driver="stevd") for a, b in zip(alpha, beta, strict=True)]
+        values, vectors = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
         return values, vectors, beta[:, -1:] * np.abs(vectors[:, -1, :])
 
     def complete(self) -> bool:
