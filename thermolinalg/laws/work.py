@@ -2,7 +2,7 @@
 
 Everything on the way, A_s = (1 − s) aI + s A, commutes with A, so a drive is scalar functions of λ too: the stiffness
 of a mode is α(s) = (1 − s) a + s λ. The matrix is changed in jumps, each followed by a dwell at the new matrix. A jump
-at the state x does the work ½(α' − α)x²; the free energy of a mode is (T/2) ln α, so the work tells log det A − d log a.
+at the state x does the work ½(α' − α)x². The free energy of a mode is (T/2) ln α, so work tells log det A − d log a.
 """
 
 from __future__ import annotations
