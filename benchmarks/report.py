@@ -21,10 +21,10 @@ times. Preparing A (thermox diagonalises it, so do we) is inside the clock for e
 
 **What it means.** On a digital computer LAPACK wins: the floors below solve the same system faster and to full
 precision, and none of these simulators is a way to solve equations quickly. They answer what a thermodynamic device
-would return. Ours is faster at that because it simulates no path: the average and the last state of a window are
-jointly Gaussian with variances that are scalar functions of A, so the whole window costs one eigendecomposition and
-two normal vectors however many readings it has, where thermox computes {readings} states and the others
-{steps} time steps.
+would return. Ours is faster at that because `solve` simulates no path: the average and the last state of a window
+are jointly Gaussian with variances that are scalar functions of A, so a window costs two normal vectors and those
+functions of A, however many readings it has, where thermox computes {readings} states and the others {steps} time
+steps. The functions come from an eigendecomposition or, where the spectrum is narrow, from a polynomial in A.
 
 **Is it the same law?** Every estimate is set against the closed form of the exact window. *z* is in standard errors
 (within ±3 where the law is right); *error / law* is its error over the error the law predicts (1 where the law is
@@ -89,7 +89,7 @@ def _window(window: Results) -> str:
         ]
 
     header = ["who", "readings run", "CPU time", "wall time", "ratio", "z", "error / law"]
-    return _table(header, map(row, window["rows"]))
+    return f"{_table(header, map(row, window['rows']))}\n\nOurs ran on: {window['engine']}."
 
 
 def _methods(window: Results) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.floors import floors, to_tolerance
 from benchmarks.import_time import import_times
 from benchmarks.machine import describe
 from benchmarks.non_normal import covariances, exponentials
+from benchmarks.peers.base import Peer
 from benchmarks.peers.diffrax import Diffrax
 from benchmarks.peers.euler_maruyama import EulerMaruyama
 from benchmarks.peers.sdeint import Sdeint
-from benchmarks.peers.thermolinalg import Thermolinalg
+from benchmarks.peers.thermolinalg import Thermolinalg, engine
 from benchmarks.peers.thermox import Thermox
 from benchmarks.peers.torchsde import TorchSDEEuler, TorchSDESRK
-from benchmarks.problems import inverse_window, solve_window
-from benchmarks.windows import INVERSE, SOLVE, compare
+from benchmarks.problems import Window, inverse_window, solve_window
+from benchmarks.windows import INVERSE, SOLVE, Task, compare
 
 EXACT = (Thermolinalg(), Thermox())
 EVERYONE = (*EXACT, EulerMaruyama(), Diffrax(), Sdeint(), TorchSDEEuler(), TorchSDESRK())
@@ -32,14 +33,17 @@ def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str
         tell(f"{name} …")
         return measure()
 
+    def window(task: Task, problem: Window, peers: Sequence[Peer]) -> Any:
+        name = f"{task.name}, d = {problem.size}, {len(peers)} peers"
+        engine_named = {"engine": engine(task.name, problem)}
+        return step(name, lambda: {**compare(task, problem, peers, rounds), **engine_named})
+
     windows = [
-        step(f"{task.name}, d = {d}", lambda task=task, make=make, d=d: compare(task, make(d), EVERYONE, rounds))
+        window(task, problem(d), EVERYONE)
         for d in (small, large)
-        for task, make in ((SOLVE, solve_window), (INVERSE, inverse_window))
+        for task, problem in ((SOLVE, solve_window), (INVERSE, inverse_window))
     ]
-    windows.append(
-        step("solve, worse conditioned", lambda: compare(SOLVE, solve_window(large, WORSE_ASPECT), EXACT, rounds))
-    )
+    windows.append(window(SOLVE, solve_window(large, WORSE_ASPECT), EXACT))
     results = {
         "machine": describe(threads),
         "quick": quick,
