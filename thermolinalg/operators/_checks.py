@@ -11,12 +11,20 @@ from thermolinalg._arrays import Array, eps, namespace
 from thermolinalg._validation import checked_array, checked_sparse
 from thermolinalg.operators.base import Operator
 
-__all__ = ["check_symmetric", "real", "real_array", "rounded_inverse_root", "symmetric_matrix"]
+__all__ = ["check_symmetric", "not_empty", "real", "real_array", "rounded_inverse_root", "symmetric_matrix"]
 
 
 def real_array(x: Any, name: str, ndim: int) -> Array:
-    """A finite real array of NumPy or torch with so many dimensions."""
-    return real(checked_array(x, name, ndim=(ndim,)), name)
+    """A finite real array of NumPy or torch with so many dimensions, not empty."""
+    array = real(checked_array(x, name, ndim=(ndim,)), name)
+    not_empty(array, name)
+    return array
+
+
+def not_empty(x: Any, name: str) -> None:
+    """ValueError if x has no entries."""
+    if 0 in tuple(x.shape):
+        raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
 
 
 def real(x: Any, name: str) -> Any:

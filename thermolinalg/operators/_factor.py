@@ -12,8 +12,8 @@ from array_api_compat import device
 from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, as_array, as_float64, eigh, eps, is_array, namespace, to_numpy
-from thermolinalg._validation import checked_array, checked_sparse
-from thermolinalg.operators._checks import real
+from thermolinalg._validation import checked_sparse
+from thermolinalg.operators._checks import not_empty, real, real_array
 
 __all__ = ["Factor", "as_factor"]
 
@@ -33,12 +33,12 @@ class Factor:
         (r, n).
     like : array
         An array of the namespace, dtype and device of the vectors.
+    name : str
+        Name of the argument in error messages.
     """
 
-    name = "R"
-
-    def __init__(self, shape: tuple[int, int], like: Array) -> None:
-        self.shape, self.like = shape, like
+    def __init__(self, shape: tuple[int, int], like: Array, name: str) -> None:
+        self.shape, self.like, self.name = shape, like, name
 
     def apply(self, block: Array) -> Array:
         """R V for V (n, k)."""
@@ -92,8 +92,8 @@ class Factor:
 class ArrayFactor(Factor):
     """R held as a NumPy array or a torch tensor."""
 
-    def __init__(self, matrix: Array) -> None:
-        super().__init__(tuple(matrix.shape), matrix)
+    def __init__(self, matrix: Array, name: str) -> None:
+        super().__init__(tuple(matrix.shape), matrix, name)
         self.matrix = matrix
 
     def apply(self, block: Array) -> Array:
@@ -120,14 +120,14 @@ class ArrayFactor(Factor):
         return namespace(self.matrix).vecdot(self.matrix, self.matrix, axis=0)
 
     def times(self, diagonal: Array) -> Factor:
-        return ArrayFactor(self.matrix * diagonal)
+        return ArrayFactor(self.matrix * diagonal, self.name)
 
 
 class SparseFactor(Factor):
     """R held as a SciPy sparse array."""
 
-    def __init__(self, matrix: Any) -> None:
-        super().__init__(matrix.shape, np.empty(0, matrix.dtype))
+    def __init__(self, matrix: Any, name: str) -> None:
+        super().__init__(matrix.shape, np.empty(0, matrix.dtype), name)
         self.matrix = matrix
         # SciPy multiplies a transposed view about as fast as the matrix itself.
         self.transposed = matrix.T
@@ -149,16 +149,17 @@ class SparseFactor(Factor):
         return np.asarray(self.matrix.power(2).sum(axis=0)).ravel()
 
     def times(self, diagonal: Array) -> Factor:
-        return SparseFactor(scipy.sparse.csr_array(self.matrix @ scipy.sparse.diags_array(diagonal)))
+        scaled = scipy.sparse.csr_array(self.matrix @ scipy.sparse.diags_array(diagonal))
+        return SparseFactor(scaled, self.name)
 
 
 class ProductFactor(Factor):
     """R known by its products, and by `gram()` where it has one."""
 
-    def __init__(self, source: Any, like: Array, name: str = "R", scaling: Array | None = None) -> None:
+    def __init__(self, source: Any, like: Array, name: str, scaling: Array | None = None) -> None:
         r, n = source.shape
-        super().__init__((int(r), int(n)), like)
-        self.source, self.name, self.scaling = source, name, scaling
+        super().__init__((int(r), int(n)), like, name)
+        self.source, self.scaling = source, scaling
         self._forward, self._backward = _products(source, name)
 
     def apply(self, block: Array) -> Array:
@@ -230,12 +231,13 @@ def as_factor(R: Any, name: str = "R", like: Array | None = None) -> Factor:
     if isinstance(R, Factor):
         return R
     if scipy.sparse.issparse(R):
-        matrix = checked_sparse(R, name)
-        return SparseFactor(real(matrix, name))
+        not_empty(R, name)
+        return SparseFactor(real(checked_sparse(R, name), name), name)
     if is_array(R) or isinstance(R, (list, tuple)):
-        return ArrayFactor(real(checked_array(R, name, ndim=(2,)), name))
+        return ArrayFactor(real_array(R, name, 2), name)
     if not hasattr(R, "shape") or len(R.shape) != 2:
         raise TypeError(f"{name} must be an array or have a shape (r, n) and products, got {type(R).__name__}")
+    not_empty(R, name)
     return ProductFactor(R, _place(R, name) if like is None else like, name)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from thermolinalg._arrays import Array, as_array, eps, namespace
-from thermolinalg._validation import as_nonnegative, checked_array
+from thermolinalg._validation import as_nonnegative
+from thermolinalg.operators._checks import real_array
 from thermolinalg.operators._factor import Factor
 from thermolinalg.operators.base import Operator
 
@@ -60,10 +61,12 @@ def as_ridge(value: Any, name: str, factor: Factor) -> float | Array:
     """A float ≥ 0, or an array (n,) of such numbers where the factor's vectors live."""
     if getattr(value, "ndim", 0) == 0 and not isinstance(value, (list, tuple)):
         return as_nonnegative(value, name)
-    ridge = as_array(checked_array(value, name, ndim=(1,)), factor.like)
+    ridge = as_array(real_array(value, name, 1), factor.like)
     xp = namespace(ridge)
     if ridge.shape[0] != factor.shape[1]:
-        raise ValueError(f"{name} must have one entry per column of R ({factor.shape[1]}), got {ridge.shape[0]}")
+        raise ValueError(
+            f"{name} must have one entry per column of {factor.name} ({factor.shape[1]}), got {ridge.shape[0]}"
+        )
     if bool(xp.any(ridge < 0)):
         raise ValueError(f"{name} must not be negative, its smallest entry is {float(xp.min(ridge)):.6g}")
     return ridge

@@ -43,7 +43,7 @@ class Sum(Operator):
         flat: list[Operator] = []
         for term in terms:
             flat.extend(term.terms if isinstance(term, Sum) else [term])
-        self.terms = tuple(flat)
+        self.terms: tuple[Operator, ...] = tuple(flat)
         if not self.terms:
             raise ValueError("terms must not be empty: pass at least one operator")
         first = self.terms[0]

@@ -180,8 +180,8 @@ class KroneckerSum(_OfKroneckerFactors):
 
     def trace(self) -> float:
         n: int = self.shape[0]
-        means = [float(namespace(f.matrix).linalg.trace(f.matrix)) / f.matrix.shape[0] for f in self.factors]
-        return n * (self.shift + self.weight * sum(means))
+        means = sum(float(namespace(f.matrix).linalg.trace(f.matrix)) / len(f.matrix) for f in self.factors)
+        return n * (self.shift + self.weight * means)
 
     def _combined(self, values: Sequence[Array]) -> Array:
         return sum(values[1:], start=values[0])

@@ -70,7 +70,7 @@ class Toeplitz(_Convolution):
     structure = "Toeplitz"
 
     def __init__(self, column: Any) -> None:
-        column = _first_column(column)
+        column = real_array(column, "column", 1)
         super().__init__(column)
         n, xp = column.shape[0], namespace(column)
         self.size = int(scipy.fft.next_fast_len(2 * n - 1, real=True))
@@ -119,7 +119,7 @@ class Circulant(_Convolution):
     structure = "circulant"
 
     def __init__(self, column: Any) -> None:
-        column = _first_column(column)
+        column = real_array(column, "column", 1)
         xp = namespace(column)
         asymmetry = float(xp.max(xp.abs(column[1:] - xp.flip(column[1:])))) if column.shape[0] > 1 else 0.0
         if asymmetry > 32 * eps(column) * float(xp.max(xp.abs(column))):
@@ -141,10 +141,3 @@ class Circulant(_Convolution):
     def norm_bound(self) -> float:
         xp = namespace(self.transform)
         return float(xp.max(xp.abs(self.transform)))
-
-
-def _first_column(column: Any) -> Array:
-    column = real_array(column, "column", 1)
-    if column.shape[0] == 0:
-        raise ValueError("column must not be empty")
-    return column
