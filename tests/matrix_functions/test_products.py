@@ -219,6 +219,22 @@ def test_the_interval_is_taken_as_given_or_estimated(build):
 
 
 @pytest.mark.parametrize("build", ENGINES)
+def test_engines_of_one_operator_share_the_interval(build):
+    operator = Dense(symmetric(np.linspace(0.1, 1, 150)))
+    found = LanczosEngine(operator).spectrum()
+    engine = build(operator, interval=found)
+    assert engine.spectrum() is found
+    assert engine.n_matvec == 0
+
+
+@pytest.mark.parametrize("build", ENGINES)
+@pytest.mark.parametrize("interval", [(1.0, 0.5), (-0.1, 1.0), (0.0, np.inf), (np.nan, 1.0)])
+def test_intervals_that_are_none_are_refused(build, interval):
+    with pytest.raises(ValueError, match="interval must be"):
+        build(Dense(np.eye(2)), interval=interval)
+
+
+@pytest.mark.parametrize("build", ENGINES)
 def test_the_price_is_declared_before_running(build):
     matrix, law = symmetric(np.linspace(0.1, 1, 150)), LAWS["window"]
     engine = build(Dense(matrix))

@@ -121,7 +121,8 @@ class ChebyshevEngine:
     operator : Operator
         Symmetric positive semidefinite.
     interval : tuple of float, optional
-        Ends of an interval that holds the spectrum; estimated by `spectral_interval` when first needed.
+        (lower, upper) that holds the spectrum, or what `spectrum` of another engine of this operator returned;
+        estimated by `spectral_interval` when first needed.
     rtol : float, optional
         Error of each output column, relative to the largest contribution to it; not below 4 eps of the dtype.
     max_degree : int, optional
@@ -156,7 +157,7 @@ class ChebyshevEngine:
     def __init__(
         self,
         operator: Operator,
-        interval: tuple[float, float] | None = None,
+        interval: tuple[float, ...] | None = None,
         *,
         rtol: float = 1e-10,
         max_degree: int = 2000,
@@ -167,7 +168,7 @@ class ChebyshevEngine:
         self.converged = True
         self.error = 0.0
         self.n_matvec = 0
-        self._spectrum = None if interval is None else SpectralInterval(*interval, *interval)
+        self._spectrum = SpectralInterval.given(interval)
 
     def spectrum(self) -> SpectralInterval:
         """The interval the expansion lives on, which holds the spectrum, and the estimated ends within."""

@@ -34,7 +34,8 @@ class LanczosEngine:
     operator : Operator
         Symmetric positive semidefinite.
     interval : tuple of float, optional
-        Ends of the spectrum if known; estimated by `spectral_interval` when asked for. `apply` has no need of it.
+        (lower, upper) that holds the spectrum, or what `spectrum` of another engine of this operator returned;
+        estimated by `spectral_interval` when asked for. `apply` has no need of it.
     rtol : float, optional
         Error of each output column, relative to the sizes of the contributions to it; not below 4 eps of the dtype.
     max_steps : int, optional
@@ -71,7 +72,7 @@ class LanczosEngine:
     def __init__(
         self,
         operator: Operator,
-        interval: tuple[float, float] | None = None,
+        interval: tuple[float, ...] | None = None,
         *,
         rtol: float = 1e-8,
         max_steps: int = 1000,
@@ -83,7 +84,7 @@ class LanczosEngine:
         self.error = 0.0
         self.steps = 0
         self.n_matvec = 0
-        self._spectrum = None if interval is None else SpectralInterval(*interval, *interval)
+        self._spectrum = SpectralInterval.given(interval)
 
     def spectrum(self) -> SpectralInterval:
         """An interval that holds the spectrum, and its estimated ends within, from a random vector."""

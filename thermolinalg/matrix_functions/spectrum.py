@@ -50,6 +50,16 @@ class SpectralInterval(NamedTuple):
     settled: bool = True
     products: int = 0
 
+    @classmethod
+    def given(cls, interval: tuple[float, ...] | None) -> SpectralInterval | None:
+        """The interval a caller knows, (lower, upper) or one that was estimated before; None if there is none."""
+        if interval is None or isinstance(interval, cls):
+            return interval
+        lower, upper = map(float, interval)
+        if not 0 <= lower <= upper < np.inf:
+            raise ValueError(f"interval must be (lower, upper) with 0 <= lower <= upper, not {tuple(interval)}")
+        return cls(lower, upper, lower, upper)
+
 
 def rounding(dimension: int, largest: float, precision: float) -> float:
     """Size below which an eigenvalue cannot be told from zero: √d · eps · ‖A‖."""
