@@ -9,7 +9,7 @@ from scipy.linalg import LinAlgWarning
 __all__ = ["Info", "ThermodynamicWarning"]
 
 
-class ThermodynamicWarning(LinAlgWarning):
+class ThermodynamicWarning(LinAlgWarning):  # type: ignore[misc]
     """An estimate could not be certified; the text ends with the keyword to change."""
 
 
@@ -60,7 +60,7 @@ class Info(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Entry by name, evaluated if it was deferred; `default` where it is missing."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - dict.get would not evaluate
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -68,8 +68,8 @@ class Info(dict[str, Any]):
         except KeyError:
             raise AttributeError(name) from None
 
-    __setattr__ = dict.__setitem__
-    __delattr__ = dict.__delitem__
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
 
     def __dir__(self) -> list[str]:
         return list(self)

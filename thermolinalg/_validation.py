@@ -108,7 +108,7 @@ def _checked_torch(x: Any, name: str) -> Array:
     return x
 
 
-def _checked_numpy(x: Any, name: str) -> np.ndarray:
+def _checked_numpy(x: Any, name: str) -> Array:
     if scipy.sparse.issparse(x):
         raise TypeError(f"{name} is sparse where a dense array is needed; pass {name}.toarray()")
     if isinstance(x, np.matrix):

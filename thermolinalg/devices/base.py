@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.operators import Operator
 
@@ -63,24 +63,36 @@ class Reading:
         Timetable of each run.
     state : array, shape (d, k), optional
         Voltages at the end, in the user's units: pass it as `start` of the next run.
-    spread : callable, optional
-        Draws the standard error when it is first asked for.
+    replicas : callable, optional
+        Draws the noise (d, r) of r further runs, in the user's units for gain 1, when an error bar is first asked for.
+    gain : array, shape (k,), optional
+        By how much each column was amplified to full range; its noise is smaller by this factor.
     """
 
     value: Array
     device_time: float
     schedule: Schedule
     state: Array | None = None
-    spread: Callable[[], Array] | None = field(default=None, repr=False)
-    degrees_of_freedom: int = REPLICAS
-    """Of the standard error: its Student t."""
+    replicas: Callable[[], Array] | None = field(default=None, repr=False)
+    gain: Array | float = 1.0
+
+    @cached_property
+    def noise(self) -> Array:
+        """Noise of `REPLICAS` further runs, shape (d, r), before division by the gain."""
+        if self.replicas is None:
+            raise ValueError("this reading carries no error bar")
+        return self.replicas()
 
     @cached_property
     def standard_error(self) -> Array:
-        """One standard deviation of `value`, in its shape."""
-        if self.spread is None:
-            raise ValueError("this reading carries no error bar")
-        return self.spread()
+        """One standard deviation of `value`, in its shape; its Student t has `degrees_of_freedom`."""
+        xp = namespace(self.noise)
+        return xp.sqrt(xp.mean(self.noise**2, axis=1, keepdims=True)) / self.gain
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Degrees of freedom of the standard error."""
+        return REPLICAS
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The simulated Langevin device: A is scaled into range, perturbed as hardware would, and read through its exact law."""
+"""The simulated Langevin device: A scaled into range, perturbed as hardware would, read through its law."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thermolinalg._arrays import Array, as_array, eps, namespace, standard_norma
 from thermolinalg.devices.base import REPLICAS, Ledger, Reading
 from thermolinalg.devices.imperfections import Imperfections, quantise
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.laws import LinearLaw, Overdamped, Underdamped
+from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.matrix_functions.select import Choice, Engines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
@@ -53,7 +53,9 @@ class LangevinDevice:
     >>> import numpy as np
     >>> from thermolinalg.operators import Dense
     >>> program = LangevinDevice().program(Dense(np.array([[2.0, 1.0], [1.0, 2.0]])))
-    >>> reading = program.average(np.array([[3.0], [3.0]]), Schedule(burn_in=50, duration=1e8), rng=np.random.default_rng(0))
+    >>> reading = program.average(
+    ...     np.array([[3.0], [3.0]]), Schedule(burn_in=50, duration=1e8), rng=np.random.default_rng(0)
+    ... )
     >>> np.round(reading.value[:, 0], 2)
     array([1., 1.])
     """
@@ -109,11 +111,11 @@ class LangevinProgram:
             if self.scaling is not None:
                 scaled = operator.scaled(1.0, self.scaling)
         self.effective = device.imperfections.write(scaled, rng)
-        self.factor = 1.0
+        self.factor, largest = 1.0, None
         if isinstance(device.loading, Equilibrated) and d:
-            largest = largest_eigenvalue(scaled)
+            largest = largest_eigenvalue(self.effective)
             self.factor = 1.0 / largest if largest > 0 else 1.0
-        self.engines = Engines(self.effective)
+        self.engines = Engines(self.effective, largest)
         self.law = device.law
         if device.imperfections.temperature_error:
             heat = 1 + device.imperfections.temperature_error
@@ -206,7 +208,8 @@ class LangevinProgram:
             state=self._to_user(values[1], gain) if state else None,
             device_time=b.shape[1] * schedule.total,
             schedule=schedule,
-            spread=lambda: self._spread(law, schedule, gain, child),
+            replicas=lambda: self._replicas(law, schedule, child),
+            gain=gain,
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
@@ -258,8 +261,13 @@ class LangevinProgram:
         step = self._in_device(self.law.step(schedule.spacing))
         self.choice = self.engines.choose(step, ("state",), schedule.readings)
         path = autoregressive_path(
-            self.choice.engine, first, step, self._start(None if start is None else start[:, None], gain), load,
-            schedule.readings, rng,
+            self.choice.engine,
+            first,
+            step,
+            self._start(None if start is None else start[:, None], gain),
+            load,
+            schedule.readings,
+            rng,
         )
         self.ledger.record(b.shape[0], 1, schedule.total, schedule.readings)
         value = self._to_user(self._convert(path.T), gain).T
@@ -288,7 +296,7 @@ class LangevinProgram:
     def _convert(self, y: Array) -> Array:
         return quantise(y, self.device.imperfections.output_bits, axis=0)
 
-    def _to_user(self, y: Array, gain: Array) -> Array:
+    def _to_user(self, y: Array, gain: Array | float) -> Array:
         y = y / gain
         return y if self.scaling is None else self.scaling[:, None] * y
 
@@ -301,7 +309,13 @@ class LangevinProgram:
     # -- draws --------------------------------------------------------------------------------------------------------
 
     def _draw(
-        self, law: LinearLaw, outputs: tuple[str, ...], load: Array | None, start: Array | None, rng: Any, columns: int = 0
+        self,
+        law: LinearLaw,
+        outputs: tuple[str, ...],
+        load: Array | None,
+        start: Array | None,
+        rng: Any,
+        columns: int = 0,
     ) -> list[Array]:
         d = self.operator.shape[0]
         k = columns or load.shape[1]  # type: ignore[union-attr]
@@ -312,13 +326,11 @@ class LangevinProgram:
         ]
         return self.choice.engine.apply(law, inputs, outputs)
 
-    def _spread(self, law: LinearLaw, schedule: Schedule, gain: Array, rng: np.random.Generator) -> Array:
-        """Standard deviation of `REPLICAS` further runs; the noise does not depend on the load, so none is needed."""
+    def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:
+        """Noise of further runs; it does not depend on the load, so none is needed."""
         (noise,) = self._draw(law, ("average",), None, None, rng, columns=REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
-        xp = namespace(noise)
-        deviation = xp.sqrt(xp.mean(noise**2, axis=1, keepdims=True))
-        return self._to_user(deviation, gain)
+        return self._to_user(noise, 1.0)
 
 
 def _unit_diagonal(operator: Operator) -> Array | None:
@@ -336,5 +348,3 @@ def _unit_diagonal(operator: Operator) -> Array | None:
     if smallest == 0:
         return None
     return operator.jacobi_scaling()
-
-

@@ -72,7 +72,7 @@ class Schedule:
             put("spacing", self.duration / self.readings)
         elif abs(self.readings * self.spacing - self.duration) > 1e-9 * self.duration:
             raise ValueError(
-                f"duration {self.duration:g} is not readings × spacing = {self.readings * self.spacing:g}; leave one out"
+                f"duration {self.duration:g} is not readings × spacing = {self.readings * self.spacing:g}; drop one"
             )
 
     @property

@@ -1,10 +1,9 @@
-"""Residuals sent back to the device until the true one is small: flexible conjugate gradients with the device inside."""
+"""Residuals sent back to the device until the true one is small: flexible conjugate gradients on a device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
 
 import numpy as np
 
@@ -40,7 +39,11 @@ class Refinement:
     n_runs, n_matvec : int
         Device runs (of all columns at once), and products with A per column.
     reading : Reading, optional
-        The last one; its error bar times `step` is that of x.
+        The last one, whose noise is what error is left.
+    stopped : bool
+        Whether a callback asked to stop.
+    schedules : list of Schedule
+        Timetable of each run.
     """
 
     x: Array
@@ -49,7 +52,6 @@ class Refinement:
     n_runs: int = 0
     n_matvec: int = 0
     reading: Reading | None = None
-    step: Array | float = 1.0
     stopped: bool = False
     schedules: list[Schedule] = field(default_factory=list)
 
@@ -58,18 +60,11 @@ class Refinement:
         """Whether every column met its target."""
         return bool((self.residual_norm <= self.target).all())
 
-    def standard_error(self) -> Array:
-        """One standard deviation of x: earlier errors were sent back, what stays is the noise of the last reading."""
-        xp = namespace(self.x)
-        if self.reading is None:
-            return xp.zeros_like(self.x)
-        return self.reading.standard_error * xp.abs(xp.asarray(self.step))
-
 
 def refine(
     program: Program,
     apply: Product,
-    residual: Callable[[Array], tuple[Array, Array]],
+    residual: Callable[[Array, Array | None], tuple[Array, Array]],
     x0: Array,
     target: Array,
     schedule: Callable[[Array], Schedule],
@@ -96,7 +91,8 @@ def refine(
     apply : callable
         Digital product A P of a block (d, k).
     residual : callable
-        ``residual(x)`` gives (r, norms): the residual to send back (d, k), and the norms (k,) that `target` bounds.
+        ``residual(x, low)`` gives (r, norms): the residual b − A (x + low) to send back (d, k), in extended precision
+        unless `low` is None, and the norms (k,) of b − A x that `target` bounds.
     x0 : array, shape (d, k)
         Start; not overwritten.
     target : array, shape (k,)
@@ -123,26 +119,29 @@ def refine(
         A direction of negative curvature: A is not positive definite.
     """
     xp = namespace(x0)
-    r, norms = residual(x0)
+    r, norms = residual(x0, None)
     state = Refinement(x0, norms, target)
     state.n_matvec = 1
-    x, directions, stale = x0, [], 0
+    # x is carried as the unevaluated sum x + low, so that rounding of the iterate never limits the residual.
+    x, low, stale = x0, xp.zeros_like(x0), 0
+    directions: list[tuple[Array, Array]] = []
     while not state.converged and state.n_runs < maxiter and not state.stopped:
         timetable = schedule(r)
         reading = program.average(r, timetable, rng=rng)
         state.n_runs += 1
+        state.reading = reading
         state.schedules.append(timetable)
         candidates = [reading.value] if preconditioner is None else [reading.value, preconditioner(r)]
         for z in candidates:
-            p, q = _conjugate(z, apply(z), directions, definite)
+            directions = [*directions[-(HISTORY - 1) :], _conjugate(z, apply(z), directions, definite)]
             state.n_matvec += 1
+        # Earlier directions are stepped along again: the recomputed residual is orthogonal to them up to rounding only.
+        for p, q in directions:
             step = _step(p, q, r, definite)
-            x = x + step * p
+            x, low = _two_sum(x, low + step * p)
             r = r - step * q
-            directions = [*directions[-(HISTORY - 1) :], (p, q)]
-            if z is reading.value:
-                state.reading, state.step = reading, step
-        r, norms = residual(x)
+        # A stagnant residual has met the rounding of its own evaluation: from then on it is computed more precisely.
+        r, norms = residual(x, low if stale else None)
         state.n_matvec += 1
         stale = 0 if _improve(state, x, norms) else stale + 1
         if callback is not None:
@@ -155,9 +154,14 @@ def refine(
     return state
 
 
-def _conjugate(
-    p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool
-) -> tuple[Array, Array]:
+def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    """The rounded sum and its rounding error, exactly (Knuth's two-sum)."""
+    total = x + y
+    rest = total - x
+    return total, (x - (total - rest)) + (y - rest)
+
+
+def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool) -> tuple[Array, Array]:
     """p, and its product q = A p, made conjugate to the earlier directions column by column."""
     xp = namespace(p)
     for earlier, product in directions:
@@ -195,5 +199,3 @@ def _improve(state: Refinement, x: Array, norms: Array) -> bool:
     state.x = xp.where(better, x, state.x) if not bool(xp.all(better)) else x
     state.residual_norm = xp.where(better, norms, state.residual_norm)
     return progress
-
-

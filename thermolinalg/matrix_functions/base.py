@@ -12,7 +12,7 @@ from thermolinalg._arrays import Array, as_float64, dtype_name, eps, namespace
 from thermolinalg.laws import LinearLaw
 from thermolinalg.operators.base import Operator
 
-__all__ = ["Cost", "Engine", "check_positive", "combine_modes", "evaluate"]
+__all__ = ["Cost", "Diagonalising", "Engine", "check_positive", "combine_modes", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,19 @@ class Engine(Protocol):
         Blocks of one column are shared by all columns of the others. All functions of one call share the products
         with A. No input is overwritten.
         """
+        ...
+
+
+@runtime_checkable
+class Diagonalising(Engine, Protocol):
+    """An engine with an orthonormal eigenbasis at hand, in which a trajectory costs O(d) per step."""
+
+    def to_modes(self, block: Array) -> Array:
+        """Coordinates Qᵀ V of a block (d, k), in the order of `eigenvalues`."""
+        ...
+
+    def from_modes(self, block: Array) -> Array:
+        """Vectors Q Y of coordinates Y (d, k)."""
         ...
 
 

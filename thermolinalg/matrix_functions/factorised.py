@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array, cholesky, cholesky_solve, eps, namespace, solve_triangular
+from thermolinalg._arrays import Array, cholesky, cholesky_solve, namespace, solve_triangular
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, smallest_eigenvalue
@@ -26,8 +26,8 @@ class Factorised:
     ----------
     operator : Operator
         Symmetric positive definite.
-    overwrite : bool, optional
-        Whether the operator's matrix is a private copy that the factor may take the place of.
+    largest : float, optional
+        Its largest eigenvalue, where it is known already.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Factorised:
         A is not positive definite, with the pivot that shows it.
     """
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, operator: Operator, largest: float | None = None) -> None:
         self.operator = operator
         d = operator.shape[0]
         if isinstance(operator, Sparse):
@@ -45,12 +45,7 @@ class Factorised:
             self.name = "factorised (Cholesky)"
             self._solve, self._root = _factorise_dense(operator.dense())
         smallest = smallest_eigenvalue(self._solve, d, operator.like)
-        self._interval = smallest, largest_eigenvalue(operator)
-        if smallest <= d * eps(operator.like) * self._interval[1] / 4:
-            raise np.linalg.LinAlgError(
-                f"A is singular to working precision: eigenvalues from {smallest:.3g} to {self._interval[1]:.3g} "
-                "after scaling; use pinv or lstsq for the minimum-norm solution"
-            )
+        self._interval = smallest, largest_eigenvalue(operator) if largest is None else largest
 
     @staticmethod
     def price(d: int, nonzeros: float | None = None) -> Cost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from thermolinalg.laws import LinearLaw
@@ -76,9 +77,12 @@ class Engines:
     ----------
     operator : Operator
         Symmetric positive semidefinite.
+    largest : float, optional
+        Its largest eigenvalue, where it is known already.
     """
 
     operator: Operator
+    largest: float | None = None
     _built: dict[str, Engine] = field(default_factory=dict)
 
     def interval(self) -> tuple[float, float]:
@@ -119,9 +123,9 @@ class Engines:
         return self._built[key]
 
     def _exact(self) -> Choice | None:
-        for kind, (build, reason) in EXACT.items():
-            if isinstance(self.operator, kind):
-                return Choice(self._build("exact", lambda: build(self.operator)), reason)
+        build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
+        if build is not None:
+            return Choice(self._build("exact", partial(build, self.operator)), reason)
         d = self.operator.shape[0]
         if d <= SMALL:
             engine = self._build("eigh", lambda: DenseEngine(self.operator))
@@ -138,7 +142,7 @@ class Engines:
         d = self.operator.shape[0]
         if isinstance(self.operator, (Dense, Sparse)):
             nonzeros = None if isinstance(self.operator, Dense) else float(self.operator.matrix.nnz)
-            engine = self._build("factorised", lambda: Factorised(self.operator))
+            engine = self._build("factorised", lambda: Factorised(self.operator, self.largest))
             reason = "windows in equilibrium need one factorisation, not an eigendecomposition"
             return Choice(engine, reason, Factorised.price(d, nonzeros))
         engine = self._build("lanczos", lambda: LanczosEngine(self.operator))
@@ -174,4 +178,3 @@ class Engines:
         engine = self._build("chebyshev", lambda: ChebyshevEngine(self.operator))
         assert isinstance(engine, ChebyshevEngine)
         return engine
-

@@ -61,6 +61,10 @@ class Operator(LinearOperator):  # type: ignore[misc]
     def _rmatvec(self, x: np.ndarray) -> np.ndarray:
         return self._rmatmat(x.reshape(-1, 1))[:, 0]
 
+    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
+        """b − A (x + low) accumulated in extended precision, or None where there is none."""
+        return None
+
     # -- exact rules, None where there is none ------------------------------------------------------------------------
 
     def diagonal(self) -> Array | None:
@@ -123,6 +127,12 @@ def _inverse_root(diagonal: Array) -> Array:
     return 2.0 ** xp.round(-0.5 * xp.log2(diagonal))
 
 
+def _extended_residual(matrix: Any, b: np.ndarray, x: np.ndarray, low: np.ndarray) -> np.ndarray:
+    wide = np.longdouble if matrix.dtype == np.float64 else np.float64
+    product = matrix.astype(wide) @ (x.astype(wide) + low.astype(wide))
+    return (b.astype(wide) - product).astype(b.dtype)
+
+
 class Dense(Operator):
     """A symmetric matrix held as an array.
 
@@ -146,6 +156,9 @@ class Dense(Operator):
 
     def apply_transposed(self, block: Array) -> Array:
         return self.matrix.T @ block
+
+    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
+        return None if is_torch(self.matrix) else _extended_residual(self.matrix, b, x, low)
 
     def diagonal(self) -> Array:
         return namespace(self.matrix).linalg.diagonal(self.matrix)
@@ -191,6 +204,9 @@ class Sparse(Operator):
 
     def apply_transposed(self, block: Array) -> Array:
         return self.matrix.T @ block
+
+    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
+        return _extended_residual(self.matrix, b, x, low)
 
     def diagonal(self) -> Array:
         return self.matrix.diagonal()

@@ -222,7 +222,9 @@ def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> Loadabl
     if symmetric:
         _probe_symmetry(op, name)
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
-    return Loadable(MatrixFree(_real_form(op) if is_complex else op, symmetric=symmetric), symmetric, is_complex, assume)
+    return Loadable(
+        MatrixFree(_real_form(op) if is_complex else op, symmetric=symmetric), symmetric, is_complex, assume
+    )
 
 
 def _probe_symmetry(op: LinearOperator, name: str) -> None:

@@ -1,0 +1,1 @@
+"""Protocols on a device: one file per thing a user calls."""

@@ -43,7 +43,7 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
             results = [
                 function(*(x[index] for x in slices), *args[len(core) :], **kwargs) for index in np.ndindex(shape)
             ]
-            return _stack(results, shape, slices, bool(kwargs.get("return_info")))
+            return _stack(results, shape, bool(kwargs.get("return_info")))
 
         return wrapper
 
@@ -65,7 +65,7 @@ def _broadcast(x: Any, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
     return namespace(x).broadcast_to(x, shape + tuple(x.shape[len(own) :]))
 
 
-def _stack(results: list[Any], shape: tuple[int, ...], slices: list[Any], with_info: bool) -> Any:
+def _stack(results: list[Any], shape: tuple[int, ...], with_info: bool) -> Any:
     if not results:
         raise ValueError(f"the batch is empty: leading dimensions {shape}")
     if with_info:

@@ -59,7 +59,9 @@ def read_rhs(loadable: Loadable, b: Any, *, check_finite: bool = True, name: str
     b = checked_array(b, name, check_finite=check_finite, ndim=(1, 2))
     m, n = loadable.shape
     if b.shape[0] != m:
-        raise ValueError(f"{name} has {b.shape[0]} rows where A has {m}: shapes {tuple(b.shape)} and {(m, n)} do not fit")
+        raise ValueError(
+            f"{name} has {b.shape[0]} rows where A has {m}: shapes {tuple(b.shape)} and {(m, n)} do not fit"
+        )
     if is_torch(like) and is_torch(b) and b.device != like.device:
         raise ValueError(f"{name} is on {b.device}, A on {like.device}; move one of them")
     if is_torch(b) and not is_torch(like):
@@ -75,8 +77,8 @@ def _cast(block: Array, like: Array, is_complex: bool, single: bool) -> Array:
         import torch
 
         names = {(False, True): "float32", (False, False): "float64", (True, True): "complex64"}
-        return torch.as_tensor(block, dtype=getattr(torch, names.get((is_complex, single), "complex128")), device=like.device)
+        return torch.as_tensor(
+            block, dtype=getattr(torch, names.get((is_complex, single), "complex128")), device=like.device
+        )
     kind = {(False, True): np.float32, (False, False): np.float64, (True, True): np.complex64}
     return np.asarray(block, dtype=kind.get((is_complex, single), np.complex128))
-
-

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, namespace, to_numpy
+from thermolinalg._arrays import Array, dtype_name, eps, namespace, to_numpy
 from thermolinalg._info import Info, ThermodynamicWarning
 from thermolinalg.devices import Device, Program, Reading, Schedule
 from thermolinalg.estimation.refinement import Refinement, refine
@@ -43,6 +44,8 @@ class System:
     rng : numpy.random.Generator
     normal : bool
         Whether the device holds AᵀA, loaded with Aᵀb.
+    program : Program, optional
+        A as it was programmed for an earlier system; default: program it now.
     """
 
     loadable: Loadable
@@ -50,14 +53,16 @@ class System:
     device: Device
     rng: np.random.Generator
     normal: bool = False
-    program: Program = field(init=False)
+    program: Program = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         self.is_complex = self.loadable.is_complex
         self.matrix = self.loadable.operator
-        self.rhs = realify(self.b) if self.is_complex else self.b
-        held = gram_operator(self.matrix) if self.normal else self.matrix
-        self.program = self.device.program(held, rng=self.rng)
+        self.has_complex_rhs = not self.is_complex and "complex" in dtype_name(self.b)
+        self.rhs = self.real_form(self.b)
+        if self.program is None:
+            held = gram_operator(self.matrix) if self.normal else self.matrix
+            self.program = self.device.program(held, rng=self.rng)
 
     def load(self) -> Array:
         """The right-hand side as it is loaded: b, or Aᵀb."""
@@ -68,21 +73,45 @@ class System:
         product = self.matrix.apply(block)
         return self.matrix.apply_transposed(product) if self.normal else product
 
-    def residual(self, x: Array) -> tuple[Array, Array]:
-        """The residual to send back, and the norms of b − A x column by column."""
+    def residual(self, x: Array, low: Array | None = None) -> tuple[Array, Array]:
+        """The residual to send back, and the norms of b − A x column by column.
+
+        With `low` the residual is that of the unevaluated sum x + low, in extended precision where there is one.
+        """
         r = self.rhs - self.matrix.apply(x)
-        return (self.matrix.apply_transposed(r) if self.normal else r), namespace(r).linalg.vector_norm(r, axis=0)
+        norms = namespace(r).linalg.vector_norm(r, axis=0)
+        if low is not None:
+            extended = self.matrix.extended_residual(self.rhs, x, low)
+            r = r - self.matrix.apply(low) if extended is None else extended
+        return (self.matrix.apply_transposed(r) if self.normal else r), norms
+
+    def real_form(self, block: Array) -> Array:
+        """The user's numbers as the device takes them: rows [Re; Im] where A is complex, columns [Re, Im] where b is."""
+        if self.is_complex:
+            return realify(block)
+        xp = namespace(block)
+        return xp.concat([xp.real(block), xp.imag(block)], axis=1) if self.has_complex_rhs else block
 
     def restore(self, x: Array) -> Array:
         """From the device's real form to the user's numbers."""
+        if self.has_complex_rhs:
+            half = x.shape[1] // 2
+            return x[:, :half] + 1j * x[:, half:]
         return complexify(x) if self.is_complex else x
 
     def restore_error(self, error: Array) -> Array:
         """Standard errors of the user's numbers from those of the real form."""
+        if self.has_complex_rhs:
+            return abs(self.restore(error))
         if not self.is_complex:
             return error
         half = error.shape[0] // 2
         return (error[:half] ** 2 + error[half:] ** 2) ** 0.5
+
+    def residual_norms(self, norms: Array) -> Any:
+        """Residual norms of the user's right-hand sides, a number where there is one."""
+        norms = to_numpy(abs(self.restore(norms[None, :])[0]) if self.has_complex_rhs else norms)
+        return norms if norms.shape[0] != 1 else float(norms[0])
 
 
 def gram_operator(matrix: Operator) -> Operator:
@@ -106,7 +135,7 @@ def solve_to_tolerance(
     system: System,
     x0: Array | None,
     rtol: float,
-    atol: float,
+    atol: float | Array,
     maxiter: int,
     schedule: Schedule | None = None,
     preconditioner: Callable[[Array], Array] | None = None,
@@ -119,7 +148,8 @@ def solve_to_tolerance(
     system : System
     x0 : array, shape (n, k), optional
         Start in real form; default zero.
-    rtol, atol : float
+    rtol : float
+    atol : float or array, shape (k,)
     maxiter : int
         Device runs at most.
     schedule : Schedule, optional
@@ -180,24 +210,37 @@ def refined_report(system: System, outcome: Refinement, rtol: float, shape: Call
         message=message,
         n_runs=outcome.n_runs,
         n_matvec=outcome.n_matvec,
-        residual_norm=norms if norms.shape[0] != 1 else float(norms[0]),
-        standard_error=lambda: shape(system.restore_error(outcome.standard_error())),
+        residual_norm=system.residual_norms(outcome.residual_norm),
+        standard_error=lambda: shape(system.restore_error(_refined_error(system, outcome))),
     )
     schedule = outcome.schedules[-1] if outcome.schedules else None
     return _with_device(info, system.program, schedule, outcome.reading)
 
 
+def _refined_error(system: System, outcome: Refinement) -> Array:
+    """One standard deviation of a refined x (real form).
+
+    Earlier errors were sent back: what stays is the noise e of the last reading, shrunk where the conjugate steps
+    took more of it away, which the true residual tells: its norm is compared with that of A e.
+    """
+    xp = namespace(outcome.x)
+    if outcome.reading is None:
+        return xp.zeros_like(outcome.x)
+    noise = outcome.reading.noise
+    expected = xp.sqrt(xp.mean(xp.linalg.vector_norm(system.matrix.apply(noise), axis=0) ** 2))
+    return outcome.residual_norm / expected * xp.sqrt(xp.mean(noise**2, axis=1, keepdims=True))
+
+
 def raw_report(system: System, reading: Reading, shape: Callable[[Array], Array]) -> Info:
     """The information object of one uncorrected device run."""
     _, norms = system.residual(reading.value)
-    norms = to_numpy(norms)
     info = Info(
         success=True,
         status=0,
         message="exactly what the device returned; pass refine=True to send the residual back to it",
         n_runs=1,
         n_matvec=1,
-        residual_norm=norms if norms.shape[0] != 1 else float(norms[0]),
+        residual_norm=system.residual_norms(norms),
         standard_error=lambda: shape(system.restore_error(reading.standard_error)),
     )
     return _with_device(info, system.program, reading.schedule, reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -32,12 +33,12 @@ def solve(a: Any, b: Any, *args: Any, return_info: Literal[True], **kwargs: Any)
 
 
 @batched(core=("matrix", "rhs"))
-def solve(  # noqa: PLR0913 - SciPy's signature
+def solve(
     a: Any,
     b: Any,
     lower: bool = False,
-    overwrite_a: bool = False,
-    overwrite_b: bool = False,
+    overwrite_a: bool = False,  # noqa: ARG001 - SciPy's
+    overwrite_b: bool = False,  # noqa: ARG001 - SciPy's
     check_finite: bool = True,
     assume_a: str | None = None,
     transposed: bool = False,
@@ -186,13 +187,15 @@ def _raw(
         timetable = schedule or system.program.timetable(load, max(rtol, 1e-300))
         reading = system.program.average(load, timetable, rng=rng, state=True)
         info = raw_report(system, reading, rhs.restore)
-        info.state = rhs.restore(system.restore(reading.state))
+        info["state"] = rhs.restore(system.restore(reading.state))
         return rhs.restore(system.restore(reading.value)), info
 
     return _through_normal_operator_if_needed(loadable, attempt)
 
 
-def _through_normal_operator_if_needed(loadable: Loadable, attempt: Any) -> tuple[Array, Info]:
+def _through_normal_operator_if_needed(
+    loadable: Loadable, attempt: Callable[[bool], tuple[Array, Info]]
+) -> tuple[Array, Info]:
     """A as it is where it is symmetric; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
     if not loadable.symmetric:
         return attempt(True)
@@ -205,7 +208,7 @@ def _through_normal_operator_if_needed(loadable: Loadable, attempt: Any) -> tupl
 
 
 def _refuse_inconsistent(system: System, x: Array, converged: bool) -> None:
-    """LinAlgError where the normal operator left a residual that no x can remove: A is singular, b outside its range."""
+    """LinAlgError where the normal operator left a residual that no x can remove: A is singular."""
     if converged or not system.normal:
         return
     xp = namespace(x)
@@ -217,8 +220,6 @@ def _refuse_inconsistent(system: System, x: Array, converged: bool) -> None:
     if bool(xp.any(hopeless)):
         column = int(xp.argmax(xp.astype(hopeless, x.dtype)))
         raise np.linalg.LinAlgError(
-            f"A is singular: the residual of right-hand side {column} stays at {float(norms[column] / sizes[column]):.3g} "
-            "of its norm although it is orthogonal to the range of A; use lstsq or pinv for the least-squares solution"
+            f"A is singular: right-hand side {column} keeps a residual of {float(norms[column] / sizes[column]):.3g} "
+            "times its norm, orthogonal to the range of A; use lstsq or pinv for the least-squares solution"
         )
-
-

@@ -6,7 +6,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal
 from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions.base import Engine, evaluate
+from thermolinalg.matrix_functions.base import Diagonalising, Engine, evaluate
 
 __all__ = ["autoregressive_path", "modal_path"]
 
@@ -27,7 +27,7 @@ def autoregressive_path(
     Engines that diagonalise A run in its eigenbasis, where a step costs O(d); the others apply the law at each step.
     The laws must have the inputs (x0, b, z) and the output state.
     """
-    if hasattr(engine, "to_modes"):
+    if isinstance(engine, Diagonalising):
         modes = modal_path(
             engine.eigenvalues(),
             first,
