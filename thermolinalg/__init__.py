@@ -3,6 +3,7 @@
 from thermolinalg._info import Info, ThermodynamicWarning
 from thermolinalg.devices import AsWritten, Equilibrated, Imperfections, LangevinDevice, Schedule
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
+from thermolinalg.primitives.explain import explain
 from thermolinalg.primitives.solve import solve
 
 __version__ = "0.1.0"
@@ -17,6 +18,8 @@ __all__ = [
     "Overdamped",
     "Schedule",
     "ThermodynamicWarning",
+    "explain",
     "Underdamped",
+    "explain",
     "solve",
 ]
