@@ -18,7 +18,6 @@ __all__ = [
     "Overdamped",
     "Schedule",
     "ThermodynamicWarning",
-    "explain",
     "Underdamped",
     "explain",
     "solve",
