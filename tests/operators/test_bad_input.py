@@ -45,7 +45,7 @@ VALUE_ERRORS = [
     (lambda: Toeplitz([np.inf]), "column contains NaN or infinity"),
     (lambda: Circulant([1.0, 2.0, 3.0]), "column must be symmetric"),
     (lambda: Kronecker(), "factors must not be empty"),
-    (lambda: Kronecker(np.eye(2), LOPSIDED), r"factors\[1\] must be symmetric.*reaches 2"),
+    (lambda: Kronecker(np.eye(2), LOPSIDED), r"factors\[1\] must be symmetric; pass \(factors\[1\]"),
     (lambda: Kronecker(np.ones((2, 3))), r"factors\[0\] must be square"),
     (lambda: Kronecker(np.eye(2), damping=-1.0), "damping must not be negative"),
     (lambda: Kronecker(np.eye(2), damping=[1.0, 2.0]), r"damping must have one entry per factor \(1\), got 2"),
@@ -71,7 +71,7 @@ TYPE_ERRORS = [
     (lambda: Toeplitz([1j, 2.0]), "column must be real"),
     (lambda: Kronecker(1j * np.eye(2)), r"factors\[0\] must be real"),
     (lambda: BlockDiagonal([1j * np.eye(2)]), r"blocks\[0\] must be real"),
-    (lambda: BlockDiagonal([aslinearoperator(1j * np.eye(2))]), r"blocks\[0\] must be real"),
+    (lambda: BlockDiagonal([aslinearoperator(np.eye(2) + 0j)]), r"blocks\[0\] must be real"),
 ]
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-import numpy as np
-import scipy.sparse
-
-from thermolinalg._arrays import Array, eps, namespace
-from thermolinalg._validation import checked_array, checked_sparse
+from thermolinalg._arrays import Array, namespace
+from thermolinalg._validation import checked_array
 from thermolinalg.operators.base import Operator
+from thermolinalg.operators.loadable import as_loadable
 
-__all__ = ["check_symmetric", "not_empty", "real", "real_array", "rounded_inverse_root", "symmetric_matrix"]
+__all__ = ["not_empty", "real", "real_array", "rounded_inverse_root", "symmetric_operator"]
 
 
 def real_array(x: Any, name: str, ndim: int) -> Array:
@@ -36,30 +34,15 @@ def real(x: Any, name: str) -> Any:
     return x
 
 
-def symmetric_matrix(x: Any, name: str) -> Array:
-    """A finite, real, symmetric matrix as an array; sparse matrices and operators are formed."""
-    if isinstance(x, Operator):
-        matrix = x.dense()
-    elif scipy.sparse.issparse(x):
-        matrix = real(checked_sparse(x, name), name).toarray()
-    else:
-        matrix = real_array(x, name, 2)
-    check_symmetric(matrix, name)
-    return matrix
-
-
-def check_symmetric(matrix: Any, name: str) -> None:
-    """ValueError unless a dense or sparse matrix is symmetric but for rounding."""
-    n, columns = matrix.shape
-    if n != columns or n == 0:
-        raise ValueError(f"{name} must be square and not empty, got shape {tuple(matrix.shape)}")
-    largest, asymmetry = float(abs(matrix).max()), float(abs(matrix - matrix.T).max())
-    precision = np.finfo(matrix.dtype).eps if scipy.sparse.issparse(matrix) else eps(matrix)
-    if asymmetry > 32 * n * float(precision) * largest:
-        raise ValueError(
-            f"{name} must be symmetric: |{name} − {name}ᵀ| reaches {asymmetry:.3g} (largest entry {largest:.3g}); "
-            f"pass ({name} + {name}.T)/2 if that is what is meant"
-        )
+def symmetric_operator(A: Any, name: str) -> Operator:
+    """Whatever stands for a real symmetric matrix, as an operator."""
+    loaded = as_loadable(A, name=name)
+    if loaded.is_complex:
+        raise TypeError(f"{name} must be real; a Hermitian matrix has a real symmetric form of twice its size")
+    if not loaded.symmetric:
+        raise ValueError(f"{name} must be symmetric; pass ({name} + {name}.T)/2 if that is what is meant")
+    not_empty(loaded, name)
+    return loaded.operator
 
 
 @overload

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from thermolinalg._arrays import Array, as_array, namespace, same_place
-from thermolinalg.operators._symmetric import symmetric_operator
+from thermolinalg.operators._checks import symmetric_operator
 from thermolinalg.operators.base import Operator
 
 __all__ = ["BlockDiagonal"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from thermolinalg._arrays import Array, as_array, eigh, namespace, same_place
 from thermolinalg._validation import as_nonnegative, as_positive
-from thermolinalg.operators._checks import symmetric_matrix
+from thermolinalg.operators._checks import symmetric_operator
 from thermolinalg.operators.base import Operator
 
 __all__ = ["Kronecker", "KroneckerSum"]
@@ -196,7 +196,7 @@ def _along_axis(matrix: Array, x: Array, axis: int) -> Array:
 def _checked(factors: Sequence[Any], damping: float | Sequence[float]) -> list[_Factor]:
     if not factors:
         raise ValueError("factors must not be empty: pass at least one symmetric matrix")
-    matrices = [symmetric_matrix(x, f"factors[{i}]") for i, x in enumerate(factors)]
+    matrices = [symmetric_operator(x, f"factors[{i}]").dense() for i, x in enumerate(factors)]
     if not all(same_place(matrices[0], matrix) for matrix in matrices):
         raise TypeError("factors must all be NumPy arrays or all be torch tensors on one device")
     dampings = [damping] * len(matrices) if isinstance(damping, (int, float)) else list(damping)
