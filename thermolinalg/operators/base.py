@@ -247,12 +247,15 @@ class MatrixFree(Operator):
         super().__init__(dtype if dtype.kind == "f" else np.float64, operator.shape)
 
     def apply(self, block: Array) -> Array:
+        dtype = np.result_type(self.dtype, block.dtype)
         if block.shape[1] == 1:
-            return np.asarray(self.operator.matvec(block[:, 0]), dtype=self.dtype)[:, None]
-        return np.asarray(self.operator.matmat(block), dtype=self.dtype)
+            return np.asarray(self.operator.matvec(block[:, 0]), dtype=dtype)[:, None]
+        return np.asarray(self.operator.matmat(block), dtype=dtype)
 
     def apply_transposed(self, block: Array) -> Array:
-        return self.apply(block) if self.symmetric else np.asarray(self.operator.rmatmat(block), dtype=self.dtype)
+        if self.symmetric:
+            return self.apply(block)
+        return np.asarray(self.operator.rmatmat(block), dtype=np.result_type(self.dtype, block.dtype))
 
 
 class Scaled(Operator):

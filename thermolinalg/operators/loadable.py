@@ -33,6 +33,9 @@ _STRUCTURES = {
     "lower triangular": "lower",
     "stable": "stable",
 }
+FORMABLE = 1024
+"""Up to this size a map without an adjoint is formed from its products."""
+
 _READ_IN_PART = ("pos", "sym", "her", "diagonal", "tridiagonal", "upper", "lower")
 
 
@@ -218,32 +221,40 @@ def _is_hermitian_sparse(a: Any) -> bool:
 
 
 def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> Loadable:
-    symmetric = op.shape[0] == op.shape[1] and assume not in ("gen", "stable")
-    if symmetric:
-        _probe_symmetry(op, name)
+    square = op.shape[0] == op.shape[1]
+    symmetric = square and assume not in ("gen", "stable") and _is_hermitian_map(op, name)
+    if not symmetric and assume in _READ_IN_PART:
+        raise ValueError(f"{name} is not symmetric, as products with random vectors show; pass assume_a='gen'")
+    if not symmetric and not _has_adjoint(op):
+        if max(op.shape) > FORMABLE:
+            raise ValueError(f"{name} is not symmetric and its adjoint is unknown; give it rmatvec")
+        return _from_dense(checked_array(op.matmat(np.eye(op.shape[1], dtype=op.dtype)), name), assume, False)
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
     return Loadable(
         MatrixFree(_real_form(op) if is_complex else op, symmetric=symmetric), symmetric, is_complex, assume
     )
 
 
-def _probe_symmetry(op: LinearOperator, name: str) -> None:
-    """Refuse a map whose products with two random vectors show that it is not Hermitian."""
+def _is_hermitian_map(op: LinearOperator, name: str) -> bool:
+    """Whether products with two random vectors leave it possible that A = Aᴴ, to the accuracy of differences."""
     d = op.shape[0]
     if d == 0:
-        return
+        return True
     u, v = np.random.default_rng(d).standard_normal((2, d))
     au, av = op.matvec(u), op.matvec(v)
     if not (np.all(np.isfinite(au)) and np.all(np.isfinite(av))):
         raise ValueError(f"products with {name} give NaN or infinity")
-    left, right = np.vdot(u, av), np.vdot(au, v)
     size = np.linalg.norm(u) * np.linalg.norm(av) + np.linalg.norm(au) * np.linalg.norm(v)
     single = op.dtype is not None and np.dtype(op.dtype).name in ("float32", "complex64")
-    if abs(left - right) > (1e-4 if single else 1e-9) * size:
-        raise ValueError(
-            f"{name} is not symmetric (uᵀAv = {left:.6g} but vᵀAu = {right:.6g} for random u, v); "
-            "pass assume_a='gen' to use the normal operator (needs rmatvec)"
-        )
+    return bool(abs(np.vdot(u, av) - np.vdot(au, v)) <= (1e-4 if single else 1e-7) * size)
+
+
+def _has_adjoint(op: LinearOperator) -> bool:
+    try:
+        op.rmatvec(np.zeros(op.shape[0]))
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _real_form(op: LinearOperator) -> LinearOperator:

@@ -92,6 +92,14 @@ class System:
         xp = namespace(block)
         return xp.concat([xp.real(block), xp.imag(block)], axis=1) if self.has_complex_rhs else block
 
+    def real_tolerance(self, atol: float | Array) -> float | Array:
+        """Tolerances for columns of the real form that keep those of the user's right-hand sides."""
+        if not self.has_complex_rhs:
+            return atol
+        xp = namespace(self.rhs)
+        atol = xp.zeros_like(self.rhs[0, : self.b.shape[1]]) + atol
+        return xp.concat([atol, atol]) / 2**0.5
+
     def restore(self, x: Array) -> Array:
         """From the device's real form to the user's numbers."""
         if self.has_complex_rhs:
@@ -163,7 +171,7 @@ def solve_to_tolerance(
     """
     xp = namespace(system.rhs)
     sizes = xp.linalg.vector_norm(system.rhs, axis=0)
-    target = rtol * sizes + atol
+    target = rtol * sizes + system.real_tolerance(atol)
     if x0 is None:
         shape = (system.matrix.shape[1], system.rhs.shape[1])
         x0 = xp.zeros(shape, dtype=system.rhs.dtype, device=system.rhs.device)

@@ -1,0 +1,215 @@
+"""The device as an iterative solver, in the exact shape of `scipy.sparse.linalg.cg`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace, to_numpy
+from thermolinalg._info import Info
+from thermolinalg._validation import as_count, as_rng, checked_array
+from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.estimation.refinement import Refinement
+from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._system import MAXITER, System, solve_to_tolerance
+
+__all__ = ["langevin"]
+
+
+def langevin(
+    A: Any,
+    b: Any,
+    x0: Any = None,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    M: Any = None,
+    callback: Callable[..., Any] | None = None,
+    device: Device | None = None,
+    schedule: Schedule | None = None,
+    rng: Any = None,
+) -> tuple[Array, int]:
+    r"""Solve A x = b iteratively on a simulated thermodynamic device, in the shape of `scipy.sparse.linalg.cg`.
+
+    Each iteration is one run of the device: it loads the residual r = b − A x, rescaled to full range, and its time
+    average :math:`z \sim N(A^{-1} r, (2T/T_w) A^{-2})` is the next direction of flexible conjugate gradients.
+    It stops when ‖b − A x‖ ≤ max(rtol ‖b‖, atol) holds for the true residual.
+
+    Parameters
+    ----------
+    A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
+        Symmetric (Hermitian) positive definite. Anything else goes through the normal operator AᴴA; a LinearOperator
+        is tested for symmetry by two products and then needs ``rmatvec``, or not more than 1024 rows: it is formed
+        from its products.
+    b : array_like, shape (d,), (d, 1) or (d, k)
+        Right-hand side; more than one column is an extension of SciPy's contract.
+    x0 : array_like, shape of b, or 'Mb', optional
+        Starting guess, not overwritten; 'Mb' starts from ``M @ b``. Default: zero.
+    rtol, atol : float, optional
+        Tolerances of the true residual, column by column.
+    maxiter : int, optional
+        Runs of the device at most. Default: 100.
+    M : array_like, sparse array or LinearOperator, shape (d, d), optional
+        Approximation of A⁻¹ whose direction ``M @ r`` is searched digitally beside the device's.
+    callback : callable, optional
+        Called after each run as ``callback(xk)``; as ``callback(intermediate_result=info)`` where its parameter has
+        that name, with an `Info` of `x`, `residual_norm` and `n_runs`. StopIteration ends the iteration cleanly.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    schedule : Schedule, optional
+        Timetable of each run. Default: long enough to leave one tenth of the residual.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+
+    Returns
+    -------
+    x : array
+        Shape (d,) for b of shape (d,) or (d, 1), as in SciPy; else (d, k). In the namespace of the input; the dtype
+        is that of ``A @ b``.
+    info : int
+        0 if every column converged, else the number of runs done.
+
+    Raises
+    ------
+    LinAlgError
+        A is symmetric but singular or not positive definite; the message holds the evidence.
+    ValueError
+        Shapes that do not fit, NaN or infinity, invalid tolerances.
+    TypeError
+        Object, masked or matrix input.
+
+    See Also
+    --------
+    thermolinalg.solve : The same to 1e-10, with a report.
+
+    Notes
+    -----
+    ``scipy.optimize.newton_krylov(F, x, method=langevin)`` solves its Newton steps on the device. Its Jacobians are
+    known by differences only: where they are not symmetric they are formed, which takes as many evaluations of F as
+    there are unknowns.
+
+    References
+    ----------
+    Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 1444 (2000), doi:10.1137/S1064827599362314.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermolinalg import langevin
+    >>> A = np.array([[4.0, 1.0], [1.0, 3.0]])
+    >>> x, info = langevin(A, np.array([1.0, 2.0]))
+    >>> info
+    0
+    >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
+    True
+    """
+    loadable = as_loadable(A)
+    rhs = read_rhs(loadable, b)
+    device = LangevinDevice() if device is None else device
+    maxiter = MAXITER if maxiter is None else as_count(maxiter, "maxiter")
+    target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))
+    preconditioner = None if M is None else _read_preconditioner(M, rhs)
+    start = _start(x0, preconditioner, rhs)
+    if 0 in rhs.block.shape:
+        return _as_scipy(rhs.block), 0
+    system = System(loadable, rhs.block, device, as_rng(rng), normal=not loadable.symmetric)
+    outcome = solve_to_tolerance(
+        system,
+        None if start is None else system.real_form(start),
+        0.0,
+        target,
+        maxiter,
+        schedule,
+        preconditioner=None if preconditioner is None else _direction(preconditioner, system),
+        callback=None if callback is None else _observer(callback, system),
+    )
+    return _as_scipy(system.restore(outcome.x)), 0 if outcome.converged else outcome.n_runs
+
+
+def _as_scipy(x: Array) -> Array:
+    """One column is a vector, whatever the shape of b was."""
+    return x[:, 0] if x.shape[1] == 1 else x
+
+
+def _tolerance(value: Any, name: str) -> float:
+    """A number ≥ 0 or infinity; everything else is a ValueError, as in SciPy."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number >= 0:
+        raise ValueError(f"{name} must be a number ≥ 0, got {value!r}")
+    return number
+
+
+def _target(b: Array, rtol: float, atol: float) -> Array:
+    """max(rtol ‖b‖, atol), column by column; zero is the solution where b vanishes."""
+    xp = namespace(b)
+    sizes = xp.linalg.vector_norm(b, axis=0)
+    relative = rtol * sizes if math.isfinite(rtol) else xp.full_like(sizes, math.inf)
+    return xp.maximum(relative, xp.full_like(sizes, atol))
+
+
+def _read_preconditioner(M: Any, rhs: RightHandSide) -> LinearOperator:
+    operator = aslinearoperator(to_numpy(M) if is_torch(M) else M)
+    if operator.shape != (rhs.size, rhs.size):
+        raise ValueError(f"M has shape {operator.shape}, A {(rhs.size, rhs.size)}; they must be the same")
+    if np.dtype(operator.dtype).kind == "c" and "complex" not in dtype_name(rhs.block):
+        raise ValueError("M is complex although A and b are real; pass M.real, or a complex b")
+    return operator
+
+
+def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | None:
+    """The starting guess as a block of its own; zero where b vanishes, since zero is the solution there."""
+    if x0 is None:
+        return None
+    xp = namespace(rhs.block)
+    if isinstance(x0, str):
+        if x0 != "Mb":
+            raise ValueError(f"x0 must be an array or 'Mb', got {x0!r}")
+        x = rhs.block if M is None else M.matmat(to_numpy(rhs.block))
+    else:
+        x = checked_array(x0, "x0", ndim=(1, 2))
+        x = x[:, None] if x.ndim == 1 else x
+        if x.shape != rhs.block.shape:
+            raise ValueError(f"x0 has shape {tuple(x0.shape)}, b {tuple(rhs.block.shape)}; they must be the same")
+        if "complex" in dtype_name(x) and "complex" not in dtype_name(rhs.block):
+            raise ValueError("x0 is complex although A and b are real; pass x0.real, or a complex b")
+    sizes = xp.linalg.vector_norm(rhs.block, axis=0)
+    return xp.where(sizes > 0, as_array(x, rhs.block), xp.zeros_like(rhs.block))
+
+
+def _direction(M: LinearOperator, system: System) -> Callable[[Array], Array]:
+    """M r for a residual in the device's real form; M Mᴴ r where that is the residual of the normal operator."""
+
+    def direction(r: Array) -> Array:
+        residual = to_numpy(system.restore(r))
+        z = M.matmat(M.rmatmat(residual) if system.normal else residual)
+        return system.real_form(as_array(z, system.b))
+
+    return direction
+
+
+def _observer(callback: Callable[..., Any], system: System) -> Callable[[Refinement], None]:
+    """The user's callback, fed with iterates."""
+    try:
+        wants_info = "intermediate_result" in inspect.signature(callback).parameters
+    except ValueError:  # a builtin without a signature
+        wants_info = False
+
+    def observe(state: Refinement) -> None:
+        x = _as_scipy(system.restore(state.x))
+        if wants_info:
+            norms = system.residual_norms(state.residual_norm)
+            callback(intermediate_result=Info(x=x, residual_norm=norms, n_runs=state.n_runs))
+        else:
+            callback(x)
+
+    return observe
