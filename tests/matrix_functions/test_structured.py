@@ -213,6 +213,15 @@ def test_indefinite_operators_are_refused_with_evidence(build):
         build()
 
 
+def test_a_small_negative_eigenvalue_is_not_lost_among_many():
+    """What counts as rounding grows with the factors, not with their product."""
+    many = np.ones(200, dtype=np.float32)
+    with pytest.raises(np.linalg.LinAlgError, match="smallest eigenvalue is -0.001"):
+        KroneckerEngine(KroneckerSum(np.diag(many), np.diag(np.append(many, np.float32(-1.001)))))
+    with pytest.raises(np.linalg.LinAlgError, match="smallest eigenvalue is -0.001"):
+        DiagonalEngine(Diagonal(np.append(np.ones(10**5, dtype=np.float32), np.float32(-0.001))))
+
+
 def test_two_negative_factors_make_a_positive_product():
     engine = KroneckerEngine(Kronecker(-np.eye(2), -np.diag([1.0, 2.0])))
     assert engine.interval() == (1.0, 2.0)

@@ -79,6 +79,11 @@ def test_a_tensor_that_requires_gradients_is_taken():
     assert operator.trace() == pytest.approx(np.trace(DENSE))
 
 
+def test_its_smallest_eigenvalue_has_no_rounding():
+    assert LowRankPlusIdentity(R, 1e-6).order == 1
+    assert LowRankPlusIdentity(R.T, 1e-6).order == 3
+
+
 def test_diagonal_plus_low_rank_loads_as_low_rank_plus_identity():
     d = np.geomspace(1e-3, 1e3, 7)
     operator = DiagonalPlusLowRank(d, R)

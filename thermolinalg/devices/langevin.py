@@ -11,6 +11,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, eps, namespace, standard_normal
 from thermolinalg.devices.base import REPLICAS, Ledger, Reading
 from thermolinalg.devices.imperfections import Imperfections, quantise
+from thermolinalg.devices.loading import AsWritten, Equilibrated, unit_diagonal
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.matrix_functions.select import Choice, Engines
@@ -18,21 +19,7 @@ from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
 from thermolinalg.simulation.readings import autoregressive_path
 
-__all__ = ["AsWritten", "Equilibrated", "LangevinDevice", "LangevinProgram"]
-
-
-@dataclass(frozen=True)
-class Equilibrated:
-    """Loading that fits A into the hardware: S A S with a unit diagonal, its largest eigenvalue 1, b at full range.
-
-    S is a diagonal of powers of two, so that scaling makes no rounding errors; operators whose structure it would
-    break are only scaled by a number. The device then solves (c S A S) y = c S b β with x = S y / β.
-    """
-
-
-@dataclass(frozen=True)
-class AsWritten:
-    """Loading of A and b as they are: dx = −(A x − b) dt + noise in the user's own units of time and voltage."""
+__all__ = ["LangevinDevice", "LangevinProgram"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +94,7 @@ class LangevinProgram:
         self.scaling: Array | None = None
         scaled = operator
         if isinstance(device.loading, Equilibrated):
-            self.scaling = _unit_diagonal(operator)
+            self.scaling = unit_diagonal(operator)
             if self.scaling is not None:
                 scaled = operator.scaled(1.0, self.scaling)
         self.effective = device.imperfections.write(scaled, rng)
@@ -140,7 +127,7 @@ class LangevinProgram:
             A is singular to working precision: its slowest mode never relaxes.
         """
         lower, upper = self.interval()
-        if lower <= self.operator.shape[0] * eps(self.operator.like) * upper / 4:
+        if lower <= self.effective.order**0.5 * eps(self.operator.like) * upper:
             raise np.linalg.LinAlgError(
                 f"A is singular to working precision: the eigenvalues on the device range from {lower:.3g} to "
                 f"{upper:.3g}; use lstsq or pinv for the minimum-norm solution"
@@ -331,20 +318,3 @@ class LangevinProgram:
         (noise,) = self._draw(law, ("average",), None, None, rng, columns=REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
         return self._to_user(noise, 1.0)
-
-
-def _unit_diagonal(operator: Operator) -> Array | None:
-    """The S of `Equilibrated`, or None where the structure does not survive it."""
-    diagonal = operator.diagonal()
-    if diagonal is None or operator.shape[0] == 0:
-        return operator.jacobi_scaling()
-    xp = namespace(diagonal)
-    smallest = float(xp.min(diagonal))
-    if smallest < 0:
-        raise np.linalg.LinAlgError(
-            f"A is not positive semidefinite: diagonal entry {int(xp.argmin(diagonal))} is {smallest:.6g}; "
-            "pass assume_a='gen' to use the normal operator"
-        )
-    if smallest == 0:
-        return None
-    return operator.jacobi_scaling()

@@ -109,11 +109,14 @@ def combine_modes(
     return results
 
 
-def check_positive(lam: Array) -> Array:
-    """Eigenvalues with rounding below zero clipped away; LinAlgError if some is truly negative."""
+def check_positive(lam: Array, order: int | None = None) -> Array:
+    """Eigenvalues with rounding below zero clipped away; LinAlgError if some is truly negative.
+
+    What counts as rounding grows with the order of the matrix that was diagonalised, by default their number.
+    """
     xp = namespace(lam)
     smallest, largest = float(xp.min(lam)), float(xp.max(xp.abs(lam)))
-    if smallest < -lam.shape[0] * eps(lam) * largest * 4:
+    if smallest < -(order or lam.shape[0]) * eps(lam) * largest * 4:
         raise np.linalg.LinAlgError(
             f"A is not positive semidefinite: its smallest eigenvalue is {smallest:.6g} "
             f"(largest in size {largest:.3g}, {dtype_name(lam)}); pass assume_a='gen' to use the normal operator"

@@ -33,7 +33,7 @@ class CirculantEngine:
     def __init__(self, operator: Circulant) -> None:
         self.operator: Operator = operator
         # Real vectors have half a spectrum: modes k and n − k share an eigenvalue.
-        self.values = check_positive(operator.transform)
+        self.values = check_positive(operator.transform, operator.order)
 
     def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
         """Cost of applying the law."""
@@ -47,7 +47,7 @@ class CirculantEngine:
 
     def eigenvalues(self) -> Array:
         values = self.operator.eigenvalues()
-        return None if values is None else check_positive(values)
+        return None if values is None else check_positive(values, self.operator.order)
 
     def supports(self, law: LinearLaw) -> bool:
         return True

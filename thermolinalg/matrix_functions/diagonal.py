@@ -30,7 +30,7 @@ class DiagonalEngine:
 
     def __init__(self, operator: Diagonal) -> None:
         self.operator: Operator = operator
-        self.values = check_positive(operator.entries)
+        self.values = check_positive(operator.entries, operator.order)
 
     def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
         """Cost of applying the law."""

@@ -33,7 +33,7 @@ class KroneckerEngine:
 
     def __init__(self, operator: Kronecker | KroneckerSum) -> None:
         self.operator = operator
-        self.values = check_positive(operator.eigenvalues())
+        self.values = check_positive(operator.eigenvalues(), operator.order)
 
     @staticmethod
     def price(sizes: Sequence[int]) -> Cost:

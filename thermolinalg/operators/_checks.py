@@ -6,7 +6,7 @@ from typing import Any, overload
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._validation import checked_array
-from thermolinalg.operators.base import Operator
+from thermolinalg.operators.base import Operator, _inverse_root
 from thermolinalg.operators.loadable import as_loadable
 
 __all__ = ["not_empty", "real", "real_array", "rounded_inverse_root", "symmetric_operator"]
@@ -64,4 +64,4 @@ def rounded_inverse_root(diagonal: Array | None) -> Array | None:
     if diagonal is None:
         return None
     xp = namespace(diagonal)
-    return 2.0 ** xp.round(-0.5 * xp.log2(xp.where(diagonal > 0, diagonal, 1.0)))
+    return _inverse_root(xp.where(diagonal > 0, diagonal, 1.0))

@@ -65,6 +65,11 @@ class Operator(LinearOperator):  # type: ignore[misc]
         """b − A (x + low) accumulated in extended precision, or None where there is none."""
         return None
 
+    @property
+    def order(self) -> int:
+        """Order of the largest matrix that has to be diagonalised as a whole: rounding of eigenvalues grows with it."""
+        return int(self.shape[0])
+
     # -- exact rules, None where there is none ------------------------------------------------------------------------
 
     def diagonal(self) -> Array | None:

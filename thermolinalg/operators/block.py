@@ -52,6 +52,10 @@ class BlockDiagonal(Operator):
         n = sum(block.shape[0] for block in self.blocks)
         super().__init__(like.dtype, (n, n), like)
 
+    @property
+    def order(self) -> int:
+        return max(block.order for block in self.blocks)
+
     def split(self, block: Array) -> Iterator[Array]:
         """The rows of an array (n, …) that belong to each block."""
         start = 0

@@ -41,6 +41,10 @@ class Diagonal(Operator):
         super().__init__(entries.dtype, (entries.shape[0], entries.shape[0]), entries)
         self.entries = entries
 
+    @property
+    def order(self) -> int:
+        return 1
+
     def apply(self, block: Array) -> Array:
         return self.entries[:, None] * block
 

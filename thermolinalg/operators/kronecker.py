@@ -37,6 +37,10 @@ class _OfKroneckerFactors(Operator):
         self.factors, self.shift, self.weight = tuple(factors), shift, weight
         self.sizes = tuple(int(f.matrix.shape[0]) for f in factors)
 
+    @property
+    def order(self) -> int:
+        return sum(self.sizes)
+
     def rotate(self, block: Array, *, transposed: bool) -> Array:
         """(Q₁ ⊗ … ⊗ Q_m) V, or its transpose times V: from eigenvector coordinates to vectors, and back."""
         rotations = [f.spectrum[1] for f in self.factors]

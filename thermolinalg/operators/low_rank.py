@@ -64,6 +64,12 @@ class LowRankPlusIdentity(GramPlusDiagonal):
         """The λ of λI + w RᵀR."""
         return self.ridge
 
+    @property
+    def order(self) -> int:
+        # With fewer rows than columns the smallest eigenvalue is λ itself, without rounding.
+        r, n = self.factor.shape
+        return 1 if r < n else n
+
     def trace(self) -> float:
         n: int = self.shape[0]
         values = self.factor.spectrum[0]

@@ -129,6 +129,11 @@ class Circulant(_Convolution):
         super().__init__(column)
         self.transform = xp.real(xp.fft.rfft(column))
 
+    @property
+    def order(self) -> int:
+        # The transform's rounding grows with its number of stages.
+        return int(self.shape[0]).bit_length()
+
     def apply(self, block: Array) -> Array:
         xp = namespace(block)
         return xp.fft.irfft(self.transform[:, None] * xp.fft.rfft(block, axis=0), n=self.shape[0], axis=0)
