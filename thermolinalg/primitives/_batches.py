@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -40,9 +41,12 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
             shape = np.broadcast_shapes(*shapes)
             kwargs["rng"] = as_rng(kwargs.get("rng"))
             slices = [_broadcast(x, shape, s) for x, s in zip(leading, shapes, strict=True)]
-            results = [
-                function(*(x[index] for x in slices), *args[len(core) :], **kwargs) for index in np.ndindex(shape)
-            ]
+            rest = args[len(core) :]
+            if 0 in shape:  # an empty batch: one system that can be solved shows what would have come out
+                stand_ins = (_stand_in(x, kind, s) for x, kind, s in zip(leading, core, shapes, strict=True))
+                results = [function(*stand_ins, *rest, **kwargs)]
+            else:
+                results = [function(*(x[index] for x in slices), *rest, **kwargs) for index in np.ndindex(shape)]
             return _stack(results, shape, bool(kwargs.get("return_info")))
 
         return wrapper
@@ -65,12 +69,16 @@ def _broadcast(x: Any, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:
     return namespace(x).broadcast_to(x, shape + tuple(x.shape[len(own) :]))
 
 
+def _stand_in(x: Any, kind: str, own: tuple[int, ...]) -> Any:
+    xp, shape = namespace(x), tuple(x.shape[len(own) :])
+    place = {"dtype": x.dtype, "device": x.device}
+    return xp.eye(*shape, **place) if kind == "matrix" else xp.zeros(shape, **place)
+
+
 def _stack(results: list[Any], shape: tuple[int, ...], with_info: bool) -> Any:
-    if not results:
-        raise ValueError(f"the batch is empty: leading dimensions {shape}")
     if with_info:
         values, infos = zip(*results, strict=True)
-        return _join(list(values), shape), list(infos)
+        return _join(list(values), shape), list(infos)[: math.prod(shape)]
     return _join(results, shape)
 
 
@@ -82,4 +90,5 @@ def _join(values: list[Any], shape: tuple[int, ...]) -> Any:
     if not hasattr(values[0], "shape"):
         values = [np.asarray(v) for v in values]
     xp = namespace(values[0])
-    return xp.reshape(xp.stack([xp.asarray(v) for v in values]), shape + tuple(values[0].shape))
+    stacked = xp.stack([xp.asarray(v) for v in values])[: math.prod(shape)]
+    return xp.reshape(stacked, shape + tuple(values[0].shape))
