@@ -16,7 +16,7 @@ from thermolinalg.estimation.refinement import Refinement, refine
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.operators.loadable import Loadable, complexify, realify
 
-__all__ = ["System", "default_rtol", "raw_report", "refined_report", "solve_to_tolerance"]
+__all__ = ["System", "default_rtol", "raw_report", "refined_report", "rounding_shift", "solve_to_tolerance"]
 
 PRECISION = 0.1
 """Residual that one run leaves, relative to its load, where the error bar does not ask for a longer window."""
@@ -130,13 +130,18 @@ def gram_operator(matrix: Operator) -> Operator:
     if isinstance(matrix, Dense):
         gram = matrix.matrix.T @ matrix.matrix
         xp = namespace(gram)
-        shift = 2 * gram.shape[0] * eps(gram) * xp.linalg.diagonal(gram)
+        shift = rounding_shift(gram) * xp.linalg.diagonal(gram)
         return Dense(gram + shift * xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device))
     if isinstance(matrix, Sparse):
         gram = (matrix.matrix.T @ matrix.matrix).tocsr()
-        gram.setdiag(gram.diagonal() * (1 + 2 * gram.shape[0] * eps(matrix.like)))
+        gram.setdiag(gram.diagonal() * (1 + rounding_shift(gram)))
         return Sparse(gram)
     return Normal(matrix)
+
+
+def rounding_shift(gram: Array) -> float:
+    """Share of its diagonal that keeps a Gram matrix, scaled to a unit diagonal, just above singular."""
+    return float(2 * gram.shape[0] ** 1.5 * np.finfo(dtype_name(gram)).eps)
 
 
 def solve_to_tolerance(

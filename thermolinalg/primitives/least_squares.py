@@ -1,0 +1,294 @@
+"""Least squares and the pseudo-inverse: the normal equations on a device, minimum norm where A is deficient."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, eps, namespace
+from thermolinalg._info import Info
+from thermolinalg._validation import as_count, as_nonnegative, as_rng
+from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._least_squares_system import LeastSquaresSystem
+from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._system import MAXITER, default_rtol, raw_report, refined_report, solve_to_tolerance
+
+__all__ = ["LstsqResult", "lstsq", "pinv"]
+
+
+class LstsqResult(NamedTuple):
+    """What `scipy.linalg.lstsq` returns, in its order.
+
+    Parameters
+    ----------
+    x : array, shape (n,) or (n, k)
+        Minimum-norm least-squares solution.
+    residues : array, shape (), (k,) or (0,)
+        ‖b − A x‖² for each column; empty where A does not have full column rank or m ≤ n.
+    rank : int
+        Effective rank of A.
+    s : array, shape (min(m, n),)
+        Singular values of A.
+    """
+
+    x: Array
+    residues: Array
+    rank: int
+    s: Array
+
+
+@batched(core=("matrix", "rhs"))
+def lstsq(
+    a: Any,
+    b: Any,
+    cond: float | None = None,
+    overwrite_a: bool = False,  # noqa: ARG001 - SciPy's
+    overwrite_b: bool = False,  # noqa: ARG001 - SciPy's
+    check_finite: bool = True,
+    lapack_driver: str | None = None,  # noqa: ARG001 - SciPy's
+    *,
+    rtol: float | None = None,
+    atol: float = 0.0,
+    maxiter: int = MAXITER,
+    refine: bool = True,
+    schedule: Schedule | None = None,
+    device: Device | None = None,
+    rng: Any = None,
+    return_info: bool = False,
+) -> Any:
+    """Minimum-norm solution of min ‖b − A x‖ on a simulated thermodynamic device.
+
+    A device loaded with AᵀA and Aᵀb relaxes to the least-squares solution. Where A has full row rank only it holds
+    AAᵀ and x = Aᵀw; where it has neither, its floating modes are grounded. The rank is found digitally.
+
+    Parameters
+    ----------
+    a : array_like, sparse array or LinearOperator, shape (m, n) or (..., m, n)
+        Any matrix; it is formed.
+    b : array_like, shape (m,), (m, k) or batches thereof
+    cond : float, optional
+        Singular values up to cond × the largest count as zero. Default: max(m, n) × machine epsilon, as in NumPy.
+    overwrite_a, overwrite_b, lapack_driver : optional
+        Accepted for SciPy's sake; nothing is overwritten and no driver is used.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinity.
+    rtol, atol : float, optional
+        The part of the true residual b − A x in the range of A is brought below rtol ‖b‖ + atol.
+        Default rtol: 1e-10 in double precision, 1e-5 in single.
+    maxiter : int, optional
+        Device runs at most.
+    refine : bool, optional
+        Whether to send residuals back to the device; without, one run as it is.
+    schedule : Schedule, optional
+        Timetable of each run.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+    return_info : bool, optional
+        Whether to return an `Info` beside the result.
+
+    Returns
+    -------
+    LstsqResult
+        (x, residues, rank, s) as `scipy.linalg.lstsq` returns them.
+    info : Info
+        Only with ``return_info=True``; its `residual_norm` is the part of the residual in the range of A.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, NaN or infinity, negative tolerances.
+    TypeError
+        Object, masked or matrix input.
+
+    Warns
+    -----
+    ThermodynamicWarning
+        The tolerance was not reached; `info.success` is False.
+
+    References
+    ----------
+    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device; the normal equations are classical.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import thermolinalg as tla
+    >>> A = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> x, residues, rank, s = tla.lstsq(A, np.array([1.0, 2.0, 4.0]))
+    >>> np.round(x, 6), rank
+    (array([0.833333, 1.5     ]), 2)
+    """
+    loadable = as_loadable(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
+    rhs = read_rhs(loadable, b, check_finite=check_finite)
+    generator = as_rng(rng)
+    settings = _Settings(
+        default_rtol(rhs.block) if rtol is None else as_nonnegative(rtol, "rtol"),
+        as_nonnegative(atol, "atol"),
+        as_count(maxiter, "maxiter"),
+        refine,
+        schedule,
+        LangevinDevice() if device is None else device,
+    )
+    cutoff = max(loadable.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
+    result, info = _solve(loadable, rhs, cutoff, settings, generator)
+    return (result, info) if return_info else result
+
+
+def pinv(
+    a: Any,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    return_rank: bool = False,
+    check_finite: bool = True,
+    tol: float | None = None,
+    maxiter: int = MAXITER,
+    refine: bool = True,
+    schedule: Schedule | None = None,
+    device: Device | None = None,
+    rng: Any = None,
+    return_info: bool = False,
+) -> Any:
+    """Moore–Penrose pseudo-inverse of A on a simulated thermodynamic device.
+
+    Least squares with the identity on the right; symmetric positive semidefinite A of any rank included.
+
+    Parameters
+    ----------
+    a : array_like, sparse array or LinearOperator, shape (m, n) or (..., m, n)
+        Any matrix; it is formed.
+    atol, rtol : float, optional
+        Singular values up to atol + rtol × the largest count as zero. Default: max(m, n) × machine epsilon for rtol
+        where atol is not given, as in `scipy.linalg.pinv`.
+    return_rank : bool, optional
+        Whether to return the rank, too.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinity.
+    tol : float, optional
+        Tolerance of the refinement, column by column: the `rtol` of `lstsq`.
+    maxiter, refine, schedule, device, rng : optional
+        As in `lstsq`.
+    return_info : bool, optional
+        Whether to return an `Info`, last.
+
+    Returns
+    -------
+    B : array, shape (n, m) or batches thereof
+    rank : int
+        Only with ``return_rank=True``.
+    info : Info
+        Only with ``return_info=True``.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity, negative tolerances.
+    TypeError
+        Object, masked or matrix input.
+
+    Warns
+    -----
+    ThermodynamicWarning
+        The tolerance was not reached; `info.success` is False.
+
+    See Also
+    --------
+    lstsq : the systems that are solved.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import thermolinalg as tla
+    >>> A = np.array([[2.0, 0.0], [0.0, 0.0]])
+    >>> np.allclose(tla.pinv(A), [[0.5, 0.0], [0.0, 0.0]])
+    True
+    """
+    value, rank, info = _pinv(
+        a,
+        None if atol is None else as_nonnegative(atol, "atol"),
+        None if rtol is None else as_nonnegative(rtol, "rtol"),
+        check_finite,
+        tol,
+        (as_count(maxiter, "maxiter"), refine, schedule, LangevinDevice() if device is None else device),
+        rng=rng,
+    )
+    extras = [rank] * return_rank + [info] * return_info
+    return (value, *extras) if extras else value
+
+
+class _Settings(NamedTuple):
+    """How a least-squares problem is run."""
+
+    rtol: float
+    atol: float
+    maxiter: int
+    refine: bool
+    schedule: Schedule | None
+    device: Device
+
+
+@batched(core=("matrix",))
+def _pinv(
+    a: Any,
+    atol: float | None,
+    rtol: float | None,
+    check_finite: bool,
+    tol: float | None,
+    how: tuple[int, bool, Schedule | None, Device],
+    *,
+    rng: Any,
+) -> tuple[Array, int, Info]:
+    loadable = as_loadable(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
+    like = loadable.operator.like
+    m, n = loadable.shape
+    rhs = read_rhs(loadable, as_array(np.eye(m), like))
+    tol = default_rtol(rhs.block) if tol is None else as_nonnegative(tol, "tol")
+    if rtol is None:
+        rtol = max(m, n) * eps(rhs.block) if atol is None else 0.0
+    cutoff = rtol
+    if atol:
+        xp = namespace(like)
+        largest = float(xp.max(xp.linalg.svdvals(loadable.operator.dense()))) if m and n else 1.0
+        cutoff = rtol + (atol / largest if largest > 0 else 0.0)
+    maxiter, refine, schedule, device = how
+    settings = _Settings(tol, 0.0, maxiter, refine, schedule, device)
+    result, info = _solve(loadable, rhs, cutoff, settings, as_rng(rng))
+    return result.x, result.rank, info
+
+
+def _solve(
+    loadable: Loadable, rhs: RightHandSide, cutoff: float, settings: _Settings, rng: np.random.Generator
+) -> tuple[LstsqResult, Info]:
+    xp = namespace(rhs.block)
+    m, n = loadable.shape
+    if min(m, n, rhs.block.shape[1]) == 0:
+        x, info = rhs.empty_solution()
+        real = loadable.operator.like
+        return LstsqResult(x, xp.zeros(0, dtype=real.dtype), 0, xp.zeros(0, dtype=real.dtype)), info
+    system = LeastSquaresSystem(loadable, rhs.block, settings.device, rng, cutoff=cutoff)
+    if system.rank == 0:
+        unknown, (_, info) = (
+            xp.zeros((system.matrix.shape[1], system.rhs.shape[1]), dtype=system.rhs.dtype),
+            (rhs.empty_solution()),
+        )
+        info["message"] = "A is zero: the minimum-norm solution is zero"
+    elif settings.refine:
+        outcome = solve_to_tolerance(system, None, settings.rtol, settings.atol, settings.maxiter, settings.schedule)
+        unknown, info = outcome.x, refined_report(system, outcome, settings.rtol, rhs.restore)
+    else:
+        load = system.load()
+        timetable = settings.schedule or system.program.timetable(load, max(settings.rtol, 1e-300))
+        reading = system.program.average(load, timetable, rng=rng)
+        unknown, info = reading.value, raw_report(system, reading, rhs.restore)
+    x = system.restore(unknown)
+    copies = 2 if loadable.is_complex else 1
+    rank, s = system.rank // copies, system.singular_values[::copies]
+    residues = xp.zeros(0, dtype=s.dtype, device=s.device)
+    if rank == n < m:
+        residues = xp.sum((system.rhs - system.loadable.operator.apply(system.solution(unknown))) ** 2, axis=0)
+        residues = residues[0] if rhs.is_vector else residues
+    return LstsqResult(rhs.restore(x), residues, rank, s), info
