@@ -1,0 +1,177 @@
+"""How a device measures log det A: drives and their work, or readings on the way from aI to A."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from thermolinalg._info import ThermodynamicWarning
+from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
+from thermolinalg.laws.work import Drive, work_moments
+from thermolinalg.primitives._held import BATCHES, Held
+
+__all__ = ["Measured", "by_integration", "by_work", "choose_protocol"]
+
+CHEAP = 1e7
+"""Normal numbers that may be drawn for a protocol of its own merit: about a tenth of a second."""
+
+MOST = 2e9
+"""Normal numbers after which drawing trajectories gives up."""
+
+FEWEST = 256
+"""Drives each way that the error bar of Bennett's ratio needs."""
+
+MARGIN = 1.15
+"""More drives than the error bar should need, so that one round is usually enough."""
+
+DISSIPATION = 0.5
+"""Dissipated work of a drive, in units of T, that keeps forward and reverse work well overlapping."""
+
+
+class Measured(NamedTuple):
+    """log det A − d log a as measured, its standard error, and what to report."""
+
+    value: float
+    standard_error: float
+    report: dict[str, Any]
+
+
+class WorkPlan(NamedTuple):
+    """A drive in jumps, slow enough for the work to overlap, and how often to run it."""
+
+    drive: Drive
+    steps: int
+    trajectories: int
+    dissipation: float
+
+
+def plan_work(held: Held, atol: float) -> WorkPlan:
+    """Choose steps for a dissipation of about T/2 in all, and trajectories for the standard error."""
+    drive = Drive(held.start, "geometric", held.interval)
+    modes = np.geomspace(*held.interval, held.d) if held.modes is None else held.modes
+    steps = 8
+    while True:
+        moments = work_moments(drive.path(modes, steps))
+        dissipated = float(moments.dissipated.sum())
+        if dissipated <= DISSIPATION or steps > 2**20:
+            break
+        steps = math.ceil(steps * max(1.05, dissipated / (0.95 * DISSIPATION)))
+    # Var(log det) = 4 Var(ΔF/T) ≈ 4 σ²/(2n) from n drives each way.
+    n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance.sum()) / atol**2))
+    return WorkPlan(drive, steps, n, dissipated)
+
+
+def choose_protocol(held: Held, atol: float) -> tuple[str, str]:
+    """'work' or 'integration', and the reason."""
+    if held.modes is None:
+        return "integration", "A is known by its products only: readings on the way cost less than whole drives"
+    # The variance falls as 1/steps, so the numbers to draw hardly depend on how many steps there are.
+    steps = 64
+    spread = float(work_moments(Drive(held.start, "geometric", held.interval).path(held.modes, steps)).variance.sum())
+    numbers = 2 * steps * held.d * MARGIN * 2 * spread / atol**2
+    if numbers <= CHEAP:
+        return "work", f"forward and reverse drives to atol={atol:g} draw {numbers:.1g} numbers, which is cheap"
+    return "integration", f"drives to atol={atol:g} would draw {numbers:.1g} numbers; readings on the way are cheaper"
+
+
+def by_work(held: Held, atol: float, rng: np.random.Generator) -> Measured:
+    """Drive from aI to A and back, and let Bennett's acceptance ratio weigh the work."""
+    plan = plan_work(held, atol)
+    affordable = max(2, int(MOST / max(plan.steps * held.d, 1) / 2))
+    forward, reverse, wanted = np.empty(0), np.empty(0), plan.trajectories
+    while True:
+        runs = held.works(plan.drive, plan.steps, min(wanted, affordable) - len(forward), rng)
+        forward, reverse = np.concatenate([forward, runs[0]]), np.concatenate([reverse, runs[1]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ThermodynamicWarning)  # the effective sizes are in the report
+            estimate, one_sided = bennett(forward, reverse), jarzynski(forward)
+        error = 2 * estimate.standard_error if estimate.reliable else math.inf
+        if error <= atol or len(forward) >= affordable:
+            break
+        wanted = math.ceil(len(forward) * min(max(1.05, 1.1 * (error / atol) ** 2), 4.0))
+    stages = [held.softest(s) for s in plan.drive.progress(np.linspace(0, 1, plan.steps + 1))]
+    time_each = sum(map(held.relaxation_time, stages))
+    held.program.ledger.record(held.d, 2 * len(forward), time_each, plan.steps)
+    return Measured(
+        2 * estimate.value,
+        error,
+        {
+            "steps": plan.steps,
+            "trajectories": 2 * len(forward),
+            "n_runs": 2 * len(forward),
+            "predicted_dissipation": plan.dissipation,
+            "measured_dissipation": float((forward.mean() + reverse.mean()) / 2),
+            "overlap": estimate.overlap,
+            "jarzynski": _doubled(one_sided),
+            "effective_sample_size": estimate.effective_size,
+            "degrees_of_freedom": math.inf,
+        },
+    )
+
+
+def by_integration(held: Held, atol: float, rng: np.random.Generator, max_readings: int | None) -> Measured:
+    """Integrate d(log det A_s)/ds = tr A_s⁻¹(A − aI) from equilibrium readings.
+
+    In the log-odds u of s the integrand is Σ_i [σ(u + ln λ_i/a) − σ(u)], σ the logistic function: analytic in a strip
+    of half-width π and decaying like e^{−|u|}, so that the trapezoidal rule with step h errs by e^{−2π²/h} only. Step
+    and ends are chosen for a hundredth of the tolerance. A pilot finds the scatter at each node; then readings are
+    shared out in proportion to it.
+    """
+    nodes, step = _log_odds_grid(held, 0.01 * min(atol, 1.0))
+    budget = max_readings or (None if held.modes is not None else int(max(5e7 / held.d, 64 * len(nodes))))
+    taken = np.full(len(nodes), 4)
+    pilot = np.array([np.std(held.readings(u, 4, rng), ddof=1) * 2 for u in nodes])
+    counts = _share_out(pilot, step, 0.85 * atol, budget)
+    while True:
+        taken += counts
+        samples = [held.readings(u, int(n), rng) for u, n in zip(nodes, counts, strict=True)]
+        estimate = thermodynamic_integration(samples, np.full(len(nodes), step))
+        if estimate.standard_error <= atol or (budget is not None and 2 * BATCHES * taken.sum() > budget):
+            break
+        counts = np.ceil(counts * 1.3 * (estimate.standard_error / atol) ** 2).astype(int)
+    spent = BATCHES * int(taken.sum())
+    times = [held.relaxation_time(held.softest(float(expit(u)))) for u in nodes]
+    held.program.ledger.record(held.d, spent, BATCHES * float(taken @ times) / spent)
+    return Measured(
+        estimate.value,
+        estimate.standard_error,
+        {
+            "nodes": expit(nodes),
+            "readings": BATCHES * counts,
+            "n_runs": spent,
+            "effective_sample_size": float(BATCHES * counts.min()),
+            "degrees_of_freedom": estimate.effective_size,
+        },
+    )
+
+
+def _log_odds_grid(held: Held, tolerance: float) -> tuple[NDArray[np.float64], float]:
+    """Nodes and step of the trapezoidal rule: aliasing ≤ 8π d e^{−2π²/h}, each tail ≤ d e^{−distance}."""
+    soft, stiff = (math.log(end / held.start) for end in held.interval)
+    if soft == stiff == 0:
+        return np.zeros(1), 1.0
+    step = 2 * math.pi**2 / math.log(16 * math.pi * held.d / tolerance)
+    tail = math.log(4 * held.d / tolerance)
+    return np.arange(-stiff - tail, -soft + tail + step, step), step
+
+
+def _share_out(deviations: NDArray[np.float64], step: float, atol: float, budget: int | None) -> NDArray[np.int_]:
+    """Readings per group at each node, in proportion to their scatter, for a standard error of atol or the budget."""
+    total = step * deviations * (step * deviations.sum()) / atol**2
+    if budget is None and total.max() > 2.0**50:
+        raise ValueError(f"atol={atol:.2g} would take {total.sum():.1g} readings; pass a larger atol=")
+    if budget is not None and total.sum() > budget:
+        total *= budget / total.sum()
+    return np.asarray(np.maximum(1, np.ceil(total / BATCHES)), dtype=int)
+
+
+def _doubled(estimate: FreeEnergy) -> FreeEnergy:
+    """From ΔF/T to log det A − d log a."""
+    return FreeEnergy(
+        2 * estimate.value, 2 * estimate.standard_error, estimate.effective_size, 2 * estimate.bias, estimate.overlap
+    )
