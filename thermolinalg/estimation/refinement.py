@@ -125,6 +125,7 @@ def refine(
     # x is carried as the unevaluated sum x + low, so that rounding of the iterate never limits the residual.
     x, low, stale = x0, xp.zeros_like(x0), 0
     directions: list[tuple[Array, Array]] = []
+    least_gain = xp.full_like(norms, np.inf)
     while not state.converged and state.n_runs < maxiter and not state.stopped:
         timetable = schedule(r)
         reading = program.average(r, timetable, rng=rng)
@@ -136,14 +137,20 @@ def refine(
             directions = [*directions[-(HISTORY - 1) :], _conjugate(z, apply(z), directions, definite)]
             state.n_matvec += 1
         # Earlier directions are stepped along again: the recomputed residual is orthogonal to them up to rounding only.
+        gain = xp.zeros_like(norms)
         for p, q in directions:
             step = _step(p, q, r, definite)
+            gain = gain + step**2 * xp.sum((p if definite else q) * q, axis=0)
             x, low = _two_sum(x, low + step * p)
             r = r - step * q
         # A stagnant residual has met the rounding of its own evaluation: from then on it is computed more precisely.
         r, norms = residual(x, low if stale else None)
         state.n_matvec += 1
-        stale = 0 if _improve(state, x, norms) else stale + 1
+        # On a badly scaled A residuals may rise for many runs; what a run takes from the error in the norm that the
+        # steps minimise then shrinks all the same, until rounding stops it.
+        shrinking = bool(xp.any((norms > target) & (gain < PROGRESS * least_gain)))
+        least_gain = xp.minimum(least_gain, gain)
+        stale = 0 if _improve(state, x, norms) or shrinking else stale + 1
         if callback is not None:
             try:
                 callback(state)
