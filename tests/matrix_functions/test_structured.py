@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from thermolinalg._arrays import is_torch, to_numpy
 from thermolinalg.laws import Overdamped, Underdamped
-from thermolinalg.matrix_functions.base import Cost, Engine
+from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
 from thermolinalg.matrix_functions.block import BlockEngine, exact_engine
 from thermolinalg.matrix_functions.circulant import CirculantEngine
 from thermolinalg.matrix_functions.dense import DenseEngine
@@ -179,6 +179,19 @@ def test_contract(build):
         assert cost.per_column > 0
 
 
+@pytest.mark.parametrize("build", [build for name, build in DEFINITE.items() if name[:3] in ("dia", "Kro", "cir")])
+def test_modes_are_an_orthonormal_eigenbasis(build, put, tolerance):
+    engine = build(np.random.default_rng(5), put)
+    assert isinstance(engine, Diagonalising)
+    d = engine.operator.shape[0]
+    q = engine.from_modes(put(np.eye(d)))
+    assert q.dtype == engine.operator.like.dtype
+    q, matrix, values = (to_numpy(x).astype(float) for x in (q, engine.operator.dense(), engine.eigenvalues()))
+    np.testing.assert_allclose(q.T @ q, np.eye(d), atol=tolerance)
+    np.testing.assert_allclose(q * values @ q.T, matrix, atol=tolerance * values.max())
+    np.testing.assert_allclose(to_numpy(engine.to_modes(put(np.eye(d)))), q.T, atol=tolerance)
+
+
 @pytest.mark.parametrize("build", DEFINITE.values(), ids=DEFINITE)
 def test_outputs_by_name_and_absent_inputs(build):
     engine = build(np.random.default_rng(5), np.asarray)
@@ -216,9 +229,9 @@ def test_indefinite_operators_are_refused_with_evidence(build):
 def test_a_small_negative_eigenvalue_is_not_lost_among_many():
     """What counts as rounding grows with the factors, not with their product."""
     many = np.ones(200, dtype=np.float32)
-    with pytest.raises(np.linalg.LinAlgError, match="smallest eigenvalue is -0.001"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"smallest eigenvalue is -0\.001"):
         KroneckerEngine(KroneckerSum(np.diag(many), np.diag(np.append(many, np.float32(-1.001)))))
-    with pytest.raises(np.linalg.LinAlgError, match="smallest eigenvalue is -0.001"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"smallest eigenvalue is -0\.001"):
         DiagonalEngine(Diagonal(np.append(np.ones(10**5, dtype=np.float32), np.float32(-0.001))))
 
 

@@ -50,7 +50,8 @@ class BlockEngine:
 
     def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
         """Cost of applying the law."""
-        costs: list[Cost] = [engine.cost(law, outputs) for engine in self.engines]
+        engines: list[Any] = self.engines
+        costs: list[Cost] = [engine.cost(law, outputs) for engine in engines]
         return Cost(
             sum(c.setup for c in costs),
             sum(c.per_column for c in costs),

@@ -9,7 +9,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, as_float64, eps, namespace
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Cost, evaluate
-from thermolinalg.matrix_functions.diagonal import zero_column
+from thermolinalg.matrix_functions.modal import zero_column
 from thermolinalg.operators import LowRankPlusIdentity, Normal
 
 __all__ = ["LowRankEngine"]
