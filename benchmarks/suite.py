@@ -29,33 +29,29 @@ def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str
     rounds = 2 if quick else 5
     small, large, largest = (30, 100, 200) if quick else (100, 1000, 2000)
 
-    def step(name: str, measure: Callable[[], Any]) -> Any:
-        tell(f"{name} …")
-        return measure()
+    def window(task: Task, problem: Window, peers: Sequence[Peer]) -> dict[str, Any]:
+        tell(f"  {task.name}, d = {problem.size}: {', '.join(peer.name for peer in peers)}")
+        return {**compare(task, problem, peers, rounds), "engine": engine(task.name, problem)}
 
-    def window(task: Task, problem: Window, peers: Sequence[Peer]) -> Any:
-        name = f"{task.name}, d = {problem.size}, {len(peers)} peers"
-        engine_named = {"engine": engine(task.name, problem)}
-        return step(name, lambda: {**compare(task, problem, peers, rounds), **engine_named})
-
-    windows = [
-        window(task, problem(d), EVERYONE)
-        for d in (small, large)
-        for task, problem in ((SOLVE, solve_window), (INVERSE, inverse_window))
-    ]
-    windows.append(window(SOLVE, solve_window(large, WORSE_ASPECT), EXACT))
-    results = {
-        "machine": describe(threads),
-        "quick": quick,
-        "windows": windows,
-        "floors": [step(f"floors, d = {d}", lambda d=d: floors(d, rounds)) for d in (small, large, largest)],
-        "to_tolerance": [
-            step(f"to a tolerance, d = {d}", lambda d=d: to_tolerance(d, rounds)) for d in (large, largest)
+    measures: dict[str, Callable[[], Any]] = {
+        "windows": lambda: [
+            *(
+                window(task, problem(d), EVERYONE)
+                for d in (small, large)
+                for task, problem in ((SOLVE, solve_window), (INVERSE, inverse_window))
+            ),
+            window(SOLVE, solve_window(large, WORSE_ASPECT), EXACT),
         ],
-        "import": step("import time", lambda: import_times(3 * rounds)),
-        "covariances": step("non-normal covariances", covariances),
-        "exponentials": step("non-normal exponentials", exponentials),
+        "floors": lambda: [floors(d, rounds) for d in (small, large, largest)],
+        "to_tolerance": lambda: [to_tolerance(d, rounds) for d in (large, largest)],
+        "import": lambda: import_times(3 * rounds),
+        "covariances": covariances,
+        "exponentials": exponentials,
     }
+    results: dict[str, Any] = {"machine": describe(threads), "quick": quick}
+    for name, measure in measures.items():
+        tell(name)
+        results[name] = measure()
     return {**results, "targets": targets(results)}
 
 
