@@ -13,7 +13,7 @@ from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.operators import Operator
 
-__all__ = ["Device", "Ledger", "Program", "Reading"]
+__all__ = ["CovarianceReading", "Device", "Ledger", "Program", "Reading"]
 
 REPLICAS = 32
 """Further runs of a schedule whose spread gives the error bar of a reading."""
@@ -95,6 +95,35 @@ class Reading:
         return REPLICAS
 
 
+@dataclass
+class CovarianceReading:
+    """The spread of a device's readings.
+
+    Parameters
+    ----------
+    value : array, shape (d, d) or (d,)
+        Sample covariance over the temperature, an estimate of A⁻¹, or its diagonal, in the user's units.
+    device_time : float
+        Time of the runs behind it, in units of τ.
+    schedule : Schedule
+        Timetable of the run.
+    autocovariance : callable, optional
+        ``autocovariance(m)`` is what the law of the device expects of the covariance (d, d) between a reading and the
+        m-th one after it, in the units of `value`. None: the readings are independent.
+    lags : int, optional
+        Lags beyond which the autocovariance is negligible.
+    monotone : bool, optional
+        Whether it only decays, mode by mode, so that it may be summed from a few lags, fractions included.
+    """
+
+    value: Array
+    device_time: float
+    schedule: Schedule
+    autocovariance: Callable[[float], Array] | None = field(default=None, repr=False)
+    lags: int = 0
+    monotone: bool = True
+
+
 @runtime_checkable
 class Program(Protocol):
     """A matrix written into a device."""
@@ -120,9 +149,23 @@ class Program(Protocol):
         ...
 
     def readings(
-        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None
+        self,
+        b: Array,
+        schedule: Schedule,
+        *,
+        rng: np.random.Generator,
+        start: Array | None = None,
+        temperature: float | None = None,
     ) -> Reading:
-        """Load b (d,), run the schedule, return every reading, shape (n, d)."""
+        """Load b (d,), run the schedule, return every reading (n, d), with noise of that temperature if one is given."""
+        ...
+
+    def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
+        """Run the schedule without a load, return the covariance of the readings (d, d) over the temperature."""
+        ...
+
+    def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
+        """The variance of each node (d,) over the temperature, from independent readings in equilibrium."""
         ...
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, eps, namespace, standard_normal
-from thermolinalg.devices.base import REPLICAS, Ledger, Reading
+from thermolinalg.devices import readout
+from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.imperfections import Imperfections, quantise
 from thermolinalg.devices.loading import AsWritten, Equilibrated, unit_diagonal
 from thermolinalg.devices.schedule import Schedule
@@ -17,7 +18,6 @@ from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.matrix_functions.select import Choice, Engines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
-from thermolinalg.simulation.readings import autoregressive_path
 
 __all__ = ["LangevinDevice", "LangevinProgram"]
 
@@ -146,7 +146,7 @@ class LangevinProgram:
         -------
         Schedule
         """
-        load, _ = self._load(b)
+        load, _ = self.load(b)
         xp = namespace(load)
         squares = xp.mean(load**2, axis=0)
         loaded = squares[squares > 0]
@@ -184,15 +184,15 @@ class LangevinProgram:
         Reading
             Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
         """
-        law = self._in_device(self.law.window(schedule.burn_in, schedule.duration, schedule.readings))
-        load, gain = self._load(b)
+        law = self.in_device(self.law.window(schedule.burn_in, schedule.duration, schedule.readings))
+        load, gain = self.load(b)
         outputs = ("average", "state") if state else ("average",)
-        values = self._draw(law, outputs, load, self._start(start, gain), rng)
+        values = self.draw(law, outputs, load, self.started(start, gain), rng)
         self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
         (child,) = rng.spawn(1)
         return Reading(
-            value=self._to_user(self._convert(values[0]), gain),
-            state=self._to_user(values[1], gain) if state else None,
+            value=self.to_user(self.convert(values[0]), gain),
+            state=self.to_user(values[1], gain) if state else None,
             device_time=b.shape[1] * schedule.total,
             schedule=schedule,
             replicas=lambda: self._replicas(law, schedule, child),
@@ -215,18 +215,24 @@ class LangevinProgram:
         Reading
         """
         stationary = math.isinf(time)
-        law = self._in_device(self.law.stationary() if stationary else self.law.step(time))
-        load, gain = self._load(b)
-        (value,) = self._draw(law, ("state",), load, self._start(start, gain), rng)
+        law = self.in_device(self.law.stationary() if stationary else self.law.step(time))
+        load, gain = self.load(b)
+        (value,) = self.draw(law, ("state",), load, self.started(start, gain), rng)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
         self.ledger.record(b.shape[0], b.shape[1], waited)
-        user = self._to_user(self._convert(value), gain)
+        user = self.to_user(self.convert(value), gain)
         return Reading(user, b.shape[1] * waited, Schedule(waited, readings=1, duration=max(waited, 1e-300)), user)
 
     def readings(
-        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None
+        self,
+        b: Array,
+        schedule: Schedule,
+        *,
+        rng: np.random.Generator,
+        start: Array | None = None,
+        temperature: float | None = None,
     ) -> Reading:
-        """Load b and return every reading of the schedule: the trajectory itself.
+        """Load b and return every reading of the schedule: the trajectory itself, or independent draws.
 
         Parameters
         ----------
@@ -235,59 +241,93 @@ class LangevinProgram:
             With `readings`; the first one comes after the burn-in.
         rng : numpy.random.Generator
         start : array, shape (d,), optional
+        temperature : float, optional
+            Temperature in the user's units, to which the amplification of the load is set: readings in equilibrium
+            are from N(A⁻¹b, T A⁻¹). By default the load is amplified to full range.
 
         Returns
         -------
         Reading
             Value (n, d).
         """
-        if schedule.readings is None:
-            raise ValueError("a trajectory needs schedule.readings; pass Schedule(..., readings=n)")
-        load, gain = self._load(b[:, None])
-        first = self._in_device(self.law.step(schedule.burn_in))
-        step = self._in_device(self.law.step(schedule.spacing))
-        self.choice = self.engines.choose(step, ("state",), schedule.readings)
-        path = autoregressive_path(
-            self.choice.engine,
-            first,
-            step,
-            self._start(None if start is None else start[:, None], gain),
-            load,
-            schedule.readings,
-            rng,
-        )
-        self.ledger.record(b.shape[0], 1, schedule.total, schedule.readings)
-        value = self._to_user(self._convert(path.T), gain).T
-        return Reading(value, schedule.total, schedule, state=value[-1])
+        gain = None if temperature is None else self.gain_at(temperature)
+        return readout.readings(self, b[:, None], schedule, rng, None if start is None else start[:, None], gain)
+
+    def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
+        """Run the schedule without a load and return the sample covariance of the readings, over the temperature.
+
+        Parameters
+        ----------
+        schedule : Schedule
+            With `readings` ≥ 2.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        CovarianceReading
+            Value (d, d), estimate of A⁻¹.
+        """
+        return readout.covariance(self, schedule, rng)
+
+    def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
+        """The variance of each node alone, over the temperature, from independent readings in equilibrium.
+
+        Parameters
+        ----------
+        readings : int
+            At least 2.
+        rng : numpy.random.Generator
+        progress : bool, optional
+            Whether to show a bar.
+
+        Returns
+        -------
+        CovarianceReading
+            Value (d,), estimate of the diagonal of A⁻¹.
+        """
+        return readout.variances(self, readings, rng, progress)
 
     # -- units --------------------------------------------------------------------------------------------------------
 
-    def _in_device(self, law: LinearLaw) -> LinearLaw:
+    def in_device(self, law: LinearLaw) -> LinearLaw:
         """The law as functions of the eigenvalues of S A S, which the engines hold, for a device that holds c S A S."""
         return law.rescaled(self.factor)
 
-    def _load(self, b: Array) -> tuple[Array, Array]:
-        """b_dev (d, k) with offsets and rounding, and the gains β (k,)."""
+    def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
+        """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
         xp = namespace(b)
-        load = b if self.scaling is None else self.scaling[:, None] * b
-        load = self.factor * load
-        gain = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
-        if isinstance(self.device.loading, Equilibrated) and b.shape[0]:
+        load = self.factor * (b if self.scaling is None else self.scaling[:, None] * b)
+        gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
+        if gain is not None:
+            gains = gain * gains
+        elif isinstance(self.device.loading, Equilibrated) and b.shape[0]:
             largest = xp.max(xp.abs(load), axis=0)
-            gain = xp.where(largest > 0, 1.0 / xp.where(largest > 0, largest, 1.0), 1.0)
-            load = load * gain
+            gains = xp.where(largest > 0, 1.0 / xp.where(largest > 0, largest, 1.0), 1.0)
+        load = load * gains
         if not self.device.imperfections.is_perfect:
             load = quantise(load, self.device.imperfections.input_bits, axis=0) + self.offset
-        return load, gain
+        return load, gains
 
-    def _convert(self, y: Array) -> Array:
+    def gain_at(self, temperature: float) -> float:
+        """The gain β at which the noise has this temperature in the user's units, x ~ N(A⁻¹b, temperature · A⁻¹)."""
+        own = float(self.device.law.temperature)
+        if own == 0:
+            raise ValueError(
+                "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
+            )
+        return (own / (self.factor * temperature)) ** 0.5
+
+    def convert(self, y: Array) -> Array:
+        """Voltages (d, k) as the output converters give them."""
         return quantise(y, self.device.imperfections.output_bits, axis=0)
 
-    def _to_user(self, y: Array, gain: Array | float) -> Array:
+    def to_user(self, y: Array, gain: Array | float) -> Array:
+        """Voltages (d, k) in the user's units, x = S y / β."""
         y = y / gain
         return y if self.scaling is None else self.scaling[:, None] * y
 
-    def _start(self, start: Array | None, gain: Array) -> Array | None:
+    def started(self, start: Array | None, gain: Array) -> Array | None:
+        """The user's starting point in the device's units."""
         if start is None:
             return None
         y = start * gain
@@ -295,7 +335,7 @@ class LangevinProgram:
 
     # -- draws --------------------------------------------------------------------------------------------------------
 
-    def _draw(
+    def draw(
         self,
         law: LinearLaw,
         outputs: tuple[str, ...],
@@ -304,6 +344,7 @@ class LangevinProgram:
         rng: Any,
         columns: int = 0,
     ) -> list[Array]:
+        """Outputs of a law through the engine that suits it, with fresh noise."""
         d = self.operator.shape[0]
         k = columns or load.shape[1]  # type: ignore[union-attr]
         self.choice = self.engines.choose(law, outputs, k)
@@ -315,6 +356,6 @@ class LangevinProgram:
 
     def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""
-        (noise,) = self._draw(law, ("average",), None, None, rng, columns=REPLICAS)
+        (noise,) = self.draw(law, ("average",), None, None, rng, columns=REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
-        return self._to_user(noise, 1.0)
+        return self.to_user(noise, 1.0)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions.base import Cost, Engine
+from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
 from thermolinalg.matrix_functions.block import BlockEngine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
 from thermolinalg.matrix_functions.circulant import CirculantEngine
@@ -106,7 +106,7 @@ class Engines:
         if exact:
             return exact
         if not isinstance(self.operator, (Dense, Sparse)):
-            return self._products(law, outputs)
+            return self._products(law, outputs, columns)
         if "eigh" in self._built:
             return Choice(self._built["eigh"], "its eigendecomposition is at hand")
         if law.equilibrium(math.inf) is not None:
@@ -114,6 +114,19 @@ class Engines:
             if home.engine.supports(law):
                 return home
         return self._eigh_or_products(law, outputs, columns)
+
+    def modes(self) -> Choice:
+        """The engine that has the eigenvectors of A, for results that are as large as A itself.
+
+        Returns
+        -------
+        Choice
+        """
+        exact = self._exact()
+        if exact and isinstance(exact.engine, Diagonalising):
+            return exact
+        reason = "correlated readings of all nodes together are drawn mode by mode: one eigendecomposition"
+        return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason)
 
     # -- one engine each ----------------------------------------------------------------------------------------------
 
@@ -145,36 +158,36 @@ class Engines:
             engine = self._build("factorised", lambda: Factorised(self.operator, self.largest))
             reason = "windows in equilibrium need one factorisation, not an eigendecomposition"
             return Choice(engine, reason, Factorised.price(d, nonzeros))
-        engine = self._build("lanczos", lambda: LanczosEngine(self.operator))
-        return Choice(engine, "A is known by its products only")
+        return Choice(self._lanczos(), "A is known by its products only")
 
     def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
         d = self.operator.shape[0]
         direct = DenseEngine.price(d)
         chebyshev = self._chebyshev()
         price = chebyshev.cost(law, outputs, columns)
-        if isinstance(self.operator, Sparse):
-            price = Cost(0.0, 2.0 * self.operator.matrix.nnz * price.products, price.products)
         if chebyshev.degree(law, outputs) is not None and PRODUCT_WEIGHT * price.total(columns) < direct.total(columns):
             return Choice(chebyshev, f"{price.products} products with A cost less than its eigendecomposition", price)
         reason = "short runs need functions of every eigenvalue: one eigendecomposition"
         return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason, direct)
 
-    def _products(self, law: LinearLaw, outputs: Sequence[str]) -> Choice:
+    def _products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
         d = self.operator.shape[0]
-        chebyshev = self._chebyshev()
+        chebyshev, lanczos = self._chebyshev(), self._lanczos()
         degree = chebyshev.degree(law, outputs)
         if d <= FORMABLE and (degree is None or degree > d):
             reason = f"forming A takes {d} products, fewer than a polynomial would need"
             return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason, DenseEngine.price(d))
-        if degree is not None and degree <= 64:
-            return Choice(chebyshev, f"A is known by its products only; a polynomial of degree {degree} is enough")
-        return Choice(
-            self._build("lanczos", lambda: LanczosEngine(self.operator)),
-            "A is known by its products only; Krylov spaces adapt to its spectrum",
-        )
+        prices = chebyshev.cost(law, outputs, columns), lanczos.cost(law, outputs, columns)
+        if degree is not None and prices[0].total(columns) < prices[1].total(columns):
+            reason = f"A is known by its products only; a polynomial of degree {degree} is enough"
+            return Choice(chebyshev, reason, prices[0])
+        reason = "A is known by its products only; Krylov spaces adapt to its spectrum"
+        return Choice(lanczos, reason, prices[1])
 
     def _chebyshev(self) -> ChebyshevEngine:
         engine = self._build("chebyshev", lambda: ChebyshevEngine(self.operator))
         assert isinstance(engine, ChebyshevEngine)
         return engine
+
+    def _lanczos(self) -> Engine:
+        return self._build("lanczos", lambda: LanczosEngine(self.operator, self._chebyshev().spectrum()))

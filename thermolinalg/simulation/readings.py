@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Diagonalising, Engine, evaluate
 
-__all__ = ["autoregressive_path", "modal_path"]
+__all__ = ["autoregressive_path", "modal_readings"]
 
-_CHUNK = 256
+CHUNK = 1024
+"""Readings whose noise is drawn at once."""
+
+MEMORY = {"x0": "state", "v0": "velocity"}
+"""What a law remembers: its inputs at the start of a step, and the outputs that carry them on."""
 
 
 def autoregressive_path(
@@ -22,33 +28,29 @@ def autoregressive_path(
     readings: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Readings (n, d) of x ← step(x, b, z), the first drawn by `first` from `start`.
+    """Readings (n, d) of x ← step(x, b, z), the first drawn by `first` from `start`; velocities start at rest.
 
     Engines that diagonalise A run in its eigenbasis, where a step costs O(d); the others apply the law at each step.
-    The laws must have the inputs (x0, b, z) and the output state.
     """
     if isinstance(engine, Diagonalising):
-        modes = modal_path(
-            engine.eigenvalues(),
-            first,
-            step,
-            None if start is None else engine.to_modes(start)[:, 0],
-            engine.to_modes(load)[:, 0],
-            readings,
-            rng,
-        )
-        return engine.from_modes(modes.T).T
-    xp = namespace(load)
-    states, x, law = [], start, first
+        origin = None if start is None else engine.to_modes(start)[:, 0]
+        chunks = modal_readings(engine.eigenvalues(), first, step, origin, engine.to_modes(load)[:, 0], readings, rng)
+        return namespace(load).concat([engine.from_modes(chunk.T).T for chunk in chunks])
+    names = [name for name in step.inputs if name in MEMORY]
+    outputs = [MEMORY[name] for name in names]
+    known: dict[str, Array | None] = dict.fromkeys(names) | {"x0": start, "b": load}
+    path, law = [], first
     for _ in range(readings):
-        z = standard_normal(rng, tuple(load.shape), load)
-        (x,) = engine.apply(law, [x, load, z], ("state",))
-        states.append(x[:, 0])
+        noise = {name: standard_normal(rng, tuple(load.shape), load) for name in law.normal_inputs()}
+        inputs = known | noise
+        states = engine.apply(law, [inputs[name] for name in law.inputs], outputs)
+        known.update(zip(names, states, strict=True))
+        path.append(states[0][:, 0])
         law = step
-    return xp.stack(states)
+    return namespace(load).stack(path)
 
 
-def modal_path(
+def modal_readings(
     lam: Array,
     first: LinearLaw,
     step: LinearLaw,
@@ -56,24 +58,54 @@ def modal_path(
     load: Array,
     readings: int,
     rng: np.random.Generator,
-) -> Array:
-    """The same readings (n, d) in coordinates where A is diagonal, noise drawn in chunks."""
-    xp = namespace(lam)
-    path = xp.empty((readings, lam.shape[0]), dtype=lam.dtype, device=lam.device)
-    ((decay0, response0, noise0),) = evaluate(first, lam)
-    ((decay, response, noise),) = evaluate(step, lam)
-    y = response0 * load + noise0 * standard_normal(rng, tuple(lam.shape), lam)
-    if start is not None and decay0 is not None:
-        y = y + decay0 * start
-    path[0] = y
-    drift = response * load
-    for begin in range(1, readings, _CHUNK):
-        end = min(begin + _CHUNK, readings)
-        block = standard_normal(rng, (end - begin, lam.shape[0]), lam)
-        block *= noise
-        block += drift
-        for i in range(begin, end):
-            y = decay * y
-            y += block[i - begin]
-            path[i] = y
-    return path
+) -> Iterator[Array]:
+    """The same readings in coordinates where A is diagonal, in chunks (n, d)."""
+    states: list[Array | None] = [start]
+    recursion, count = _Recursion(first, lam, load), 1
+    while readings > 0:
+        blocks = recursion.innovations(count, rng)
+        for i in range(count):
+            states = recursion.advance(states, [block[i] for block in blocks])
+        yield blocks[0]
+        readings -= count
+        recursion, count = _Recursion(step, lam, load), min(CHUNK, readings)
+
+
+class _Recursion:
+    """s_i ← Σ_j t_ij s_j + r_i b + Σ_k n_ik z_k mode by mode, for the states s (positions; velocities if any) of a law.
+
+    Parameters
+    ----------
+    law : LinearLaw
+    lam : array, shape (d,)
+    load : array, shape (d,)
+        b in the eigenbasis.
+    """
+
+    def __init__(self, law: LinearLaw, lam: Array, load: Array) -> None:
+        self.lam = lam
+        rows = evaluate(law, lam)
+        memory = [law.inputs.index(name) for name in law.inputs if name in MEMORY]
+        rows = [rows[law.outputs.index(MEMORY[law.inputs[j]])] for j in memory]
+        self.transition = [[row[j] for j in memory] for row in rows]
+        response = [row[law.inputs.index("b")] for row in rows]
+        self.drift = [None if r is None or not bool(namespace(load).any(load != 0)) else r * load for r in response]
+        self.noise = [[row[law.inputs.index(name)] for name in law.normal_inputs()] for row in rows]
+
+    def innovations(self, count: int, rng: np.random.Generator) -> list[Array]:
+        """What enters each state in so many steps, blocks (count, d)."""
+        normals = [standard_normal(rng, (count, self.lam.shape[0]), self.lam) for _ in self.noise[0]]
+        blocks = []
+        for drift, noise in zip(self.drift, self.noise, strict=True):
+            terms = [n * z for n, z in zip(noise, normals, strict=True) if n is not None]
+            block = sum(terms[1:], start=terms[0])
+            blocks.append(block if drift is None else block + drift)
+        return blocks
+
+    def advance(self, states: list[Array | None], rows: list[Array]) -> list[Array | None]:
+        """One step, written over the innovations `rows`."""
+        for row, weights in zip(rows, self.transition, strict=True):
+            for weight, state in zip(weights, states, strict=False):
+                if weight is not None and state is not None:
+                    row += weight * state
+        return list(rows)

@@ -1,0 +1,325 @@
+"""The general linear device: a drift that need not be symmetric, driven by any noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg._validation import as_nonnegative
+from thermolinalg.devices.base import REPLICAS, Ledger, Reading
+from thermolinalg.devices.schedule import EQUILIBRIUM_TIMES, Schedule
+from thermolinalg.operators import Dense, Operator
+from thermolinalg.simulation import LinearProcess, Transition
+from thermolinalg.simulation._transition import norm_bound
+from thermolinalg.simulation.covariances import wishart_factor
+from thermolinalg.simulation.relaxation import Relaxation
+
+__all__ = ["GeneralDevice", "GeneralProgram"]
+
+
+@dataclass(frozen=True)
+class GeneralDevice:
+    """A device whose couplings need not be symmetric: dx = −(A x − b) dt + sqrt(2T) dW for A with Re λ > 0.
+
+    It relaxes to the mean A⁻¹b for every such A; the covariance solves A Σ + Σ Aᵀ = 2T I. Its noise may also be given
+    any covariance, which makes it a solver of Lyapunov equations and a matrix exponential.
+
+    Parameters
+    ----------
+    temperature : float, optional
+        T ≥ 0 in the device's units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermolinalg.operators import Dense
+    >>> program = GeneralDevice().program(Dense(np.array([[1.0, 5.0], [0.0, 2.0]]), symmetric=False))
+    >>> program.rate() * program.norm  # the slowest eigenvalue, in the user's units
+    1.0
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        as_nonnegative(self.temperature, "temperature")
+
+    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> GeneralProgram:
+        """Write A into the device.
+
+        Parameters
+        ----------
+        operator : Dense, shape (d, d)
+            Any real matrix held as an array.
+        rng : numpy.random.Generator, optional
+            Accepted for the protocol's sake: this device is ideal.
+
+        Returns
+        -------
+        GeneralProgram
+
+        Raises
+        ------
+        TypeError
+            A is not held as an array.
+        """
+        if not isinstance(operator, Dense):
+            raise TypeError(
+                f"a general device holds dense arrays, not a {operator.structure} operator: pass A.toarray(), "
+                "or assume_a='gen' to use the normal operator"
+            )
+        return GeneralProgram(self, operator)
+
+
+class GeneralProgram:
+    """A matrix written into a `GeneralDevice`: M = A/norm in the device's units of time, loads at full range.
+
+    Parameters
+    ----------
+    device : GeneralDevice
+    operator : Dense, shape (d, d)
+        The user's A.
+
+    Attributes
+    ----------
+    norm : float
+        Power of two by which A was divided: one time constant τ of the device is 1/norm of the user's time units.
+    """
+
+    def __init__(self, device: GeneralDevice, operator: Dense) -> None:
+        self.device, self.operator = device, operator
+        matrix = to_numpy(operator.matrix).astype(np.float64)
+        _, largest = math.frexp(np.abs(matrix).max(initial=0.0))
+        _, bound = math.frexp(norm_bound(np.ldexp(matrix, -largest)))
+        self.norm = math.ldexp(1.0, largest + bound)
+        self.drift = np.ldexp(matrix, -largest - bound)
+        self.ledger = Ledger(programs=1)
+        self._windows: dict[tuple[float, float, int | None], Transition] = {}
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def slowest(self) -> complex:
+        """The eigenvalue of M with the smallest real part."""
+        eigenvalues = np.linalg.eigvals(self.drift)
+        return complex(eigenvalues[np.argmin(eigenvalues.real)])
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, min Re λ, in 1/τ.
+
+        Raises
+        ------
+        LinAlgError
+            An eigenvalue with real part ≤ 0 to working precision: the device never relaxes.
+        """
+        if self.slowest.real <= len(self.drift) * np.finfo(self.operator.dtype).eps:
+            raise np.linalg.LinAlgError(
+                f"A has the eigenvalue {self.slowest * self.norm:.6g}, and a device relaxes only where all real parts "
+                "are positive; a linear system can go through the normal operator: assume_a='gen'"
+            )
+        return self.slowest.real
+
+    @cached_property
+    def relaxation(self) -> Relaxation:
+        """How M forgets; LinAlgError as `rate`."""
+        self.rate()
+        return Relaxation(self.drift)
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖.
+
+        The average of a long window misses A⁻¹b by A⁻¹ times white noise, as in a symmetric device; burn-in and window
+        follow the time in which M forgets its start, which transient growth makes longer than the slowest eigenvalue.
+
+        Parameters
+        ----------
+        b : array, shape (d, k)
+        relative : float
+
+        Returns
+        -------
+        Schedule
+        """
+        load, _ = self._load(b)
+        squares = np.mean(load**2, axis=0)
+        signal = float(np.min(squares, where=squares > 0, initial=1.0)) ** 0.5
+        forgetting = EQUILIBRIUM_TIMES / self.relaxation.time
+        return Schedule.for_residual(relative, signal, self.device.temperature, forgetting)
+
+    def independent_readings(self, n: int) -> Schedule:
+        """n readings so far apart that each has forgotten the one before.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        Schedule
+        """
+        time = self.relaxation.time
+        return Schedule(burn_in=time, readings=n, spacing=time, bound="independent readings")
+
+    def describe(self) -> dict[str, Any]:
+        """Engine and reason, for the report of a call."""
+        return {"engine": "transition", "reason": "a general drift: exact Gaussian transitions by doubling"}
+
+    # -- what it does with a load -------------------------------------------------------------------------------------
+
+    def average(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
+    ) -> Reading:
+        """Load b (d, k), run the schedule, return the average of the voltages, drawn from its exact law."""
+        load, gain = self._load(b)
+        both = self._window(schedule)
+        d = len(load)
+        law = both if state else _rows(both, slice(d, None))
+        drawn = law.sample(self._start(start, gain, load.shape), load, rng=rng)
+        self.ledger.record(d, load.shape[1], schedule.total, schedule.readings or 1)
+        (child,) = rng.spawn(1)
+        return Reading(
+            value=as_array(drawn[-d:] / gain, b),
+            state=as_array(drawn[:d] / gain, b) if state else None,
+            device_time=load.shape[1] * schedule.total,
+            schedule=schedule,
+            replicas=lambda: as_array(self._replicas(both, schedule, child), b),
+            gain=as_array(gain, b),
+        )
+
+    def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
+        """Load b (d, k) and return the voltages after `time`; infinity reads in equilibrium."""
+        load, gain = self._load(b)
+        waited = self.relaxation.time if math.isinf(time) else time
+        law = self._process.transition(waited)
+        value = as_array(law.sample(self._start(start, gain, load.shape), load, rng=rng) / gain, b)
+        self.ledger.record(len(load), load.shape[1], waited)
+        schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
+        return Reading(value, load.shape[1] * waited, schedule, value)
+
+    def readings(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None
+    ) -> Reading:
+        """Load b (d,), run the schedule, return every reading, shape (n, d)."""
+        if schedule.readings is None or schedule.spacing is None:
+            raise ValueError("a trajectory needs schedule.readings; pass Schedule(..., readings=n)")
+        load, gain = self._load(b[:, None])
+        column = None if start is None else start[:, None]
+        times = schedule.burn_in + schedule.spacing * np.arange(schedule.readings)
+        process = LinearProcess(self.drift, self._process.D, load[:, 0])
+        path = process.path(self._start(column, gain, load.shape)[:, 0], times, rng=rng)
+        self.ledger.record(len(load), 1, schedule.total, schedule.readings)
+        value = as_array(path / gain, b)
+        return Reading(value, schedule.total, schedule, state=value[-1])
+
+    # -- what it does with a noise ------------------------------------------------------------------------------------
+
+    def covariance(self, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> np.ndarray:
+        """Sample covariance of independent readings under a noise of covariance D: an estimate of X, A X + X Aᵀ = D.
+
+        The mean is known to be zero, so that n readings have n degrees of freedom; the sum of their squares is drawn
+        from its Wishart law, at a cost that does not depend on n.
+
+        Parameters
+        ----------
+        noise : ndarray, shape (d, d)
+            D per unit of the user's time, symmetric positive semidefinite.
+        schedule : Schedule
+            As `independent_readings`, or slower.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (d, d)
+
+        Raises
+        ------
+        ValueError
+            The schedule has no readings, or they are not independent.
+        """
+        factor, n = self._readings(noise, schedule, rng)
+        return factor @ factor.T / n
+
+    def lagged_covariance(
+        self, noise: np.ndarray, lag: float, schedule: Schedule, *, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Average of x(t + lag) x(t)ᵀ over independent pairs: an estimate of e^{−A lag} X.
+
+        Given the early readings with squares S = T Tᵀ, the late ones are P x + ξ: their products are P S + C G Tᵀ with
+        P = e^{−A lag}, C Cᵀ the covariance of ξ and G standard normal, at a cost that does not depend on n.
+
+        Parameters
+        ----------
+        noise : ndarray, shape (d, d)
+            As `covariance`.
+        lag : float
+            In the user's units of time.
+        schedule : Schedule
+            Of the early readings; a pair takes its lag on top.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (d, d)
+
+        Raises
+        ------
+        ValueError
+            As `covariance`.
+        """
+        factor, n = self._readings(noise, schedule, rng)
+        late = LinearProcess(self.drift, noise / self.norm).transition(lag * self.norm)
+        normal = rng.standard_normal((len(factor), factor.shape[1]))
+        self.ledger.record(len(factor), 1, n * lag * self.norm, n)
+        cross: np.ndarray = (late.decay @ factor + late.root @ normal) @ factor.T / n
+        return cross
+
+    def _readings(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        """T with T Tᵀ the sum of squares of independent readings, and their number."""
+        shortest = self.relaxation.time
+        if schedule.readings is None or min(schedule.burn_in, schedule.spacing or 0.0) < (1 - 1e-9) * shortest:
+            raise ValueError(
+                f"a covariance needs a schedule of independent readings: Schedule(burn_in=t, readings=n, spacing=t) "
+                f"with t ≥ {shortest:.6g}, got {schedule}"
+            )
+        d, n = len(noise), schedule.readings
+        stationary = Transition(np.zeros((d, d)), self.relaxation.covariance(noise / self.norm), np.zeros((d, d)))
+        self.ledger.record(d, 1, schedule.total, n)
+        return stationary.root @ next(wishart_factor(d, n, noise, rng)), n
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _process(self) -> LinearProcess:
+        return LinearProcess(self.drift, 2 * self.device.temperature * np.eye(len(self.drift)))
+
+    def _window(self, schedule: Schedule) -> Transition:
+        """Law of (state at the end, average), kept for the runs of one refinement."""
+        key = (schedule.burn_in, schedule.duration, schedule.readings)
+        if key not in self._windows:
+            self._windows = {key: self._process.window_law(*key)}
+        return self._windows[key]
+
+    def _load(self, b: Array) -> tuple[np.ndarray, np.ndarray]:
+        """The load at full range, and the gains (k,): M y = load gives x = y/gain."""
+        load = to_numpy(b).astype(np.float64) / self.norm
+        largest = np.abs(load).max(axis=0, initial=0.0)
+        gain = 1.0 / np.where(largest > 0, largest, 1.0)
+        return load * gain, gain
+
+    def _start(self, start: Array | None, gain: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return np.zeros(shape) if start is None else to_numpy(start).astype(np.float64) * gain
+
+    def _replicas(self, law: Transition, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
+        """Noise of further runs; it does not depend on the load."""
+        d = len(self.drift)
+        self.ledger.record(d, REPLICAS, schedule.total)
+        return _rows(law, slice(d, None)).sample(np.zeros((d, REPLICAS)), rng=rng)
+
+
+def _rows(law: Transition, rows: slice) -> Transition:
+    """The law of some outputs alone."""
+    return Transition(law.decay[rows], law.covariance[rows, rows], law.response[rows])

@@ -1,0 +1,177 @@
+"""Reading a device again and again: trajectories, independent draws, and how the readings spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermolinalg._arrays import Array, namespace
+from thermolinalg.devices.base import CovarianceReading, Reading
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.laws import LinearLaw, Overdamped
+from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
+from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
+
+if TYPE_CHECKING:
+    from thermolinalg.devices.langevin import LangevinProgram
+
+__all__ = ["covariance", "readings", "variances"]
+
+NEGLIGIBLE = 12.0
+"""Relaxation times after which two readings count as uncorrelated in an error bar: e⁻²⁴ in the product of two."""
+
+
+def readings(
+    program: LangevinProgram,
+    b: Array,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    start: Array | None,
+    gain: float | None,
+) -> Reading:
+    """See `LangevinProgram.readings`; b and start (d, 1)."""
+    if schedule.readings is None:
+        raise ValueError("a trajectory needs schedule.readings; pass Schedule(..., readings=n)")
+    load, gains = program.load(b, gain)
+    if _independent(program, schedule):
+        law = program.in_device(program.law.stationary())
+        (path,) = program.draw(law, ("state",), load, None, rng, columns=schedule.readings)
+    else:
+        first, step = _steps(program, schedule)
+        program.choice = program.engines.choose(step, ("state",), schedule.readings)
+        origin = program.started(start, gains)
+        path = autoregressive_path(program.choice.engine, first, step, origin, load, schedule.readings, rng).T
+    program.ledger.record(b.shape[0], 1, schedule.total, schedule.readings)
+    value = program.to_user(program.convert(path), gains).T
+    return Reading(value, schedule.total, schedule, state=value[-1])
+
+
+def covariance(program: LangevinProgram, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:
+    """See `LangevinProgram.covariance`."""
+    if schedule.readings is None or schedule.readings < 2:
+        raise ValueError("a covariance needs schedule.readings >= 2; pass Schedule(..., readings=n)")
+    d, law = program.operator.shape[0], program.law
+    if _independent(program, schedule):
+        spread, autocovariance, lags = _independent_covariance(program, schedule.readings, rng), None, 0
+    else:
+        program.choice = program.engines.modes()
+        lags = min(schedule.readings - 1, int(NEGLIGIBLE / (program.rate() * schedule.spacing)) + 1)
+        spread, autocovariance = _correlated_covariance(program, schedule, rng), _autocovariance(program, schedule)
+    program.ledger.record(d, 1, schedule.total, schedule.readings)
+    value = _in_user_units(program, spread)
+    return CovarianceReading(value, schedule.total, schedule, autocovariance, lags, isinstance(law, Overdamped))
+
+
+def variances(program: LangevinProgram, count: int, rng: np.random.Generator, progress: bool) -> CovarianceReading:
+    """See `LangevinProgram.variances`."""
+    d, schedule = program.operator.shape[0], Schedule.for_covariance(count, program.rate())
+    if program.device.imperfections.output_bits:
+        value = sample_variance(_bar(_converted_draws(program, count, rng), count // CHUNK + 1, progress))
+    else:
+        squares: Array | float = 0.0
+        columns = min(d, count - 1)
+        factors = wishart_factor(d, count - 1, program.operator.like, rng, width=CHUNK)
+        for factor in _bar(factors, -(-columns // CHUNK), progress):
+            block = _root(program, factor)
+            squares = squares + namespace(block).sum(block**2, axis=1)
+        value = squares / (count - 1)
+    program.ledger.record(d, 1, schedule.total, count)
+    value = value / program.gain_at(1.0) ** 2
+    value = value if program.scaling is None else program.scaling**2 * value
+    return CovarianceReading(value, schedule.total, schedule)
+
+
+def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
+    """Whether the readings are in equilibrium and far enough apart to count as independent draws.
+
+    No eigenvalue need be found where already the smallest diagonal entry, which no more than bounds the smallest
+    eigenvalue from above, says no.
+    """
+    gap = program.in_device(program.law.step(min(schedule.burn_in, schedule.spacing)))
+    diagonal = program.effective.diagonal()
+    if diagonal is not None and gap.equilibrium(float(namespace(diagonal).min(diagonal))) is None:
+        return False
+    return gap.equilibrium(program.engines.interval()[0]) is not None
+
+
+def _steps(program: LangevinProgram, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:
+    """Laws of the first reading and of each further one."""
+    law = program.law
+    return program.in_device(law.step(schedule.burn_in)), program.in_device(law.step(schedule.spacing))
+
+
+def _independent_covariance(program: LangevinProgram, count: int, rng: np.random.Generator) -> Array:
+    if program.device.imperfections.output_bits:
+        return sample_covariance(_converted_draws(program, count, rng))
+    (factor,) = wishart_factor(program.operator.shape[0], count - 1, program.operator.like, rng)
+    draws = _root(program, factor)
+    return draws @ draws.T / (count - 1)
+
+
+def _root(program: LangevinProgram, block: Array) -> Array:
+    """R V for a block V, with R Rᵀ the covariance in equilibrium."""
+    law = program.in_device(program.law.stationary())
+    program.choice = program.engines.choose(law, ("state",), block.shape[1])
+    noise = law.normal_inputs()[0]
+    (draws,) = program.choice.engine.apply(law, [block if name == noise else None for name in law.inputs], ("state",))
+    return draws
+
+
+def _converted_draws(program: LangevinProgram, count: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Independent readings as the converters give them, in chunks (n, d)."""
+    law = program.in_device(program.law.stationary())
+    load = _no_load(program)
+    for begin in range(0, count, CHUNK):
+        (block,) = program.draw(law, ("state",), load, None, rng, columns=min(CHUNK, count - begin))
+        yield program.convert(block).T
+
+
+def _correlated_covariance(program: LangevinProgram, schedule: Schedule, rng: np.random.Generator) -> Array:
+    """From the exact path in the eigenbasis; rotated once, or chunk by chunk where converters see the nodes."""
+    engine = program.choice.engine
+    load = engine.to_modes(_no_load(program))[:, 0]
+    path = modal_readings(engine.eigenvalues(), *_steps(program, schedule), None, load, schedule.readings, rng)
+    if program.device.imperfections.output_bits:
+        return sample_covariance(program.convert(engine.from_modes(chunk.T)).T for chunk in path)
+    return _rotated(engine, sample_covariance(path))
+
+
+def _autocovariance(program: LangevinProgram, schedule: Schedule) -> Callable[[float], Array]:
+    """What the law expects in equilibrium, as a function of the lag."""
+    engine, law = program.choice.engine, program.law
+    lam = program.factor * engine.eigenvalues()
+
+    def expected(lag: float) -> Array:
+        modes = law.stationary_variance(lam) * law.decay(lam, lag * schedule.spacing)
+        return _in_user_units(program, _rotated(engine, namespace(modes).diag(modes)))
+
+    return expected
+
+
+def _rotated(engine: Array, spread: Array) -> Array:
+    """Q C Qᵀ."""
+    return engine.from_modes(engine.from_modes(spread).T)
+
+
+def _in_user_units(program: LangevinProgram, spread: Array) -> Array:
+    """A covariance of voltages as an estimate of A⁻¹."""
+    value = spread / program.gain_at(1.0) ** 2
+    return value if program.scaling is None else program.scaling[:, None] * value * program.scaling
+
+
+def _no_load(program: LangevinProgram) -> Array:
+    """What stands at the inputs when nothing is loaded: zero, or the device's own offsets (d, 1)."""
+    like = program.operator.like
+    zero = namespace(like).zeros((program.operator.shape[0], 1), dtype=like.dtype, device=like.device)
+    load, _ = program.load(zero)
+    return load
+
+
+def _bar(blocks: Iterator[Array], total: int, progress: bool) -> Iterator[Array]:
+    if not progress:
+        return blocks
+    from tqdm import tqdm
+
+    return iter(tqdm(blocks, total=total, desc="reading"))

@@ -1,0 +1,71 @@
+"""Sample covariances: of readings that come in blocks, and of independent ones by the law of the covariance itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, namespace, standard_normal
+
+__all__ = ["sample_covariance", "sample_variance", "wishart_factor"]
+
+
+def wishart_factor(
+    d: int, freedom: int, like: Array, rng: np.random.Generator, width: int | None = None
+) -> Iterator[Array]:
+    """Blocks of columns of a random F (d, min(d, n)) with F Fᵀ from the Wishart law of n degrees of freedom.
+
+    With R Rᵀ = Σ the matrix R F Fᵀ Rᵀ/n has the law of the sample covariance of n + 1 independent readings from
+    N(μ, Σ), at a cost that does not grow with n.
+
+    Parameters
+    ----------
+    d : int
+    freedom : int
+        n ≥ 1.
+    like : array
+        Namespace, dtype and device of the blocks.
+    rng : numpy.random.Generator
+    width : int, optional
+        Columns of a block; default all.
+
+    Yields
+    ------
+    array, shape (d, width)
+
+    Notes
+    -----
+    Bartlett's decomposition where n ≥ d: F is lower triangular, chi distributed with n − j degrees of freedom on the
+    diagonal and standard normal below it. Where n < d the n columns are standard normal.
+    """
+    columns = min(d, freedom)
+    for begin in range(0, columns, width or columns):
+        count = min(width or columns, columns - begin)
+        block = standard_normal(rng, (d, count), like)
+        if freedom >= d:
+            xp = namespace(block)
+            block = xp.tril(block, k=-begin)
+            diagonal = np.sqrt(rng.chisquare(freedom - np.arange(begin, begin + count, dtype=float)))
+            block[xp.arange(begin, begin + count), xp.arange(count)] = as_array(diagonal, like)
+        yield block
+
+
+def sample_covariance(blocks: Iterable[Array]) -> Array:
+    """Covariance (d, d) of n readings, Σ_i (x_i − x̄)(x_i − x̄)ᵀ/(n − 1), that come in blocks (n_i, d)."""
+    count, total, gram = 0, 0.0, 0.0
+    for block in blocks:
+        count += block.shape[0]
+        total = total + namespace(block).sum(block, axis=0)
+        gram = gram + block.T @ block
+    return (gram - total[:, None] * (total / count)) / (count - 1)
+
+
+def sample_variance(blocks: Iterable[Array]) -> Array:
+    """Its diagonal (d,)."""
+    count, total, square = 0, 0.0, 0.0
+    for block in blocks:
+        xp = namespace(block)
+        count += block.shape[0]
+        total, square = total + xp.sum(block, axis=0), square + xp.sum(block**2, axis=0)
+    return (square - total * total / count) / (count - 1)
