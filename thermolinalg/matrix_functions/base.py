@@ -59,6 +59,10 @@ class Engine(Protocol):
         """All eigenvalues with multiplicity, where the engine has them."""
         ...
 
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
+        """What applying the law to blocks of so many columns will cost, declared before running."""
+        ...
+
     def supports(self, law: LinearLaw) -> bool:
         """Whether the engine can apply the functions of this law."""
         ...

@@ -48,7 +48,7 @@ class BlockEngine:
         self.engines = [(choose or exact_engine)(block) for block in operator.blocks]
         self.name = f"block ({', '.join(sorted({engine.name for engine in self.engines}))})"
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law."""
         engines: list[Any] = self.engines
         costs: list[Cost] = [engine.cost(law, outputs) for engine in engines]

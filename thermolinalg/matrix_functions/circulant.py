@@ -32,7 +32,7 @@ class CirculantEngine(ModalEngine):
 
     name = "circulant (fast Fourier transform)"
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law."""
         d = self.operator.shape[0]
         blocks = len(law.inputs) + len(outputs)

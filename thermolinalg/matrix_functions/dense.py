@@ -38,7 +38,7 @@ class DenseEngine:
         """Cost of the decomposition of a d × d matrix and of drawing so many columns."""
         return Cost(setup=9.0 * d**3, per_column=4.0 * d**2, memory=16.0 * d**2)
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law."""
         d = self.operator.shape[0]
         blocks = len(law.inputs) + len(outputs)

@@ -28,7 +28,7 @@ class DiagonalEngine(ModalEngine):
 
     name = "diagonal"
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law."""
         d = self.operator.shape[0]
         return Cost(setup=0.0, per_column=2.0 * len(law.inputs) * len(outputs) * d, memory=8.0 * d)

@@ -55,7 +55,7 @@ class Factorised:
         fill = 10.0 * nonzeros
         return Cost(setup=fill * fill / d, per_column=4.0 * fill, memory=16.0 * fill)
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law in equilibrium."""
         d = self.operator.shape[0]
         return Cost(setup=0.0, per_column=12.0 * d**2, memory=8.0 * d**2)

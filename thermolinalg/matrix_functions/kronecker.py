@@ -40,7 +40,7 @@ class KroneckerEngine(ModalEngine):
         d = float(math.prod(sizes))
         return Cost(sum(9.0 * n**3 for n in sizes), 2.0 * d * sum(sizes), memory=8.0 * d)
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law."""
         blocks = len(law.inputs) + len(outputs)
         once = self.price(self.operator.sizes)

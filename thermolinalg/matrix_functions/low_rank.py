@@ -49,7 +49,7 @@ class LowRankEngine:
         """Cost of the Gram matrix and its decomposition, and of one pass over R of shape (r, d)."""
         return Cost(setup=2.0 * d * r**2 + 9.0 * r**3, per_column=2.0 * d * r, products=1, memory=16.0 * r**2)
 
-    def cost(self, law: LinearLaw, outputs: Sequence[str]) -> Cost:
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Cost of applying the law."""
         r, d = self.operator.factor.shape
         once = self.price(d, r)

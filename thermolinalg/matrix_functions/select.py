@@ -27,6 +27,7 @@ from thermolinalg.operators import (
     Kronecker,
     KroneckerSum,
     LowRankPlusIdentity,
+    Normal,
     Operator,
     Sparse,
 )
@@ -38,6 +39,9 @@ SMALL = 128
 
 FORMABLE = 1024
 """Up to this size an operator known by its products may be formed, at the price of d products."""
+
+FORMABLE_NORMAL = 4096
+"""Up to this size XᵀX is formed: one matrix product, cheaper than the products of a Krylov space."""
 
 PRODUCT_WEIGHT = 6.0
 """A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
@@ -105,7 +109,7 @@ class Engines:
         exact = self._exact()
         if exact:
             return exact
-        if not isinstance(self.operator, (Dense, Sparse)):
+        if not self._is_array():
             return self._products(law, outputs, columns)
         if "eigh" in self._built:
             return Choice(self._built["eigh"], "its eigendecomposition is at hand")
@@ -135,8 +139,15 @@ class Engines:
             self._built[key] = build()
         return self._built[key]
 
+    def _is_array(self) -> bool:
+        """Whether A is an array, or a normal operator that is cheap to form as one."""
+        small_normal = isinstance(self.operator, Normal) and self.operator.shape[0] <= FORMABLE_NORMAL
+        return small_normal or isinstance(self.operator, (Dense, Sparse))
+
     def _exact(self) -> Choice | None:
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
+        if isinstance(self.operator, Normal) and self.operator.is_low_rank:
+            build, reason = EXACT[LowRankPlusIdentity]
         if build is not None:
             return Choice(self._build("exact", partial(build, self.operator)), reason)
         d = self.operator.shape[0]
@@ -153,8 +164,8 @@ class Engines:
         if "eigh" in self._built:
             return Choice(self._built["eigh"], "its eigendecomposition is at hand")
         d = self.operator.shape[0]
-        if isinstance(self.operator, (Dense, Sparse)):
-            nonzeros = None if isinstance(self.operator, Dense) else float(self.operator.matrix.nnz)
+        if self._is_array():
+            nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
             engine = self._build("factorised", lambda: Factorised(self.operator, self.largest))
             reason = "windows in equilibrium need one factorisation, not an eigendecomposition"
             return Choice(engine, reason, Factorised.price(d, nonzeros))

@@ -49,6 +49,12 @@ class Normal(GramPlusDiagonal):
 
     structure = "normal"
 
+    @property
+    def is_low_rank(self) -> bool:
+        """Whether X is wide and every node has the same positive shift: λI plus low rank."""
+        m, n = self.factor.shape
+        return m < n and isinstance(self.ridge, float) and self.ridge > 0
+
     def __init__(self, X: Any, shift: float | Array = 0.0, *, weight: float = 1.0, like: Array | None = None) -> None:
         factor = as_factor(X, "X", like)
         super().__init__(factor, as_ridge(shift, "shift", factor), as_positive(weight, "weight"))
