@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,13 @@ GREY = "#555555"
 
 
 def trajectory(
-    times: Any, readings: Any, *, solution: Any = None, standard_deviation: Any = None, ax: Axes | None = None
+    times: Any,
+    readings: Any,
+    *,
+    solution: Any = None,
+    standard_deviation: Any = None,
+    labels: Sequence[str] | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     r"""Draw voltages relaxing to the solution.
 
@@ -35,6 +42,8 @@ def trajectory(
         x* = A⁻¹b of these nodes, drawn dashed.
     standard_deviation : array_like, shape (k,), optional
         :math:`\sqrt{T (A^{-1})_{ii}}` of these nodes: the band in which two thirds of the readings lie in equilibrium.
+    labels : sequence of str, optional
+        Names of these nodes, written at the end of the lines.
     ax : matplotlib.axes.Axes, optional
         Where to draw; default: a new figure.
 
@@ -67,13 +76,27 @@ def trajectory(
         raise ValueError(f"readings have {readings.shape[0]} rows where times have {times.shape[0]} entries")
     for i, column in enumerate(readings.T):
         colour = CYCLE[i % len(CYCLE)]
-        ax.plot(times, column, color=colour, linewidth=0.9, label="voltages" if i == 0 else None)
+        ax.plot(times, column, color=colour, linewidth=0.9, label="voltage" if i == 0 else None)
         if solution is not None:
             mean = float(solution[i])
             ax.axhline(mean, color=colour, linestyle="--", linewidth=1.6, label="solution x*" if i == 0 else None)
             if standard_deviation is not None:
                 width = float(standard_deviation[i])
-                ax.axhspan(mean - width, mean + width, color=colour, alpha=0.10, linewidth=0)
+                band = "x* ± standard deviation" if i == 0 else None
+                ax.axhspan(mean - width, mean + width, color=colour, alpha=0.12, linewidth=0, label=band)
+        if labels is not None:
+            end = column[-1] if solution is None else float(solution[i])
+            ax.annotate(
+                labels[i],
+                (1.0, end),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                color=colour,
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+                annotation_clip=False,
+            )
     ax.set_xlim(times[0], times[-1])
     return _finish(ax, "Voltages relax to the solution", "device time (τ)", "voltage", legend=solution is not None)
 
@@ -131,15 +154,23 @@ def error_against_time(
     return _finish(ax, "The error falls as the law says", "averaging time $T_w$ (τ)", "error ‖x̄ − x*‖")
 
 
-def spectrum(eigenvalues: Any, *, device_range: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the eigenvalues of A, largest first, and the range that the device resolves.
+def spectrum(
+    eigenvalues: Any,
+    *,
+    device_range: tuple[float, float] | None = None,
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the eigenvalues of A, largest first; called again on the same Axes it adds another spectrum.
 
     Parameters
     ----------
     eigenvalues : array_like, shape (d,)
         Of A, in 1/τ where the device holds A as it is.
     device_range : tuple of float, optional
-        Smallest and largest eigenvalue of the device, shaded.
+        Smallest and largest eigenvalue that the device resolves, shaded.
+    label : str, optional
+        Name of the matrix in the legend.
     ax : matplotlib.axes.Axes, optional
         Where to draw; default: a new figure.
 
@@ -163,13 +194,18 @@ def spectrum(eigenvalues: Any, *, device_range: tuple[float, float] | None = Non
     values = np.sort(_numbers(eigenvalues, "eigenvalues", 1))[::-1]
     if device_range is not None:
         low, high = device_range
-        label = f"device range: slowest mode {1 / low:.3g} τ, fastest {1 / high:.3g} τ"
-        ax.axhspan(low, high, color=GREEN, alpha=0.12, linewidth=0, label=label)
-    ax.plot(np.arange(1, values.shape[0] + 1), values, color=BLUE, linewidth=1.2, marker="o", markersize=3)
+        name = f"device range: slowest mode {1 / low:.3g} τ, fastest {1 / high:.3g} τ"
+        ax.axhspan(low, high, color=GREEN, alpha=0.12, linewidth=0, label=name)
+    colour = CYCLE[len(ax.lines) % len(CYCLE)]
+    marker = "o" if values.shape[0] <= 100 else None
+    rank = np.arange(1, values.shape[0] + 1)
+    ax.plot(rank, values, color=colour, linewidth=1.6, marker=marker, markersize=3, label=label)
+    ax.set_xscale("log")
     if values[-1] > 0:
         ax.set_yscale("log")
     title = f"Spectrum: condition {values[0] / values[-1]:.3g}" if values[-1] > 0 else "Spectrum"
-    return _finish(ax, title, "rank", "eigenvalue λ (1/τ)", legend=device_range is not None)
+    legend = label is not None or device_range is not None
+    return _finish(ax, title, "rank of the eigenvalue", "eigenvalue λ (1/τ)", legend=legend)
 
 
 def histogram(readings: Any, *, mean: float, variance: float, ax: Axes | None = None) -> Axes:
@@ -268,15 +304,18 @@ def covariance(estimate: Any, inverse: Any, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _axes(ax: Axes | None) -> Axes:
-    """The Axes to draw on."""
-    if ax is not None:
-        return ax
+def pyplot() -> Any:
+    """Matplotlib's pyplot, imported when the first picture is drawn."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
         raise ImportError("plotting needs Matplotlib; install it with: pip install 'thermolinalg[plot]'") from error
-    return pyplot.subplots(figsize=(6.4, 4.4), layout="constrained")[1]
+    return pyplot
+
+
+def _axes(ax: Axes | None) -> Axes:
+    """The Axes to draw on."""
+    return pyplot().subplots(figsize=(6.4, 4.4), layout="constrained")[1] if ax is None else ax
 
 
 def _numbers(x: Any, name: str, ndim: int) -> np.ndarray:
