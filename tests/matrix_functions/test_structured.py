@@ -283,6 +283,18 @@ def test_low_rank_keeps_its_digits(shift, spread):
     assert np.linalg.norm(actual - exact) <= 1e-12 * np.linalg.norm(b) / shift
 
 
+def test_modes_at_rounding_level_do_not_blow_up():
+    """Repeated rows in single precision: their differences are noise, far above a tiny shift."""
+    rng = np.random.default_rng(2)
+    row = rng.standard_normal((1, 1000)).astype(np.float32)
+    engine = LowRankEngine(LowRankPlusIdentity(np.repeat(row, 6, axis=0), 1e-9))
+    b = rng.standard_normal((1000, 1)).astype(np.float32)
+    (actual,) = engine.apply(OVERDAMPED.stationary(), [None, b, None], ["state"])
+    wide, direction = b.astype(float), row.T.astype(float)
+    exact = 1e9 * (wide - direction @ (direction.T @ wide) / (direction.T @ direction))
+    assert np.linalg.norm(actual - exact) <= 1e-6 * np.linalg.norm(exact)
+
+
 @given(st.integers(1, 8), st.integers(1, 12), st.floats(1e-3, 10), st.integers(0, 2**32))
 def test_low_rank_of_any_size(r, d, shift, seed):
     rng = np.random.default_rng(seed)

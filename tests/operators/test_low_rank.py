@@ -94,6 +94,15 @@ def test_diagonal_plus_low_rank_loads_as_low_rank_plus_identity():
     np.testing.assert_allclose(loaded.dense(), 0.25 * scaling[:, None] * operator.dense() * scaling, rtol=1e-12)
 
 
+def test_an_object_is_loaded_without_being_formed():
+    d, source = np.geomspace(0.1, 10, 7), WithGram(R, R)
+    operator = DiagonalPlusLowRank(d, source)
+    loaded = operator.scaled(1.0, operator.jacobi_scaling())
+    expected = np.eye(7) + (R / d**0.5).T @ (R / d**0.5)
+    np.testing.assert_allclose(np.sort(loaded.eigenvalues()), np.linalg.eigvalsh(expected))
+    assert "gram" not in source.calls, "the Gram matrix of R is not that of R S"
+
+
 def test_a_diagonal_with_a_zero_has_no_such_scaling():
     assert DiagonalPlusLowRank([0.0, 1.0], [[1.0, 1.0]]).jacobi_scaling() is None
 
