@@ -1,6 +1,10 @@
-"""SciPy's test modules, imported as they are shipped, bring marks of their own."""
+"""SciPy's test modules bring marks of their own, which SciPy registers itself, and settings of hypothesis."""
 
+from hypothesis import settings
 
-def pytest_configure(config):
-    for mark in ("fail_slow", "slow", "xslow", "parallel_threads_limit", "thread_unsafe", "skip_xp_invalid_arg"):
-        config.addinivalue_line("markers", f"{mark}: known to SciPy's test runner, without effect here")
+profile = settings.get_current_profile_name()
+from scipy.conftest import pytest_configure  # noqa: E402 - importing it loads SciPy's profile
+
+settings.load_profile(profile)
+
+__all__ = ["pytest_configure"]

@@ -170,7 +170,21 @@ def _structured_part(a: Array, assume: str, lower: bool) -> Array:
         return xp.tril(a) if assume == "lower" or lower else xp.triu(a)
     strict = xp.tril(a, k=-1) if lower else xp.triu(a, k=1)
     conjugate = assume in ("her", "pos") and "complex" in dtype_name(a)
-    return strict + (xp.conj(strict) if conjugate else strict).T + xp.tril(xp.triu(a))
+    diagonal = xp.tril(xp.triu(a))
+    if conjugate:
+        _refuse_complex_diagonal(xp.linalg.diagonal(a), assume)
+        diagonal = xp.real(diagonal)
+    return strict + (xp.conj(strict) if conjugate else strict).T + diagonal
+
+
+def _refuse_complex_diagonal(diagonal: Array, assume: str) -> None:
+    """Rounding, of single precision too, is forgiven."""
+    sizes = abs(namespace(diagonal).imag(diagonal))
+    if diagonal.shape[0] and float(sizes.max()) > 1e-5 * float(abs(diagonal).max()):
+        raise np.linalg.LinAlgError(
+            f"assume_a={assume!r} but A is not Hermitian: diagonal entry {int(sizes.argmax())} is not real; "
+            "pass assume_a='gen'"
+        )
 
 
 def _is_hermitian(a: Array) -> bool:
@@ -207,8 +221,11 @@ def _structured_sparse(a: Any, assume: str, lower: bool) -> Any:
         part = tril(a) if assume == "lower" or lower else triu(a)
     else:
         strict = scipy.sparse.csr_array(tril(a, -1) if lower else triu(a, 1))
-        mirrored = strict.conj().T if assume in ("her", "pos") else strict.T
-        part = strict + mirrored + scipy.sparse.diags_array(a.diagonal())
+        mirrored, diagonal = strict.T, a.diagonal()
+        if assume in ("her", "pos") and a.dtype.kind == "c":
+            _refuse_complex_diagonal(diagonal, assume)
+            mirrored, diagonal = mirrored.conj(), diagonal.real
+        part = strict + mirrored + scipy.sparse.diags_array(diagonal)
     return scipy.sparse.csr_array(part)
 
 

@@ -86,7 +86,7 @@ class System:
         return (self.matrix.apply_transposed(r) if self.normal else r), norms
 
     def real_form(self, block: Array) -> Array:
-        """The user's numbers as the device takes them: rows [Re; Im] where A is complex, columns [Re, Im] where b is."""
+        """The user's numbers as real ones: rows [Re; Im] where A is complex, columns [Re, Im] where only b is."""
         if self.is_complex:
             return realify(block)
         xp = namespace(block)
