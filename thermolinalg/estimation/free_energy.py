@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,15 @@ class FreeEnergy:
     def reliable(self) -> bool:
         """Whether enough trajectories carry the estimate for its error bar to hold."""
         return self.effective_size >= RELIABLE
+
+    def rescaled(self, factor: float, offset: float = 0.0) -> FreeEnergy:
+        """The estimate of factor · ΔF + offset, factor > 0."""
+        return replace(
+            self,
+            value=factor * self.value + offset,
+            standard_error=factor * self.standard_error,
+            bias=factor * self.bias,
+        )
 
 
 def jarzynski(work: ArrayLike, *, temperature: float = 1.0) -> FreeEnergy:

@@ -82,13 +82,13 @@ class Held:
             lower, upper = float(self.modes.min()), float(self.modes.max())
         else:
             lower, upper = self.program.engines.interval()
-        rounding = self.d * eps(self.program.effective.like) * max(abs(lower), abs(upper)) / 4
-        if lower < -rounding:
+        rounding = self.d * eps(self.program.effective.like) * max(abs(lower), abs(upper))
+        if lower < -4 * rounding:
             raise np.linalg.LinAlgError(
                 f"A is not positive definite: its smallest eigenvalue on the device is {lower:.6g}, its largest "
                 f"{upper:.3g}; a device cannot see a sign, but logabsdet(A) gives log|det A| of any square A"
             )
-        if lower <= rounding:
+        if lower <= rounding / 4:
             raise np.linalg.LinAlgError(
                 f"A is singular to working precision: its eigenvalues on the device range from {lower:.3g} to "
                 f"{upper:.3g}, so log|det A| is -inf or lost in rounding"

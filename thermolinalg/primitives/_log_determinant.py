@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from thermolinalg._info import ThermodynamicWarning
-from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
+from thermolinalg.estimation.free_energy import bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, work_moments
 from thermolinalg.primitives._held import BATCHES, Held
 
@@ -107,7 +107,7 @@ def by_work(held: Held, atol: float, rng: np.random.Generator) -> Measured:
             "predicted_dissipation": plan.dissipation,
             "measured_dissipation": float((forward.mean() + reverse.mean()) / 2),
             "overlap": estimate.overlap,
-            "jarzynski": _doubled(one_sided),
+            "jarzynski": one_sided,
             "effective_sample_size": estimate.effective_size,
             "degrees_of_freedom": math.inf,
         },
@@ -168,10 +168,3 @@ def _share_out(deviations: NDArray[np.float64], step: float, atol: float, budget
     if budget is not None and total.sum() > budget:
         total *= budget / total.sum()
     return np.asarray(np.maximum(1, np.ceil(total / BATCHES)), dtype=int)
-
-
-def _doubled(estimate: FreeEnergy) -> FreeEnergy:
-    """From ΔF/T to log det A − d log a."""
-    return FreeEnergy(
-        2 * estimate.value, 2 * estimate.standard_error, estimate.effective_size, 2 * estimate.bias, estimate.overlap
-    )

@@ -269,7 +269,10 @@ def _measure(
     known = held.d * math.log(held.start)
     if program.scaling is not None:
         known -= 2 * float(np.log(to_numpy(program.scaling).astype(float)).sum())
-    return power * (known + measured.value), _report(held, measured, protocol, reason, atol, power)
+    info = _report(held, measured, protocol, reason, atol, power)
+    if protocol == "work":
+        info.jarzynski = info.jarzynski.rescaled(2 * power, power * known)
+    return power * (known + measured.value), info
 
 
 def _report(held: Held, measured: Measured, protocol: str, reason: str, atol: float, power: float) -> Info:

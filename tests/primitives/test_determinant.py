@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.sparse.linalg import aslinearoperator
+from scipy.stats import t
+
+from thermolinalg import Imperfections, LangevinDevice, ThermodynamicWarning
+from thermolinalg.laws import EulerMaruyama, Underdamped
+from thermolinalg.operators import Kronecker, LowRankPlusIdentity
+from thermolinalg.primitives.determinant import det, logabsdet, slogdet
+
+METHODS = ("work", "integration")
+
+
+def spd(eigenvalues, seed=0, dtype=float):
+    lam = np.asarray(eigenvalues)
+    z = np.random.default_rng(seed).standard_normal((2, len(lam), len(lam)))
+    q = np.linalg.qr(z[0] + 1j * z[1] if np.dtype(dtype).kind == "c" else z[0])[0]
+    a = (q * lam) @ q.conj().T
+    return ((a + a.conj().T) / 2).astype(dtype)
+
+
+def assert_estimates(logabsdet, info, expected, errors=4.5):
+    assert info.success
+    assert abs(float(logabsdet) - expected) <= errors * info.standard_error + 1e-12 * (1 + abs(expected))
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_error_bars_cover(method):
+    lam = np.geomspace(0.1, 2, 4)
+    A, expected, hits = spd(lam), np.log(lam).sum(), []
+    for seed in range(500):
+        (_, value), info = slogdet(A, atol=0.1, method=method, rng=seed, return_info=True)
+        assert info.standard_error <= 0.1
+        hits.append(abs(value - expected) < t.ppf(0.975, info.degrees_of_freedom) * info.standard_error)
+    assert 0.93 <= np.mean(hits) <= 0.97
+
+
+@given(
+    st.integers(1, 12), st.floats(0, 3), st.floats(-50, 50), st.sampled_from((None, *METHODS)), st.integers(0, 10**6)
+)
+def test_size_condition_and_scale(d, decades, exponent, method, seed):
+    lam = 10 ** (np.linspace(-decades, 0, d) + exponent)
+    (sign, value), info = slogdet(spd(lam), atol=0.3, method=method, rng=seed, return_info=True)
+    assert sign == 1
+    assert_estimates(value, info, np.log(lam).sum(), errors=5.5)
+
+
+@pytest.mark.parametrize("condition", [1e4, 1e8, 1e10])
+def test_ill_conditioned(condition):
+    lam = np.geomspace(1 / condition, 1, 40)
+    (_, value), info = slogdet(spd(lam), rng=3, return_info=True)
+    assert info.method == "integration"
+    assert info.standard_error <= 1e-2
+    # Rounding of A itself moves the smallest eigenvalues by about κ eps.
+    assert abs(value - np.log(lam).sum()) < 4 * info.standard_error + 1e-16 * condition
+
+
+def test_quadrature_leaves_nothing():
+    """With the noise averaged away what is left is the error of the quadrature: a hundredth of atol at most."""
+    lam = np.geomspace(1e-6, 1, 30)
+    (_, value), info = slogdet(spd(lam), atol=1e-5, method="integration", rng=0, return_info=True)
+    assert abs(value - np.log(lam).sum()) < 4.5e-5
+    assert info.standard_error <= 1e-5
+
+
+def test_protocols_agree():
+    A = spd(np.geomspace(0.05, 3, 12))
+    (_, first), by_work = slogdet(A, atol=0.02, method="work", rng=1, return_info=True)
+    (_, second), by_integration = slogdet(A, atol=0.02, method="integration", rng=2, return_info=True)
+    assert abs(first - second) < 4 * math.hypot(by_work.standard_error, by_integration.standard_error)
+
+
+@pytest.mark.parametrize("d", [1, 5])
+@pytest.mark.parametrize("c", [1e-300, 0.5, 1.0, 3.0, 1e300])
+@pytest.mark.parametrize("method", METHODS)
+def test_multiples_of_the_identity(method, c, d):
+    """Only the known part is left, up to the rounding of the scaling to powers of two."""
+    (sign, value), info = slogdet(c * np.eye(d), method=method, rng=0, return_info=True)
+    assert sign == 1
+    assert_allclose(value, d * math.log(c), rtol=1e-13, atol=1e-13)
+    assert info.standard_error < 1e-6
+
+
+def test_diagonal_is_known_to_its_scaling():
+    diagonal = np.array([1e-200, 1e-3, 1.0, 7.0, 1e150])
+    (_, value), info = slogdet(np.diag(diagonal), rng=0, return_info=True)
+    assert_estimates(value, info, np.log(diagonal).sum())
+
+
+def test_error_falls_with_atol():
+    A = spd(np.geomspace(1e-3, 1, 30))
+    errors = [slogdet(A, atol=atol, rng=0, return_info=True)[1].standard_error for atol in (1e-1, 1e-2, 1e-3)]
+    assert_allclose(errors, [0.85e-1, 0.85e-2, 0.85e-3], rtol=0.2)
+
+
+# -- the contract of numpy.linalg.slogdet -----------------------------------------------------------------------------
+
+
+def test_named_tuple():
+    result = slogdet(spd([1.0, 2.0]), rng=0)
+    assert result._fields == np.linalg.slogdet(np.eye(2))._fields
+    assert result.sign == result[0]
+    assert result.logabsdet == result[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_dtypes(dtype):
+    A = spd([0.5, 1.0, 4.0], dtype=dtype)
+    expected = np.linalg.slogdet(A)
+    (sign, value), info = slogdet(A, rng=0, return_info=True)
+    assert sign.dtype == expected.sign.dtype
+    assert value.dtype == expected.logabsdet.dtype
+    assert sign == 1
+    assert_estimates(value, info, math.log(2.0) + (1e-6 if dtype in ("float32", "complex64") else 0))
+
+
+@pytest.mark.parametrize("A", [[[2, 1], [1, 3]], np.array([[2, 1], [1, 3]], dtype=np.int16), np.eye(2, dtype=bool)])
+def test_integers_and_lists(A):
+    (_, value), info = slogdet(A, rng=0, return_info=True)
+    assert value.dtype == np.float64
+    assert_estimates(value, info, np.linalg.slogdet(np.asarray(A, dtype=float))[1])
+
+
+def test_batches():
+    A = np.stack([spd(np.geomspace(1, k + 2, 3), seed=k) for k in range(6)]).reshape(2, 3, 3, 3)
+    sign, value = slogdet(A, atol=0.05, rng=0)
+    expected = np.linalg.slogdet(A)
+    assert sign.shape == value.shape == (2, 3)
+    assert_allclose(sign, 1.0)
+    assert_allclose(value, expected.logabsdet, atol=0.25)
+    _, infos = slogdet(A, rng=0, return_info=True)
+    assert len(infos) == 6
+    assert det(A, rng=0).shape == (2, 3)
+
+
+def test_empty():
+    (sign, value), info = slogdet(np.empty((0, 0)), return_info=True)
+    assert (sign, value) == (1.0, 0.0)
+    assert info.success
+    assert det(np.empty((0, 0))) == 1.0
+
+
+def test_torch():
+    torch = pytest.importorskip("torch")
+    A = torch.as_tensor(spd([0.5, 1.0, 4.0], dtype="float32"))
+    (sign, value), info = slogdet(A, rng=0, return_info=True)
+    assert isinstance(sign, torch.Tensor)
+    assert value.dtype == torch.float32
+    assert_estimates(value, info, math.log(2.0) + 1e-6)
+
+
+def test_seed_repeats_and_input_is_left_alone():
+    A = spd([0.3, 1.0, 5.0])
+    A.setflags(write=False)
+    before = A.copy()
+    assert slogdet(A, rng=3) == slogdet(A, rng=3)
+    assert slogdet(A, rng=3) != slogdet(A, rng=4)
+    assert np.array_equal(A, before)
+
+
+# -- what A can be ----------------------------------------------------------------------------------------------------
+
+
+def laplacian(n):
+    return scipy.sparse.diags_array([-np.ones(n - 1), np.full(n, 2.1), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+
+
+@pytest.mark.parametrize(
+    "A",
+    [
+        laplacian(30),
+        aslinearoperator(laplacian(30).toarray()),
+        LowRankPlusIdentity(np.random.default_rng(0).standard_normal((3, 40)), 0.5),
+        Kronecker(spd([1.0, 3.0]), spd([0.2, 0.7, 5.0])),
+    ],
+    ids=["sparse", "products", "low rank", "kronecker"],
+)
+def test_structures(A):
+    dense = A.dense() if hasattr(A, "dense") else A @ np.eye(A.shape[0])
+    (_, value), info = slogdet(A, rng=0, return_info=True)
+    assert_estimates(value, info, np.linalg.slogdet(dense)[1])
+    assert info.engine == "eigenvalues"
+
+
+def test_low_rank_at_full_size():
+    """A hundred thousand modes, four different ones."""
+    R = np.random.default_rng(0).standard_normal((3, 100_000))
+    (_, value), info = slogdet(LowRankPlusIdentity(R, 0.5), rng=0, return_info=True)
+    expected = np.linalg.slogdet(0.5 * np.eye(3) + R @ R.T)[1] + (100_000 - 3) * math.log(0.5)
+    assert_estimates(value, info, expected)
+
+
+def too_large_to_form(monkeypatch):
+    monkeypatch.setattr("thermolinalg.primitives._held.FORMABLE", 0)
+    monkeypatch.setattr("thermolinalg.matrix_functions.select.FORMABLE", 0)
+    monkeypatch.setattr("thermolinalg.matrix_functions.select.SMALL", 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("wrap", [scipy.sparse.csr_array, aslinearoperator], ids=["sparse", "products"])
+def test_by_products_only(monkeypatch, wrap, method):
+    """Too large to be diagonalised: the same protocols, with readings from functions of A."""
+    too_large_to_form(monkeypatch)
+    dense = laplacian(20).toarray()
+    (_, value), info = slogdet(wrap(dense), atol=0.3, method=method, rng=0, return_info=True)
+    assert info.engine != "eigenvalues"
+    assert_estimates(value, info, np.linalg.slogdet(dense)[1])
+
+
+def test_budget_of_readings(monkeypatch):
+    too_large_to_form(monkeypatch)
+    with pytest.warns(ThermodynamicWarning, match="max_readings="):
+        (_, value), info = slogdet(laplacian(20), atol=1e-3, max_readings=4000, rng=0, return_info=True)
+    assert not info.success
+    assert info.n_runs < 10_000
+    assert abs(value - np.linalg.slogdet(laplacian(20).toarray())[1]) < 4.5 * info.standard_error
+
+
+def test_work_that_costs_too_much_says_so(monkeypatch):
+    monkeypatch.setattr("thermolinalg.primitives._log_determinant.MOST", 1e5)
+    with pytest.warns(ThermodynamicWarning, match="method='integration'"):
+        _, info = slogdet(spd(np.geomspace(1e-2, 1, 10)), method="work", rng=0, return_info=True)
+    assert not info.success
+
+
+# -- the report -------------------------------------------------------------------------------------------------------
+
+
+def test_report_of_the_work():
+    (_, value), info = slogdet(spd(np.geomspace(0.05, 3, 6)), atol=0.02, method="work", rng=0, return_info=True)
+    assert_allclose(info.measured_dissipation, info.predicted_dissipation, rtol=0.1)
+    assert info.predicted_dissipation <= 0.5
+    assert 0.5 < info.overlap <= 1
+    assert info.trajectories == info.n_runs
+    assert info.ledger.device_time == info.device_time > 0
+    errors = math.hypot(info.jarzynski.standard_error, info.standard_error)
+    assert abs(info.jarzynski.value - value) < 4.5 * errors + info.jarzynski.bias
+
+
+def test_choice_and_reason():
+    small, large = spd(np.geomspace(0.3, 3, 4)), spd(np.geomspace(1e-3, 3, 60))
+    for A, method in ((small, "work"), (large, "integration")):
+        info = slogdet(A, rng=0, return_info=True)[1]
+        assert info.method == method
+        assert "numbers" in info.reason
+
+
+# -- other devices ----------------------------------------------------------------------------------------------------
+
+
+def test_dynamics_do_not_matter_in_equilibrium():
+    lam = np.geomspace(0.1, 1, 8)
+    (_, value), info = slogdet(spd(lam), device=LangevinDevice(law=Underdamped()), rng=0, return_info=True)
+    assert_estimates(value, info, np.log(lam).sum())
+
+
+def test_time_steps_bias_the_determinant():
+    """Euler–Maruyama fluctuates too much in stiff modes, so log det A_s grows too fast."""
+    lam = np.geomspace(0.1, 1, 8)
+    device = LangevinDevice(law=EulerMaruyama(1.0))
+    (_, value), info = slogdet(spd(lam), device=device, atol=1e-3, method="integration", rng=0, return_info=True)
+    assert value - np.log(lam).sum() > 20 * info.standard_error
+
+
+def test_a_hot_device_is_wrong_by_its_temperature():
+    lam = np.geomspace(0.1, 1, 8)
+    device = LangevinDevice(imperfections=Imperfections(temperature_error=0.2))
+    for method in METHODS:
+        (_, value), info = slogdet(spd(lam), device=device, method=method, rng=0, return_info=True)
+        assert abs(value - np.log(lam).sum()) > 10 * info.standard_error
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [slogdet, det])
+def test_a_device_cannot_see_a_sign(function):
+    with pytest.raises(np.linalg.LinAlgError, match=r"cannot see the sign.*logabsdet"):
+        function(np.array([[1.0, 2.0], [0.0, 1.0]]))
+    with pytest.raises(np.linalg.LinAlgError, match=r"not positive definite.*-1"):
+        function(spd([-1.0, 1.0, 2.0]) + 0.0, device=LangevinDevice(loading=_as_written()))
+    with pytest.raises(np.linalg.LinAlgError, match="not positive"):
+        function(spd([-1.0, 1.0, 2.0]))
+    with pytest.raises(np.linalg.LinAlgError, match="not positive"):
+        function(-np.eye(3))
+
+
+def _as_written():
+    from thermolinalg import AsWritten
+
+    return AsWritten()
+
+
+@pytest.mark.parametrize(
+    "A", [np.zeros((2, 2)), np.ones((3, 3)), np.diag([1.0, 0.0])], ids=["zero", "rank one", "diagonal"]
+)
+def test_singular(A):
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        slogdet(A)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"atol": 0.0}, ValueError, "atol"),
+        ({"atol": -1.0}, ValueError, "atol"),
+        ({"atol": np.nan}, ValueError, "atol"),
+        ({"atol": 1e-30, "method": "integration"}, ValueError, "larger atol"),
+        ({"method": "guess"}, ValueError, "method"),
+        ({"max_readings": 0}, ValueError, "max_readings"),
+        ({"rng": "seed"}, (TypeError, ValueError), "rng"),
+    ],
+)
+def test_bad_options(options, error, match):
+    with pytest.raises(error, match=match):
+        slogdet(spd([1.0, 2.0]), **options)
+
+
+@pytest.mark.parametrize("A", [np.ones((2, 3)), np.array([[np.nan, 0], [0, 1.0]]), np.ones(3)])
+def test_bad_matrices(A):
+    with pytest.raises(ValueError, match=r"square|NaN|dimension"):
+        slogdet(A)
+
+
+def test_devices_that_cannot_be_driven():
+    class Hardware:
+        def program(self, operator, *, rng=None):
+            return object()
+
+    with pytest.raises(TypeError, match="driven"):
+        slogdet(np.eye(2), device=Hardware())
+
+
+# -- det and logabsdet ------------------------------------------------------------------------------------------------
+
+
+def test_det():
+    value, info = det(spd([0.5, 1.0, 4.0]), rng=0, return_info=True)
+    assert abs(value - 2.0) < 4.5 * info.standard_error
+    assert info.standard_error <= 1e-2 * value * 1.0001
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e5])
+def test_det_does_not_overflow_in_silence(scale):
+    with pytest.raises(OverflowError, match="slogdet"):
+        det(scale * np.eye(200), rng=0)
+    with pytest.raises(OverflowError, match="float32"):
+        det(np.float32(scale) * np.eye(12, dtype=np.float32), rng=0)
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_logabsdet_of_general_matrices(dtype):
+    A = np.random.default_rng(0).standard_normal((2, 5, 5))
+    A = (A[0] + 1j * A[1]) if dtype is complex else A[0]
+    value, info = logabsdet(A, rng=0, return_info=True)
+    assert info.success
+    assert abs(value - np.linalg.slogdet(A)[1]) < 4.5 * info.standard_error
+    indefinite = A + A.conj().T
+    value, info = logabsdet(indefinite, rng=0, return_info=True)
+    assert abs(value - np.linalg.slogdet(indefinite)[1]) < 4.5 * info.standard_error
+
+
+def test_logabsdet_of_singular_matrices():
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        logabsdet(np.ones((3, 3)))
