@@ -150,7 +150,7 @@ def error_against_time(
         ax.loglog(durations, root, "o", color=BLUE, markersize=7, markeredgecolor="white", label="root mean square")
     if eigenvalues is not None:
         law = np.sqrt(2 * temperature * np.sum(_numbers(eigenvalues, "eigenvalues", 1) ** -2.0) / durations)
-        ax.loglog(durations, law, color=RED, linewidth=1.8, label=r"law  $\sqrt{2T\,\mathrm{tr}A^{-2}/T_w}$")
+        ax.loglog(durations, law, color=RED, linewidth=1.8, label=r"law  $\sqrt{2T\,\mathrm{tr}\,A^{-2}/T_w}$")
     return _finish(ax, "The error falls as the law says", "averaging time $T_w$ (τ)", "error ‖x̄ − x*‖")
 
 

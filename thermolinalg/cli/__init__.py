@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from thermolinalg._info import ThermodynamicWarning
+
 __all__ = ["main"]
 
-BAD_INPUT, USAGE, NOT_CONVERGED, LINEAR_ALGEBRA, INTERRUPTED = 1, 2, 3, 4, 130
+BAD_INPUT, USAGE, LINEAR_ALGEBRA, INTERRUPTED = 1, 2, 4, 130
+
+OPTIONS = {"assume_a='gen'": "--assume gen", "rtol=": "--rtol", "atol=": "--atol", "maxiter=": "--maxiter"}
+"""Keywords in messages of the library, and what they are called here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from thermolinalg.cli.commands import app
 
-        return int(app(arguments, prog_name="thermolinalg", standalone_mode=False) or 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", ThermodynamicWarning)
+            warnings.showwarning = lambda message, *rest: _say(f"warning: {message}")
+            status = int(app(arguments, prog_name="thermolinalg", standalone_mode=False) or 0)
+        # typer catches an interrupt and returns its status, in silence.
+        return _fail("interrupted", INTERRUPTED) if status == INTERRUPTED else status
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     except ImportError as error:
@@ -54,6 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(what: object, status: int) -> int:
-    line = " ".join(str(what).split())
-    print(f"thermolinalg: {line}", file=sys.stderr)
+    _say(what)
     return status
+
+
+def _say(what: object) -> None:
+    """One line on standard error, however many the message has, naming options where it names keywords."""
+    line = " ".join(str(what).split())
+    for keyword, option in OPTIONS.items():
+        line = line.replace(keyword, option)
+    print("thermolinalg:", line, file=sys.stderr)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,9 +40,9 @@ def _writable(path: Path | None) -> Path | None:
 
 Matrix = Annotated[Path, typer.Argument(help="Matrix Market (.mtx, .mtx.gz), .npy or .npz.", show_default=False)]
 Rhs = Annotated[Path | None, typer.Option("-b", "--rhs", help="Right-hand side: as MATRIX, or .txt. Default: ones.")]
-Tolerance = Annotated[float | None, typer.Option(min=0, help="Relative residual to reach.")]
+Tolerance = Annotated[float | None, typer.Option(min=0, help="Relative residual to reach. Default: 1e-10, raw 0.01.")]
 Seed = Annotated[int | None, typer.Option("--rng", min=0, help="Seed. Default: fresh entropy.")]
-Raw = Annotated[bool, typer.Option("--raw", help="Return what one device run gives, with its error bar (--rtol: 0.01).")]
+Raw = Annotated[bool, typer.Option("--raw", help="Return what one device run gives, with its error bar.")]
 Output = Annotated[Path | None, typer.Option(callback=_writable, help="Write the value to FILE (.npy, .mtx, .txt).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Assume = Annotated[str | None, typer.Option(help="What A is: pos, sym, her, gen, stable, …")]
@@ -62,8 +60,7 @@ def _common(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    # Warnings of the library end up in the report; elsewhere they take one line.
-    warnings.showwarning = lambda message, *rest: print(f"thermolinalg: warning: {message}", file=sys.stderr)
+    """What comes before every command."""
 
 
 @app.command()
@@ -82,7 +79,8 @@ def solve(
     A = read_matrix(matrix)
     b = _load(A, rhs)
     with watched_device(f"solving {matrix.name}", None if raw else rtol or 1e-10) as device:
-        options = {"rtol": RAW_RTOL if raw and rtol is None else rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
+        rtol = RAW_RTOL if raw and rtol is None else rtol
+        options = {"rtol": rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
         x, info = tla.solve(A, b, **options, rng=rng, device=device, return_info=True)
     return _report("solve", matrix, A, x, info, output, json)
 

@@ -57,7 +57,7 @@ def draw(problems: list[Problem], output: Path, rng: np.random.Generator) -> Non
     )
     relaxing.set_xscale("log")
 
-    durations = slowest * np.logspace(1, 5, 9)
+    durations = slowest * np.logspace(1.5, 5, 8)
     norms = []
     for duration in durations:
         schedule = tla.Schedule(burn_in=17 * slowest, duration=float(duration))
