@@ -1,10 +1,15 @@
-"""Linear algebra on simulated thermodynamic (Langevin) devices."""
+"""Linear algebra on simulated thermodynamic (Langevin) devices, in the shape of SciPy."""
 
 from thermolinalg._info import Info, ThermodynamicWarning
 from thermolinalg.devices import AsWritten, Equilibrated, Imperfections, LangevinDevice, Schedule
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
+from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
+from thermolinalg.primitives.inverse import inv, inv_diagonal
+from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
+from thermolinalg.primitives.langevin import langevin
 from thermolinalg.primitives.least_squares import lstsq, pinv
+from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solve import solve
 
 __version__ = "0.1.0"
@@ -18,10 +23,18 @@ __all__ = [
     "LangevinDevice",
     "Overdamped",
     "Schedule",
+    "ThermodynamicInverse",
     "ThermodynamicWarning",
     "Underdamped",
+    "det",
     "explain",
+    "inv",
+    "inv_diagonal",
+    "langevin",
+    "logabsdet",
     "lstsq",
     "pinv",
+    "sample",
+    "slogdet",
     "solve",
 ]

@@ -135,7 +135,8 @@ def _inverse_root(diagonal: Array) -> Array:
 def _extended_residual(matrix: Any, b: np.ndarray, x: np.ndarray, low: np.ndarray) -> np.ndarray:
     wide = np.longdouble if matrix.dtype == np.float64 else np.float64
     product = matrix.astype(wide) @ (x.astype(wide) + low.astype(wide))
-    return (b.astype(wide) - product).astype(b.dtype)
+    residual: np.ndarray = (b.astype(wide) - product).astype(b.dtype)
+    return residual
 
 
 class Dense(Operator):
