@@ -1,0 +1,322 @@
+"""The conformance suite of devices: what anyone's device must do before its answers can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtri
+
+from thermolinalg._arrays import Array
+from thermolinalg._validation import as_positive, as_rng
+from thermolinalg.devices.base import Device, Program, Reading
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.operators.base import Dense
+from thermolinalg.testing.assertions import assert_covariance, assert_mean
+
+__all__ = ["check_device"]
+
+COPIES = 4000
+"""Copies of the device that run side by side where moments are compared."""
+
+RUNS = 400
+"""Separate runs behind the calibration of error bars."""
+
+RELAXED = 20.0
+"""Relaxation times of the slowest mode after which the start counts as forgotten."""
+
+
+def check_device(
+    device: Device, *, temperature: float = 1.0, n_se: float = 5.0, rng: Any = 0, skip: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Run the conformance suite on a device; AssertionError with the evidence if it fails.
+
+    The device holds a small matrix that is in range already (largest eigenvalue 1, loads of full range), so that
+    whatever scaling it does on loading changes nothing and its law is N(A⁻¹b, T A⁻¹).
+
+    ==================  ================================================================================================
+    ``protocol``        it has the methods of `Device` and `Program`, and readings of the right shape
+    ``mean``            averages are A⁻¹b, column by column
+    ``variance``        in equilibrium the covariance is T A⁻¹
+    ``stationarity``    a run that starts in equilibrium stays there
+    ``warm start``      a run begins at `start`, and forgets it at `rate()`
+    ``readings``        readings far apart are independent draws of N(A⁻¹b, T A⁻¹)
+    ``error bars``      averages scatter as much as their standard errors say
+    ``timetable``       a run as `timetable` proposes leaves about the residual that was asked for
+    ``scaling``         c A and t b give t A⁻¹b / c, with error bars to match
+    ``noise``           runs differ from each other; the same `rng` gives the same runs
+    ``ledger``          runs and device time are counted
+    ``inputs``          A, b and `start` are left as they were
+    ``singular``        a singular A is refused with LinAlgError, not with NaN
+    ==================  ================================================================================================
+
+    Parameters
+    ----------
+    device : Device
+        What to check.
+    temperature : float, optional
+        T of its law.
+    n_se : float, optional
+        Standard errors allowed in comparisons of moments.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; the default makes the suite repeatable.
+    skip : sequence of str, optional
+        Checks to leave out: a device with known imperfections fails ``"mean"``, say, and is useful all the same.
+
+    Returns
+    -------
+    tuple of str
+        Names of the checks it passed.
+
+    Raises
+    ------
+    AssertionError
+        Some check failed: one line for each, with numbers.
+    ValueError
+        An unknown name in `skip`.
+
+    Examples
+    --------
+    >>> import thermolinalg as tla
+    >>> "error bars" in check_device(tla.LangevinDevice())
+    True
+    """
+    unknown = set(skip) - CHECKS.keys()
+    if unknown:
+        raise ValueError(f"skip names unknown checks {sorted(unknown)}; known are {', '.join(CHECKS)}")
+    bench = _Bench(device, as_positive(temperature, "temperature"), as_positive(n_se, "n_se"), as_rng(rng))
+    passed, failed = [], []
+    for name, check in CHECKS.items():
+        if name in skip:
+            continue
+        try:
+            check(bench)
+        except AssertionError as error:
+            failed.append(f"{name}: {error}")
+        except Exception as error:  # whatever else a device raises is a failure of that check too
+            failed.append(f"{name}: {type(error).__name__}: {error}")
+        else:
+            passed.append(name)
+    if failed:
+        raise AssertionError(f"{len(failed)} of {len(failed) + len(passed)} checks failed\n" + "\n".join(failed))
+    return tuple(passed)
+
+
+def _test_matrix() -> np.ndarray:
+    """A matrix of three nodes with largest eigenvalue 1, a diagonal above 1/2 and no symmetry of its own."""
+    a = np.array([[1.0, 0.3, -0.1], [0.3, 0.9, 0.2], [-0.1, 0.2, 0.8]])
+    return a / float(np.linalg.eigvalsh(a)[-1])
+
+
+@dataclass
+class _Bench:
+    """A device with the test matrix on it."""
+
+    device: Device
+    temperature: float
+    n_se: float
+    rng: np.random.Generator
+    matrix: np.ndarray = field(default_factory=_test_matrix)
+    load: np.ndarray = field(default_factory=lambda: np.array([[1.0], [-0.6], [0.25]]))
+
+    def __post_init__(self) -> None:
+        self.solution = np.linalg.solve(self.matrix, self.load)[:, 0]
+        self.covariance = self.temperature * np.linalg.inv(self.matrix)
+
+    def program(self, factor: float = 1.0, rng: np.random.Generator | None = None) -> Program:
+        program: Program = self.device.program(Dense(factor * self.matrix), rng=self.rng if rng is None else rng)
+        return program
+
+    def loads(self, copies: int = COPIES) -> np.ndarray:
+        return np.repeat(self.load, copies, axis=1)
+
+    def schedule(self, program: Program, times: float = 10.0) -> Schedule:
+        """Burn-in until equilibrium, and a window of so many relaxation times."""
+        return Schedule(burn_in=RELAXED / program.rate(), duration=times / program.rate())
+
+    def assert_mean(self, samples: Array, mean: Array) -> None:
+        assert_mean(samples.T, mean, n_se=self.n_se)
+
+    def assert_in_equilibrium(self, samples: Array) -> None:
+        self.assert_mean(samples, self.solution)
+        assert_covariance(samples.T, self.covariance, n_se=self.n_se)
+
+
+def _protocol(bench: _Bench) -> None:
+    assert isinstance(bench.device, Device), "a device needs program(operator, *, rng=None)"
+    program = bench.program()
+    missing = [
+        name
+        for name in ("rate", "timetable", "describe", "average", "readings", "settle", "ledger")
+        if not hasattr(program, name)
+    ]
+    assert not missing, f"the program lacks {', '.join(missing)}"
+    schedule = bench.schedule(program)
+    reading = program.average(bench.loads(2), schedule, rng=bench.rng, state=True)
+    assert reading.value.shape == (3, 2), f"average of two loads has shape {reading.value.shape}, expected (3, 2)"
+    assert reading.state is not None, "average(state=True) returned no state"
+    assert reading.state.shape == (3, 2), f"state of two loads has shape {reading.state.shape}, expected (3, 2)"
+    path = program.readings(bench.load[:, 0], schedule.with_readings(4), rng=bench.rng)
+    assert path.value.shape == (4, 3), f"four readings have shape {path.value.shape}, expected (4, 3)"
+    assert isinstance(program.describe(), dict), "describe() must return a dictionary"
+
+
+def _mean(bench: _Bench) -> None:
+    program = bench.program()
+    rising = bench.loads() * np.linspace(0.1, 10, COPIES)
+    value = program.average(rising, bench.schedule(program), rng=bench.rng).value
+    # Loads of many sizes side by side: what differs from A⁻¹b must be zero on average.
+    bench.assert_mean(value - np.linalg.solve(bench.matrix, rising), np.zeros(3))
+    assert np.all(np.isfinite(program.average(0 * bench.load, bench.schedule(program), rng=bench.rng).value)), (
+        "the load zero gives NaN or infinity"
+    )
+
+
+def _variance(bench: _Bench) -> None:
+    bench.assert_in_equilibrium(bench.program().settle(bench.loads(), math.inf, rng=bench.rng).value)
+
+
+def _stationarity(bench: _Bench) -> None:
+    program = bench.program()
+    state = program.settle(bench.loads(), math.inf, rng=bench.rng).state
+    for time in (0.1, 1.0):
+        later = program.settle(bench.loads(), time / program.rate(), rng=bench.rng, start=state)
+        bench.assert_in_equilibrium(later.value)
+
+
+def _warm_start(bench: _Bench) -> None:
+    program = bench.program()
+    start = np.repeat(np.array([[300.0], [-200.0], [100.0]]), COPIES, axis=1)
+    moment = 1e-4 / program.rate()
+    close = program.settle(bench.loads(), moment, rng=bench.rng, start=start).value.mean(axis=1)
+    assert np.all(np.abs(close - start[:, 0]) < 0.01 * np.abs(start[:, 0])), (
+        f"{moment:.2g} after the start {start[:, 0]} the state is {close.round(2)} on average: the start is ignored"
+    )
+    bench.assert_in_equilibrium(
+        program.settle(bench.loads(), RELAXED / program.rate(), rng=bench.rng, start=start).value
+    )
+    first = program.average(bench.loads(), bench.schedule(program), rng=bench.rng, start=start, state=True)
+    bench.assert_mean(first.value, bench.solution)
+    bench.assert_in_equilibrium(first.state)
+
+
+def _readings(bench: _Bench) -> None:
+    program = bench.program()
+    apart = RELAXED / program.rate()
+    schedule = Schedule(burn_in=apart, readings=COPIES, spacing=apart)
+    path = program.readings(bench.load[:, 0], schedule, rng=bench.rng)
+    bench.assert_in_equilibrium(path.value.T)
+    deviations = path.value - bench.solution
+    lagged = np.mean(deviations[1:] * deviations[:-1], axis=0) / np.diagonal(bench.covariance)
+    assert np.all(np.abs(lagged) < bench.n_se / COPIES**0.5), (
+        f"readings {RELAXED:g} relaxation times apart are correlated by {lagged.round(3)}"
+    )
+
+
+def _error_bars(bench: _Bench) -> None:
+    program = bench.program()
+    schedule = bench.schedule(program)
+    readings = [program.average(bench.load, schedule, rng=bench.rng) for _ in range(RUNS)]
+    _assert_calibrated(np.array([reading.value[:, 0] for reading in readings]), readings, bench.n_se)
+
+
+def _assert_calibrated(values: np.ndarray, readings: list[Reading], n_se: float) -> None:
+    """The variance of values (n, d) over the mean square of their standard errors is 1, as χ² allows."""
+    claimed = np.mean([np.asarray(reading.standard_error)[:, 0] ** 2 for reading in readings], axis=0)
+    degrees = len(values) - 1
+    tail = math.erfc(n_se / 2**0.5) / 2
+    low, high = (math.sqrt(chdtri(degrees, above) / degrees) for above in (1 - tail, tail))
+    # The standard errors are estimates themselves.
+    slack = n_se / math.sqrt(2 * sum(reading.degrees_of_freedom for reading in readings))
+    ratio = np.sqrt(values.var(axis=0, ddof=1) / np.where(claimed > 0, claimed, 1e-300))
+    assert np.all((ratio > low - slack) & (ratio < high + slack)), (
+        f"averages scatter {ratio.round(3)} times as much as their standard errors say; "
+        f"between {low - slack:.3f} and {high + slack:.3f} is allowed"
+    )
+
+
+def _timetable(bench: _Bench) -> None:
+    program = bench.program()
+    relative = 0.05
+    loads = bench.loads(100)
+    value = program.average(loads, program.timetable(bench.load, relative), rng=bench.rng).value
+    residuals = np.linalg.norm(loads - bench.matrix @ value, axis=0) / np.linalg.norm(bench.load)
+    size = float(np.sqrt(np.mean(residuals**2)))
+    assert size < 2 * relative, f"timetable(b, {relative}) leaves relative residuals of {size:.3g}"
+
+
+def _scaling(bench: _Bench) -> None:
+    for factor, gain in ((1e6, 1.0), (1.0, 1e-6), (1e-5, 1e5)):
+        program = bench.program(factor)
+        schedule = bench.schedule(program)
+        readings = [program.average(gain * bench.load, schedule, rng=bench.rng) for _ in range(RUNS)]
+        values = np.array([reading.value[:, 0] for reading in readings])
+        assert_mean(values, gain / factor * bench.solution, n_se=bench.n_se)
+        _assert_calibrated(values, readings, bench.n_se)
+
+
+def _noise(bench: _Bench) -> None:
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(7)
+        program = bench.program(rng=rng)
+        schedule = bench.schedule(program)
+        first, second = (program.average(bench.load, schedule, rng=rng).value for _ in range(2))
+        return np.asarray(first), np.asarray(second)
+
+    (first, second), (again, _) = run(), run()
+    assert not np.any(first == second), "two runs with one generator gave the same noise"
+    assert np.array_equal(first, again), f"equal seeds gave {first[:, 0]} and {again[:, 0]}"
+    value = bench.program().settle(bench.loads(2), math.inf, rng=bench.rng).value
+    assert not np.any(value[:, 0] == value[:, 1]), "two columns of one run have the same noise"
+
+
+def _ledger(bench: _Bench) -> None:
+    program = bench.program()
+    assert program.ledger.programs == 1, f"ledger.programs is {program.ledger.programs} after one program"
+    runs, time = program.ledger.runs, program.ledger.device_time
+    schedule = bench.schedule(program)
+    reading = program.average(bench.loads(3), schedule, rng=bench.rng)
+    spent = program.ledger.device_time - time
+    assert program.ledger.runs - runs == 3, f"three columns were counted as {program.ledger.runs - runs} runs"
+    assert math.isclose(spent, 3 * schedule.total), f"ledger: {spent:g} τ for three runs of {schedule.total:g} τ"
+    assert math.isclose(reading.device_time, spent), f"the reading says {reading.device_time:g} τ, the ledger {spent:g}"
+
+
+def _inputs(bench: _Bench) -> None:
+    operator = Dense(bench.matrix.copy())
+    program = bench.device.program(operator, rng=bench.rng)
+    load, start = bench.load.copy(), np.full((3, 1), 0.5)
+    program.average(load, bench.schedule(program), rng=bench.rng, start=start, state=True)
+    program.settle(load, 1.0, rng=bench.rng, start=start)
+    program.readings(load[:, 0], bench.schedule(program).with_readings(3), rng=bench.rng, start=start[:, 0])
+    assert np.array_equal(operator.matrix, bench.matrix), "the matrix was changed"
+    assert np.array_equal(load, bench.load), "the load was changed"
+    assert np.all(start == 0.5), "the start was changed"
+
+
+def _singular(bench: _Bench) -> None:
+    try:
+        rate = bench.device.program(Dense(np.array([[1.0, 1.0], [1.0, 1.0]])), rng=bench.rng).rate()
+    except np.linalg.LinAlgError:
+        return
+    raise AssertionError(f"the singular matrix [[1, 1], [1, 1]] has rate() = {rate:g} instead of LinAlgError")
+
+
+CHECKS: dict[str, Callable[[_Bench], None]] = {
+    "protocol": _protocol,
+    "mean": _mean,
+    "variance": _variance,
+    "stationarity": _stationarity,
+    "warm start": _warm_start,
+    "readings": _readings,
+    "error bars": _error_bars,
+    "timetable": _timetable,
+    "scaling": _scaling,
+    "noise": _noise,
+    "ledger": _ledger,
+    "inputs": _inputs,
+    "singular": _singular,
+}
