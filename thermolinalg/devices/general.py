@@ -98,7 +98,7 @@ class GeneralProgram:
         self.norm = math.ldexp(1.0, largest + bound)
         self.drift = np.ldexp(matrix, -largest - bound)
         self.ledger = Ledger(programs=1)
-        self._windows: dict[tuple[float, float, int | None], Transition] = {}
+        self._windows: dict[tuple[Any, ...], Transition] = {}
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -175,9 +175,8 @@ class GeneralProgram:
     ) -> Reading:
         """Load b (d, k), run the schedule, return the average of the voltages, drawn from its exact law."""
         load, gain = self._load(b)
-        both = self._window(schedule)
         d = len(load)
-        law = both if state else _rows(both, slice(d, None))
+        law = self._window(schedule, state)
         drawn = law.sample(self._start(start, gain, load.shape), load, rng=rng)
         self.ledger.record(d, load.shape[1], schedule.total, schedule.readings or 1)
         (child,) = rng.spawn(1)
@@ -186,7 +185,7 @@ class GeneralProgram:
             state=as_array(drawn[:d] / gain, b) if state else None,
             device_time=load.shape[1] * schedule.total,
             schedule=schedule,
-            replicas=lambda: as_array(self._replicas(both, schedule, child), b),
+            replicas=lambda: as_array(self._replicas(schedule, child), b),
             gain=as_array(gain, b),
         )
 
@@ -217,7 +216,7 @@ class GeneralProgram:
 
     # -- what it does with a noise ------------------------------------------------------------------------------------
 
-    def covariance(self, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> np.ndarray:
+    def covariance(self, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Array:
         """Sample covariance of independent readings under a noise of covariance D: an estimate of X, A X + X Aᵀ = D.
 
         The mean is known to be zero, so that n readings have n degrees of freedom; the sum of their squares is drawn
@@ -296,12 +295,14 @@ class GeneralProgram:
     def _process(self) -> LinearProcess:
         return LinearProcess(self.drift, 2 * self.device.temperature * np.eye(len(self.drift)))
 
-    def _window(self, schedule: Schedule) -> Transition:
-        """Law of (state at the end, average), kept for the runs of one refinement."""
-        key = (schedule.burn_in, schedule.duration, schedule.readings)
-        if key not in self._windows:
-            self._windows = {key: self._process.window_law(*key)}
-        return self._windows[key]
+    def _window(self, schedule: Schedule, state: bool) -> Transition:
+        """Law of the average, after the state at the end where that is asked for; kept for the runs of a refinement."""
+        window = (schedule.burn_in, schedule.duration, schedule.readings)
+        if (*window, state) not in self._windows:
+            law, d = self._process.window_law(*window), len(self.drift)
+            average = Transition(law.decay[d:], law.covariance[d:, d:], law.response[d:])
+            self._windows = {(*window, True): law, (*window, False): average}
+        return self._windows[*window, state]
 
     def _load(self, b: Array) -> tuple[np.ndarray, np.ndarray]:
         """The load at full range, and the gains (k,): M y = load gives x = y/gain."""
@@ -313,13 +314,8 @@ class GeneralProgram:
     def _start(self, start: Array | None, gain: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape) if start is None else to_numpy(start).astype(np.float64) * gain
 
-    def _replicas(self, law: Transition, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
+    def _replicas(self, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
         """Noise of further runs; it does not depend on the load."""
         d = len(self.drift)
         self.ledger.record(d, REPLICAS, schedule.total)
-        return _rows(law, slice(d, None)).sample(np.zeros((d, REPLICAS)), rng=rng)
-
-
-def _rows(law: Transition, rows: slice) -> Transition:
-    """The law of some outputs alone."""
-    return Transition(law.decay[rows], law.covariance[rows, rows], law.response[rows])
+        return self._window(schedule, False).sample(np.zeros((d, REPLICAS)), rng=rng)

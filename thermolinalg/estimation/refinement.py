@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from thermolinalg._arrays import Array, eps, namespace
-from thermolinalg.devices import Program, Reading, Schedule
+from thermolinalg.devices import Reading, Schedule
 
-__all__ = ["Refinement", "refine"]
+__all__ = ["NoisyInverse", "Refinement", "refine"]
 
 Product = Callable[[Array], Array]
 
@@ -22,6 +23,14 @@ PATIENCE = 6
 
 PROGRESS = 0.7
 """A run that leaves more than this share of the best residual made no progress."""
+
+
+class NoisyInverse(Protocol):
+    """What refinement needs of a device's `Program`: a linear map is inverted, up to noise."""
+
+    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
+        """An estimate of A⁻¹b for a block b (d, k)."""
+        ...
 
 
 @dataclass
@@ -62,7 +71,7 @@ class Refinement:
 
 
 def refine(
-    program: Program,
+    program: NoisyInverse,
     apply: Product,
     residual: Callable[[Array, Array | None], tuple[Array, Array]],
     x0: Array,
@@ -86,7 +95,7 @@ def refine(
 
     Parameters
     ----------
-    program : Program
+    program : Program or NoisyInverse
         The device with A on it.
     apply : callable
         Digital product A P of a block (d, k).

@@ -1,0 +1,254 @@
+"""What solve_continuous_lyapunov works with: the equation in the device's range, and the runs that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
+from thermolinalg._validation import checked_array
+from thermolinalg.devices import Ledger, Reading, Schedule
+from thermolinalg.devices.general import GeneralDevice, GeneralProgram
+from thermolinalg.operators import Dense
+from thermolinalg.primitives._system import PRECISION
+
+__all__ = ["MOST_READINGS", "LyapunovEquation", "Relaxations", "embedding", "read_equation"]
+
+MOST_READINGS = 10**15
+"""Beyond this the noise of a covariance is its rounding in double precision."""
+
+
+@dataclass(frozen=True)
+class LyapunovEquation:
+    """The equation in double precision, with ‖a‖ and ‖q‖ near 1 and a on the stable side.
+
+    Parameters
+    ----------
+    a, q : ndarray, shape (d, d)
+    exponents : tuple of int
+        X is 2**exponents[1] / 2**exponents[0] times the solution of this equation; q is 2**exponents[1] times this q.
+    single : bool
+        Whether the result is in single precision.
+    like : array
+        An array of the namespace and device of the result.
+    device : GeneralDevice
+    """
+
+    a: np.ndarray
+    q: np.ndarray
+    exponents: tuple[int, int]
+    single: bool
+    like: Array
+    device: GeneralDevice
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether X is complex."""
+        return np.iscomplexobj(self.q)
+
+    @cached_property
+    def hermitian(self) -> bool:
+        """Whether q, and with it X, is Hermitian to rounding."""
+        return bool(np.linalg.norm(self.q - self.q.conj().T) <= 4 * np.finfo(float).eps * np.linalg.norm(self.q))
+
+    def product(self, x: np.ndarray) -> Array:
+        """a x + x aᴴ."""
+        return self.a @ x + x @ self.a.conj().T
+
+    def residual(self, x: np.ndarray, low: np.ndarray | None = None) -> Array:
+        """q − a x − x aᴴ; for the unevaluated sum x + low in extended precision."""
+        if low is None:
+            return self.q - self.product(x)
+        wide = np.clongdouble if self.is_complex else np.longdouble
+        a, x = self.a.astype(wide), x.astype(wide) + low
+        return (self.q - a @ x - x @ a.conj().T).astype(self.q.dtype)
+
+    def restore(self, x: np.ndarray) -> Array:
+        """The solution in the user's units and precision."""
+        e, f = self.exponents
+        with np.errstate(over="ignore", under="ignore"):
+            scaled = _ldexp(x, f - e)
+            if self.single:
+                scaled = scaled.astype(np.complex64 if self.is_complex else np.float32)
+        if not np.isfinite(scaled).all():
+            raise OverflowError(f"X leaves the range of {scaled.dtype}: scale q down, or a up")
+        if is_torch(self.like):
+            import torch
+
+            return torch.as_tensor(scaled, device=self.like.device)
+        return scaled
+
+    def rounded(self, x: np.ndarray) -> np.ndarray:
+        """The solution as the user gets it, in the units and precision of this equation."""
+        e, f = self.exponents
+        return _ldexp(to_numpy(self.restore(x)).astype(x.dtype), e - f)
+
+
+def read_equation(a: Any, q: Any, device: GeneralDevice) -> LyapunovEquation:
+    """Check a and q and bring them to the device's side of the imaginary axis and into its range."""
+    if not isinstance(device, GeneralDevice):
+        raise TypeError(f"device must be a GeneralDevice, whose couplings need not be symmetric, got {device!r}")
+    a, q = (checked_array(x, name, ndim=(0, 1, 2)) for x, name in ((a, "a"), (q, "q")))
+    if is_torch(a) != is_torch(q):
+        raise TypeError("a and q must both be torch tensors, or both not")
+    drift, noise = (np.atleast_2d(to_numpy(x)) for x in (a, q))
+    for name, x in (("a", drift), ("q", noise)):
+        if x.shape[0] != x.shape[1] and x.size:
+            raise ValueError(f"{name} must be square, got shape {x.shape}")
+    if drift.shape != noise.shape:
+        raise ValueError(f"a and q must have the same shape, got {drift.shape} and {noise.shape}")
+    single = all(dtype_name(x) in ("float32", "complex64") for x in (a, q))
+    (drift, e), (noise, f) = (_normalised(x) for x in (drift, noise))
+    if np.iscomplexobj(drift):
+        noise = noise.astype(np.complex128)
+    side = _side(drift, e)
+    return LyapunovEquation(side * drift, side * noise, (e, f), single, a, device)
+
+
+def _normalised(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """x/2ᵏ with entries of size up to 1, exactly, and k."""
+    x = np.ascontiguousarray(x, dtype=np.complex128 if np.iscomplexobj(x) else np.float64)
+    _, exponent = np.frexp(np.abs(x.view(np.float64)).max(initial=0.0))
+    return _ldexp(x, -int(exponent)), int(exponent)
+
+
+def _ldexp(x: np.ndarray, exponent: int) -> np.ndarray:
+    x = np.ascontiguousarray(x)
+    return np.ldexp(x.view(np.float64), exponent).view(x.dtype)
+
+
+def _side(a: np.ndarray, exponent: int) -> int:
+    """1 where all eigenvalues are in Re > 0, −1 where all are in Re < 0."""
+    if a.size == 0:
+        return 1
+    eigenvalues = np.linalg.eigvals(a)
+    rounding = len(a) * np.finfo(float).eps * np.linalg.norm(a, 2)
+    if eigenvalues.real.min() > rounding:
+        return 1
+    if eigenvalues.real.max() < -rounding:
+        return -1
+    ends = np.ldexp([eigenvalues.real.min(), eigenvalues.real.max()], exponent)
+    raise np.linalg.LinAlgError(
+        f"a device with drift a never settles: the real parts of the eigenvalues of a range from {ends[0]:.6g} to "
+        f"{ends[1]:.6g}, and all must be positive, or all negative; scipy.linalg.solve_continuous_lyapunov takes such a"
+    )
+
+
+@dataclass
+class Relaxations:
+    """X from q by runs of the device, one for each semidefinite part: a noisy inverse of X ↦ a X + X aᴴ.
+
+    It is what `refine` takes as a device; X and q travel as columns of real numbers.
+
+    Attributes
+    ----------
+    error, noise : float
+        Norm of the residual that the last run left by itself, and its ratio to the load.
+    variance : ndarray, shape (d, d)
+        Of the entries of the last reading.
+    """
+
+    equation: LyapunovEquation
+    ledger: Ledger = field(default_factory=lambda: Ledger(programs=0))
+    readings: int = 0
+    error: float = 0.0
+    noise: float = 0.0
+    variance: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.variance = np.zeros(self.equation.q.shape)
+
+    @cached_property
+    def real(self) -> GeneralProgram:
+        """The device with a real drift a on it."""
+        return self._program(self.equation.a)
+
+    @cached_property
+    def embedded(self) -> GeneralProgram:
+        """The device with the real form of a on it: twice the nodes, for complex a or noise."""
+        return self._program(embedding(self.equation.a))
+
+    def _program(self, drift: np.ndarray) -> GeneralProgram:
+        program = self.equation.device.program(Dense(drift, symmetric=False))
+        self.ledger.programs += 1
+        program.ledger = self.ledger
+        return program
+
+    @property
+    def program(self) -> GeneralProgram:
+        """The device that times the runs; both have the same eigenvalues."""
+        return self.embedded if np.iscomplexobj(self.equation.a) else self.real
+
+    def pack(self, x: np.ndarray) -> Array:
+        return np.ascontiguousarray(x).view(np.float64).reshape(-1, 1)
+
+    def unpack(self, column: np.ndarray) -> Array:
+        return np.ascontiguousarray(column).reshape(-1).view(self.equation.q.dtype).reshape(self.equation.q.shape)
+
+    def timetable(self, column: np.ndarray) -> Schedule:
+        """Readings for the next run: more where the noise of the last left more than `PRECISION` of its load."""
+        if not self.readings:
+            self.readings = round((len(self.equation.a) + 1) / PRECISION**2)
+        growth = max(self.noise / PRECISION, 1.0) ** 2
+        self.readings = int(min(growth * self.readings, MOST_READINGS))
+        return self.program.independent_readings(self.readings)
+
+    def average(self, b: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
+        """Run the device on each semidefinite part of the load."""
+        load = self.unpack(b)
+        x, self.variance = self.estimate(load, schedule, rng)
+        self.error = float(np.linalg.norm(load - self.equation.product(x)))
+        self.noise = self.error / float(np.linalg.norm(load))
+        return Reading(self.pack(x), self.ledger.device_time, schedule)
+
+    def estimate(self, load: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """X as the device reads it, and the variance of its entries (of Re plus that of Im where it is complex)."""
+        x: np.ndarray = np.zeros_like(load)
+        real, imaginary = np.zeros(load.shape), np.zeros(load.shape)
+        for factor, noise in _semidefinite_parts(load):
+            part = self.covariance(noise, schedule, rng)
+            x = x + (factor * part if self.equation.is_complex else (factor * part).real)
+            # Wishart: pairs of entries of X̂ = U + iV, whose variances the embedding shares between both.
+            size = np.outer(np.diag(part).real, np.diag(part).real)
+            if np.isrealobj(part):
+                variances = [size + part**2, np.zeros_like(size)]
+            else:
+                excess = part.real**2 - part.imag**2
+                variances = [(size + excess) / 2, (size - excess) / 2]
+            if isinstance(factor, complex):
+                variances.reverse()
+            real, imaginary = real + variances[0], imaginary + variances[1]
+        total = real + imaginary if self.equation.is_complex else real
+        return x, np.maximum(total, 0.0) / (schedule.readings or 1)
+
+    def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
+        """Sample covariance under a semidefinite noise, through the real form where something is complex."""
+        if np.isrealobj(noise) and np.isrealobj(self.equation.a):
+            return self.real.covariance(noise, schedule, rng=rng)
+        d = len(noise)
+        # The real form of q has the real form of X as its covariance, once in each of two blocks.
+        s = self.embedded.covariance(embedding(noise), schedule, rng=rng)
+        return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
+
+
+def _semidefinite_parts(q: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:
+    """Factors ±1, ±i and Hermitian positive semidefinite matrices whose sum is q."""
+    hermitian = (q + q.conj().T) / 2
+    for unit, part in ((1, hermitian), (1j, -1j * (q - hermitian))):
+        if np.linalg.norm(part) <= 4 * np.finfo(float).eps * np.linalg.norm(q):
+            continue
+        weights, vectors = np.linalg.eigh(part)
+        rounding = len(q) * np.finfo(float).eps * np.abs(weights).max()
+        for sign in (1, -1):
+            kept = sign * weights > rounding
+            if kept.any():
+                yield sign * unit, (vectors[:, kept] * abs(weights[kept])) @ vectors[:, kept].conj().T
+
+
+def embedding(x: np.ndarray) -> np.ndarray:
+    """[[Re, −Im], [Im, Re]]."""
+    return np.block([[x.real, -x.imag], [x.imag, x.real]])

@@ -1,0 +1,82 @@
+"""One drift under many noises: how long it takes to forget its start, and the covariance it then settles to."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from thermolinalg.simulation._transition import Matrix, norm_bound, transition
+
+__all__ = ["Relaxation"]
+
+FORGOTTEN = 1e-8
+"""Norm of e^{−Mt} at which a start counts as forgotten: its share of a covariance is the square, a rounding error."""
+
+_MAX_DOUBLINGS = 100
+
+
+class Relaxation:
+    """The decay e^{−Mt} of a stable drift at the times h, 2h, 4h, … until nothing is left.
+
+    The covariance of dx = −M x dt + B dW is linear in D = B Bᵀ: with the powers of the decay at hand, each further
+    noise costs a short step and two products per doubling, Q ← Q + P Q Pᵀ.
+
+    Parameters
+    ----------
+    M : ndarray, shape (d, d)
+        Drift; all its eigenvalues have positive real part.
+
+    Attributes
+    ----------
+    time : float
+        After which the start is forgotten, ‖e^{−Mt}‖ ≤ 1e-8; transient growth of a non-normal M is part of it.
+
+    Raises
+    ------
+    LinAlgError
+        If the start is not forgotten in any time that double precision can tell from for ever.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Relaxation(np.array([[1.0, 5.0], [0.0, 2.0]])).covariance(2 * np.eye(2)).round(3)
+    array([[ 5.167, -0.833],
+           [-0.833,  0.5  ]])
+    """
+
+    def __init__(self, M: Matrix) -> None:
+        self.M = M
+        # The longest step that `transition` sums as one series: ‖M‖h ≤ 1/4.
+        _, exponent = math.frexp(2 * norm_bound(M))
+        self.step = math.ldexp(1.0, -exponent - 1)
+        decay = transition(M, np.zeros_like(M), self.step).decay
+        self.powers: list[Matrix] = []
+        while not np.linalg.norm(decay) <= FORGOTTEN:
+            if len(self.powers) == _MAX_DOUBLINGS or not np.isfinite(decay).all():
+                raise np.linalg.LinAlgError(
+                    f"the start is not forgotten after {2.0 ** len(self.powers) * self.step:.3g} time units: "
+                    "the drift is too close to unstable for double precision"
+                )
+            self.powers.append(decay)
+            decay = decay @ decay
+        self.time = math.ldexp(self.step, len(self.powers))
+
+    def covariance(self, D: Matrix) -> Matrix:
+        """Stationary covariance X, M X + X Mᵀ = D.
+
+        Parameters
+        ----------
+        D : ndarray, shape (d, d)
+            Covariance of the noise per unit time, symmetric positive semidefinite.
+
+        Returns
+        -------
+        ndarray, shape (d, d)
+            Symmetric positive semidefinite to rounding.
+        """
+        covariance = transition(self.M, D, self.step).covariance
+        for decay in self.powers:
+            carried = decay @ covariance @ decay.T
+            covariance = covariance + (carried + carried.T) / 2
+        return covariance
