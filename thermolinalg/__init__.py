@@ -6,9 +6,10 @@ from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
 from thermolinalg.primitives.inverse import inv, inv_diagonal
-from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
 from thermolinalg.primitives.langevin import langevin
+from thermolinalg.primitives.inverse import inv, inv_diagonal
 from thermolinalg.primitives.least_squares import lstsq, pinv
+from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solve import solve
 
@@ -23,7 +24,6 @@ __all__ = [
     "LangevinDevice",
     "Overdamped",
     "Schedule",
-    "ThermodynamicInverse",
     "ThermodynamicWarning",
     "Underdamped",
     "det",
@@ -32,9 +32,12 @@ __all__ = [
     "inv_diagonal",
     "langevin",
     "logabsdet",
+    "inv",
+    "inv_diagonal",
     "lstsq",
     "pinv",
     "sample",
     "slogdet",
+    "sample",
     "solve",
 ]
