@@ -17,6 +17,7 @@ Array = Any
 
 __all__ = [
     "Array",
+    "add_gram",
     "as_array",
     "as_blocks",
     "as_float64",
@@ -105,6 +106,14 @@ def eigh(a: Array) -> tuple[Array, Array]:
     """Eigenvalues (ascending) and eigenvectors of a symmetric matrix."""
     w, q = namespace(a).linalg.eigh(a)
     return w, q
+
+
+def add_gram(gram: Array | None, block: Array) -> Array:
+    """Upper triangle of gram + BᵀB for a block B (n, d), written over `gram` where there is one."""
+    if is_torch(block):
+        return block.mT @ block if gram is None else gram.addmm_(block.mT, block)
+    (syrk,) = scipy.linalg.get_blas_funcs(("syrk",), (block,))
+    return syrk(1.0, block.T) if gram is None else syrk(1.0, block.T, beta=1.0, c=gram, overwrite_c=True)
 
 
 def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:

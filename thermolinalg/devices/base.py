@@ -157,7 +157,7 @@ class Program(Protocol):
         start: Array | None = None,
         temperature: float | None = None,
     ) -> Reading:
-        """Load b (d,), run the schedule, return every reading (n, d), with noise of that temperature if one is given."""
+        """Load b (d,), run the schedule, return all readings (n, d), with noise of that temperature if one is given."""
         ...
 
     def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:

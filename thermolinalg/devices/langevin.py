@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, eps, namespace, standard_normal
+from thermolinalg._arrays import Array, eps, namespace, standard_normal
 from thermolinalg.devices import readout
 from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.imperfections import Imperfections, quantise
@@ -107,7 +107,9 @@ class LangevinProgram:
         if device.imperfections.temperature_error:
             heat = 1 + device.imperfections.temperature_error
             self.law = replace(self.law, temperature=self.law.temperature * heat)
-        self.offset = device.imperfections.offset * as_array(rng.standard_normal((d, 1)), operator.like)
+        self.offset: Array | float = 0.0
+        if device.imperfections.offset:
+            self.offset = device.imperfections.offset * standard_normal(rng, (d, 1), operator.like)
         self.ledger = Ledger(programs=1)
         self.choice: Choice | None = None
 
@@ -215,10 +217,10 @@ class LangevinProgram:
         Reading
         """
         stationary = math.isinf(time)
+        waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
         law = self.in_device(self.law.stationary() if stationary else self.law.step(time))
         load, gain = self.load(b)
         (value,) = self.draw(law, ("state",), load, self.started(start, gain), rng)
-        waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
         self.ledger.record(b.shape[0], b.shape[1], waited)
         user = self.to_user(self.convert(value), gain)
         return Reading(user, b.shape[1] * waited, Schedule(waited, readings=1, duration=max(waited, 1e-300)), user)
@@ -315,7 +317,7 @@ class LangevinProgram:
             raise ValueError(
                 "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
             )
-        return (own / (self.factor * temperature)) ** 0.5
+        return math.sqrt(own / (self.factor * temperature))
 
     def convert(self, y: Array) -> Array:
         """Voltages (d, k) as the output converters give them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices.base import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped
+from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
 from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
 
@@ -32,34 +33,36 @@ def readings(
     gain: float | None,
 ) -> Reading:
     """See `LangevinProgram.readings`; b and start (d, 1)."""
-    if schedule.readings is None:
-        raise ValueError("a trajectory needs schedule.readings; pass Schedule(..., readings=n)")
+    count, _ = schedule.grid()
     load, gains = program.load(b, gain)
     if _independent(program, schedule):
         law = program.in_device(program.law.stationary())
-        (path,) = program.draw(law, ("state",), load, None, rng, columns=schedule.readings)
+        (path,) = program.draw(law, ("state",), load, None, rng, columns=count)
     else:
         first, step = _steps(program, schedule)
-        program.choice = program.engines.choose(step, ("state",), schedule.readings)
+        program.choice = program.engines.choose(step, ("state",), count)
         origin = program.started(start, gains)
-        path = autoregressive_path(program.choice.engine, first, step, origin, load, schedule.readings, rng).T
-    program.ledger.record(b.shape[0], 1, schedule.total, schedule.readings)
+        path = autoregressive_path(program.choice.engine, first, step, origin, load, count, rng).T
+    program.ledger.record(b.shape[0], 1, schedule.total, count)
     value = program.to_user(program.convert(path), gains).T
     return Reading(value, schedule.total, schedule, state=value[-1])
 
 
 def covariance(program: LangevinProgram, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:
     """See `LangevinProgram.covariance`."""
-    if schedule.readings is None or schedule.readings < 2:
-        raise ValueError("a covariance needs schedule.readings >= 2; pass Schedule(..., readings=n)")
+    count, spacing = schedule.grid()
+    if count < 2:
+        raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
     d, law = program.operator.shape[0], program.law
     if _independent(program, schedule):
-        spread, autocovariance, lags = _independent_covariance(program, schedule.readings, rng), None, 0
+        spread, autocovariance, lags = _independent_covariance(program, count, rng), None, 0
     else:
         program.choice = program.engines.modes()
-        lags = min(schedule.readings - 1, int(NEGLIGIBLE / (program.rate() * schedule.spacing)) + 1)
-        spread, autocovariance = _correlated_covariance(program, schedule, rng), _autocovariance(program, schedule)
-    program.ledger.record(d, 1, schedule.total, schedule.readings)
+        lags = min(count - 1, int(NEGLIGIBLE / (program.rate() * spacing)) + 1)
+        engine: Any = program.choice.engine
+        spread = _correlated_covariance(program, engine, schedule, rng)
+        autocovariance = _autocovariance(program, engine, spacing)
+    program.ledger.record(d, 1, schedule.total, count)
     value = _in_user_units(program, spread)
     return CovarianceReading(value, schedule.total, schedule, autocovariance, lags, isinstance(law, Overdamped))
 
@@ -89,7 +92,8 @@ def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
     No eigenvalue need be found where already the smallest diagonal entry, which no more than bounds the smallest
     eigenvalue from above, says no.
     """
-    gap = program.in_device(program.law.step(min(schedule.burn_in, schedule.spacing)))
+    _, spacing = schedule.grid()
+    gap = program.in_device(program.law.step(min(schedule.burn_in, spacing)))
     diagonal = program.effective.diagonal()
     if diagonal is not None and gap.equilibrium(float(namespace(diagonal).min(diagonal))) is None:
         return False
@@ -98,8 +102,8 @@ def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
 
 def _steps(program: LangevinProgram, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:
     """Laws of the first reading and of each further one."""
-    law = program.law
-    return program.in_device(law.step(schedule.burn_in)), program.in_device(law.step(schedule.spacing))
+    _, spacing = schedule.grid()
+    return program.in_device(program.law.step(schedule.burn_in)), program.in_device(program.law.step(spacing))
 
 
 def _independent_covariance(program: LangevinProgram, count: int, rng: np.random.Generator) -> Array:
@@ -128,29 +132,31 @@ def _converted_draws(program: LangevinProgram, count: int, rng: np.random.Genera
         yield program.convert(block).T
 
 
-def _correlated_covariance(program: LangevinProgram, schedule: Schedule, rng: np.random.Generator) -> Array:
+def _correlated_covariance(
+    program: LangevinProgram, engine: Diagonalising, schedule: Schedule, rng: np.random.Generator
+) -> Array:
     """From the exact path in the eigenbasis; rotated once, or chunk by chunk where converters see the nodes."""
-    engine = program.choice.engine
+    count, _ = schedule.grid()
     load = engine.to_modes(_no_load(program))[:, 0]
-    path = modal_readings(engine.eigenvalues(), *_steps(program, schedule), None, load, schedule.readings, rng)
+    path = modal_readings(engine.eigenvalues(), *_steps(program, schedule), None, load, count, rng)
     if program.device.imperfections.output_bits:
         return sample_covariance(program.convert(engine.from_modes(chunk.T)).T for chunk in path)
     return _rotated(engine, sample_covariance(path))
 
 
-def _autocovariance(program: LangevinProgram, schedule: Schedule) -> Callable[[float], Array]:
+def _autocovariance(program: LangevinProgram, engine: Diagonalising, spacing: float) -> Callable[[float], Array]:
     """What the law expects in equilibrium, as a function of the lag."""
-    engine, law = program.choice.engine, program.law
-    lam = program.factor * engine.eigenvalues()
+    values: Array = engine.eigenvalues()
+    law, lam = program.law, program.factor * values
 
     def expected(lag: float) -> Array:
-        modes = law.stationary_variance(lam) * law.decay(lam, lag * schedule.spacing)
+        modes = law.stationary_variance(lam) * law.decay(lam, lag * spacing)
         return _in_user_units(program, _rotated(engine, namespace(modes).diag(modes)))
 
     return expected
 
 
-def _rotated(engine: Array, spread: Array) -> Array:
+def _rotated(engine: Diagonalising, spread: Array) -> Array:
     """Q C Qᵀ."""
     return engine.from_modes(engine.from_modes(spread).T)
 

@@ -80,6 +80,18 @@ class Schedule:
         """Device time of one run, burn-in included, in units of τ."""
         return self.burn_in + self.duration
 
+    def grid(self) -> tuple[int, float]:
+        """Number and spacing of the readings.
+
+        Raises
+        ------
+        ValueError
+            The schedule integrates over its window instead.
+        """
+        if self.readings is None or self.spacing is None:
+            raise ValueError("single readings are needed, not an integral; pass Schedule(..., readings=n)")
+        return self.readings, self.spacing
+
     def with_readings(self, readings: int) -> Schedule:
         """The same timetable read so many times."""
         return replace(self, readings=readings, spacing=None)

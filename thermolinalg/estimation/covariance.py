@@ -7,9 +7,12 @@ import math
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg.devices import CovarianceReading
+from thermolinalg.devices import CovarianceReading, Schedule
 
 __all__ = ["effective_readings", "lag_rule", "readings_for", "standard_error"]
+
+SMALLEST = 1e-12
+"""Smallest relative error that may be asked of a covariance."""
 
 NODES = 5
 """Lags at which the correlations of one octave of lags are sampled."""
@@ -34,17 +37,27 @@ def readings_for(rtol: float, d: int, *, copies: int = 1) -> int:
     -------
     int
 
+    Raises
+    ------
+    ValueError
+        No device would live to see so many readings.
+
     Examples
     --------
     >>> readings_for(0.1, 9)
     1001
     """
+    if rtol < SMALLEST:
+        raise ValueError(
+            f"rtol must be at least {SMALLEST:g} for a covariance, got {rtol:g}: its error falls as N^(-1/2)"
+        )
     return math.ceil((d + 1) / (copies * rtol**2)) + 1
 
 
-def effective_readings(readings: int, rate: float, spacing: float) -> float:
+def effective_readings(schedule: Schedule, rate: float) -> float:
     """Independent readings that would know the variance of the slowest mode as well: N tanh(rate · spacing)."""
-    return readings * math.tanh(rate * spacing)
+    count, spacing = schedule.grid()
+    return count * math.tanh(rate * spacing)
 
 
 def lag_rule(count: int, *, monotone: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -117,8 +130,7 @@ def standard_error(reading: CovarianceReading, right: Array | None = None, *, ci
     ----------
     Fourth moments of Gaussian variables (Isserlis' theorem); the sum over lags is that of Bartlett.
     """
-    count = reading.schedule.readings
-    assert count is not None
+    count, _ = reading.schedule.grid()
     xp = namespace(reading.value)
     total = xp.zeros_like(reading.value if right is None else reading.value @ right)
     lags, weights = lag_rule(reading.lags + 1, monotone=reading.monotone)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, LangevinDevice, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._normal import refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
@@ -164,11 +164,11 @@ def _refined(
     def attempt(normal: bool) -> tuple[Array, Info]:
         system = System(loadable, rhs.block, device, rng, normal=normal)
         outcome = solve_to_tolerance(system, None, rtol, atol, maxiter, schedule)
-        _refuse_inconsistent(system, outcome.x, outcome.converged)
+        refuse_inconsistent(system, outcome.x, outcome.converged)
         info = refined_report(system, outcome, rtol, rhs.restore)
         return rhs.restore(system.restore(outcome.x)), info
 
-    return _through_normal_operator_if_needed(loadable, attempt)
+    return through_normal_operator_if_needed(loadable, attempt)
 
 
 def _raw(
@@ -190,36 +190,4 @@ def _raw(
         info["state"] = rhs.restore(system.restore(reading.state))
         return rhs.restore(system.restore(reading.value)), info
 
-    return _through_normal_operator_if_needed(loadable, attempt)
-
-
-def _through_normal_operator_if_needed(
-    loadable: Loadable, attempt: Callable[[bool], tuple[Array, Info]]
-) -> tuple[Array, Info]:
-    """A as it is where it is symmetric; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
-    if not loadable.symmetric:
-        return attempt(True)
-    if loadable.assume not in ("sym", "her", "diagonal", "tridiagonal"):
-        return attempt(False)
-    try:
-        return attempt(False)
-    except np.linalg.LinAlgError:
-        return attempt(True)
-
-
-def _refuse_inconsistent(system: System, x: Array, converged: bool) -> None:
-    """LinAlgError where the normal operator left a residual that no x can remove: A is singular."""
-    if converged or not system.normal:
-        return
-    xp = namespace(x)
-    r, norms = system.residual(x)
-    gradient = xp.linalg.vector_norm(r, axis=0)
-    scale = xp.linalg.vector_norm(system.load(), axis=0)
-    sizes = xp.linalg.vector_norm(system.rhs, axis=0)
-    hopeless = (gradient <= 1e-8 * scale) & (norms > 1e-4 * sizes)
-    if bool(xp.any(hopeless)):
-        column = int(xp.argmax(xp.astype(hopeless, x.dtype)))
-        raise np.linalg.LinAlgError(
-            f"A is singular: right-hand side {column} keeps a residual of {float(norms[column] / sizes[column]):.3g} "
-            "times its norm, orthogonal to the range of A; use lstsq or pinv for the least-squares solution"
-        )
+    return through_normal_operator_if_needed(loadable, attempt)

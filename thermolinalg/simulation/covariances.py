@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, namespace, standard_normal
+from thermolinalg._arrays import Array, add_gram, as_array, namespace, standard_normal
 
 __all__ = ["sample_covariance", "sample_variance", "wishart_factor"]
 
@@ -53,19 +53,24 @@ def wishart_factor(
 
 def sample_covariance(blocks: Iterable[Array]) -> Array:
     """Covariance (d, d) of n readings, Σ_i (x_i − x̄)(x_i − x̄)ᵀ/(n − 1), that come in blocks (n_i, d)."""
-    count, total, gram = 0, 0.0, 0.0
+    count, gram = 0, None
+    total: Array = 0.0
     for block in blocks:
+        xp = namespace(block)
         count += block.shape[0]
-        total = total + namespace(block).sum(block, axis=0)
-        gram = gram + block.T @ block
-    return (gram - total[:, None] * (total / count)) / (count - 1)
+        total = total + xp.sum(block, axis=0)
+        gram = add_gram(gram, block)
+    upper = xp.triu(gram - total[:, None] * (total / count)) / (count - 1)
+    return upper + xp.triu(upper, k=1).T
 
 
 def sample_variance(blocks: Iterable[Array]) -> Array:
     """Its diagonal (d,)."""
-    count, total, square = 0, 0.0, 0.0
+    count = 0
+    total: Array = 0.0
+    square: Array = 0.0
     for block in blocks:
         xp = namespace(block)
         count += block.shape[0]
         total, square = total + xp.sum(block, axis=0), square + xp.sum(block**2, axis=0)
-    return (square - total * total / count) / (count - 1)
+    return (square - total**2 / count) / (count - 1)

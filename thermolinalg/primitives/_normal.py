@@ -1,0 +1,46 @@
+"""When A itself is on the device and when AᵀA is, and what the normal operator cannot hide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from thermolinalg._arrays import Array, namespace
+from thermolinalg._info import Info
+from thermolinalg.operators.loadable import Loadable
+from thermolinalg.primitives._system import System
+
+__all__ = ["refuse_inconsistent", "through_normal_operator_if_needed"]
+
+
+def through_normal_operator_if_needed(
+    loadable: Loadable, attempt: Callable[[bool], tuple[Array, Info]]
+) -> tuple[Array, Info]:
+    """A as it is where it is symmetric; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
+    if not loadable.symmetric:
+        return attempt(True)
+    if loadable.assume not in ("sym", "her", "diagonal", "tridiagonal"):
+        return attempt(False)
+    try:
+        return attempt(False)
+    except np.linalg.LinAlgError:
+        return attempt(True)
+
+
+def refuse_inconsistent(system: System, x: Array, converged: bool) -> None:
+    """LinAlgError where the normal operator left a residual that no x can remove: A is singular."""
+    if converged or not system.normal:
+        return
+    xp = namespace(x)
+    r, norms = system.residual(x)
+    gradient = xp.linalg.vector_norm(r, axis=0)
+    scale = xp.linalg.vector_norm(system.load(), axis=0)
+    sizes = xp.linalg.vector_norm(system.rhs, axis=0)
+    hopeless = (gradient <= 1e-8 * scale) & (norms > 1e-4 * sizes)
+    if bool(xp.any(hopeless)):
+        column = int(xp.argmax(xp.astype(hopeless, x.dtype)))
+        raise np.linalg.LinAlgError(
+            f"A is singular: right-hand side {column} keeps a residual of {float(norms[column] / sizes[column]):.3g} "
+            "times its norm, orthogonal to the range of A; use lstsq or pinv for the least-squares solution"
+        )
