@@ -271,6 +271,9 @@ def test_time_steps_bias_the_determinant():
     device = LangevinDevice(law=EulerMaruyama(1.0))
     (_, value), info = slogdet(spd(lam), device=device, atol=1e-3, method="integration", rng=0, return_info=True)
     assert value - np.log(lam).sum() > 20 * info.standard_error
+    assert slogdet(spd(lam), device=device, rng=0, return_info=True)[1].method == "integration"
+    with pytest.raises(ValueError, match="integration"):
+        slogdet(spd(lam), device=device, method="work")
 
 
 def test_a_hot_device_is_wrong_by_its_temperature():

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from thermolinalg._arrays import as_float64, eps, namespace, standard_normal, to_numpy
 from thermolinalg.devices.schedule import EQUILIBRIUM_TIMES
+from thermolinalg.laws import LinearLaw
 from thermolinalg.laws.work import Drive
-from thermolinalg.matrix_functions.select import Choice
-from thermolinalg.operators import Dense
+from thermolinalg.matrix_functions.select import Engines
+from thermolinalg.operators import Dense, Sparse
 from thermolinalg.simulation.drives import work_by_products, work_of_modes
 
 __all__ = ["BATCHES", "Held"]
@@ -27,7 +29,7 @@ BATCHES = 16
 """Groups of readings at each node: their scatter gives the error bar."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Held:
     """A matrix written into a device, as a determinant protocol sees it.
 
@@ -40,6 +42,7 @@ class Held:
 
     program: Any
     temperature: float
+    engine: str = field(default="eigenvalues", init=False)
 
     @property
     def d(self) -> int:
@@ -55,18 +58,8 @@ class Held:
             matrix = as_float64(operator.dense())
             values = namespace(matrix).linalg.eigvalsh(matrix)
         if values is None:
-            values = self._choice.engine.eigenvalues()
+            values = self.program.engines.choose(self.program.law.stationary(), ("state",)).engine.eigenvalues()
         return None if values is None else np.asarray(to_numpy(values), dtype=float)
-
-    @cached_property
-    def _choice(self) -> Choice:
-        choice: Choice = self.program.engines.choose(self.program.law.stationary(), ("state",))
-        return choice
-
-    @property
-    def engine(self) -> str:
-        """Name of what draws the readings."""
-        return self._choice.engine.name if self.modes is None else "eigenvalues"
 
     @cached_property
     def distinct(self) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
@@ -116,6 +109,12 @@ class Held:
         held = self.program.factor * stiffness
         return np.asarray(self.program.law.stationary_variance(held) * held / self.temperature)
 
+    @property
+    def drivable(self) -> bool:
+        """Whether the device settles to its temperature over α, as drives need (time stepping does not)."""
+        heat = self.program.law.temperature / self.temperature
+        return bool(np.allclose(self.excess_variance(np.array(self.interval)), heat))
+
     def readings(self, log_odds: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Means of BATCHES groups of n equilibrium readings of ds/du · xᵀ(A − aI)x/T at s = 1/(1 + e^{−u})."""
         s, left = float(expit(log_odds)), float(expit(-log_odds))
@@ -125,26 +124,36 @@ class Held:
             weight = s * left * (modes - self.start) / stiffness * self.excess_variance(stiffness)
             # n readings of m equal modes are one draw of χ² with nm degrees of freedom.
             return np.asarray(rng.chisquare(n * multiplicity, (BATCHES, len(modes))) @ weight / n)
-        operator, factor = self.program.effective, self.program.factor
-        law = Drive(self.start).along(self.program.law.stationary().rescaled(factor), s)
-        columns = max(1, int(2**22 / self.d))
-        sums = []
+        engines, law = self._on_the_way(s, left)
+        operator, columns, sums = self.program.effective, max(1, int(2**22 / self.d)), []
         for done in range(0, BATCHES * n, columns):
             z = standard_normal(rng, (self.d, min(columns, BATCHES * n - done)), operator.like)
-            inputs = [z if name == "z" or name == "z1" else None for name in law.inputs]
-            (x,) = self.program.engines.choose(law, ("state",), z.shape[1]).engine.apply(law, inputs, ("state",))
+            choice = engines.choose(law, ("state",), z.shape[1])
+            # The load is zero and the start forgotten; the position needs one normal vector.
+            inputs = [z if name in ("z", "z1") else None for name in law.inputs]
+            (x,) = choice.engine.apply(law, inputs, ("state",))
             sums.append(to_numpy((x * (operator.apply(x) - self.start * x)).sum(0)))
-        scale = s * left * factor / self.temperature
+        self.engine = choice.engine.name
+        scale = s * left * self.program.factor / self.temperature
         return np.asarray(scale * np.concatenate(sums).reshape(BATCHES, n).mean(axis=1))
+
+    def _on_the_way(self, s: float, left: float) -> tuple[Engines, LinearLaw]:
+        """What draws equilibrium readings of A_s = left · aI + s A, s + left = 1."""
+        law = self.program.law.stationary().rescaled(self.program.factor)
+        operator = self.program.effective
+        if isinstance(operator, Sparse):  # A_s is as sparse as A, and one factorisation of it serves all readings
+            identity = scipy.sparse.eye_array(self.d, dtype=operator.dtype)
+            return Engines(Sparse(s * operator.matrix + left * self.start * identity)), law
+        return self.program.engines, Drive(self.start).along(law, s)
 
     def works(self, drive: Drive, steps: int, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
         """Work of n forward and n reverse drives that settle after each jump, in units of the T of the estimates."""
         heat = self.program.law.temperature / self.temperature
         if self.modes is None:
+            self.engine = "products"
             forward = work_by_products(self.program.engines, drive, steps, n, rng=rng, temperature=heat)
             reverse = work_by_products(self.program.engines, drive, steps, n, rng=rng, temperature=heat, reverse=True)
             return forward, reverse
         path = drive.path(self.modes, steps)
-        return work_of_modes(path, n, rng=rng, temperature=heat), work_of_modes(
-            path[::-1], n, rng=rng, temperature=heat
-        )
+        forward = work_of_modes(path, n, rng=rng, temperature=heat)
+        return forward, work_of_modes(path[::-1], n, rng=rng, temperature=heat)

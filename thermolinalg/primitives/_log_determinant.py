@@ -70,6 +70,8 @@ def choose_protocol(held: Held, atol: float) -> tuple[str, str]:
     """'work' or 'integration', and the reason."""
     if held.modes is None:
         return "integration", "A is known by its products only: readings on the way cost less than whole drives"
+    if not held.drivable:
+        return "integration", "the device does not settle to its temperature over the stiffness, as drives would need"
     # The variance falls as 1/steps, so the numbers to draw hardly depend on how many steps there are.
     steps = 64
     spread = float(work_moments(Drive(held.start, "geometric", held.interval).path(held.modes, steps)).variance.sum())
@@ -81,6 +83,11 @@ def choose_protocol(held: Held, atol: float) -> tuple[str, str]:
 
 def by_work(held: Held, atol: float, rng: np.random.Generator) -> Measured:
     """Drive from aI to A and back, and let Bennett's acceptance ratio weigh the work."""
+    if not held.drivable:
+        raise ValueError(
+            "the law of this device does not settle to N(0, T A_s^-1), so its work tells no free energy; "
+            "pass method='integration' to see by how much it is off"
+        )
     plan = plan_work(held, atol)
     affordable = max(2, int(MOST / max(plan.steps * held.d, 1) / 2))
     forward, reverse, wanted = np.empty(0), np.empty(0), plan.trajectories
