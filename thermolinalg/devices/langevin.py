@@ -11,12 +11,11 @@ import numpy as np
 from thermolinalg._arrays import Array, eps, namespace, standard_normal
 from thermolinalg.devices import readout
 from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
-from thermolinalg.devices.imperfections import Imperfections, quantise
-from thermolinalg.devices.loading import AsWritten, Equilibrated, unit_diagonal
+from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.matrix_functions.select import Choice, Engines
-from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
 
 __all__ = ["LangevinDevice", "LangevinProgram"]
@@ -73,11 +72,10 @@ class LangevinDevice:
         return LangevinProgram(self, operator, np.random.default_rng() if rng is None else rng)
 
 
-class LangevinProgram:
+class LangevinProgram(Loaded):
     """A matrix written into a `LangevinDevice`.
 
-    Inside, everything is in the device's units: A_dev = c S A S, b_dev = c β S b, x = S y / β. Values, states and
-    loads of the methods are in the user's units.
+    Loads, values and states of the methods are in the user's units; see `Loaded` for the device's.
 
     Parameters
     ----------
@@ -89,27 +87,12 @@ class LangevinProgram:
     """
 
     def __init__(self, device: LangevinDevice, operator: Operator, rng: np.random.Generator) -> None:
-        self.device, self.operator = device, operator
-        d = operator.shape[0]
-        self.scaling: Array | None = None
-        scaled = operator
-        if isinstance(device.loading, Equilibrated):
-            self.scaling = unit_diagonal(operator)
-            if self.scaling is not None:
-                scaled = operator.scaled(1.0, self.scaling)
-        self.effective = device.imperfections.write(scaled, rng)
-        self.factor, largest = 1.0, None
-        if isinstance(device.loading, Equilibrated) and d:
-            largest = largest_eigenvalue(self.effective)
-            self.factor = 1.0 / largest if largest > 0 else 1.0
-        self.engines = Engines(self.effective, largest)
-        self.law = device.law
+        super().__init__(operator, device.loading, device.imperfections, rng)
+        self.device, self.law = device, device.law
+        self.engines = Engines(self.effective, self.largest)
         if device.imperfections.temperature_error:
             heat = 1 + device.imperfections.temperature_error
             self.law = replace(self.law, temperature=self.law.temperature * heat)
-        self.offset: Array | float = 0.0
-        if device.imperfections.offset:
-            self.offset = device.imperfections.offset * standard_normal(rng, (d, 1), operator.like)
         self.ledger = Ledger(programs=1)
         self.choice: Choice | None = None
 
@@ -216,14 +199,7 @@ class LangevinProgram:
         -------
         Reading
         """
-        stationary = math.isinf(time)
-        waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
-        law = self.in_device(self.law.stationary() if stationary else self.law.step(time))
-        load, gain = self.load(b)
-        (value,) = self.draw(law, ("state",), load, self.started(start, gain), rng)
-        self.ledger.record(b.shape[0], b.shape[1], waited)
-        user = self.to_user(self.convert(value), gain)
-        return Reading(user, b.shape[1] * waited, Schedule(waited, readings=1, duration=max(waited, 1e-300)), user)
+        return readout.settle(self, b, time, rng, start)
 
     def readings(
         self,
@@ -289,26 +265,11 @@ class LangevinProgram:
         """
         return readout.variances(self, readings, rng, progress)
 
-    # -- units --------------------------------------------------------------------------------------------------------
+    # -- draws --------------------------------------------------------------------------------------------------------
 
     def in_device(self, law: LinearLaw) -> LinearLaw:
         """The law as functions of the eigenvalues of S A S, which the engines hold, for a device that holds c S A S."""
         return law.rescaled(self.factor)
-
-    def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
-        """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
-        xp = namespace(b)
-        load = self.factor * (b if self.scaling is None else self.scaling[:, None] * b)
-        gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
-        if gain is not None:
-            gains = gain * gains
-        elif isinstance(self.device.loading, Equilibrated) and b.shape[0]:
-            largest = xp.max(xp.abs(load), axis=0)
-            gains = xp.where(largest > 0, 1.0 / xp.where(largest > 0, largest, 1.0), 1.0)
-        load = load * gains
-        if not self.device.imperfections.is_perfect:
-            load = quantise(load, self.device.imperfections.input_bits, axis=0) + self.offset
-        return load, gains
 
     def gain_at(self, temperature: float) -> float:
         """The gain β at which the noise has this temperature in the user's units, x ~ N(A⁻¹b, temperature · A⁻¹)."""
@@ -318,24 +279,6 @@ class LangevinProgram:
                 "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
             )
         return math.sqrt(own / (self.factor * temperature))
-
-    def convert(self, y: Array) -> Array:
-        """Voltages (d, k) as the output converters give them."""
-        return quantise(y, self.device.imperfections.output_bits, axis=0)
-
-    def to_user(self, y: Array, gain: Array | float) -> Array:
-        """Voltages (d, k) in the user's units, x = S y / β."""
-        y = y / gain
-        return y if self.scaling is None else self.scaling[:, None] * y
-
-    def started(self, start: Array | None, gain: Array) -> Array | None:
-        """The user's starting point in the device's units."""
-        if start is None:
-            return None
-        y = start * gain
-        return y if self.scaling is None else y / self.scaling[:, None]
-
-    # -- draws --------------------------------------------------------------------------------------------------------
 
     def draw(
         self,

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array, namespace, standard_normal
+from thermolinalg.devices.imperfections import Imperfections, quantise
+from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
 
-__all__ = ["AsWritten", "Equilibrated", "unit_diagonal"]
+__all__ = ["AsWritten", "Equilibrated", "Loaded"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,88 @@ class AsWritten:
     """Loading of A and b as they are: dx = −(A x − b) dt + noise in the user's own units of time and voltage."""
 
 
-def unit_diagonal(operator: Operator) -> Array | None:
+class Loaded:
+    """A matrix as it stands in the hardware, and the way between the user's units and the device's.
+
+    A_dev = c S A S, b_dev = c β S b, x = S y / β, with imperfections on top.
+
+    Parameters
+    ----------
+    operator : Operator, shape (d, d)
+        The user's A.
+    loading : Equilibrated or AsWritten
+        Where S and c come from.
+    imperfections : Imperfections
+    rng : numpy.random.Generator
+        Draws this copy's imperfections.
+
+    Attributes
+    ----------
+    effective : Operator
+        S A S as it was written.
+    factor : float
+        c.
+    scaling : array, shape (d,), or None
+        Diagonal of S; None is the identity.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        loading: Equilibrated | AsWritten,
+        imperfections: Imperfections,
+        rng: np.random.Generator,
+    ) -> None:
+        self.operator, self.loading, self.imperfections = operator, loading, imperfections
+        d = operator.shape[0]
+        self.scaling: Array | None = None
+        scaled = operator
+        if isinstance(loading, Equilibrated):
+            self.scaling = _unit_diagonal(operator)
+            if self.scaling is not None:
+                scaled = operator.scaled(1.0, self.scaling)
+        self.effective = imperfections.write(scaled, rng)
+        self.factor, self.largest = 1.0, None
+        if isinstance(loading, Equilibrated) and d:
+            self.largest = largest_eigenvalue(self.effective)
+            self.factor = 1.0 / self.largest if self.largest > 0 else 1.0
+        self.offset: Array | float = 0.0
+        if imperfections.offset:
+            self.offset = imperfections.offset * standard_normal(rng, (d, 1), operator.like)
+
+    def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
+        """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
+        xp = namespace(b)
+        load = self.factor * (b if self.scaling is None else self.scaling[:, None] * b)
+        gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
+        if gain is not None:
+            gains = gain * gains
+        elif isinstance(self.loading, Equilibrated) and b.shape[0]:
+            largest = xp.max(xp.abs(load), axis=0)
+            gains = xp.where(largest > 0, 1.0 / xp.where(largest > 0, largest, 1.0), 1.0)
+        load = load * gains
+        if not self.imperfections.is_perfect:
+            load = quantise(load, self.imperfections.input_bits, axis=0) + self.offset
+        return load, gains
+
+    def convert(self, y: Array) -> Array:
+        """Voltages (d, k) as the output converters give them."""
+        return quantise(y, self.imperfections.output_bits, axis=0)
+
+    def to_user(self, y: Array, gain: Array | float) -> Array:
+        """Voltages (d, k) in the user's units, x = S y / β."""
+        y = y / gain
+        return y if self.scaling is None else self.scaling[:, None] * y
+
+    def started(self, start: Array | None, gain: Array) -> Array | None:
+        """The user's starting point in the device's units."""
+        if start is None:
+            return None
+        y = start * gain
+        return y if self.scaling is None else y / self.scaling[:, None]
+
+
+def _unit_diagonal(operator: Operator) -> Array | None:
     """The S of `Equilibrated`, or None where the structure does not survive it."""
     diagonal = operator.diagonal()
     if diagonal is None or operator.shape[0] == 0:

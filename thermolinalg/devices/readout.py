@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,22 @@ from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_r
 if TYPE_CHECKING:
     from thermolinalg.devices.langevin import LangevinProgram
 
-__all__ = ["covariance", "readings", "variances"]
+__all__ = ["covariance", "readings", "settle", "variances"]
 
 NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar: e⁻²⁴ in the product of two."""
+
+
+def settle(program: LangevinProgram, b: Array, time: float, rng: np.random.Generator, start: Array | None) -> Reading:
+    """See `LangevinProgram.settle`."""
+    stationary = math.isinf(time)
+    waited = Schedule.for_covariance(1, program.rate()).burn_in if stationary else time
+    law = program.in_device(program.law.stationary() if stationary else program.law.step(time))
+    load, gain = program.load(b)
+    (value,) = program.draw(law, ("state",), load, program.started(start, gain), rng)
+    program.ledger.record(b.shape[0], b.shape[1], waited)
+    user = program.to_user(program.convert(value), gain)
+    return Reading(user, b.shape[1] * waited, Schedule(waited, readings=1, duration=max(waited, 1e-300)), user)
 
 
 def readings(
