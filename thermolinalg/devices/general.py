@@ -216,7 +216,7 @@ class GeneralProgram:
 
     # -- what it does with a noise ------------------------------------------------------------------------------------
 
-    def covariance(self, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Array:
+    def noise_covariance(self, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Array:
         """Sample covariance of independent readings under a noise of covariance D: an estimate of X, A X + X Aᵀ = D.
 
         The mean is known to be zero, so that n readings have n degrees of freedom; the sum of their squares is drawn
@@ -253,7 +253,7 @@ class GeneralProgram:
         Parameters
         ----------
         noise : ndarray, shape (d, d)
-            As `covariance`.
+            As `noise_covariance`.
         lag : float
             In the user's units of time.
         schedule : Schedule
@@ -267,7 +267,7 @@ class GeneralProgram:
         Raises
         ------
         ValueError
-            As `covariance`.
+            As `noise_covariance`.
         """
         factor, n = self._readings(noise, schedule, rng)
         late = LinearProcess(self.drift, noise / self.norm).transition(lag * self.norm)

@@ -228,10 +228,10 @@ class Relaxations:
     def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Sample covariance under a semidefinite noise, through the real form where something is complex."""
         if np.isrealobj(noise) and np.isrealobj(self.equation.a):
-            return self.real.covariance(noise, schedule, rng=rng)
+            return self.real.noise_covariance(noise, schedule, rng=rng)
         d = len(noise)
         # The real form of q has the real form of X as its covariance, once in each of two blocks.
-        s = self.embedded.covariance(embedding(noise), schedule, rng=rng)
+        s = self.embedded.noise_covariance(embedding(noise), schedule, rng=rng)
         return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
 
 

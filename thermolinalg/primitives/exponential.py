@@ -1,0 +1,201 @@
+"""Matrix exponentials: how a device forgets is e^{−A t}, and its lagged covariance shows it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
+from thermolinalg._info import Info
+from thermolinalg._validation import as_positive, as_rng, checked_array
+from thermolinalg.devices import Schedule
+from thermolinalg.devices.general import GeneralDevice
+from thermolinalg.operators import Dense
+from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._lyapunov import embedding
+
+__all__ = ["expm"]
+
+MARGIN = 0.49
+"""How far the shift stays above the least one, m. Readings are independent after 18.4/m lags, and their number grows
+as e^{2m}: the device time (1 + 18.4/m) e^{2m} is least here."""
+
+FEWEST_READINGS = 100
+"""With so many an entry of a covariance is normal enough for its error bar."""
+
+
+@overload
+def expm(A: Any, *, return_info: Literal[False] = ..., **options: Any) -> Array: ...
+@overload
+def expm(A: Any, *, return_info: Literal[True], **options: Any) -> tuple[Array, Info]: ...
+
+
+@batched(core=("matrix",))
+def expm(
+    A: Any,
+    *,
+    atol: float = 1e-2,
+    schedule: Schedule | None = None,
+    device: GeneralDevice | None = None,
+    rng: Any = None,
+    return_info: bool = False,
+) -> Any:
+    r"""Exponential e^A of a matrix, read off a simulated thermodynamic device.
+
+    The device dx = −(αI − A) x dt + B dW with B Bᵀ = (αI − A) + (αI − A)ᵀ settles to covariance I, for normal and
+    non-normal A alike. Readings one unit of time apart then have the covariance e^{A − αI}, so that
+
+    .. math:: e^A = e^{\alpha}\, E[x(t + 1)\, x(t)^T] .
+
+    B exists for α at least the largest eigenvalue of the symmetric part of A. No residual can be computed: the answer
+    is statistical. The factor e^α multiplies the error as well, so that the n pairs of readings leave the variances
+    e^{2α}(1 + P_ij²)/n with P = e^{A − αI}: where the symmetric part of A is far above its spectrum the device needs
+    many readings for few digits.
+
+    Parameters
+    ----------
+    A : array_like, shape (d, d) or (..., d, d)
+        Any square matrix, real or complex. Torch tensors give torch tensors.
+    atol : float, optional
+        Standard error that no entry exceeds: 2e^{2α}/atol² pairs are read.
+    schedule : Schedule, optional
+        `readings` pairs that are independent; `atol` is ignored then.
+    device : GeneralDevice, optional
+        Default: an ideal one.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+    return_info : bool, optional
+        Whether to return an `Info` beside the exponential.
+
+    Returns
+    -------
+    eA : array, shape of A
+        The estimate.
+    info : Info
+        Only with ``return_info=True``: standard error, `shift` (α), schedule, device time.
+
+    Raises
+    ------
+    ValueError
+        A is not square or not finite; or atol is below e^α times the rounding of a reading.
+    TypeError
+        Object, masked, sparse or matrix input; a device with symmetric couplings only.
+    OverflowError
+        e^A leaves the range of single precision.
+
+    See Also
+    --------
+    scipy.linalg.expm : the same to rounding, by Padé approximation.
+
+    Notes
+    -----
+    The pairs are multiplied and added up, no more. A regression of the late readings on the early ones would have the
+    variances e^{2α}(1 − (P Pᵀ)_ii)/n, but needs a digital linear solve with the covariance of the early ones.
+
+    References
+    ----------
+    Duffield et al., Thermodynamic Matrix Exponentials and Thermodynamic Parallelism, arXiv:2311.12759.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scipy.linalg
+    >>> import thermolinalg as tla
+    >>> A = np.array([[-1.0, 4.0], [0.0, -1.2]])
+    >>> estimate, info = tla.expm(A, atol=1e-3, rng=0, return_info=True)
+    >>> bool(np.all(abs(estimate - scipy.linalg.expm(A)) < 5 * info.standard_error))
+    True
+    """
+    device = GeneralDevice() if device is None else device
+    if not isinstance(device, GeneralDevice):
+        raise TypeError(f"device must be a GeneralDevice, whose couplings need not be symmetric, got {device!r}")
+    like = checked_array(A, "A", ndim=(0, 1, 2))
+    matrix = np.atleast_2d(to_numpy(like))
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"A must be square, got shape {tuple(like.shape)}")
+    atol, generator = as_positive(atol, "atol"), as_rng(rng)
+    if matrix.size == 0:
+        estimate, info = matrix, Info(success=True, status=0, message="an empty matrix", n_runs=0)
+    else:
+        estimate, info = _estimate(matrix, atol, schedule, device, generator)
+    estimate = _like(estimate, like)
+    info["standard_error"] = _like(info.get("standard_error", np.abs(matrix)), like)
+    return (estimate, info) if return_info else estimate
+
+
+def _estimate(
+    A: np.ndarray, atol: float, schedule: Schedule | None, device: GeneralDevice, rng: np.random.Generator
+) -> tuple[np.ndarray, Info]:
+    """The lagged covariance times e^α, and its report."""
+    is_complex, d = np.iscomplexobj(A), len(A)
+    A = A.astype(np.complex128 if is_complex else np.float64)
+    shift = _shift(A)
+    growth = math.exp(shift) if shift < 700 else math.inf
+    drift = shift * np.eye(d) - A
+    _refuse_rounding(growth, shift, drift, atol if schedule is None else math.inf)
+    drift = embedding(drift) if is_complex else drift
+    program = device.program(Dense(drift, symmetric=False))
+    if schedule is None:
+        # Entries of P are at most 1, so that e^{2α}·2/n bounds the variance; e^{2α}/n is that of Re and Im together.
+        pairs = math.ceil((1 if is_complex else 2) * (growth / atol) ** 2)
+        schedule = program.independent_readings(max(pairs, FEWEST_READINGS))
+    cross = program.lagged_covariance(drift + drift.T, 1.0, schedule, rng=rng)
+    if is_complex:
+        # The real form of P comes once in each of two blocks.
+        cross = (cross[:d, :d] + cross[d:, d:]) / 2 + 0.5j * (cross[d:, :d] - cross[:d, d:])
+    variance = np.ones((d, d)) if is_complex else 1 + np.minimum(cross**2, 1.0)
+    error = growth * np.sqrt(variance / (schedule.readings or 1))
+    info = Info(
+        success=True,
+        status=0,
+        message=(
+            f"statistical: no residual checks it. The standard error, at most {error.max():.3g}, contains the factor "
+            f"e^shift = {growth:.3g}; pass a smaller atol= for more readings"
+        ),
+        n_runs=1,
+        shift=shift,
+        standard_error=error,
+        effective_sample_size=schedule.readings,
+        autocorrelation_time=1 / program.rate(),
+        schedule=schedule,
+        ledger=program.ledger,
+        device_time=program.ledger.device_time,
+    )
+    info.update(program.describe())
+    return growth * cross, info
+
+
+def _shift(A: np.ndarray) -> float:
+    """α: the least one for which the noise exists, and a margin that rounding does not eat."""
+    half = A / 2
+    least = float(np.linalg.eigvalsh(half + half.conj().T)[-1])
+    rounding = 8 * len(A) * np.finfo(float).eps * float(np.abs(A).max())
+    return least + max(MARGIN, rounding)
+
+
+def _refuse_rounding(growth: float, shift: float, drift: np.ndarray, atol: float) -> None:
+    """ValueError where e^α times the rounding of a reading is more than the tolerance."""
+    rounding = growth * np.finfo(float).eps * max(len(drift), float(np.abs(drift).max())) if growth else 0.0
+    if rounding > atol or not math.isfinite(growth):
+        halvings = max(1, math.ceil(math.log2(max(shift, 1.0) / 10)))
+        raise ValueError(
+            f"e^A is read as e^{shift:.4g} times a reading of the device, whose rounding alone makes an error of "
+            f"{rounding:.3g}; pass atol above that, or square expm(A / 2**{halvings}) {halvings} times"
+        )
+
+
+def _like(x: np.ndarray, like: Array) -> Array:
+    """x in the namespace, device and precision of `like`; real where it is real."""
+    single = dtype_name(like) in ("float32", "complex64")
+    if single:
+        with np.errstate(over="ignore", under="ignore"):
+            x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+    if not np.isfinite(x).all():
+        raise OverflowError("e^A leaves the range of single precision; pass A in double precision")
+    if is_torch(like):
+        import torch
+
+        return torch.as_tensor(x, device=like.device)
+    return x
