@@ -76,8 +76,7 @@ def draw(problems: list[Problem], output: Path, rng: np.random.Generator) -> Non
     plotting.histogram(voltages, mean=float(solution[node]), variance=variance, ax=readings)
     readings.set_xlabel(f"voltage of node '{small.labels[node]}'")
 
-    name = small.name[0].upper() + small.name[1:]
-    title = f"{name} on a thermodynamic device: {len(b)} nodes, condition {1 / values[0]:.3g}"
+    title = f"A thermodynamic device at work ({small.name}): {len(b)} nodes, condition {slowest:.3g}"
     figure.suptitle(title, fontsize=14, fontweight="bold", x=0.01, ha="left")
     figure.savefig(output, dpi=130)
     plt.close(figure)

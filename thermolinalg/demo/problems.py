@@ -69,9 +69,9 @@ def problems(size: int | None = None) -> list[Problem]:
     graph = neighbours.maximum(neighbours.T)
     laplacian = scipy.sparse.csgraph.laplacian(graph)
     return [
-        Problem("diabetes, ridge regression", _normal(X, 1e-2), X.T @ y / len(X), tuple(diabetes.feature_names)),
+        Problem("diabetes, normal matrix", _normal(X, 1e-2), X.T @ y / len(X), tuple(diabetes.feature_names)),
         Problem("diabetes, RBF kernel", rbf_kernel(X) + 0.1 * np.eye(len(X)), y),
-        Problem("digits, ridge regression", _normal(D, 1e-2), D.T @ digit / len(D)),
+        Problem("digits, normal matrix", _normal(D, 1e-2), D.T @ digit / len(D)),
         Problem("digits, RBF kernel", rbf_kernel(D, gamma=0.1) + 0.1 * np.eye(len(D)), digit),
         # A tenth of a conductance from each node to ground makes the Laplacian positive definite.
         Problem(

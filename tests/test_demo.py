@@ -1,0 +1,86 @@
+"""The demonstration, on a part of its data: its numbers lie within their error bars, and its picture appears."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("rich")
+pytest.importorskip("matplotlib")
+
+from thermolinalg.demo import run
+from thermolinalg.demo.problems import problems
+
+SIZE = 80
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    picture = tmp_path_factory.mktemp("demo") / "demo.png"
+    return run(picture, seed=1, size=SIZE), picture
+
+
+def test_every_problem_meets_every_task(outcome):
+    rows, _ = outcome
+    assert len({row.problem for row in rows}) == 5
+    tasks = {"solve, one run", "solve", "invert, one run", "invert", "log det", "sample"}
+    for name in {row.problem for row in rows}:
+        assert {row.task for row in rows if row.problem == name} == tasks
+
+
+def test_errors_are_within_their_standard_errors(outcome):
+    for row in outcome[0]:
+        # Refined results end in rounding, which no error bar of the device knows.
+        rounding = 1e-15 * row.condition
+        assert row.error <= 4 * row.standard_error + rounding, row
+
+
+def test_raw_errors_are_not_far_below_their_standard_errors(outcome):
+    """Error bars that were too wide would show here: norms over many entries cannot be small by chance."""
+    vectors = [row for row in outcome[0] if row.task == "invert, one run"]
+    assert len(vectors) == 5
+    assert all(row.error > 0.1 * row.standard_error for row in vectors)
+
+
+def test_refined_answers_are_those_of_scipy(outcome):
+    for row in outcome[0]:
+        if row.task in ("solve", "invert"):
+            assert row.error < 1e-10 * row.condition
+
+
+def test_the_picture_is_a_picture(outcome):
+    from matplotlib.image import imread
+
+    pixels = imread(outcome[1])
+    assert min(pixels.shape[:2]) > 800
+    assert np.std(pixels[..., :3]) > 0.05
+
+
+def test_the_table_and_the_last_lines(capsys):
+    rows = run(None, seed=2, size=20)
+    out = capsys.readouterr().out
+    for part in ("ratio", "± s.e.", "time (τ)", "SciPy takes", "Hardware would draw level", rows[0].problem):
+        assert part in out
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    first, second = (run(None, seed=3, size=20) for _ in range(2))
+    assert [(row.error, row.standard_error) for row in first] == [(row.error, row.standard_error) for row in second]
+
+
+def test_problems_are_positive_definite():
+    for problem in problems(SIZE):
+        assert np.linalg.eigvalsh(problem.dense)[0] > 0
+        assert np.allclose(problem.dense, problem.dense.T, rtol=0, atol=1e-15 * np.abs(problem.dense).max())
+
+
+def test_without_scikit_learn_the_error_names_the_extra():
+    code = "import sys; sys.modules['sklearn'] = None; from thermolinalg.cli import main; sys.exit(main(['demo']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "thermolinalg: the demo needs scikit-learn; install it with: pip install 'thermolinalg[sklearn]'\n"
+    )
