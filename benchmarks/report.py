@@ -125,20 +125,17 @@ def _covariances(cases: Sequence[Results]) -> str:
 
 
 def _exponentials(cases: Sequence[Results]) -> str:
-    def error(case: Results, who: str) -> str:
-        return f"{case[who + '_error']:.1%} ± {case[who + '_bar']:.1%}"
-
     rows = (
         [
-            f"{case['alpha']:g}",
+            f"{case['who']}, α = {case['alpha']:.3g}",
             f"{case['runs']} × {case['readings']:,}",
-            *_matrices(case),
-            error(case, "thermolinalg"),
-            error(case, "thermox"),
+            _matrix(case["estimate"]),
+            f"{case['error']:.1%} ± {case['bar']:.1%}",
         ]
         for case in cases
     )
-    return _table(["shift α", "readings", *_WHOSE, "error, thermolinalg", "error, thermox"], rows)
+    truth = ["truth", "", _matrix(cases[0]["truth"]), ""]
+    return _table(["who, shift", "runs × readings", "estimate", "error"], [truth, *rows])
 
 
 _WHOSE = ["truth", "thermolinalg", "thermox"]
