@@ -1,15 +1,15 @@
 """Linear algebra on simulated thermodynamic (Langevin) devices, in the shape of SciPy."""
 
 from thermolinalg._info import Info, ThermodynamicWarning
-from thermolinalg.devices import AsWritten, Equilibrated, Imperfections, LangevinDevice, Schedule
+from thermolinalg.devices import AsWritten, Equilibrated, GeneralDevice, Imperfections, LangevinDevice, Schedule
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
+from thermolinalg.primitives.exponential import expm
 from thermolinalg.primitives.inverse import inv, inv_diagonal
 from thermolinalg.primitives.langevin import langevin
-from thermolinalg.primitives.inverse import inv, inv_diagonal
 from thermolinalg.primitives.least_squares import lstsq, pinv
-from thermolinalg.primitives.sampling import sample
+from thermolinalg.primitives.lyapunov import solve_continuous_lyapunov
 from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solve import solve
 
@@ -19,6 +19,7 @@ __all__ = [
     "AsWritten",
     "Equilibrated",
     "EulerMaruyama",
+    "GeneralDevice",
     "Imperfections",
     "Info",
     "LangevinDevice",
@@ -28,16 +29,15 @@ __all__ = [
     "Underdamped",
     "det",
     "explain",
+    "expm",
     "inv",
     "inv_diagonal",
     "langevin",
     "logabsdet",
-    "inv",
-    "inv_diagonal",
     "lstsq",
     "pinv",
     "sample",
     "slogdet",
-    "sample",
     "solve",
+    "solve_continuous_lyapunov",
 ]

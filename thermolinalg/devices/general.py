@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, to_numpy
 from thermolinalg._validation import as_nonnegative
-from thermolinalg.devices.base import REPLICAS, Ledger, Reading
+from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import EQUILIBRIUM_TIMES, Schedule
 from thermolinalg.operators import Dense, Operator
 from thermolinalg.simulation import LinearProcess, Transition
 from thermolinalg.simulation._transition import norm_bound
-from thermolinalg.simulation.covariances import wishart_factor
 from thermolinalg.simulation.relaxation import Relaxation
 
 __all__ = ["GeneralDevice", "GeneralProgram"]
@@ -132,8 +131,9 @@ class GeneralProgram:
     def timetable(self, b: Array, relative: float) -> Schedule:
         """The schedule of a run that leaves a residual of about `relative` × ‖b‖.
 
-        The average of a long window misses A⁻¹b by A⁻¹ times white noise, as in a symmetric device; burn-in and window
-        follow the time in which M forgets its start, which transient growth makes longer than the slowest eigenvalue.
+        The average of a window T_w misses A⁻¹b by A⁻¹ times white noise, as in a symmetric device, and by the
+        difference of the states at its two ends over T_w, which counts where M is far from normal. Burn-in and window
+        follow the time in which M forgets its start; transient growth makes it longer than the slowest eigenvalue.
 
         Parameters
         ----------
@@ -148,7 +148,9 @@ class GeneralProgram:
         squares = np.mean(load**2, axis=0)
         signal = float(np.min(squares, where=squares > 0, initial=1.0)) ** 0.5
         forgetting = EQUILIBRIUM_TIMES / self.relaxation.time
-        return Schedule.for_residual(relative, signal, self.device.temperature, forgetting)
+        schedule = Schedule.for_residual(relative, signal, self.device.temperature, forgetting)
+        ends = math.sqrt(2.0) * self._spread / (relative * signal)
+        return schedule if ends <= schedule.duration else replace(schedule, duration=ends, bound="ends of the window")
 
     def independent_readings(self, n: int) -> Schedule:
         """n readings so far apart that each has forgotten the one before.
@@ -200,100 +202,48 @@ class GeneralProgram:
         return Reading(value, load.shape[1] * waited, schedule, value)
 
     def readings(
-        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None
+        self,
+        b: Array,
+        schedule: Schedule,
+        *,
+        rng: np.random.Generator,
+        start: Array | None = None,
+        temperature: float | None = None,
     ) -> Reading:
-        """Load b (d,), run the schedule, return every reading, shape (n, d)."""
+        """Load b (d,), run the schedule, return every reading (n, d), with noise of a given temperature."""
         if schedule.readings is None or schedule.spacing is None:
             raise ValueError("a trajectory needs schedule.readings; pass Schedule(..., readings=n)")
         load, gain = self._load(b[:, None])
         column = None if start is None else start[:, None]
         times = schedule.burn_in + schedule.spacing * np.arange(schedule.readings)
-        process = LinearProcess(self.drift, self._process.D, load[:, 0])
+        heat = self.device.temperature if temperature is None else temperature * float(gain[0]) ** 2 / self.norm
+        process = LinearProcess(self.drift, 2 * heat * np.eye(len(load)), load[:, 0])
         path = process.path(self._start(column, gain, load.shape)[:, 0], times, rng=rng)
         self.ledger.record(len(load), 1, schedule.total, schedule.readings)
         value = as_array(path / gain, b)
         return Reading(value, schedule.total, schedule, state=value[-1])
 
-    # -- what it does with a noise ------------------------------------------------------------------------------------
+    def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
+        """Refused with TypeError: it is not A⁻¹ unless A is symmetric; `noise_covariance` reads what it is."""
+        raise TypeError(
+            "the covariance of a device with a general drift solves a Lyapunov equation and is not A⁻¹; use a "
+            "LangevinDevice for symmetric A, or refine=True, which reads means"
+        )
 
-    def noise_covariance(self, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Array:
-        """Sample covariance of independent readings under a noise of covariance D: an estimate of X, A X + X Aᵀ = D.
-
-        The mean is known to be zero, so that n readings have n degrees of freedom; the sum of their squares is drawn
-        from its Wishart law, at a cost that does not depend on n.
-
-        Parameters
-        ----------
-        noise : ndarray, shape (d, d)
-            D per unit of the user's time, symmetric positive semidefinite.
-        schedule : Schedule
-            As `independent_readings`, or slower.
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray, shape (d, d)
-
-        Raises
-        ------
-        ValueError
-            The schedule has no readings, or they are not independent.
-        """
-        factor, n = self._readings(noise, schedule, rng)
-        return factor @ factor.T / n
-
-    def lagged_covariance(
-        self, noise: np.ndarray, lag: float, schedule: Schedule, *, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Average of x(t + lag) x(t)ᵀ over independent pairs: an estimate of e^{−A lag} X.
-
-        Given the early readings with squares S = T Tᵀ, the late ones are P x + ξ: their products are P S + C G Tᵀ with
-        P = e^{−A lag}, C Cᵀ the covariance of ξ and G standard normal, at a cost that does not depend on n.
-
-        Parameters
-        ----------
-        noise : ndarray, shape (d, d)
-            As `noise_covariance`.
-        lag : float
-            In the user's units of time.
-        schedule : Schedule
-            Of the early readings; a pair takes its lag on top.
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray, shape (d, d)
-
-        Raises
-        ------
-        ValueError
-            As `noise_covariance`.
-        """
-        factor, n = self._readings(noise, schedule, rng)
-        late = LinearProcess(self.drift, noise / self.norm).transition(lag * self.norm)
-        normal = rng.standard_normal((len(factor), factor.shape[1]))
-        self.ledger.record(len(factor), 1, n * lag * self.norm, n)
-        cross: np.ndarray = (late.decay @ factor + late.root @ normal) @ factor.T / n
-        return cross
-
-    def _readings(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        """T with T Tᵀ the sum of squares of independent readings, and their number."""
-        shortest = self.relaxation.time
-        if schedule.readings is None or min(schedule.burn_in, schedule.spacing or 0.0) < (1 - 1e-9) * shortest:
-            raise ValueError(
-                f"a covariance needs a schedule of independent readings: Schedule(burn_in=t, readings=n, spacing=t) "
-                f"with t ≥ {shortest:.6g}, got {schedule}"
-            )
-        d, n = len(noise), schedule.readings
-        stationary = Transition(np.zeros((d, d)), self.relaxation.covariance(noise / self.norm), np.zeros((d, d)))
-        self.ledger.record(d, 1, schedule.total, n)
-        return stationary.root @ next(wishart_factor(d, n, noise, rng)), n
+    def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
+        """Refused with TypeError, as `covariance`."""
+        return self.covariance(self.independent_readings(readings), rng=rng)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _process(self) -> LinearProcess:
         return LinearProcess(self.drift, 2 * self.device.temperature * np.eye(len(self.drift)))
+
+    @cached_property
+    def _spread(self) -> float:
+        """Root mean square of the voltages in equilibrium."""
+        return math.sqrt(float(np.trace(self.relaxation.covariance(self._process.D))) / len(self.drift))
 
     def _window(self, schedule: Schedule, state: bool) -> Transition:
         """Law of the average, after the state at the end where that is asked for; kept for the runs of a refinement."""

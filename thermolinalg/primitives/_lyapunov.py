@@ -12,6 +12,7 @@ import numpy as np
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
 from thermolinalg.devices import Ledger, Reading, Schedule
+from thermolinalg.devices.correlations import noise_covariance
 from thermolinalg.devices.general import GeneralDevice, GeneralProgram
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._system import PRECISION
@@ -228,10 +229,10 @@ class Relaxations:
     def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Sample covariance under a semidefinite noise, through the real form where something is complex."""
         if np.isrealobj(noise) and np.isrealobj(self.equation.a):
-            return self.real.noise_covariance(noise, schedule, rng=rng)
+            return noise_covariance(self.real, noise, schedule, rng=rng)
         d = len(noise)
         # The real form of q has the real form of X as its covariance, once in each of two blocks.
-        s = self.embedded.noise_covariance(embedding(noise), schedule, rng=rng)
+        s = noise_covariance(self.embedded, embedding(noise), schedule, rng=rng)
         return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
 
 

@@ -1,4 +1,4 @@
-"""When A itself is on the device and when AᵀA is, and what the normal operator cannot hide."""
+"""When A itself is on the device and when AᵀA is, which device that is, and what the normal operator cannot hide."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._info import Info
+from thermolinalg.devices import Device, GeneralDevice, LangevinDevice
 from thermolinalg.operators.loadable import Loadable
 from thermolinalg.primitives._system import System
 
-__all__ = ["refuse_inconsistent", "through_normal_operator_if_needed"]
+__all__ = ["device_for", "refuse_inconsistent", "through_normal_operator_if_needed"]
+
+
+def device_for(loadable: Loadable, device: Device | None) -> Device:
+    """The user's device, or the default one; TypeError where it cannot hold A as the drift itself."""
+    if loadable.assume != "stable":
+        return LangevinDevice() if device is None else device
+    if isinstance(device, LangevinDevice):
+        raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
+    return GeneralDevice() if device is None else device
 
 
 def through_normal_operator_if_needed(
     loadable: Loadable, attempt: Callable[[bool], tuple[Array, Info]]
 ) -> tuple[Array, Info]:
-    """A as it is where it is symmetric; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
+    """A where it is symmetric or 'stable'; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
+    if loadable.assume == "stable":
+        return attempt(False)
     if not loadable.symmetric:
         return attempt(True)
     if loadable.assume not in ("sym", "her", "diagonal", "tridiagonal"):

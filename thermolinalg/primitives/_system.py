@@ -195,6 +195,7 @@ def solve_to_tolerance(
         timetable,
         system.rng,
         maxiter=maxiter,
+        definite=system.loadable.assume != "stable",
         preconditioner=preconditioner,
         callback=callback,
     )

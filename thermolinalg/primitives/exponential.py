@@ -11,6 +11,7 @@ from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_positive, as_rng, checked_array
 from thermolinalg.devices import Schedule
+from thermolinalg.devices.correlations import lagged_covariance
 from thermolinalg.devices.general import GeneralDevice
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._batches import batched
@@ -141,7 +142,7 @@ def _estimate(
         # Entries of P are at most 1, so that e^{2α}·2/n bounds the variance; e^{2α}/n is that of Re and Im together.
         pairs = math.ceil((1 if is_complex else 2) * (growth / atol) ** 2)
         schedule = program.independent_readings(max(pairs, FEWEST_READINGS))
-    cross = program.lagged_covariance(drift + drift.T, 1.0, schedule, rng=rng)
+    cross = lagged_covariance(program, drift + drift.T, 1.0, schedule, rng=rng)
     if is_complex:
         # The real form of P comes once in each of two blocks.
         cross = (cross[:d, :d] + cross[d:, d:]) / 2 + 0.5j * (cross[d:, :d] - cross[:d, d:])

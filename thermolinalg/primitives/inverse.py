@@ -15,7 +15,7 @@ from thermolinalg.devices import CovarianceReading, Device, LangevinDevice, Prog
 from thermolinalg.estimation.covariance import effective_readings, readings_for, standard_error
 from thermolinalg.operators.loadable import Loadable, as_loadable, realify
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._normal import refuse_inconsistent, through_normal_operator_if_needed
+from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
@@ -143,7 +143,7 @@ def inv(
     atol, maxiter = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter")
     rtol = rtol if rtol is None else as_nonnegative(rtol, "rtol")
     generator = as_rng(rng)
-    device = LangevinDevice() if device is None else device
+    device = device_for(loadable, device)
     if identity.size == 0:
         x, info = identity.empty_solution()
     elif refine:

@@ -9,10 +9,10 @@ import numpy as np
 from thermolinalg._arrays import Array
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
-from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._normal import refuse_inconsistent, through_normal_operator_if_needed
+from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
@@ -88,7 +88,7 @@ def solve(
     schedule : Schedule, optional
         Timetable of each run. Default: long enough for `rtol` (``refine=False``), or for one tenth of the residual.
     device : Device, optional
-        Default: an ideal overdamped `LangevinDevice`.
+        Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -139,7 +139,7 @@ def solve(
     atol = as_nonnegative(atol, "atol")
     maxiter = as_count(maxiter, "maxiter")
     generator = as_rng(rng)
-    device = LangevinDevice() if device is None else device
+    device = device_for(loadable, device)
     if rhs.block.shape[0] == 0 or rhs.block.shape[1] == 0:
         x, info = rhs.empty_solution()
     elif refine:
