@@ -7,6 +7,7 @@ from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
 from thermolinalg.primitives.exponential import expm
 from thermolinalg.primitives.inverse import inv, inv_diagonal
+from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
 from thermolinalg.primitives.langevin import langevin
 from thermolinalg.primitives.least_squares import lstsq, pinv
 from thermolinalg.primitives.lyapunov import solve_continuous_lyapunov
@@ -25,6 +26,7 @@ __all__ = [
     "LangevinDevice",
     "Overdamped",
     "Schedule",
+    "ThermodynamicInverse",
     "ThermodynamicWarning",
     "Underdamped",
     "det",

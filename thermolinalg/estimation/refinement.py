@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,6 +68,10 @@ class Refinement:
     def converged(self) -> bool:
         """Whether every column met its target."""
         return bool((self.residual_norm <= self.target).all())
+
+    def times(self, unit: Array) -> Refinement:
+        """The same for right-hand sides multiplied by `unit` (k,)."""
+        return replace(self, x=self.x * unit, residual_norm=self.residual_norm * unit, target=self.target * unit)
 
 
 def refine(

@@ -66,6 +66,14 @@ class Loadable:
         m, n = self.operator.shape
         return (m // 2, n // 2) if self.is_complex else (m, n)
 
+    def adjoint(self) -> Loadable:
+        """The same for Aᴴ, whose real form is the transpose of that of A."""
+        if self.symmetric:
+            return self
+        if isinstance(self.operator, (Dense, Sparse)):
+            return replace(self, operator=type(self.operator)(self.operator.matrix.T, symmetric=False))
+        return replace(self, operator=MatrixFree(self.operator.H, symmetric=False))
+
     def transposed(self) -> Loadable:
         """The same for Aᵀ (not conjugated)."""
         if self.symmetric and not self.is_complex:

@@ -152,7 +152,9 @@ def _tolerance(value: Any, name: str) -> float:
 def _target(b: Array, rtol: float, atol: float) -> Array:
     """max(rtol ‖b‖, atol), column by column; zero is the solution where b vanishes."""
     xp = namespace(b)
-    sizes = xp.linalg.vector_norm(b, axis=0)
+    largest = xp.max(xp.abs(b), axis=0) if b.shape[0] else xp.linalg.vector_norm(b, axis=0)
+    largest = xp.where(largest > 0, largest, xp.ones_like(largest))
+    sizes = largest * xp.linalg.vector_norm(b / largest, axis=0)  # squares of b itself may leave the range
     relative = rtol * sizes if math.isfinite(rtol) else xp.full_like(sizes, math.inf)
     return xp.maximum(relative, xp.full_like(sizes, atol))
 
@@ -182,8 +184,8 @@ def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | Non
             raise ValueError(f"x0 has shape {tuple(x0.shape)}, b {tuple(rhs.block.shape)}; they must be the same")
         if "complex" in dtype_name(x) and "complex" not in dtype_name(rhs.block):
             raise ValueError("x0 is complex although A and b are real; pass x0.real, or a complex b")
-    sizes = xp.linalg.vector_norm(rhs.block, axis=0)
-    return xp.where(sizes > 0, as_array(x, rhs.block), xp.zeros_like(rhs.block))
+    vanishes = xp.all(rhs.block == 0, axis=0)
+    return xp.where(~vanishes, as_array(x, rhs.block), xp.zeros_like(rhs.block))
 
 
 def _direction(M: LinearOperator, system: System) -> Callable[[Array], Array]:

@@ -1,0 +1,128 @@
+"""A⁻¹ as a SciPy linear operator: A is programmed once, every application is a solve on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from thermolinalg._arrays import Array, dtype_name, to_numpy
+from thermolinalg._info import Info
+from thermolinalg._validation import as_count, as_nonnegative, as_rng
+from thermolinalg.devices import Device, Schedule
+from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
+from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._system import MAXITER, System, default_rtol, refined_report, solve_to_tolerance
+
+__all__ = ["ThermodynamicInverse"]
+
+
+class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
+    r"""The inverse of A, as a `scipy.sparse.linalg.LinearOperator` whose products are solves on a device.
+
+    A is written into the device once, at the first product; many columns run side by side. Each product B ↦ X meets
+    ‖b − A x‖ ≤ rtol ‖b‖ in every column, so the map is linear and symmetric up to rtol.
+
+    Parameters
+    ----------
+    A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
+        Symmetric (Hermitian) positive definite; anything else goes through the normal operator AᴴA.
+    assume_a : str, optional
+        As in `thermolinalg.solve`.
+    rtol : float, optional
+        Relative residual of each product. Default: 1e-10 in double precision, 1e-5 in single.
+    maxiter : int, optional
+        Device runs per product at most.
+    schedule : Schedule, optional
+        Timetable of each run. Default: long enough to leave one tenth of the residual.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+
+    Attributes
+    ----------
+    info : Info or None
+        Report of the last product, as `thermolinalg.solve` returns it.
+
+    Raises
+    ------
+    LinAlgError
+        At the first product, where A is singular or not positive definite.
+    ValueError
+        A is not square, or holds NaN or infinity; negative tolerances.
+
+    Warns
+    -----
+    ThermodynamicWarning
+        A product missed its tolerance; `info.success` is False.
+
+    See Also
+    --------
+    thermolinalg.inv : The inverse as an array.
+
+    Notes
+    -----
+    As ``M=`` of `cg` or `gmres` at a loose rtol it is a preconditioner that differs a little from product to product:
+    methods that assume a fixed one then stall near that rtol. `thermolinalg.langevin` is made for that case.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse.linalg import eigsh
+    >>> from thermolinalg import ThermodynamicInverse
+    >>> A = np.diag([2.0, 3.0, 5.0, 7.0])
+    >>> inverse = ThermodynamicInverse(A)
+    >>> np.allclose(inverse @ np.ones(4), [1 / 2, 1 / 3, 1 / 5, 1 / 7])
+    True
+    >>> np.allclose(eigsh(A, k=2, sigma=0, OPinv=inverse, return_eigenvectors=False), [2.0, 3.0])
+    True
+    """
+
+    def __init__(
+        self,
+        A: Any,
+        *,
+        assume_a: str | None = None,
+        rtol: float | None = None,
+        maxiter: int = MAXITER,
+        schedule: Schedule | None = None,
+        device: Device | None = None,
+        rng: Any = None,
+    ) -> None:
+        self._loadable: Loadable = as_loadable(A, assume_a=assume_a)
+        like = self._loadable.operator.like
+        self.rtol = default_rtol(like) if rtol is None else as_nonnegative(rtol, "rtol")
+        self.maxiter = as_count(maxiter, "maxiter")
+        self.schedule, self.rng = schedule, as_rng(rng)
+        self.device = device_for(self._loadable, device)
+        self.info: Info | None = None
+        self._programs: dict[tuple[bool, bool], Any] = {}
+        dtype = np.result_type(dtype_name(like), np.complex64 if self._loadable.is_complex else np.float32)
+        super().__init__(dtype, self._loadable.shape)
+
+    def _matmat(self, b: np.ndarray) -> np.ndarray:
+        return self._solve(b, adjoint=False)
+
+    def _rmatmat(self, b: np.ndarray) -> np.ndarray:
+        return self._solve(b, adjoint=not self._loadable.symmetric)
+
+    def _solve(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
+        loadable = self._loadable.adjoint() if adjoint else self._loadable
+        rhs = read_rhs(loadable, b)
+        if 0 in rhs.block.shape:
+            x, self.info = rhs.empty_solution()
+            return to_numpy(x)
+
+        def attempt(normal: bool) -> tuple[Array, Info]:
+            program: Any = self._programs.get((adjoint, normal))
+            system = System(loadable, rhs.block, self.device, self.rng, normal, program)
+            self._programs[adjoint, normal] = system.program
+            outcome = solve_to_tolerance(system, None, self.rtol, 0.0, self.maxiter, self.schedule)
+            refuse_inconsistent(system, outcome.x, outcome.converged)
+            return system.restore(outcome.x), refined_report(system, outcome, self.rtol, lambda x: x)
+
+        x, self.info = through_normal_operator_if_needed(loadable, attempt)
+        return to_numpy(x)
