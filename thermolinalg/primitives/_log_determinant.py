@@ -10,12 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from thermolinalg._info import ThermodynamicWarning
+from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
+from thermolinalg._info import Info, ThermodynamicWarning
+from thermolinalg._validation import as_count, as_positive, as_rng
+from thermolinalg.devices import Device, LangevinDevice, LangevinProgram
 from thermolinalg.estimation.free_energy import bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, work_moments
+from thermolinalg.operators import Normal, Operator
+from thermolinalg.operators.loadable import Loadable
 from thermolinalg.primitives._held import BATCHES, Held
 
-__all__ = ["Measured", "by_integration", "by_work", "choose_protocol"]
+__all__ = ["as_scalar", "measure"]
+
+METHODS = (None, "work", "integration")
 
 CHEAP = 1e7
 """Normal numbers that may be drawn for a protocol of its own merit: about a tenth of a second."""
@@ -175,3 +182,79 @@ def _share_out(deviations: NDArray[np.float64], step: float, atol: float, budget
     if budget is not None and total.sum() > budget:
         total *= budget / total.sum()
     return np.asarray(np.maximum(1, np.ceil(total / BATCHES)), dtype=int)
+
+
+def measure(
+    loadable: Loadable,
+    power: float,
+    atol: float,
+    method: str | None,
+    max_readings: int | None,
+    device: Device | None,
+    rng: Any,
+) -> tuple[float, Info]:
+    """log det of the matrix a device holds, times `power`, and the report."""
+    atol, generator = as_positive(atol, "atol"), as_rng(rng)
+    if method not in METHODS:
+        raise ValueError(f"method must be None, 'work' or 'integration', got {method!r}")
+    if max_readings is not None:
+        max_readings = as_count(max_readings, "max_readings")
+    if loadable.shape[0] == 0:
+        return 0.0, Info(success=True, status=0, message="the empty determinant is 1", standard_error=0.0, n_runs=0)
+    if loadable.is_complex:
+        power /= 2  # the real form of twice the size has every eigenvalue twice
+    operator = loadable.operator if loadable.symmetric else Normal(loadable.operator)
+    device = LangevinDevice() if device is None else device
+    program = device.program(operator, rng=generator)
+    if not isinstance(program, LangevinProgram):
+        raise TypeError(f"a determinant needs a device that can be driven, such as LangevinDevice; got {device!r}")
+    held = Held(program, program.device.law.temperature)
+    protocol, reason = (method, "as asked") if method else choose_protocol(held, atol / power)
+    if protocol == "work":
+        measured = by_work(held, atol / power, generator)
+    else:
+        measured = by_integration(held, atol / power, generator, max_readings)
+    known = held.d * math.log(held.start)
+    if program.scaling is not None:
+        known -= 2 * float(np.log(to_numpy(program.scaling).astype(float)).sum())
+    info = _report(held, measured, protocol, reason, atol, power)
+    if protocol == "work":
+        info.jarzynski = info.jarzynski.rescaled(2 * power, power * known)
+    return power * (known + measured.value), info
+
+
+def _report(held: Held, measured: Measured, protocol: str, reason: str, atol: float, power: float) -> Info:
+    error = power * measured.standard_error
+    success = error <= atol
+    ledger = held.program.ledger
+    if success:
+        message = f"the standard error {error:.2g} is below atol={atol:g}"
+    else:
+        remedy = "method='integration'" if protocol == "work" else "a larger max_readings="
+        message = (
+            f"log det has the standard error {error:.2g}, above atol={atol:g}, after {ledger.runs} runs; "
+            f"pass a larger atol=, or {remedy}"
+        )
+        warnings.warn(message, ThermodynamicWarning, stacklevel=5)
+    return Info(
+        success=success,
+        status=0 if success else ledger.runs,
+        message=message,
+        standard_error=error,
+        method=protocol,
+        reason=reason,
+        start=held.start * held.program.factor,
+        condition_number=held.interval[1] / held.interval[0],
+        engine=held.engine,
+        device_time=ledger.device_time,
+        ledger=ledger,
+        **measured.report,
+    )
+
+
+def as_scalar(value: float, operator: Operator, *, is_complex: bool = False) -> Array:
+    """A scalar of the operator's namespace, device and precision."""
+    xp, like = namespace(operator.like), operator.like
+    kinds = {"float32": xp.complex64, "float64": xp.complex128}
+    dtype = kinds[dtype_name(like)] if is_complex else like.dtype
+    return xp.asarray(value, dtype=dtype, device=like.device)[()]

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
-from thermolinalg._info import Info, ThermodynamicWarning
-from thermolinalg._validation import as_count, as_positive, as_rng
-from thermolinalg.devices import Device, LangevinDevice, LangevinProgram
-from thermolinalg.operators import Normal, Operator
-from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg._arrays import dtype_name, namespace
+from thermolinalg._validation import as_positive
+from thermolinalg.devices import Device
+from thermolinalg.operators.loadable import as_loadable
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._held import Held
-from thermolinalg.primitives._log_determinant import Measured, by_integration, by_work, choose_protocol
+from thermolinalg.primitives._log_determinant import as_scalar, measure
 
 __all__ = ["SlogdetResult", "det", "logabsdet", "slogdet"]
-
-METHODS = (None, "work", "integration")
 
 
 class SlogdetResult(NamedTuple):
@@ -112,9 +106,9 @@ def slogdet(
             "A is not symmetric (Hermitian): a device relaxes by the symmetric positive definite matrix it holds and "
             "cannot see the sign of a determinant; logabsdet(A) gives log|det A| of any square A"
         )
-    value, info = _measure(loadable, 1.0, atol, method, max_readings, device, rng)
-    sign = _as_scalar(1.0, loadable.operator, is_complex=loadable.is_complex)
-    result = SlogdetResult(sign, _as_scalar(value, loadable.operator))
+    value, info = measure(loadable, 1.0, atol, method, max_readings, device, rng)
+    sign = as_scalar(1.0, loadable.operator, is_complex=loadable.is_complex)
+    result = SlogdetResult(sign, as_scalar(value, loadable.operator))
     return (result, info) if return_info else result
 
 
@@ -136,8 +130,20 @@ def logabsdet(
     ----------
     A : array_like, sparse array or LinearOperator, shape (d, d) or (..., d, d)
         Need not be symmetric. Its condition number enters squared.
-    atol, method, max_readings, check_finite, device, rng, return_info
+    atol : float, optional
+        Standard error of the logarithm to reach.
+    method : {None, 'work', 'integration'}, optional
         As for `slogdet`.
+    max_readings : int, optional
+        As for `slogdet`.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinity.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+    return_info : bool, optional
+        Whether to return an `Info` beside the result.
 
     Returns
     -------
@@ -165,8 +171,8 @@ def logabsdet(
     True
     """
     loadable = as_loadable(A, assume_a="gen", check_finite=check_finite)
-    value, info = _measure(loadable, 0.5, atol, method, max_readings, device, rng)
-    result = _as_scalar(value, loadable.operator)
+    value, info = measure(loadable, 0.5, atol, method, max_readings, device, rng)
+    result = as_scalar(value, loadable.operator)
     return (result, info) if return_info else result
 
 
@@ -190,8 +196,18 @@ def det(
         Symmetric (Hermitian) positive definite.
     rtol : float, optional
         Relative standard error to reach: the `atol` of `slogdet`.
-    method, max_readings, check_finite, device, rng, return_info
+    method : {None, 'work', 'integration'}, optional
         As for `slogdet`.
+    max_readings : int, optional
+        As for `slogdet`.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinity.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+    return_info : bool, optional
+        Whether to return an `Info` beside the result.
 
     Returns
     -------
@@ -234,79 +250,3 @@ def det(
     value = sign * xp.exp(logabsdet)
     info.standard_error = abs(float(xp.real(value))) * info.standard_error
     return (value, info) if return_info else value
-
-
-def _measure(
-    loadable: Loadable,
-    power: float,
-    atol: float,
-    method: str | None,
-    max_readings: int | None,
-    device: Device | None,
-    rng: Any,
-) -> tuple[float, Info]:
-    """log det of the matrix a device holds, times `power`, and the report."""
-    atol, generator = as_positive(atol, "atol"), as_rng(rng)
-    if method not in METHODS:
-        raise ValueError(f"method must be None, 'work' or 'integration', got {method!r}")
-    if max_readings is not None:
-        max_readings = as_count(max_readings, "max_readings")
-    if loadable.shape[0] == 0:
-        return 0.0, Info(success=True, status=0, message="the empty determinant is 1", standard_error=0.0, n_runs=0)
-    if loadable.is_complex:
-        power /= 2  # the real form of twice the size has every eigenvalue twice
-    operator = loadable.operator if loadable.symmetric else Normal(loadable.operator)
-    device = LangevinDevice() if device is None else device
-    program = device.program(operator, rng=generator)
-    if not isinstance(program, LangevinProgram):
-        raise TypeError(f"a determinant needs a device that can be driven, such as LangevinDevice; got {device!r}")
-    held = Held(program, program.device.law.temperature)
-    protocol, reason = (method, "as asked") if method else choose_protocol(held, atol / power)
-    if protocol == "work":
-        measured = by_work(held, atol / power, generator)
-    else:
-        measured = by_integration(held, atol / power, generator, max_readings)
-    known = held.d * math.log(held.start)
-    if program.scaling is not None:
-        known -= 2 * float(np.log(to_numpy(program.scaling).astype(float)).sum())
-    info = _report(held, measured, protocol, reason, atol, power)
-    if protocol == "work":
-        info.jarzynski = info.jarzynski.rescaled(2 * power, power * known)
-    return power * (known + measured.value), info
-
-
-def _report(held: Held, measured: Measured, protocol: str, reason: str, atol: float, power: float) -> Info:
-    error = power * measured.standard_error
-    success = error <= atol
-    ledger = held.program.ledger
-    if success:
-        message = f"the standard error {error:.2g} is below atol={atol:g}"
-    else:
-        remedy = "method='integration'" if protocol == "work" else "a larger max_readings="
-        message = (
-            f"log det has the standard error {error:.2g}, above atol={atol:g}, after {ledger.runs} runs; "
-            f"pass a larger atol=, or {remedy}"
-        )
-        warnings.warn(message, ThermodynamicWarning, stacklevel=5)
-    return Info(
-        success=success,
-        status=0 if success else ledger.runs,
-        message=message,
-        standard_error=error,
-        method=protocol,
-        reason=reason,
-        start=held.start * held.program.factor,
-        condition_number=held.interval[1] / held.interval[0],
-        engine=held.engine,
-        device_time=ledger.device_time,
-        ledger=ledger,
-        **measured.report,
-    )
-
-
-def _as_scalar(value: float, operator: Operator, *, is_complex: bool = False) -> Array:
-    """A scalar of the operator's namespace, device and precision."""
-    xp, like = namespace(operator.like), operator.like
-    kinds = {"float32": xp.complex64, "float64": xp.complex128}
-    dtype = kinds[dtype_name(like)] if is_complex else like.dtype
-    return xp.asarray(value, dtype=dtype, device=like.device)[()]
