@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, log_expit, logsumexp
 
 from thermolinalg._info import ThermodynamicWarning
@@ -160,6 +159,8 @@ def bennett(forward: ArrayLike, reverse: ArrayLike, *, temperature: float = 1.0)
     >>> bool(abs(estimate.value - 1.0) < 4 * estimate.standard_error)
     True
     """
+    from scipy.optimize import brentq  # here, because it takes a tenth of the package's time to import
+
     wf, wr = _recorded("forward", forward) / temperature, _recorded("reverse", reverse) / temperature
     nf, nr = len(wf), len(wr)
     shift = np.log(nf / nr)
