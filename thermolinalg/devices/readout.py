@@ -12,6 +12,7 @@ from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices.base import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped
+from thermolinalg.laws._linear import EQUILIBRIUM_TIMES
 from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
 from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
@@ -71,7 +72,7 @@ def covariance(program: LangevinProgram, schedule: Schedule, rng: np.random.Gene
         spread, autocovariance, lags = _independent_covariance(program, count, rng), None, 0
     else:
         program.choice = program.engines.modes()
-        lags = min(count - 1, int(NEGLIGIBLE / (program.rate() * spacing)) + 1)
+        lags = min(count - 1, int(NEGLIGIBLE / (_slowest_rate(program) * spacing)) + 1)
         engine: Any = program.choice.engine
         spread = _correlated_covariance(program, engine, schedule, rng)
         autocovariance = _autocovariance(program, engine, spacing)
@@ -102,15 +103,22 @@ def variances(program: LangevinProgram, count: int, rng: np.random.Generator, pr
 def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
     """Whether the readings are in equilibrium and far enough apart to count as independent draws.
 
-    No eigenvalue need be found where already the smallest diagonal entry, which no more than bounds the smallest
-    eigenvalue from above, says no.
+    No eigenvalue need be found where already the smallest diagonal entry, which bounds the smallest eigenvalue from
+    above, says no.
     """
     _, spacing = schedule.grid()
-    gap = program.in_device(program.law.step(min(schedule.burn_in, spacing)))
-    diagonal = program.effective.diagonal()
-    if diagonal is not None and gap.equilibrium(float(namespace(diagonal).min(diagonal))) is None:
-        return False
-    return gap.equilibrium(program.engines.interval()[0]) is not None
+    gap, diagonal = min(schedule.burn_in, spacing), program.effective.diagonal()
+    if diagonal is not None:
+        bound = program.factor * float(namespace(diagonal).min(diagonal))
+        if program.law.relaxation_rate(bound) * gap < EQUILIBRIUM_TIMES:
+            return False
+    return _slowest_rate(program) * gap >= EQUILIBRIUM_TIMES
+
+
+def _slowest_rate(program: LangevinProgram) -> float:
+    """Relaxation rate of the slowest mode; in time stepping that may be the stiffest one."""
+    _, upper = program.interval()
+    return min(program.rate(), program.law.relaxation_rate(upper))
 
 
 def _steps(program: LangevinProgram, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:

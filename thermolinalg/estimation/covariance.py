@@ -132,14 +132,18 @@ def standard_error(reading: CovarianceReading, right: Array | None = None, *, ci
     """
     count, _ = reading.schedule.grid()
     xp = namespace(reading.value)
-    total = xp.zeros_like(reading.value if right is None else reading.value @ right)
+    unit = xp.max(xp.abs(reading.value))  # squares of entries may leave the range of floating point
+    right_unit = 1.0 if right is None else xp.max(xp.abs(right))
+    right = None if right is None else right / right_unit
+    total = 0.0 * reading.value if right is None else 0.0 * reading.value @ right
     lags, weights = lag_rule(reading.lags + 1, monotone=reading.monotone)
     for lag, weight in zip(lags, weights, strict=True):
         spread = reading.value if reading.autocovariance is None else reading.autocovariance(float(lag))
+        spread = spread / unit
         product = spread if right is None else spread @ right
         sizes = xp.linalg.diagonal(spread) if right is None else xp.sum(right * product, axis=0)
         term = xp.linalg.diagonal(spread)[:, None] * sizes
         if not circular:
             term += product**2
         total += float(weight * (2 if lag > 0 else 1) * (1 - lag / count)) * term
-    return xp.sqrt(total / (count - 1))
+    return xp.sqrt(total / (count - 1)) * unit * right_unit

@@ -1,0 +1,139 @@
+"""inv_diagonal against NumPy's inverse, in standard errors, for everything A can be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.sparse.linalg import aslinearoperator
+
+import thermolinalg as tla
+from thermolinalg.testing import assert_coverage, spd_matrices
+
+STRUCTURES = ("dense", "diagonal", "low rank", "kronecker", "circulant", "toeplitz", "block", "laplacian")
+
+
+def spd(d, kappa=10.0, seed=0, dtype=float):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((d, d)) + (1j * rng.standard_normal((d, d)) if dtype is complex else 0)
+    q = np.linalg.qr(x)[0]
+    a = (q * np.geomspace(1 / kappa, 1, d)) @ q.conj().T
+    return (a + a.conj().T) / 2
+
+
+def path_laplacian(d):
+    return scipy.sparse.diags_array(
+        [np.full(d, 2.5), np.full(d - 1, -1.0), np.full(d - 1, -1.0)], offsets=[0, 1, -1], format="csr"
+    )
+
+
+@given(
+    A=spd_matrices(max_size=14, condition=1e6, structure=STRUCTURES),
+    rtol=st.floats(0.01, 0.5),
+    seed=st.integers(0, 2**20),
+)
+def test_within_its_error_bars(A, rtol, seed):
+    value, info = tla.inv_diagonal(A, rtol=rtol, rng=seed, return_info=True)
+    exact = np.diag(np.linalg.inv(A if isinstance(A, np.ndarray) else A @ np.eye(A.shape[0])))
+    count = info.schedule.readings - 1
+    assert 2 / count <= rtol**2 < 2 / (count - 1) if count > 1 else rtol >= 0.5
+    # Few readings have a wide chi-square: five standard deviations of its cube root (Wilson and Hilferty).
+    distance = (np.cbrt(value / exact) - 1 + 2 / (9 * count)) / np.sqrt(2 / (9 * count))
+    assert np.all(np.abs(distance) < 5)
+    assert_allclose(info.standard_error, value * np.sqrt(2 / count))
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_error_bars_cover(dtype):
+    a = spd(3, dtype=dtype)
+    exact, seeds = np.diag(np.linalg.inv(a)).real, 500
+    inside = 0
+    for seed in range(seeds):
+        value, info = tla.inv_diagonal(a, rtol=0.03, rng=seed, return_info=True)
+        assert value.dtype == np.float64
+        inside = inside + (np.abs(value - exact) < 1.96 * info.standard_error)
+    for count in inside:
+        assert_coverage(int(count), seeds)
+    assert 0.93 <= inside.mean() / seeds <= 0.97
+
+
+def test_node_variances_correlate_as_a_wishart_matrix():
+    """cov(C_kk, C_ll) = 2 S_kl²/(N − 1): the nodes are read together, not one by one."""
+    a = spd(3, seed=2)
+    s = np.linalg.inv(a)
+    runs = np.array([tla.inv_diagonal(a, rtol=0.1, rng=seed) for seed in range(3000)])
+    expected = 2 * s**2 / 200
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    assert np.all(np.abs(np.cov(runs.T) - expected) < 5 * scale * np.sqrt(2 / 3000) * 1.05)
+
+
+def test_large_and_matrix_free():
+    d = 2000
+    matrix = path_laplacian(d)
+    exact = np.diag(np.linalg.inv(matrix.toarray()))
+    for a in (matrix, aslinearoperator(matrix)):
+        value, info = tla.inv_diagonal(a, rtol=0.1, rng=0, return_info=True)
+        z = (value - exact) / (0.1 * exact)
+        assert np.abs(z).max() < 5.5
+        assert abs(np.mean(z**2) - 1) < 0.2
+        assert info.device_time > 0
+
+
+def test_in_blocks_with_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr("thermolinalg.devices.readout.CHUNK", 3)
+    a = spd(8)
+    value, info = tla.inv_diagonal(a, rtol=0.02, rng=0, progress=True, return_info=True)
+    assert np.all(np.abs(value - np.diag(np.linalg.inv(a))) < 4.5 * info.standard_error)
+    assert "reading" in capsys.readouterr().err
+
+
+def test_says_what_it_is_worth():
+    _, info = tla.inv_diagonal(spd(3), rtol=0.05, rng=0, return_info=True)
+    assert "no residual can certify" in info.message
+    assert "rtol=" in info.message
+    assert info.effective_sample_size == pytest.approx(info.schedule.readings)
+
+
+def test_converters_round():
+    a = spd(3)
+    device = tla.LangevinDevice(imperfections=tla.Imperfections(output_bits=12, offset=2.0))
+    value, info = tla.inv_diagonal(a, rtol=0.02, device=device, rng=0, return_info=True)
+    assert np.all(np.abs(value - np.diag(np.linalg.inv(a))) < 4.5 * info.standard_error)
+
+
+def test_torch_single_precision_and_batches():
+    torch = pytest.importorskip("torch")
+    a = torch.as_tensor(np.stack([spd(3, seed=s) for s in range(4)]).reshape(2, 2, 3, 3), dtype=torch.float32)
+    value, infos = tla.inv_diagonal(a, rng=0, return_info=True)
+    assert value.shape == (2, 2, 3)
+    assert value.dtype == torch.float32
+    exact = torch.linalg.inv(a).diagonal(dim1=-2, dim2=-1).reshape(4, 3)
+    for row, truth, info in zip(value.reshape(4, 3), exact, infos, strict=True):
+        assert bool((abs(row - truth) < 4.5 * info.standard_error).all())
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
+def test_scale_equivariance(scale):
+    a = spd(4)
+    assert_allclose(tla.inv_diagonal(scale * a, rng=1) * scale, tla.inv_diagonal(a, rng=1), rtol=1e-7)
+
+
+def test_nothing():
+    assert tla.inv_diagonal(np.empty((0, 0))).shape == (0,)
+
+
+def test_refusals():
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        tla.inv_diagonal(np.ones((3, 3)))
+    with pytest.raises(np.linalg.LinAlgError, match="not positive"):
+        tla.inv_diagonal(np.diag([1.0, -1.0]))
+    with pytest.raises(ValueError, match="not symmetric"):
+        tla.inv_diagonal(np.triu(np.ones((3, 3))))
+    for rtol in (0.0, -1.0, np.nan, 1e-13):
+        with pytest.raises(ValueError, match="rtol"):
+            tla.inv_diagonal(spd(3), rtol=rtol)
+    with pytest.raises(ValueError, match="square"):
+        tla.inv_diagonal(np.ones((2, 3)))
