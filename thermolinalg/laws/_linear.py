@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from thermolinalg._arrays import Array
 
 __all__ = ["Coefficients", "InversePolynomial", "LinearLaw", "inverse_sqrt_series"]
@@ -96,7 +94,9 @@ class InversePolynomial:
         return InversePolynomial(tuple(front * c * factor**-k for k, c in enumerate(self.coefficients)), self.half)
 
     def __call__(self, lam: Array) -> Array:
-        value = np.polynomial.polynomial.polyval(1 / lam, self.coefficients)
+        value = 0.0 * lam
+        for c in reversed(self.coefficients):
+            value = value / lam + c
         return value / lam**0.5 if self.half else value
 
 
