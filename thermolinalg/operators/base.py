@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from numbers import Real
 from typing import Any, cast
 
@@ -233,6 +234,14 @@ class Sparse(Operator):
         return _inverse_root(self.diagonal())
 
 
+def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
+    """Product of any LinearOperator with a block (n, k); some take nothing but vectors (n,), such as Jacobians."""
+    if block.shape[1] != 1:
+        with contextlib.suppress(ValueError):
+            return operator.matmat(block)
+    return np.stack([operator.matvec(column) for column in block.T], axis=1)
+
+
 class MatrixFree(Operator):
     """A symmetric map known only by its products.
 
@@ -253,15 +262,12 @@ class MatrixFree(Operator):
         super().__init__(dtype if dtype.kind == "f" else np.float64, operator.shape)
 
     def apply(self, block: Array) -> Array:
-        dtype = np.result_type(self.dtype, block.dtype)
-        if block.shape[1] == 1:
-            return np.asarray(self.operator.matvec(block[:, 0]), dtype=dtype)[:, None]
-        return np.asarray(self.operator.matmat(block), dtype=dtype)
+        return np.asarray(product(self.operator, block), dtype=np.result_type(self.dtype, block.dtype))
 
     def apply_transposed(self, block: Array) -> Array:
         if self.symmetric:
             return self.apply(block)
-        return np.asarray(self.operator.rmatmat(block), dtype=np.result_type(self.dtype, block.dtype))
+        return np.asarray(product(self.operator.H, block), dtype=np.result_type(self.dtype, block.dtype))
 
 
 class Scaled(Operator):

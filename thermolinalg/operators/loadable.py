@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, dtype_name, eps, is_array, is_torch, namespace
 from thermolinalg._validation import checked_array, checked_sparse
-from thermolinalg.operators.base import Dense, MatrixFree, Operator, Sparse
+from thermolinalg.operators.base import Dense, MatrixFree, Operator, Sparse, product
 
 __all__ = ["Loadable", "as_loadable", "complexify", "realify"]
 
@@ -253,7 +253,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> Loadabl
     if not symmetric and not _has_adjoint(op):
         if max(op.shape) > FORMABLE:
             raise ValueError(f"{name} is not symmetric and its adjoint is unknown; give it rmatvec")
-        return _from_dense(checked_array(op.matmat(np.eye(op.shape[1], dtype=op.dtype)), name), assume, False)
+        return _from_dense(checked_array(product(op, np.eye(op.shape[1], dtype=op.dtype)), name), assume, False)
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
     return Loadable(
         MatrixFree(_real_form(op) if is_complex else op, symmetric=symmetric), symmetric, is_complex, assume
@@ -286,15 +286,15 @@ def _real_form(op: LinearOperator) -> LinearOperator:
     """[[Re, −Im], [Im, Re]] of a complex map, by its own products."""
     m, n = op.shape
 
-    def real(product: Any) -> Any:
+    def real(factor: LinearOperator) -> Any:
         def matmat(x: np.ndarray) -> np.ndarray:
             half = x.shape[0] // 2
-            y = product(x[:half] + 1j * x[half:])
+            y = product(factor, x[:half] + 1j * x[half:])
             return np.concatenate([y.real, y.imag])
 
         return matmat
 
-    forward, adjoint = real(op.matmat), real(op.rmatmat)
+    forward, adjoint = real(op), real(op.H)
     return LinearOperator(
         shape=(2 * m, 2 * n),
         dtype=np.float32 if np.dtype(op.dtype) == np.complex64 else np.float64,
