@@ -23,6 +23,7 @@ __all__ = [
     "as_float64",
     "cholesky",
     "cholesky_solve",
+    "column_norms",
     "dtype_name",
     "eigh",
     "eps",
@@ -84,6 +85,16 @@ def eps(x: Array) -> float:
 def as_blocks(*blocks: Array) -> list[Array]:
     """Blocks of vectors (d, k); vectors (d,) become (d, 1)."""
     return [x[:, None] if x.ndim == 1 else x for x in blocks]
+
+
+def column_norms(block: Array) -> Array:
+    """Norms (k,) of the columns of a block (d, k), whose squares may lie outside the range of the dtype."""
+    xp = namespace(block)
+    if block.shape[0] == 0:
+        return xp.linalg.vector_norm(block, axis=0)
+    largest = xp.max(xp.abs(block), axis=0)
+    unit = xp.where((largest > 0) & xp.isfinite(largest), largest, xp.ones_like(largest))
+    return unit * xp.linalg.vector_norm(block / unit, axis=0)
 
 
 def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:

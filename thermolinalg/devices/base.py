@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array, column_norms
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.operators import Operator
 
@@ -86,8 +86,8 @@ class Reading:
     @cached_property
     def standard_error(self) -> Array:
         """One standard deviation of `value`, in its shape; its Student t has `degrees_of_freedom`."""
-        xp = namespace(self.noise)
-        return xp.sqrt(xp.mean(self.noise**2, axis=1, keepdims=True)) / self.gain
+        root_mean_square = column_norms(self.noise.T) / self.noise.shape[1] ** 0.5
+        return root_mean_square[:, None] / self.gain
 
     @property
     def degrees_of_freedom(self) -> int:

@@ -56,7 +56,10 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
 
 def _dense(x: Any) -> Any:
     """Lists become arrays so that their dimensions can be counted; everything else stays what it is."""
-    return np.asarray(x) if isinstance(x, (list, tuple)) else x
+    try:
+        return np.asarray(x) if isinstance(x, (list, tuple)) else x
+    except ValueError:  # ragged: the gatekeeper says so by name
+        return x
 
 
 def _batch_shape(x: Any, kind: str) -> tuple[int, ...]:

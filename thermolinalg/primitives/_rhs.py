@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, dtype_name, is_torch, namespace
+from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array
 from thermolinalg.operators.loadable import Loadable
@@ -26,15 +26,44 @@ class RightHandSide:
         Whether the user's b had one dimension.
     size : int
         Length of a solution.
+    exponents : ndarray of int, shape (k,), optional
+        The user's columns are 2^exponents times those of `block`.
+    matrix_exponent : int, optional
+        The user's A is 2^matrix_exponent times the one that goes with `block`.
     """
 
     block: Array
     is_vector: bool
     size: int
+    exponents: np.ndarray | None = None
+    matrix_exponent: int = 0
 
     def restore(self, x: Array) -> Array:
-        """A block (n, k) in the shape of the user's b."""
+        """A block of solutions (n, k), or of their standard errors, in the user's units and in the shape of their b."""
+        x = self.to_user(x)
         return x[:, 0] if self.is_vector else x
+
+    def to_user(self, x: Array) -> Array:
+        """A block of solutions (n, k) in the user's units; OverflowError if they leave the range of the dtype."""
+        return x if self.exponents is None else _times_two_to(self.exponents - self.matrix_exponent, x)
+
+    def from_user(self, x: Array) -> Array:
+        """A block of guesses (n, k) of the user's in the units of `block`."""
+        return x if self.exponents is None else _times_two_to(self.matrix_exponent - self.exponents, x)
+
+    def norms_to_user(self, norms: Any) -> Any:
+        """Norms of residuals, a number or (k,), in the user's units."""
+        if self.exponents is None:
+            return norms
+        scaled = np.ldexp(norms, self.exponents)
+        return scaled if np.ndim(norms) else float(scaled[0])
+
+    def tolerance_from_user(self, atol: float | Array) -> float | Array:
+        """Absolute tolerances of the user's, a number or (k,), in the units of `block`."""
+        if self.exponents is None:
+            return atol
+        with np.errstate(over="ignore"):
+            return as_array(np.ldexp(to_numpy(atol), -self.exponents), abs(self.block[0, :]))
 
     def empty_solution(self) -> tuple[Array, Info]:
         """What an empty system has: nothing to run."""
@@ -67,9 +96,21 @@ def read_rhs(loadable: Loadable, b: Any, *, check_finite: bool = True, name: str
     if is_torch(b) and not is_torch(like):
         raise TypeError(f"{name} is a torch tensor and A is not; pass both as tensors or {name}.numpy()")
     is_complex = loadable.is_complex or "complex" in dtype_name(b)
-    single = dtype_name(like) == "float32" and dtype_name(b) in ("float32", "complex64")
+    # Torch has no products of mixed types: there the precision of A is that of the result.
+    single = dtype_name(like) == "float32" and (is_torch(like) or dtype_name(b) in ("float32", "complex64"))
     block = b[:, None] if b.ndim == 1 else b
     return RightHandSide(_cast(block, like, is_complex, single), b.ndim == 1, n)
+
+
+def _times_two_to(exponents: np.ndarray, x: Array) -> Array:
+    """x (n, k) times 2^exponents, in two halves so that only the result can overflow."""
+    real, half = abs(x[:1, :]), exponents // 2
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = x * as_array(np.ldexp(1.0, half), real) * as_array(np.ldexp(1.0, exponents - half), real)
+    xp = namespace(x)
+    if not bool(xp.all(xp.isfinite(scaled))):
+        raise OverflowError(f"the solution leaves the range of {dtype_name(real)}; scale A up or b down")
+    return scaled
 
 
 def _cast(block: Array, like: Array, is_complex: bool, single: bool) -> Array:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, dtype_name, eps, namespace, to_numpy
+from thermolinalg._arrays import Array, column_norms, dtype_name, eps, namespace, to_numpy
 from thermolinalg._info import Info, ThermodynamicWarning
-from thermolinalg._validation import is_finite
 from thermolinalg.devices import Device, Program, Reading, Schedule
 from thermolinalg.estimation.refinement import Refinement, refine
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
@@ -82,7 +79,7 @@ class System:
         With `low` the residual is that of the unevaluated sum x + low, in extended precision where there is one.
         """
         r = self.rhs - self.matrix.apply(x)
-        norms = namespace(r).linalg.vector_norm(r, axis=0)
+        norms = column_norms(r)
         if low is not None:
             extended = self.matrix.extended_residual(self.rhs, x, low)
             r = r - self.matrix.apply(low) if extended is None else extended
@@ -159,8 +156,6 @@ def solve_to_tolerance(
 ) -> Refinement:
     """Refine until ‖b − A x‖ ≤ rtol ‖b‖ + atol in every column.
 
-    Columns whose squares would leave the range of floating point are refined in units of their own.
-
     Parameters
     ----------
     system : System
@@ -178,66 +173,10 @@ def solve_to_tolerance(
     Returns
     -------
     Refinement
-
-    Raises
-    ------
-    ValueError
-        The solution is outside the range of the dtype.
     """
     xp = namespace(system.rhs)
-    tolerance, unit = system.real_tolerance(atol), _units(system)
-    if unit is None:
-        return _refine(system, x0, rtol, tolerance, maxiter, schedule, preconditioner, callback)
-    scaled = copy(system)
-    with np.errstate(over="ignore"):
-        scaled.rhs = system.rhs / unit
-        outcome = _refine(
-            scaled,
-            None if x0 is None else x0 / unit,
-            rtol,
-            tolerance / unit,
-            maxiter,
-            schedule,
-            preconditioner,
-            None if callback is None else lambda state: callback(state.times(unit)),
-        ).times(unit)
-    sizes = xp.max(xp.abs(outcome.x), axis=0)
-    lost = (sizes < xp.finfo(sizes.dtype).smallest_normal) & xp.any(system.rhs != 0, axis=0)
-    if not is_finite(sizes) or bool(xp.any(lost & (outcome.residual_norm <= outcome.target))):
-        raise ValueError(f"the solution is outside the range of {dtype_name(outcome.x)}; multiply A or b by a number")
-    return outcome
-
-
-def _units(system: System) -> Array | None:
-    """Powers of two that bring b, and with it x, to the middle of the range of its dtype; None where they are there."""
-    xp = namespace(system.rhs)
-    limits = xp.finfo(system.rhs.dtype)
-    low, high = float(limits.smallest_normal) ** 0.25, float(limits.max) ** 0.25
-    sizes = xp.max(xp.abs(system.rhs), axis=0)
-    sizes = xp.where(sizes > 0, sizes, xp.ones_like(sizes))
-    diagonal = system.matrix.diagonal()
-    stiffness = 0.0 if diagonal is None else float(xp.max(xp.abs(diagonal)))
-    stiffness = stiffness if stiffness > 0 else 1.0
-    if low <= stiffness <= high and bool(xp.all((sizes >= low) & (sizes <= high))):
-        return None
-    exponents = xp.floor(xp.log2(sizes)) - math.floor(math.log2(stiffness) / 2)
-    extreme = -math.log2(limits.smallest_normal)
-    return 2.0 ** xp.clip(exponents, -extreme, extreme)
-
-
-def _refine(
-    system: System,
-    x0: Array | None,
-    rtol: float,
-    atol: float | Array,
-    maxiter: int,
-    schedule: Schedule | None,
-    preconditioner: Callable[[Array], Array] | None,
-    callback: Callable[[Refinement], None] | None,
-) -> Refinement:
-    xp = namespace(system.rhs)
     sizes = xp.linalg.vector_norm(system.rhs, axis=0)
-    target = rtol * sizes + atol
+    target = rtol * sizes + system.real_tolerance(atol)
     if x0 is None:
         shape = (system.matrix.shape[1], system.rhs.shape[1])
         x0 = xp.zeros(shape, dtype=system.rhs.dtype, device=system.rhs.device)

@@ -13,6 +13,7 @@ from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
+from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives._system import MAXITER, System, default_rtol, refined_report, solve_to_tolerance
 
@@ -115,6 +116,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         if 0 in rhs.block.shape:
             x, self.info = rhs.empty_solution()
             return to_numpy(x)
+        loadable, rhs = in_range(loadable, rhs)
 
         def attempt(normal: bool) -> tuple[Array, Info]:
             program: Any = self._programs.get((adjoint, normal))
@@ -122,7 +124,9 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
             self._programs[adjoint, normal] = system.program
             outcome = solve_to_tolerance(system, None, self.rtol, 0.0, self.maxiter, self.schedule)
             refuse_inconsistent(system, outcome.x, outcome.converged)
-            return system.restore(outcome.x), refined_report(system, outcome, self.rtol, lambda x: x)
+            info = refined_report(system, outcome, self.rtol, rhs.to_user)
+            info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
+            return rhs.to_user(system.restore(outcome.x)), info
 
         x, self.info = through_normal_operator_if_needed(loadable, attempt)
         return to_numpy(x)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_torch, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices import Device, LangevinDevice, Schedule
 from thermolinalg.estimation.refinement import Refinement
 from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import MAXITER, System, solve_to_tolerance
 
@@ -119,18 +120,19 @@ def langevin(
     start = _start(x0, preconditioner, rhs)
     if 0 in rhs.block.shape:
         return _as_scipy(rhs.block), 0
+    loadable, rhs = in_range(loadable, rhs)
     system = System(loadable, rhs.block, device, as_rng(rng), normal=not loadable.symmetric)
     outcome = solve_to_tolerance(
         system,
-        None if start is None else system.real_form(start),
+        None if start is None else system.real_form(rhs.from_user(start)),
         0.0,
-        target,
+        rhs.tolerance_from_user(target),
         maxiter,
         schedule,
-        preconditioner=None if preconditioner is None else _direction(preconditioner, system),
-        callback=None if callback is None else _observer(callback, system),
+        preconditioner=None if preconditioner is None else _direction(preconditioner, system, 2.0**rhs.matrix_exponent),
+        callback=None if callback is None else _observer(callback, system, rhs),
     )
-    return _as_scipy(system.restore(outcome.x)), 0 if outcome.converged else outcome.n_runs
+    return _as_scipy(rhs.to_user(system.restore(outcome.x))), 0 if outcome.converged else outcome.n_runs
 
 
 def _as_scipy(x: Array) -> Array:
@@ -152,9 +154,7 @@ def _tolerance(value: Any, name: str) -> float:
 def _target(b: Array, rtol: float, atol: float) -> Array:
     """max(rtol ‖b‖, atol), column by column; zero is the solution where b vanishes."""
     xp = namespace(b)
-    largest = xp.max(xp.abs(b), axis=0) if b.shape[0] else xp.linalg.vector_norm(b, axis=0)
-    largest = xp.where(largest > 0, largest, xp.ones_like(largest))
-    sizes = largest * xp.linalg.vector_norm(b / largest, axis=0)  # squares of b itself may leave the range
+    sizes = column_norms(b)
     relative = rtol * sizes if math.isfinite(rtol) else xp.full_like(sizes, math.inf)
     return xp.maximum(relative, xp.full_like(sizes, atol))
 
@@ -188,18 +188,21 @@ def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | Non
     return xp.where(~vanishes, as_array(x, rhs.block), xp.zeros_like(rhs.block))
 
 
-def _direction(M: LinearOperator, system: System) -> Callable[[Array], Array]:
-    """M r for a residual in the device's real form; M Mᴴ r where that is the residual of the normal operator."""
+def _direction(M: LinearOperator, system: System, unit: float) -> Callable[[Array], Array]:
+    """M r for a residual in the device's real form; M Mᴴ r where that is the residual of the normal operator.
+
+    `unit` is the user's A over the one of the system.
+    """
 
     def direction(r: Array) -> Array:
         residual = to_numpy(system.restore(r))
-        z = M.matmat(M.rmatmat(residual) if system.normal else residual)
+        z = unit * M.matmat(unit * M.rmatmat(residual) if system.normal else residual)
         return system.real_form(as_array(z, system.b))
 
     return direction
 
 
-def _observer(callback: Callable[..., Any], system: System) -> Callable[[Refinement], None]:
+def _observer(callback: Callable[..., Any], system: System, rhs: RightHandSide) -> Callable[[Refinement], None]:
     """The user's callback, fed with iterates."""
     try:
         wants_info = "intermediate_result" in inspect.signature(callback).parameters
@@ -207,9 +210,9 @@ def _observer(callback: Callable[..., Any], system: System) -> Callable[[Refinem
         wants_info = False
 
     def observe(state: Refinement) -> None:
-        x = _as_scipy(system.restore(state.x))
+        x = _as_scipy(rhs.to_user(system.restore(state.x)))
         if wants_info:
-            norms = system.residual_norms(state.residual_norm)
+            norms = rhs.norms_to_user(system.residual_norms(state.residual_norm))
             callback(intermediate_result=Info(x=x, residual_norm=norms, n_runs=state.n_runs))
         else:
             callback(x)

@@ -13,6 +13,7 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
+from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
@@ -160,12 +161,14 @@ def _refined(
     schedule: Schedule | None,
 ) -> tuple[Array, Info]:
     """The residual goes back to the device until it is small enough."""
+    loadable, rhs = in_range(loadable, rhs)
 
     def attempt(normal: bool) -> tuple[Array, Info]:
         system = System(loadable, rhs.block, device, rng, normal=normal)
-        outcome = solve_to_tolerance(system, None, rtol, atol, maxiter, schedule)
+        outcome = solve_to_tolerance(system, None, rtol, rhs.tolerance_from_user(atol), maxiter, schedule)
         refuse_inconsistent(system, outcome.x, outcome.converged)
         info = refined_report(system, outcome, rtol, rhs.restore)
+        info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
         return rhs.restore(system.restore(outcome.x)), info
 
     return through_normal_operator_if_needed(loadable, attempt)
