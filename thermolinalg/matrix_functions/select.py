@@ -148,6 +148,8 @@ class Engines:
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
         if isinstance(self.operator, Normal) and self.operator.is_low_rank:
             build, reason = EXACT[LowRankPlusIdentity]
+        if isinstance(self.operator, Sparse) and self.operator.is_diagonal:
+            build, reason = EXACT[Diagonal]
         if build is not None:
             return Choice(self._build("exact", partial(build, self.operator)), reason)
         d = self.operator.shape[0]

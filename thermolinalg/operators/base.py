@@ -218,6 +218,15 @@ class Sparse(Operator):
     def diagonal(self) -> Array:
         return self.matrix.diagonal()
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether nothing is stored off the diagonal."""
+        rows, columns = self.matrix.nonzero()
+        return self.symmetric and bool(np.array_equal(rows, columns))
+
+    def eigenvalues(self) -> Array | None:
+        return self.diagonal() if self.is_diagonal else None
+
     def norm_bound(self) -> float:
         return float(abs(self.matrix).sum(axis=1).max())
 
