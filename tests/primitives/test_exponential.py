@@ -1,0 +1,194 @@
+"""Matrix exponentials: within the error bars of SciPy's for any matrix, normal or not."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import thermolinalg as tla
+from thermolinalg.devices.correlations import lagged_covariance
+from thermolinalg.operators import Dense
+
+SHEAR = np.array([[-1.0, 4.0], [0.0, -1.2]])
+
+
+def normal(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+MATRICES = {
+    "shear": SHEAR,
+    "golden": -np.array([[1.0, 5.0], [0.0, 2.0]]),
+    "zero": np.zeros((3, 3)),
+    "one node": np.array([[1.5]]),
+    "rotation": np.array([[0.0, 3.0], [-3.0, 0.0]]),
+    "nilpotent": np.eye(5, k=1),
+    "defective": -np.eye(4) + 2 * np.eye(4, k=1),
+    "symmetric": normal((6, 6)) + normal((6, 6)).T - 4 * np.eye(6),
+    "random": normal((20, 20)) / np.sqrt(20),
+    "indefinite, growing": np.diag([2.0, -3.0]),
+    "strongly contracting": -30 * np.eye(3),
+    "stiff": np.array([[0.0, 1.0], [0.0, -1e6]]),
+    "complex": 1j * np.array([[1.0, 2.0], [-1.0, 3.0]]),
+    "random complex": (normal((8, 8)) + 1j * normal((8, 8), 1)) / 4,
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_it_is_within_the_error_bars_of_scipy(name):
+    A = MATRICES[name]
+    estimate, info = tla.expm(A, atol=1e-3, rng=0, return_info=True)
+    scores = np.abs(estimate - scipy.linalg.expm(A)) / info.standard_error
+    assert estimate.dtype == A.dtype
+    assert info.standard_error.max() <= 1e-3
+    assert info.success
+    assert scores.max() < 5
+    assert np.mean(scores**2) < 3
+
+
+@given(d=st.integers(1, 6), seed=st.integers(0, 2**32 - 1), size=st.floats(0, 4))
+def test_any_matrix(d, seed, size):
+    rng = np.random.default_rng(seed)
+    A = size * rng.standard_normal((d, d)) / np.sqrt(d)
+    estimate, info = tla.expm(A, rng=rng, return_info=True)
+    assert np.all(np.abs(estimate - scipy.linalg.expm(A)) < 7 * info.standard_error)
+
+
+@pytest.mark.parametrize("name", ["shear", "rotation", "zero"])
+def test_error_bars_cover(name):
+    """95 % intervals hold the truth in 93 to 97 % of 1000 runs, and entry by entry as far as 1000 runs tell."""
+    A, rng = MATRICES[name], np.random.default_rng(1)
+    exact = scipy.linalg.expm(A)
+    scores = []
+    for _ in range(1000):
+        estimate, info = tla.expm(A, atol=0.05, rng=rng, return_info=True)
+        scores.append((estimate - exact) / info.standard_error)
+    scores = np.stack(scores)
+    covered = np.abs(scores) < 1.96
+    assert 0.93 <= covered.mean() <= 0.97
+    assert np.all(np.abs(covered.mean(axis=0) - 0.95) < 4 * np.sqrt(0.05 * 0.95 / 1000))
+    assert np.all(np.abs(scores.mean(axis=0)) < 4 / np.sqrt(1000))
+
+
+def test_complex_error_bars_have_the_size_of_the_error():
+    A, rng = MATRICES["complex"], np.random.default_rng(2)
+    exact, squares = scipy.linalg.expm(A), []
+    for _ in range(500):
+        estimate, info = tla.expm(A, atol=0.05, rng=rng, return_info=True)
+        squares.append((np.abs(estimate - exact) / info.standard_error) ** 2)
+    squares = np.stack(squares)
+    assert np.all(np.abs(squares.mean(axis=0) - 1) < 4 * squares.std(axis=0) / np.sqrt(500))
+
+
+def test_errors_fall_with_the_root_of_the_readings():
+    rng, exact = np.random.default_rng(3), scipy.linalg.expm(SHEAR)
+    counts = np.array([200, 2_000, 20_000, 200_000])
+    errors = []
+    for n in counts:
+        schedule = tla.Schedule(burn_in=1e3, readings=int(n), spacing=1e3)
+        draws = [tla.expm(SHEAR, schedule=schedule, rng=rng) for _ in range(100)]
+        errors.append(np.sqrt(np.mean((np.stack(draws) - exact) ** 2)))
+    slope = np.polyfit(np.log(counts), np.log(errors), 1)[0]
+    assert abs(slope + 0.5) < 0.05
+
+
+def test_the_draw_is_that_of_pairs_of_readings():
+    """Products of readings along a trajectory agree with the draw of their sum in mean and spread."""
+    A = np.array([[1.5, -1.0], [0.4, 0.8]])
+    program, rng = tla.GeneralDevice().program(Dense(A, symmetric=False)), np.random.default_rng(4)
+    # A device whose own noise 2T I is what is asked for: D = I per unit of the user's time.
+    noise, lag, n = program.norm * 2.0 * np.eye(2), 0.5, 50
+    apart = program.independent_readings(n)
+    drawn, walked = [], []
+    for _ in range(300):
+        drawn.append(lagged_covariance(program, noise, lag, apart, rng=rng))
+        early = program.readings(np.zeros(2), apart, rng=rng).value
+        late = program.settle(np.zeros((2, n)), lag * program.norm, start=early.T, rng=rng).value
+        walked.append(late @ early / n)
+    drawn, walked = np.stack(drawn), np.stack(walked)
+    spread = np.sqrt((drawn.var(axis=0) + walked.var(axis=0)) / 300)
+    assert np.all(np.abs(drawn.mean(axis=0) - walked.mean(axis=0)) < 4 * spread)
+    assert_allclose(drawn.std(axis=0), walked.std(axis=0), rtol=0.25)
+
+
+def test_shift_and_report():
+    estimate, info = tla.expm(SHEAR, rng=0, return_info=True)
+    least = np.linalg.eigvalsh((SHEAR + SHEAR.T) / 2)[-1]
+    assert least < info.shift < least + 1
+    assert "statistical" in info.message
+    assert info.schedule.readings >= 2 * np.exp(2 * info.shift) / 1e-4 - 1
+    assert info.device_time > info.schedule.total
+    assert info.standard_error.shape == estimate.shape
+
+
+def test_precision_batches_scalars_and_empty():
+    assert tla.expm(SHEAR.astype(np.float32)).dtype == np.float32
+    assert tla.expm((1j * SHEAR).astype(np.complex64)).dtype == np.complex64
+    assert tla.expm([[0, 0], [0, 0]]).dtype == np.float64
+    assert tla.expm(-3.0).shape == scipy.linalg.expm(-3.0).shape == (1, 1)
+    assert tla.expm(np.zeros((0, 0))).shape == (0, 0)
+    batch, infos = tla.expm(np.stack([SHEAR, -np.eye(2), 0 * SHEAR]), rng=0, return_info=True)
+    assert batch.shape == (3, 2, 2)
+    assert len(infos) == 3
+    assert_allclose(batch, scipy.linalg.expm(np.stack([SHEAR, -np.eye(2), 0 * SHEAR])), atol=0.05)
+
+
+def test_torch_tensors_in_and_out():
+    torch = pytest.importorskip("torch")
+    estimate, info = tla.expm(torch.tensor(SHEAR, dtype=torch.float32), rng=0, return_info=True)
+    assert estimate.dtype == info.standard_error.dtype == torch.float32
+    assert_allclose(estimate.numpy(), scipy.linalg.expm(SHEAR), atol=0.05)
+
+
+def test_seed_and_untouched_input():
+    A = SHEAR.copy()
+    A.flags.writeable = False
+    first, second, other = (tla.expm(A, rng=seed) for seed in (1, 1, 2))
+    assert_array_equal(first, second)
+    assert np.any(first != other)
+    assert_array_equal(A, SHEAR)
+
+
+def test_vanishing_exponentials():
+    for size in (1e3, 1e300):
+        estimate = tla.expm(-size * np.eye(2))
+        assert_array_equal(estimate, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("size", [40.0, 1e3, 1e300])
+def test_growth_beyond_the_rounding_of_a_reading_is_refused(size):
+    with pytest.raises(ValueError, match=r"rounding alone .* square expm"):
+        tla.expm(np.diag([size, 0.0]))
+    estimate = tla.expm(np.diag([40.0, 0.0]), atol=1e7, rng=0)
+    assert_allclose(estimate[0, 0], np.exp(40.0), rtol=1e-6)
+
+
+def test_overflow_of_single_precision_is_an_error():
+    with pytest.raises(OverflowError, match="double precision"):
+        tla.expm(np.array([[95.0]], dtype=np.float32), atol=1e30)
+
+
+@pytest.mark.parametrize(
+    ("A", "options", "error", "match"),
+    [
+        ([[1.0, np.nan], [0.0, 1.0]], {}, ValueError, "A contains NaN"),
+        (np.ones((2, 3)), {}, ValueError, "A must be square"),
+        (np.ones(3), {}, ValueError, "A must be square"),
+        (np.array([[None]]), {}, TypeError, "A has dtype"),
+        (np.ma.masked_array(np.eye(2)), {}, TypeError, "masked"),
+        (np.asmatrix(np.eye(2)), {}, TypeError, "np.matrix"),
+        (scipy.sparse.eye_array(2), {}, TypeError, "sparse"),
+        (SHEAR, {"atol": 0.0}, ValueError, "atol"),
+        (SHEAR, {"atol": -1.0}, ValueError, "atol"),
+        (SHEAR, {"atol": 1e-20}, ValueError, "pass atol above"),
+        (SHEAR, {"rng": "seed"}, TypeError, "rng"),
+        (SHEAR, {"device": tla.LangevinDevice()}, TypeError, "GeneralDevice"),
+        (SHEAR, {"schedule": tla.Schedule(burn_in=1.0, readings=10, spacing=1.0)}, ValueError, "independent readings"),
+        (SHEAR, {"schedule": tla.Schedule(burn_in=1e3, duration=1e3)}, ValueError, "independent readings"),
+    ],
+)
+def test_bad_input(A, options, error, match):
+    with pytest.raises(error, match=match):
+        tla.expm(A, **options)
