@@ -31,6 +31,7 @@ class Row:
     Parameters
     ----------
     problem, task : str
+        Which matrix, and what was done with it.
     size : int
         Number of nodes d.
     condition : float

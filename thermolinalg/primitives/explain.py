@@ -153,6 +153,7 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     Returns
     -------
     Explanation
+        Its text, which is also its representation, is meant to be read; the numbers are attributes.
 
     Raises
     ------
