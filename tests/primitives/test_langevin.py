@@ -53,11 +53,7 @@ def test_every_form_of_a(form, shape):
     x, info = langevin(form(A), b, rtol=1e-9)
     assert info == 0
     assert type(info) is int
-    assert (
-        x.shape
-        == (shape if shape != (40, 1) else (40,))
-        == cg(A, b if b.ndim == 1 or b.shape[1] == 1 else b[:, 0])[0].shape + shape[1:] * (shape == (40, 3))
-    )
+    assert x.shape == (shape if shape == (40, 3) else cg(A, b)[0].shape)
     assert relative_residual(A, x.reshape(40, -1), b.reshape(40, -1)) <= 1e-9
 
 
@@ -113,8 +109,7 @@ def test_it_keeps_its_word(d, k, seed, rtol):
 @pytest.mark.parametrize("scale_b", [1e-300, 1e-150, 1.0, 1e150, 1e300])
 def test_numbers_of_any_size(scale_a, scale_b):
     A, b, exact = np.array([[4.0, 1.0], [1.0, 3.0]]), np.array([1.0, 2.0]), np.array([1 / 11, 7 / 11])
-    exponent = np.log10(scale_b) - np.log10(scale_a)
-    if abs(exponent) > 305:
+    if abs(np.log10(scale_b) - np.log10(scale_a)) > 305:
         with pytest.raises(ValueError, match="range"):
             langevin(scale_a * A, scale_b * b)
     else:
