@@ -16,6 +16,7 @@ from thermolinalg.estimation.covariance import effective_readings, readings_for,
 from thermolinalg.operators.loadable import Loadable, as_loadable, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
+from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
@@ -170,6 +171,7 @@ def _refined(
     schedule: Schedule | None,
 ) -> tuple[Array, Info]:
     """The columns of the identity, block by block on one program."""
+    loadable, identity = in_range(loadable, identity)
 
     def attempt(normal: bool) -> tuple[Array, Info]:
         parts, infos = [], []
@@ -181,8 +183,11 @@ def _refined(
             refuse_inconsistent(system, outcome.x, outcome.converged)
             infos.append(refined_report(system, outcome, rtol, lambda x: x))
             parts.append(system.restore(outcome.x))
-        xp = namespace(parts[0])
-        return xp.concat(parts, axis=1), _joined(infos, lambda blocks: xp.concat(blocks, axis=1))
+
+        def side_by_side(blocks: list[Array]) -> Array:
+            return identity.to_user(namespace(blocks[0]).concat(blocks, axis=1))
+
+        return side_by_side(parts), _joined(infos, side_by_side)
 
     return through_normal_operator_if_needed(loadable, attempt)
 

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, eps, namespace
+from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, LangevinDevice, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._least_squares_system import LeastSquaresSystem
+from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import MAXITER, default_rtol, raw_report, refined_report, solve_to_tolerance
 
@@ -269,6 +270,7 @@ def _solve(
         x, info = rhs.empty_solution()
         real = loadable.operator.like
         return LstsqResult(x, xp.zeros(0, dtype=real.dtype), 0, xp.zeros(0, dtype=real.dtype)), info
+    loadable, rhs = in_range(loadable, rhs)
     system = LeastSquaresSystem(loadable, rhs.block, settings.device, rng, cutoff=cutoff)
     if system.rank == 0:
         unknown, (_, info) = (
@@ -277,7 +279,8 @@ def _solve(
         )
         info["message"] = "A is zero: the minimum-norm solution is zero"
     elif settings.refine:
-        outcome = solve_to_tolerance(system, None, settings.rtol, settings.atol, settings.maxiter, settings.schedule)
+        atol = rhs.tolerance_from_user(settings.atol)
+        outcome = solve_to_tolerance(system, None, settings.rtol, atol, settings.maxiter, settings.schedule)
         unknown, info = outcome.x, refined_report(system, outcome, settings.rtol, rhs.restore)
     else:
         load = system.load()
@@ -289,6 +292,8 @@ def _solve(
     rank, s = system.rank // copies, system.singular_values[::copies]
     residues = xp.zeros(0, dtype=s.dtype, device=s.device)
     if rank == n < m:
-        residues = xp.sum((system.rhs - system.loadable.operator.apply(system.solution(unknown))) ** 2, axis=0)
+        r = system.rhs - system.loadable.operator.apply(system.solution(unknown))
+        residues = as_array(rhs.norms_to_user(column_norms(r)), s) ** 2
         residues = residues[0] if rhs.is_vector else residues
-    return LstsqResult(rhs.restore(x), residues, rank, s), info
+    info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
+    return LstsqResult(rhs.restore(x), residues, rank, s * 2.0**rhs.matrix_exponent), info
