@@ -7,6 +7,7 @@ from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla
 from thermolinalg.operators import Diagonal, LowRankPlusIdentity
+from thermolinalg.primitives.explain import EngineReport
 
 
 def positive(d: int, seed: int = 0) -> np.ndarray:
@@ -84,7 +85,7 @@ def test_nothing_is_decomposed_for_a_trajectory_that_nobody_asked_for(monkeypatc
     assert told.trajectory.flops >= 9 * 200**3
 
 
-def test_a_device_that_only_keeps_the_protocol_is_explained_without_engines():
+def test_a_device_that_only_keeps_the_protocol_is_explained_in_its_own_words():
     class Program:
         def __init__(self, operator):
             self.inner = tla.LangevinDevice().program(operator)
@@ -95,14 +96,35 @@ def test_a_device_that_only_keeps_the_protocol_is_explained_without_engines():
         def timetable(self, b, relative):
             return self.inner.timetable(b, relative)
 
+        def describe(self):
+            return {"engine": "a real device", "reason": "it is at hand"}
+
     class Hardware:
         def program(self, operator, *, rng=None):
             return Program(operator)
 
     told = tla.explain(INPUTS["small"], device=Hardware())
-    assert told.solve is None
+    assert told.solve == EngineReport("a real device", "it is at hand")
+    assert told.trajectory is None
     assert told.spectrum is None
-    assert "timetable" in str(told)
+    assert "because it is at hand" in str(told)
+
+
+def test_the_drift_itself_or_the_normal_operator():
+    M = np.array([[1.0, 5.0], [0.0, 2.0]])
+    told, through = tla.explain(M, assume_a="stable"), tla.explain(M)
+    assert (told.through_normal_operator, through.through_normal_operator) == (False, True)
+    _, info = tla.solve(M, np.ones(2), assume_a="stable", rng=0, return_info=True)
+    assert told.solve.name == info.engine
+    indefinite = np.diag([1.0, -2.0])
+    assert tla.explain(indefinite, assume_a="sym").through_normal_operator
+
+
+def test_entries_of_extreme_size_do_not_change_what_would_run():
+    A = INPUTS["small"]
+    told, tiny = tla.explain(A), tla.explain(1e-300 * A)
+    assert tiny.solve == told.solve
+    assert tiny.spectrum == pytest.approx(told.spectrum, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg._info import Info
 from thermolinalg.devices import Device, GeneralDevice, LangevinDevice
 from thermolinalg.operators.loadable import Loadable
 from thermolinalg.primitives._system import System
 
 __all__ = ["device_for", "refuse_inconsistent", "through_normal_operator_if_needed"]
+
+T = TypeVar("T")
 
 
 def device_for(loadable: Loadable, device: Device | None) -> Device:
@@ -24,9 +26,7 @@ def device_for(loadable: Loadable, device: Device | None) -> Device:
     return GeneralDevice() if device is None else device
 
 
-def through_normal_operator_if_needed(
-    loadable: Loadable, attempt: Callable[[bool], tuple[Array, Info]]
-) -> tuple[Array, Info]:
+def through_normal_operator_if_needed(loadable: Loadable, attempt: Callable[[bool], T]) -> T:
     """A where it is symmetric or 'stable'; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
     if loadable.assume == "stable":
         return attempt(False)

@@ -10,13 +10,15 @@ import numpy as np
 
 from thermolinalg._arrays import as_array, dtype_name
 from thermolinalg._validation import as_rng
-from thermolinalg.devices import Device, LangevinDevice, LangevinProgram, Schedule
+from thermolinalg.devices import Device, LangevinProgram, Schedule
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Engine
 from thermolinalg.matrix_functions.dense import DenseEngine
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Sparse
 from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.primitives._normal import device_for, through_normal_operator_if_needed
+from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives._system import PRECISION, System
 
@@ -86,8 +88,9 @@ class Explanation:
         Smallest and largest eigenvalue of what the device holds, after scaling into its range.
     rate : float
         Relaxation rate of its slowest mode, in 1/τ.
-    solve, trajectory : EngineReport, optional
-        The engine of one default run, and of a short trajectory from rest; None on devices that do not tell.
+    solve, trajectory : EngineReport
+        The engine of one default run, and of a short trajectory from rest; the latter is None, and costs are unknown,
+        on devices other than `LangevinDevice`.
     schedule : Schedule
         Timetable of one default run.
     load : str
@@ -102,7 +105,7 @@ class Explanation:
     through_normal_operator: bool
     spectrum: tuple[float, float] | None
     rate: float
-    solve: EngineReport | None
+    solve: EngineReport
     trajectory: EngineReport | None
     schedule: Schedule
     load: str
@@ -148,7 +151,7 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     assume_a : str, optional
         As for `solve`.
     device : Device, optional
-        Default: an ideal overdamped `LangevinDevice`.
+        Default: as for `solve`.
 
     Returns
     -------
@@ -175,19 +178,27 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     loadable = as_loadable(a, assume_a=assume_a, name="a")
     if 0 in loadable.shape:
         raise ValueError(f"a is empty, shape {loadable.shape}: there is nothing to explain")
-    device = LangevinDevice() if device is None else device
+    device = device_for(loadable, device)
     if b is None:
         load = "a standard normal b"
         b = as_array(np.random.default_rng(0).standard_normal(loadable.shape[0]), loadable.operator.like)
     else:
         load = "this b"
     rhs = read_rhs(loadable, b)
-    system = System(loadable, rhs.block, device, as_rng(0), normal=not loadable.symmetric)
-    schedule = system.program.timetable(system.load(), PRECISION)
-    spectrum, solve, trajectory = None, None, None
+    scaled, rhs = in_range(loadable, rhs)
+
+    def attempt(normal: bool) -> tuple[System, Schedule]:
+        system = System(scaled, rhs.block, device, as_rng(0), normal)
+        return system, system.program.timetable(system.load(), PRECISION)
+
+    system, schedule = through_normal_operator_if_needed(loadable, attempt)
+    spectrum, trajectory = None, None
     if isinstance(system.program, LangevinProgram):
         spectrum = system.program.interval()
         solve, trajectory = _engines(system.program, schedule, system.rhs.shape[1])
+    else:
+        told = system.program.describe()
+        solve = EngineReport(told["engine"], told["reason"])
     operator = loadable.operator
     return Explanation(
         shape=loadable.shape,
