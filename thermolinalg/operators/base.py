@@ -136,8 +136,7 @@ def _inverse_root(diagonal: Array) -> Array:
 def _extended_residual(matrix: Any, b: np.ndarray, x: np.ndarray, low: np.ndarray) -> np.ndarray:
     wide = np.longdouble if matrix.dtype == np.float64 else np.float64
     product = matrix.astype(wide) @ (x.astype(wide) + low.astype(wide))
-    residual: np.ndarray = (b.astype(wide) - product).astype(b.dtype)
-    return residual
+    return np.asarray(b.astype(wide) - product, dtype=b.dtype)
 
 
 class Dense(Operator):
@@ -247,7 +246,7 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
     """Product of any LinearOperator with a block (n, k); some take nothing but vectors (n,), such as Jacobians."""
     if block.shape[1] != 1:
         with contextlib.suppress(ValueError):
-            return operator.matmat(block)
+            return np.asarray(operator.matmat(block))
     return np.stack([operator.matvec(column) for column in block.T], axis=1)
 
 
