@@ -172,7 +172,7 @@ def _refined_report(
     """The information object of a refined X; warns where it did not converge."""
     left = float(np.linalg.norm(equation.residual(equation.rounded(x))))
     norm, wanted = (float(np.ldexp(value, equation.exponents[1])) for value in (left, target))
-    success = left <= target
+    success = bool(left <= target)
     message = f"the true residual met its target in {outcome.n_runs} runs of the device"
     if not success:
         rounding = np.finfo(float).eps * np.linalg.norm(equation.a) * np.linalg.norm(x)
