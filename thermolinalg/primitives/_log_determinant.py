@@ -19,6 +19,7 @@ from thermolinalg.laws.work import Drive, work_moments
 from thermolinalg.operators import Normal, Operator
 from thermolinalg.operators.loadable import Loadable
 from thermolinalg.primitives._held import BATCHES, Held
+from thermolinalg.primitives._range import matrix_exponent
 
 __all__ = ["as_scalar", "measure"]
 
@@ -203,7 +204,11 @@ def measure(
         return 0.0, Info(success=True, status=0, message="the empty determinant is 1", standard_error=0.0, n_runs=0)
     if loadable.is_complex:
         power /= 2  # the real form of twice the size has every eigenvalue twice
-    operator = loadable.operator if loadable.symmetric else Normal(loadable.operator)
+    operator = loadable.operator
+    if exponent := matrix_exponent(operator):
+        operator = operator.scaled(2.0**-exponent)
+    if not loadable.symmetric:
+        operator, exponent = Normal(operator), 2 * exponent
     device = LangevinDevice() if device is None else device
     program = device.program(operator, rng=generator)
     if not isinstance(program, LangevinProgram):
@@ -214,7 +219,7 @@ def measure(
         measured = by_work(held, atol / power, generator)
     else:
         measured = by_integration(held, atol / power, generator, max_readings)
-    known = held.d * math.log(held.start)
+    known = held.d * (math.log(held.start) + exponent * math.log(2))
     if program.scaling is not None:
         known -= 2 * float(np.log(to_numpy(program.scaling).astype(float)).sum())
     info = _report(held, measured, protocol, reason, atol, power)
