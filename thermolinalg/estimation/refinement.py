@@ -33,6 +33,10 @@ class NoisyInverse(Protocol):
         ...
 
 
+ROUNDING = 1e3
+"""A new direction counts if its pᵀAp is so many times what rounding makes of it: its own error is then 0.1 %."""
+
+
 @dataclass
 class Refinement:
     """Where a refinement has got to.
@@ -184,6 +188,10 @@ def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
 def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool) -> tuple[Array, Array]:
     """p, and its product q = A p, made conjugate to the earlier directions column by column."""
     xp = namespace(p)
+    norm = xp.linalg.vector_norm
+    whole_p, whole_q = norm(p, axis=0), norm(q, axis=0)
+    if definite:
+        _refuse_negative_curvature(xp.sum(p * q, axis=0), whole_p * whole_q, p.shape[0] * eps(p))
     for earlier, product in directions:
         left = earlier if definite else product
         curvature = xp.sum(left * product, axis=0)
@@ -191,7 +199,24 @@ def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], defini
         overlap = xp.sum((p if definite else q) * product, axis=0)
         weight = xp.where(positive, overlap / xp.where(positive, curvature, 1.0), 0.0)
         p, q = p - weight * earlier, q - weight * product
-    return p, q
+    if not directions:
+        return p, q
+    # What conjugation leaves of a direction that was known already is rounding, and would grow from run to run.
+    size = xp.sum(p * q, axis=0) if definite else norm(q, axis=0)
+    noise = whole_p * norm(q, axis=0) + norm(p, axis=0) * whole_q if definite else whole_q
+    resolved = size > ROUNDING * p.shape[0] * eps(p) * noise
+    return xp.where(resolved, p, 0.0), xp.where(resolved, q, 0.0)
+
+
+def _refuse_negative_curvature(curvature: Array, sizes: Array, rounding: float) -> None:
+    """LinAlgError where zᵀAz < 0 for a reading z."""
+    xp = namespace(curvature)
+    if bool(xp.any(curvature < -rounding * sizes)):
+        worst = float(xp.min(curvature / xp.where(sizes > 0, sizes, 1.0)))
+        raise np.linalg.LinAlgError(
+            f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met; "
+            "pass assume_a='gen' to use the normal operator"
+        )
 
 
 def _step(p: Array, q: Array, r: Array, definite: bool) -> Array:
@@ -199,13 +224,6 @@ def _step(p: Array, q: Array, r: Array, definite: bool) -> Array:
     xp = namespace(p)
     left = p if definite else q
     curvature = xp.sum(left * q, axis=0)
-    sizes = xp.linalg.vector_norm(left, axis=0) * xp.linalg.vector_norm(q, axis=0)
-    if bool(xp.any(curvature < -p.shape[0] * eps(p) * sizes)):
-        worst = float(xp.min(curvature / xp.where(sizes > 0, sizes, 1.0)))
-        raise np.linalg.LinAlgError(
-            f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met; "
-            "pass assume_a='gen' to use the normal operator"
-        )
     positive = curvature > 0
     return xp.where(positive, xp.sum(left * r, axis=0) / xp.where(positive, curvature, 1.0), 0.0)
 
