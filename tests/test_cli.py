@@ -143,6 +143,8 @@ def test_the_table_for_people(capsys, matrix):
     out = capsys.readouterr().out
     for part in ("solve A.mtx", "standard error", "residual norm", "engine", "device time"):
         assert part in out
+    assert main(["solve", matrix, "--raw", "--rng", "1"]) == 0
+    assert "leave out --raw" in capsys.readouterr().out
 
 
 # -- input files -----------------------------------------------------------------------------------------------------

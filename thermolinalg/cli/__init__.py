@@ -14,7 +14,13 @@ __all__ = ["main"]
 
 BAD_INPUT, USAGE, LINEAR_ALGEBRA, INTERRUPTED = 1, 2, 4, 130
 
-OPTIONS = {"assume_a='gen'": "--assume gen", "rtol=": "--rtol", "atol=": "--atol", "maxiter=": "--maxiter"}
+OPTIONS = {
+    "pass refine=True": "leave out --raw",
+    "assume_a='gen'": "--assume gen",
+    "rtol=": "--rtol",
+    "atol=": "--atol",
+    "maxiter=": "--maxiter",
+}
 """Keywords in messages of the library, and what they are called here."""
 
 
@@ -70,8 +76,12 @@ def _fail(what: object, status: int) -> int:
 
 
 def _say(what: object) -> None:
-    """One line on standard error, however many the message has, naming options where it names keywords."""
-    line = " ".join(str(what).split())
+    """One line on standard error, however many the message has."""
+    print("thermolinalg:", in_options(" ".join(str(what).split())), file=sys.stderr)
+
+
+def in_options(message: str) -> str:
+    """A message of the library that names options where it names keywords."""
     for keyword, option in OPTIONS.items():
-        line = line.replace(keyword, option)
-    print("thermolinalg:", line, file=sys.stderr)
+        message = message.replace(keyword, option)
+    return message

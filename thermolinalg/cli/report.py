@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from thermolinalg._arrays import is_torch, to_numpy
+from thermolinalg.cli import in_options
 
 __all__ = ["as_json", "describe_array", "plain", "print_report"]
 
@@ -123,7 +124,7 @@ def _text(value: Any) -> str:
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((field.name.replace("_", " "), getattr(value, field.name)) for field in fields(value))
         return ", ".join(f"{name} {_text(entry)}" for name, entry in pairs if entry is not None)
-    return str(value)
+    return in_options(str(value))
 
 
 def _shown(value: Any) -> str:

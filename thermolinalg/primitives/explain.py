@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from thermolinalg._arrays import as_array, dtype_name
 from thermolinalg._validation import as_rng
@@ -15,7 +16,6 @@ from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Engine
 from thermolinalg.matrix_functions.dense import DenseEngine
 from thermolinalg.matrix_functions.select import Engines
-from thermolinalg.operators import Sparse
 from thermolinalg.operators.loadable import as_loadable
 from thermolinalg.primitives._normal import device_for, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
@@ -199,12 +199,11 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     else:
         told = system.program.describe()
         solve = EngineReport(told["engine"], told["reason"])
-    operator = loadable.operator
     return Explanation(
         shape=loadable.shape,
         dtype=dtype_name(rhs.block),
-        structure=operator.structure,
-        nonzeros=int(operator.matrix.nnz) if isinstance(operator, Sparse) else None,
+        structure=loadable.operator.structure,
+        nonzeros=int(a.nnz) if scipy.sparse.issparse(a) else None,
         symmetric=loadable.symmetric,
         through_normal_operator=system.normal,
         spectrum=spectrum,
