@@ -246,8 +246,8 @@ def test_a_tolerance_out_of_reach(capsys, A, tmp_path):
     assert report["info"]["success"] is False
     assert err.startswith("thermolinalg: warning: ")
     assert err.count("\n") == 1
-    assert "--rtol" in err
-    assert "--maxiter" in err
+    assert "--rtol (now 1e-12)" in err
+    assert "--maxiter if" in err
 
 
 def test_version_and_help(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,12 +15,10 @@ __all__ = ["main"]
 
 BAD_INPUT, USAGE, LINEAR_ALGEBRA, INTERRUPTED = 1, 2, 4, 130
 
-OPTIONS = {
+WORDING = {
     "pass refine=True": "leave out --raw",
     "assume_a='gen'": "--assume gen",
-    "rtol=": "--rtol",
-    "atol=": "--atol",
-    "maxiter=": "--maxiter",
+    r"\b(rtol|atol|maxiter)= ?": r"--\1 ",
 }
 """Keywords in messages of the library, and what they are called here."""
 
@@ -82,6 +81,6 @@ def _say(what: object) -> None:
 
 def in_options(message: str) -> str:
     """A message of the library that names options where it names keywords."""
-    for keyword, option in OPTIONS.items():
-        message = message.replace(keyword, option)
+    for keyword, option in WORDING.items():
+        message = re.sub(keyword, option, message)
     return message
