@@ -362,3 +362,163 @@ def test_matrices(row, name):
     b = torch_tensor(B0) if is_torch(A) else B0
     outcome = outcomes[name]
     check(name, A, b[: len(outcome.matrix)] if isinstance(outcome, Right) else b, outcome)
+
+
+# -- b --------------------------------------------------------------------------------------------------------------
+
+NAN_B = Refused(ValueError, r"^b\b.*NaN or infinity")
+KIND_B = Refused(TypeError, r"^b\b")
+SHAPE_B = Refused(ValueError, r"^b has|^b must|dimension mismatch|shape")
+
+
+def read_only_b():
+    b = B0.copy()
+    b.flags.writeable = False
+    return b
+
+
+RIGHT_HAND_SIDES: dict[str, tuple[Callable[[], Any], Right | Refused]] = {
+    "integers": (lambda: np.array([1, 2]), RIGHT),
+    "single precision": (lambda: B0.astype(np.float32), RIGHT),
+    "half precision": (lambda: B0.astype(np.float16), RIGHT),
+    "long double": (lambda: B0.astype(np.longdouble), RIGHT),
+    "big-endian": (lambda: B0.astype(">f8"), RIGHT),
+    "strided": (lambda: np.repeat(B0, 3)[::3], RIGHT),
+    "reversed": (lambda: B0[::-1].copy()[::-1], RIGHT),
+    "read-only": (read_only_b, RIGHT),
+    "scale 1e300": (lambda: 1e300 * B0, Right(load=1e300)),
+    "scale 1e-300": (lambda: 1e-300 * B0, Right(load=1e-300)),
+    "denormal": (lambda: 1e-310 * B0, Right(load=1e-310)),
+    "NaN": (lambda: np.array([1.0, np.nan]), NAN_B),
+    "infinity": (lambda: np.array([np.inf, 1.0]), NAN_B),
+    "complex NaN": (lambda: np.array([1.0, 1j * np.nan]), NAN_B),
+    "objects": (lambda: B0.astype(object), KIND_B),
+    "strings": (lambda: np.array(["1", "2"]), KIND_B),
+    "masked": (lambda: np.ma.masked_less(B0, 1.5), KIND_B),
+    "too long": (lambda: np.ones(3), SHAPE_B),
+    "too short": (lambda: np.ones(1), SHAPE_B),
+    "a scalar": (lambda: np.array(1.0), SHAPE_B),
+    "transposed block": (lambda: np.ones((3, 2)), SHAPE_B),
+    "sparse": (lambda: scipy.sparse.csr_array(np.ones((2, 1))), KIND_B),
+    "torch for a NumPy A": (lambda: torch_tensor(B0), KIND_B),
+}
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B - {"ThermodynamicInverse"}))
+@pytest.mark.parametrize("row", RIGHT_HAND_SIDES)
+def test_right_hand_sides(row, name):
+    make, outcome = RIGHT_HAND_SIDES[row]
+    check(name, A0, make(), outcome)
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B - {"ThermodynamicInverse"}))
+@pytest.mark.parametrize("b", [[1.0, 2.0], (1, 2)])
+def test_right_hand_sides_that_are_no_arrays(name, b):
+    check(name, A0, b, RIGHT)
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B))
+def test_zero_has_the_solution_zero(name):
+    x = run(name, A0, np.zeros(2), {})
+    np.testing.assert_array_equal(numbers(x)[0], 0)
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B))
+def test_a_real_matrix_and_a_complex_right_hand_side(name):
+    x = numbers(run(name, A0, B0 - 2j * B0[::-1], {}))[0]
+    np.testing.assert_allclose(x, np.linalg.solve(A0, B0 - 2j * B0[::-1]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B))
+def test_columns_of_very_different_scale(name):
+    scales = np.array([1.0, 0.0, 1e200, 1e-200, 1e-60])
+    x = numbers(run(name, A0, B0[:, None] * scales, {}))[0]
+    np.testing.assert_allclose(x, np.linalg.solve(A0, B0)[:, None] * scales, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B))
+@pytest.mark.parametrize(("scale", "load"), [(1e300, 1e-300), (1e-300, 1e300), (1e-300, 1e10), (1e300, 1e-20)])
+def test_solutions_out_of_range_are_refused(name, scale, load):
+    with pytest.raises(ValueError, match="the solution leaves the range of float64"):
+        run(name, scale * A0, load * B0, {})
+
+
+@pytest.mark.parametrize("name", sorted(WITH_B))
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+@pytest.mark.parametrize("load", [1e300, 1e-300])
+def test_lopsided_systems_of_any_scale(name, scale, load):
+    if (scale > 1) != (load > 1):
+        return
+    matrix = np.array([[2.0, 1.0], [0.0, 3.0]])
+    check(name, scale * matrix, load * B0, Right(matrix, scale, load))
+
+
+def test_the_report_is_in_the_units_of_the_caller():
+    _, ordinary = tla.solve(A0, B0, rng=0, return_info=True)
+    for scale, load in [(1e300, 1e300), (1e-290, 1e-300), (1e300, 1.0)]:
+        x, info = tla.solve(scale * A0, load * B0, rng=0, return_info=True)
+        assert info.success
+        assert info.residual_norm <= 1e-10 * load * np.linalg.norm(B0)
+        assert np.all(info.standard_error < 1e-8 * abs(x))
+        assert np.all(info.standard_error > 0)
+    _, loose = tla.solve(1e300 * A0, 1e300 * B0, rtol=0, atol=1e299, rng=0, return_info=True)
+    assert loose.success
+    assert loose.n_runs <= ordinary.n_runs
+    x, raw = tla.solve(1e300 * A0, 1e300 * B0, refine=False, rtol=1e-3, rng=0, return_info=True)
+    assert np.all(abs(x - np.linalg.solve(A0, B0)) < 6 * raw.standard_error)
+    assert 0 < raw.residual_norm < 1e299
+
+
+# -- options --------------------------------------------------------------------------------------------------------
+
+OPTIONS: list[tuple[str, Any, Refused]] = [
+    ("rtol", -1e-3, Refused(ValueError, "^(rtol|atol)")),
+    ("rtol", np.nan, Refused(ValueError, "^(rtol|atol)")),
+    ("rtol", "small", Refused((TypeError, ValueError), "^(rtol|atol)")),
+    ("rtol", [1e-3, 1e-4], Refused((TypeError, ValueError), "^(rtol|atol)")),
+    ("rtol", 1j, Refused((TypeError, ValueError), "^(rtol|atol)")),
+    ("atol", -1.0, Refused(ValueError, "^atol")),
+    ("atol", np.nan, Refused(ValueError, "^atol")),
+    ("atol", "none", Refused((TypeError, ValueError), "^atol")),
+    ("maxiter", 0, Refused(ValueError, "^maxiter")),
+    ("maxiter", -3, Refused(ValueError, "^maxiter")),
+    ("maxiter", 2.5, Refused(TypeError, "^maxiter")),
+    ("maxiter", "many", Refused(TypeError, "^maxiter")),
+    ("maxiter", np.inf, Refused(TypeError, "^maxiter")),
+    ("rng", -1, Refused(ValueError, "^rng")),
+    ("rng", "seed", Refused(TypeError, "^rng")),
+    ("rng", 1.5, Refused(TypeError, "^rng")),
+    ("assume_a", "positive", Refused(ValueError, "^assume_a")),
+    ("assume_a", 3, Refused(ValueError, "^assume_a")),
+    ("size", -1, Refused(ValueError, "size")),
+    ("size", 2.5, Refused(TypeError, "size")),
+    ("temperature", -1.0, Refused(ValueError, "temperature")),
+    ("temperature", np.nan, Refused(ValueError, "temperature")),
+    ("method", "magic", Refused(ValueError, "^method")),
+    ("device", "cpu", Refused(TypeError, "^device")),
+    ("device", 3, Refused(TypeError, "^device")),
+    ("schedule", 100, Refused(TypeError, "^schedule")),
+]
+ASKED = [
+    (option, value, refused, name)
+    for option, value, refused in OPTIONS
+    for name in sorted(THERE)
+    if option in parameters(name)
+]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "refused", "name"), ASKED, ids=[f"{option}={value}-{name}" for option, value, _, name in ASKED]
+)
+def test_options(option, value, refused, name):
+    check(name, A0, B0, refused, {option: value})
+
+
+def test_unknown_options_are_refused():
+    for name in THERE:
+        with pytest.raises(TypeError, match="unexpected keyword argument 'speed'"):
+            run(name, A0, B0, {"speed": 3})
+
+
+def test_the_tables_are_long_enough():
+    assert len(MATRICES) + len(RIGHT_HAND_SIDES) + len(OPTIONS) >= 40

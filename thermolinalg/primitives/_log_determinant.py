@@ -13,11 +13,12 @@ from scipy.special import expit
 from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
 from thermolinalg._info import Info, ThermodynamicWarning
 from thermolinalg._validation import as_count, as_positive, as_rng
-from thermolinalg.devices import Device, LangevinDevice, LangevinProgram
+from thermolinalg.devices import Device, LangevinProgram
 from thermolinalg.estimation.free_energy import bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, work_moments
 from thermolinalg.operators import Normal, Operator
 from thermolinalg.operators.loadable import Loadable
+from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._held import BATCHES, Held
 from thermolinalg.primitives._range import matrix_exponent
 
@@ -209,7 +210,7 @@ def measure(
         operator = operator.scaled(2.0**-exponent)
     if not loadable.symmetric:
         operator, exponent = Normal(operator), 2 * exponent
-    device = LangevinDevice() if device is None else device
+    device = as_device(device)
     program = device.program(operator, rng=generator)
     if not isinstance(program, LangevinProgram):
         raise TypeError(f"a determinant needs a device that can be driven, such as LangevinDevice; got {device!r}")

@@ -10,6 +10,7 @@ import numpy as np
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices import Device, GeneralDevice, LangevinDevice
 from thermolinalg.operators.loadable import Loadable
+from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._system import System
 
 __all__ = ["device_for", "refuse_inconsistent", "through_normal_operator_if_needed"]
@@ -20,7 +21,7 @@ T = TypeVar("T")
 def device_for(loadable: Loadable, device: Device | None) -> Device:
     """The user's device, or the default one; TypeError where it cannot hold A as the drift itself."""
     if loadable.assume != "stable":
-        return LangevinDevice() if device is None else device
+        return as_device(device)
     if isinstance(device, LangevinDevice):
         raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
     return GeneralDevice() if device is None else device

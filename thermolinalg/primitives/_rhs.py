@@ -39,13 +39,26 @@ class RightHandSide:
     matrix_exponent: int = 0
 
     def restore(self, x: Array) -> Array:
-        """A block of solutions (n, k), or of their standard errors, in the user's units and in the shape of their b."""
-        x = self.to_user(x)
+        """A block of solutions (n, k) in the user's units and the shape of their b; see `to_user`."""
+        return self._shaped(self.to_user(x))
+
+    def restore_error(self, error: Array) -> Array:
+        """A block of standard errors (n, k) in the user's units and the shape of their b."""
+        return self._shaped(self.error_to_user(error))
+
+    def _shaped(self, x: Array) -> Array:
         return x[:, 0] if self.is_vector else x
 
     def to_user(self, x: Array) -> Array:
         """A block of solutions (n, k) in the user's units; ValueError if they leave the range of the dtype."""
-        return x if self.exponents is None else _times_two_to(self.exponents - self.matrix_exponent, x)
+        user = self.error_to_user(x)
+        if self.exponents is not None:
+            _refuse_out_of_range(x, user)
+        return user
+
+    def error_to_user(self, error: Array) -> Array:
+        """A block of standard errors (n, k) in the user's units; they may be too small for the dtype."""
+        return error if self.exponents is None else _times_two_to(self.exponents - self.matrix_exponent, error)
 
     def from_user(self, x: Array) -> Array:
         """A block of guesses (n, k) of the user's in the units of `block`."""
@@ -104,15 +117,19 @@ def read_rhs(loadable: Loadable, b: Any, *, check_finite: bool = True, name: str
 
 def _times_two_to(exponents: np.ndarray, x: Array) -> Array:
     """x (n, k) times 2^exponents, in two halves so that only the result can leave the range."""
-    xp, real, half = namespace(x), abs(x[:1, :]), exponents // 2
+    real, half = abs(x[:1, :]), exponents // 2
     with np.errstate(over="ignore", under="ignore"):
-        scaled = x * as_array(np.ldexp(1.0, half), real) * as_array(np.ldexp(1.0, exponents - half), real)
+        return x * as_array(np.ldexp(1.0, half), real) * as_array(np.ldexp(1.0, exponents - half), real)
+
+
+def _refuse_out_of_range(x: Array, scaled: Array) -> None:
+    """ValueError if scaling x (n, k) made a column overflow, or so small that it lost its digits."""
+    xp = namespace(x)
     before, after = xp.max(abs(x), axis=0), xp.max(abs(scaled), axis=0)
     # Below the smallest normal number digits are lost one by one.
-    enough = xp.finfo(real.dtype).smallest_normal * eps(real) ** (1 / 3)
+    enough = xp.finfo(after.dtype).smallest_normal * eps(after) ** (1 / 3)
     if not bool(xp.all(xp.isfinite(after) & ((after > enough) | (before == 0)))):
-        raise ValueError(f"the solution leaves the range of {dtype_name(real)}; scale A or b")
-    return scaled
+        raise ValueError(f"the solution leaves the range of {dtype_name(after)}; scale A or b")
 
 
 def _cast(block: Array, like: Array, is_complex: bool, single: bool) -> Array:

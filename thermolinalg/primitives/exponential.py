@@ -15,6 +15,7 @@ from thermolinalg.devices.correlations import lagged_covariance
 from thermolinalg.devices.general import GeneralDevice
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._lyapunov import embedding
 
 __all__ = ["expm"]
@@ -120,7 +121,7 @@ def expm(
     if matrix.size == 0:
         estimate, info = matrix, Info(success=True, status=0, message="an empty matrix", n_runs=0)
     else:
-        estimate, info = _estimate(matrix, atol, schedule, device, generator)
+        estimate, info = _estimate(matrix, atol, as_schedule(schedule), device, generator)
     estimate = _like(estimate, like)
     info["standard_error"] = _like(info.get("standard_error", np.abs(matrix)), like)
     return (estimate, info) if return_info else estimate

@@ -11,10 +11,11 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_positive, as_rng
-from thermolinalg.devices import CovarianceReading, Device, LangevinDevice, Program, Schedule
+from thermolinalg.devices import CovarianceReading, Device, Program, Schedule
 from thermolinalg.estimation.covariance import effective_readings, readings_for, standard_error
 from thermolinalg.operators.loadable import Loadable, as_loadable, realify
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
@@ -141,7 +142,7 @@ def inv(
     """
     loadable = as_loadable(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
     identity = _identity(loadable)
-    atol, maxiter = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter")
+    atol, maxiter, schedule = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter"), as_schedule(schedule)
     rtol = rtol if rtol is None else as_nonnegative(rtol, "rtol")
     generator = as_rng(rng)
     device = device_for(loadable, device)
@@ -185,9 +186,10 @@ def _refined(
             parts.append(system.restore(outcome.x))
 
         def side_by_side(blocks: list[Array]) -> Array:
-            return identity.to_user(namespace(blocks[0]).concat(blocks, axis=1))
+            return namespace(blocks[0]).concat(blocks, axis=1)
 
-        return side_by_side(parts), _joined(infos, side_by_side)
+        info = _joined(infos, lambda errors: identity.error_to_user(side_by_side(errors)))
+        return identity.to_user(side_by_side(parts)), info
 
     return through_normal_operator_if_needed(loadable, attempt)
 
@@ -355,7 +357,7 @@ def inv_diagonal(
         value = namespace(square).reshape(square, (0,))
         return (value, info) if return_info else value
     matrix, copies = loadable.operator, 2 if loadable.is_complex else 1
-    program = (LangevinDevice() if device is None else device).program(matrix, rng=generator)
+    program = as_device(device).program(matrix, rng=generator)
     count = readings_for(rtol, 1, copies=copies)
     reading = program.variances(count, rng=generator, progress=progress)
     d, freedom = loadable.shape[0], copies * (count - 1)

@@ -12,6 +12,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import read_rhs
@@ -97,7 +98,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         like = self._loadable.operator.like
         self.rtol = default_rtol(like) if rtol is None else as_nonnegative(rtol, "rtol")
         self.maxiter = as_count(maxiter, "maxiter")
-        self.schedule, self.rng = schedule, as_rng(rng)
+        self.schedule, self.rng = as_schedule(schedule), as_rng(rng)
         self.device = device_for(self._loadable, device)
         self.info: Info | None = None
         self._programs: dict[tuple[bool, bool], Any] = {}
@@ -124,7 +125,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
             self._programs[adjoint, normal] = system.program
             outcome = solve_to_tolerance(system, None, self.rtol, 0.0, self.maxiter, self.schedule)
             refuse_inconsistent(system, outcome.x, outcome.converged)
-            info = refined_report(system, outcome, self.rtol, rhs.to_user)
+            info = refined_report(system, outcome, self.rtol, rhs.error_to_user)
             info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
             return rhs.to_user(system.restore(outcome.x)), info
 

@@ -13,9 +13,10 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_torch, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng, checked_array
-from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.refinement import Refinement
 from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import MAXITER, System, solve_to_tolerance
@@ -113,7 +114,7 @@ def langevin(
     """
     loadable = as_loadable(A)
     rhs = read_rhs(loadable, b)
-    device = LangevinDevice() if device is None else device
+    device = as_device(device)
     maxiter = MAXITER if maxiter is None else as_count(maxiter, "maxiter")
     target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))
     preconditioner = None if M is None else _read_preconditioner(M, rhs)
@@ -128,7 +129,7 @@ def langevin(
         0.0,
         rhs.tolerance_from_user(target),
         maxiter,
-        schedule,
+        as_schedule(schedule),
         preconditioner=None if preconditioner is None else _direction(preconditioner, system, 2.0**rhs.matrix_exponent),
         callback=None if callback is None else _observer(callback, system, rhs),
     )

@@ -9,9 +9,10 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
-from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._least_squares_system import LeastSquaresSystem
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
@@ -131,8 +132,8 @@ def lstsq(
         as_nonnegative(atol, "atol"),
         as_count(maxiter, "maxiter"),
         refine,
-        schedule,
-        LangevinDevice() if device is None else device,
+        as_schedule(schedule),
+        as_device(device),
     )
     cutoff = max(loadable.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
     result, info = _solve(loadable, rhs, cutoff, settings, generator)
@@ -214,7 +215,7 @@ def pinv(
         None if rtol is None else as_nonnegative(rtol, "rtol"),
         check_finite,
         tol,
-        (as_count(maxiter, "maxiter"), refine, schedule, LangevinDevice() if device is None else device),
+        (as_count(maxiter, "maxiter"), refine, as_schedule(schedule), as_device(device)),
         rng=rng,
     )
     extras = [rank] * return_rank + [info] * return_info
@@ -281,12 +282,12 @@ def _solve(
     elif settings.refine:
         atol = rhs.tolerance_from_user(settings.atol)
         outcome = solve_to_tolerance(system, None, settings.rtol, atol, settings.maxiter, settings.schedule)
-        unknown, info = outcome.x, refined_report(system, outcome, settings.rtol, rhs.restore)
+        unknown, info = outcome.x, refined_report(system, outcome, settings.rtol, rhs.restore_error)
     else:
         load = system.load()
         timetable = settings.schedule or system.program.timetable(load, max(settings.rtol, 1e-300))
         reading = system.program.average(load, timetable, rng=rng)
-        unknown, info = reading.value, raw_report(system, reading, rhs.restore)
+        unknown, info = reading.value, raw_report(system, reading, rhs.restore_error)
     x = system.restore(unknown)
     copies = 2 if loadable.is_complex else 1
     rank, s = system.rank // copies, system.singular_values[::copies]

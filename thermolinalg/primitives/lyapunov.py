@@ -15,6 +15,7 @@ from thermolinalg.devices.general import GeneralDevice
 from thermolinalg.estimation.refinement import Refinement
 from thermolinalg.estimation.refinement import refine as send_back
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, Relaxations, read_equation
 from thermolinalg.primitives._system import MAXITER
 
@@ -116,6 +117,7 @@ def solve_continuous_lyapunov(
     array([[ 5.166667, -0.833333],
            [-0.833333,  0.5     ]])
     """
+    schedule = as_schedule(schedule)
     equation = read_equation(a, q, GeneralDevice() if device is None else device)
     atol, maxiter, generator = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter"), as_rng(rng)
     if rtol is None:

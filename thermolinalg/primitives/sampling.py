@@ -10,10 +10,11 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_positive, as_rng
-from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import effective_readings
 from thermolinalg.operators.loadable import Loadable, as_loadable, complexify, realify
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._rhs import read_rhs
 
 __all__ = ["sample"]
@@ -102,12 +103,12 @@ def sample(
     loadable = as_loadable(A, check_finite=check_finite)
     if not loadable.symmetric:
         raise ValueError("A must be symmetric (Hermitian): it is the inverse of a covariance matrix")
-    shape, count = _shape_of(size, schedule)
+    shape, count = _shape_of(size, as_schedule(schedule))
     temperature, generator = as_positive(temperature, "temperature"), as_rng(rng)
     load, offset = _load_and_offset(loadable, b, mean, check_finite)
     if loadable.shape[0] == 0:
         raise ValueError("A is empty: there is nothing to sample")
-    program = (LangevinDevice() if device is None else device).program(loadable.operator, rng=generator)
+    program = as_device(device).program(loadable.operator, rng=generator)
     rate = program.rate()
     timetable = _timetable(schedule, count, rate)
     if loadable.is_complex:

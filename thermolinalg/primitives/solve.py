@@ -12,6 +12,7 @@ from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.loadable import Loadable, as_loadable
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
@@ -138,7 +139,7 @@ def solve(
     rhs = read_rhs(loadable, b, check_finite=check_finite)
     rtol = default_rtol(rhs.block) if rtol is None else as_nonnegative(rtol, "rtol")
     atol = as_nonnegative(atol, "atol")
-    maxiter = as_count(maxiter, "maxiter")
+    maxiter, schedule = as_count(maxiter, "maxiter"), as_schedule(schedule)
     generator = as_rng(rng)
     device = device_for(loadable, device)
     if rhs.block.shape[0] == 0 or rhs.block.shape[1] == 0:
@@ -167,7 +168,7 @@ def _refined(
         system = System(loadable, rhs.block, device, rng, normal=normal)
         outcome = solve_to_tolerance(system, None, rtol, rhs.tolerance_from_user(atol), maxiter, schedule)
         refuse_inconsistent(system, outcome.x, outcome.converged)
-        info = refined_report(system, outcome, rtol, rhs.restore)
+        info = refined_report(system, outcome, rtol, rhs.restore_error)
         info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
         return rhs.restore(system.restore(outcome.x)), info
 
@@ -189,7 +190,7 @@ def _raw(
         load = system.load()
         timetable = schedule or system.program.timetable(load, max(rtol, 1e-300))
         reading = system.program.average(load, timetable, rng=rng, state=True)
-        info = raw_report(system, reading, rhs.restore)
+        info = raw_report(system, reading, rhs.restore_error)
         info["state"] = rhs.restore(system.restore(reading.state))
         return rhs.restore(system.restore(reading.value)), info
 
