@@ -118,7 +118,7 @@ def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
 def _slowest_rate(program: LangevinProgram) -> float:
     """Relaxation rate of the slowest mode; in time stepping that may be the stiffest one."""
     _, upper = program.interval()
-    return min(program.rate(), program.law.relaxation_rate(upper))
+    return min(program.rate(), float(program.law.relaxation_rate(upper)))
 
 
 def _steps(program: LangevinProgram, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:
