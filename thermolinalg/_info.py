@@ -19,30 +19,22 @@ class Info(dict[str, Any]):
     Values may be given as callables without arguments: they are evaluated when first read, so that
     what costs extra device readings (an error bar, say) is only paid by those who look at it.
 
-    Common entries
-    --------------
-    success : bool
-        Whether the estimate met what was asked.
-    status : int
-        0 on success, > 0 the number of runs when they ran out, < 0 a breakdown.
-    message : str
-        What happened, and what to pass instead.
-    n_runs, n_matvec : int
-        Device runs, and digital products with A.
-    residual_norm : float or ndarray
-        Norm of the true residual b − A x, recomputed.
-    standard_error : array
-        One standard deviation of the returned value, in its shape.
-    effective_sample_size, autocorrelation_time : float
-        Of the slowest mode; the time in units of τ.
-    engine, reason : str
-        Which engine drew the readings, and why.
-    schedule : Schedule
-        Burn-in, duration and readings of one run; `schedule.bound` names the rule that chose them.
-    device_time : float
-        Time the device ran in all, in units of τ.
-    ledger : dict
-        Programs written, runs, conversions in and out.
+    Notes
+    -----
+    Entries of most reports:
+
+    - `success`: whether the estimate met what was asked.
+    - `status`: 0 on success, > 0 the number of runs when they ran out.
+    - `message`: what happened, and what to pass instead.
+    - `n_runs`, `n_matvec`: device runs, and digital products with A.
+    - `residual_norm`: norm of the true residual b − A x, recomputed.
+    - `standard_error`: one standard deviation of the returned value, in its shape.
+    - `degrees_of_freedom`: of its Student t.
+    - `effective_sample_size`, `autocorrelation_time`: of the slowest mode; the time in units of τ.
+    - `engine`, `reason`: which engine drew the readings, and why.
+    - `schedule`: timetable of one run; `schedule.bound` names the rule that chose it.
+    - `device_time`: time the device had run in all when the call returned, in units of τ.
+    - `ledger`: programs written, runs, conversions in and out.
 
     Examples
     --------

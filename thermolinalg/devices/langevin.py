@@ -80,6 +80,7 @@ class LangevinProgram(Loaded):
     Parameters
     ----------
     device : LangevinDevice
+        What it was written into.
     operator : Operator, shape (d, d)
         The user's A.
     rng : numpy.random.Generator

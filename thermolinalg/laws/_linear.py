@@ -17,6 +17,10 @@ EQUILIBRIUM_TIMES = 16.0
 """Relaxation times after which the start counts as forgotten: e⁻¹⁶ ≈ 1e-7."""
 
 
+def _never(lam_min: float) -> None:
+    """The functions in equilibrium, for λ ≥ lam_min: none, whatever the run."""
+
+
 @dataclass(frozen=True)
 class LinearLaw:
     """Outputs that are linear in inputs: output_i = Σ_j f_ij(A) input_j.
@@ -39,7 +43,7 @@ class LinearLaw:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     functions: Callable[[Array], Coefficients]
-    equilibrium: Callable[[float], Coefficients | None] = lambda lam_min: None
+    equilibrium: Callable[[float], Coefficients | None] = _never
 
     def rescaled(self, factor: float) -> LinearLaw:
         """The same law for a device that holds factor · A, as functions of the eigenvalues of A.

@@ -194,6 +194,7 @@ class Sparse(Operator):
     Parameters
     ----------
     matrix : sparse array, shape (n, n)
+        Brought to CSR form.
     symmetric : bool, optional
         Whether Aᵀ = A.
     """
@@ -284,6 +285,7 @@ class Scaled(Operator):
     Parameters
     ----------
     operator : Operator
+        What is scaled.
     factor : float
         Positive.
     diagonal : array, shape (n,), optional

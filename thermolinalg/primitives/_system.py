@@ -11,12 +11,24 @@ import numpy as np
 
 from thermolinalg._arrays import Array, column_norms, dtype_name, eps, namespace, to_numpy
 from thermolinalg._info import Info, ThermodynamicWarning
+from thermolinalg._validation import as_nonnegative, as_positive
 from thermolinalg.devices import Device, Program, Reading, Schedule
 from thermolinalg.estimation.refinement import Refinement, refine
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.operators.loadable import Loadable, complexify, realify
 
-__all__ = ["System", "default_rtol", "raw_report", "refined_report", "rounding_shift", "solve_to_tolerance"]
+__all__ = [
+    "MAXITER",
+    "RAW_RTOL",
+    "System",
+    "default_rtol",
+    "gram_operator",
+    "raw_report",
+    "read_rtol",
+    "refined_report",
+    "rounding_shift",
+    "solve_to_tolerance",
+]
 
 PRECISION = 0.1
 """Residual that one run leaves, relative to its load, where the error bar does not ask for a longer window."""
@@ -25,9 +37,20 @@ MAXITER = 100
 """Device runs before a refinement gives up."""
 
 
+RAW_RTOL = 1e-2
+"""Relative error of a single run where none is asked for."""
+
+
 def default_rtol(like: Array) -> float:
     """1e-10 in double precision, 1e-5 in single."""
     return 1e-10 if eps(like) < 1e-10 else 1e-5
+
+
+def read_rtol(rtol: Any, like: Array, *, refine: bool) -> float:
+    """The tolerance of a refined or raw call, checked; what no run can reach, zero, is for refined ones only."""
+    if rtol is None:
+        return default_rtol(like) if refine else RAW_RTOL
+    return as_nonnegative(rtol, "rtol") if refine else as_positive(rtol, "rtol")
 
 
 @dataclass

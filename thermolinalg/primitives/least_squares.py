@@ -16,7 +16,7 @@ from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._least_squares_system import LeastSquaresSystem
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives._system import MAXITER, default_rtol, raw_report, refined_report, solve_to_tolerance
+from thermolinalg.primitives._system import MAXITER, raw_report, read_rtol, refined_report, solve_to_tolerance
 
 __all__ = ["LstsqResult", "lstsq", "pinv"]
 
@@ -71,15 +71,18 @@ def lstsq(
     a : array_like, sparse array or LinearOperator, shape (m, n) or (..., m, n)
         Any matrix; it is formed.
     b : array_like, shape (m,), (m, k) or batches thereof
+        Right-hand sides.
     cond : float, optional
         Singular values up to cond × the largest count as zero. Default: max(m, n) × machine epsilon, as in NumPy.
-    overwrite_a, overwrite_b, lapack_driver : optional
-        Accepted for SciPy's sake; nothing is overwritten and no driver is used.
+    overwrite_a, overwrite_b : bool, optional
+        Accepted for SciPy's sake; nothing is ever overwritten.
     check_finite : bool, optional
         Whether to refuse NaN and infinity.
+    lapack_driver : str, optional
+        Accepted for SciPy's sake; no driver is used.
     rtol, atol : float, optional
         The part of the true residual b − A x in the range of A is brought below rtol ‖b‖ + atol.
-        Default rtol: 1e-10 in double precision, 1e-5 in single.
+        Default rtol: 1e-10 in double precision, 1e-5 in single; 0.01 for a single run (``refine=False``).
     maxiter : int, optional
         Device runs at most.
     refine : bool, optional
@@ -89,6 +92,7 @@ def lstsq(
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
     return_info : bool, optional
         Whether to return an `Info` beside the result.
 
@@ -128,7 +132,7 @@ def lstsq(
     rhs = read_rhs(loadable, b, check_finite=check_finite)
     generator = as_rng(rng)
     settings = _Settings(
-        default_rtol(rhs.block) if rtol is None else as_nonnegative(rtol, "rtol"),
+        read_rtol(rtol, rhs.block, refine=refine),
         as_nonnegative(atol, "atol"),
         as_count(maxiter, "maxiter"),
         refine,
@@ -172,14 +176,23 @@ def pinv(
         Whether to refuse NaN and infinity.
     tol : float, optional
         Tolerance of the refinement, column by column: the `rtol` of `lstsq`.
-    maxiter, refine, schedule, device, rng : optional
-        As in `lstsq`.
+    maxiter : int, optional
+        Device runs at most.
+    refine : bool, optional
+        Whether to send residuals back to the device.
+    schedule : Schedule, optional
+        Timetable of each run.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
     return_info : bool, optional
         Whether to return an `Info`, last.
 
     Returns
     -------
     B : array, shape (n, m) or batches thereof
+        The pseudo-inverse, in the namespace and dtype of the input.
     rank : int
         Only with ``return_rank=True``.
     info : Info
@@ -248,7 +261,7 @@ def _pinv(
     like = loadable.operator.like
     m, n = loadable.shape
     rhs = read_rhs(loadable, as_array(np.eye(m), like))
-    tol = default_rtol(rhs.block) if tol is None else as_nonnegative(tol, "tol")
+    tol = read_rtol(tol, rhs.block, refine=how[1])
     if rtol is None:
         rtol = max(m, n) * eps(rhs.block) if atol is None else 0.0
     cutoff = rtol
@@ -285,7 +298,7 @@ def _solve(
         unknown, info = outcome.x, refined_report(system, outcome, settings.rtol, rhs.restore_error)
     else:
         load = system.load()
-        timetable = settings.schedule or system.program.timetable(load, max(settings.rtol, 1e-300))
+        timetable = settings.schedule or system.program.timetable(load, settings.rtol)
         reading = system.program.average(load, timetable, rng=rng)
         unknown, info = reading.value, raw_report(system, reading, rhs.restore_error)
     x = system.restore(unknown)

@@ -19,8 +19,8 @@ from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
     System,
-    default_rtol,
     raw_report,
+    read_rtol,
     refined_report,
     solve_to_tolerance,
 )
@@ -82,7 +82,8 @@ def solve(
     transposed : bool, optional
         Solve Aᵀ x = b.
     rtol, atol : float, optional
-        Tolerances of the true residual. Default rtol: 1e-10 in double precision, 1e-5 in single.
+        Tolerances of the true residual. Default rtol: 1e-10 in double precision, 1e-5 in single. With
+        ``refine=False``: the relative residual that one run aims at, by default 0.01.
     maxiter : int, optional
         Device runs at most.
     refine : bool, optional
@@ -137,7 +138,7 @@ def solve(
     if transposed:
         loadable = loadable.transposed()
     rhs = read_rhs(loadable, b, check_finite=check_finite)
-    rtol = default_rtol(rhs.block) if rtol is None else as_nonnegative(rtol, "rtol")
+    rtol = read_rtol(rtol, rhs.block, refine=refine)
     atol = as_nonnegative(atol, "atol")
     maxiter, schedule = as_count(maxiter, "maxiter"), as_schedule(schedule)
     generator = as_rng(rng)
@@ -188,7 +189,7 @@ def _raw(
     def attempt(normal: bool) -> tuple[Array, Info]:
         system = System(loadable, rhs.block, device, rng, normal=normal)
         load = system.load()
-        timetable = schedule or system.program.timetable(load, max(rtol, 1e-300))
+        timetable = schedule or system.program.timetable(load, rtol)
         reading = system.program.average(load, timetable, rng=rng, state=True)
         info = raw_report(system, reading, rhs.restore_error)
         info["state"] = rhs.restore(system.restore(reading.state))
