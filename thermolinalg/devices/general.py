@@ -80,6 +80,7 @@ class GeneralProgram:
     Parameters
     ----------
     device : GeneralDevice
+        What it was written into.
     operator : Dense, shape (d, d)
         The user's A.
 

@@ -24,6 +24,7 @@ __all__ = [
     "check_real",
     "check_time",
     "norm_bound",
+    "short_covariance",
     "transition",
 ]
 
@@ -212,18 +213,24 @@ def transition(M: ArrayLike, D: ArrayLike, t: float) -> Transition:
 
 
 def _short_step(M: Matrix, D: Matrix, h: float) -> Transition:
-    """The law of a step with ‖M‖h ≤ 1/2: the series of e^{−Ms} and e^{−Ms} D e^{−Mᵀs}, integrated term by term."""
+    """The law of a step with ‖M‖h ≤ 1/2: the series of e^{−Ms}, integrated term by term."""
     with np.errstate(over="ignore", invalid="ignore"):
         response = power = h * np.eye(len(M))
-        covariance = term = h * D
         for k in range(2, _TAYLOR_TERMS + 2):
             power = (-h / k) * (M @ power)
-            half = (-h / k) * (M @ term)
-            term = half + half.T
             response = response + power
-            covariance = covariance + term
-        law = Transition(np.eye(len(M)) - M @ response, covariance, response)
+        law = Transition(np.eye(len(M)) - M @ response, short_covariance(M, D, h), response)
     return _finite(law)
+
+
+def short_covariance(M: Matrix, D: Matrix, h: float) -> Matrix:
+    """Covariance after a step with ‖M‖h ≤ 1/2: the series of e^{−Ms} D e^{−Mᵀs}, integrated term by term."""
+    covariance = term = h * D
+    for k in range(2, _TAYLOR_TERMS + 2):
+        half = (-h / k) * (M @ term)
+        term = half + half.T
+        covariance = covariance + term
+    return covariance
 
 
 def _finite(law: Transition) -> Transition:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from thermolinalg.simulation._transition import Matrix, norm_bound, transition
+from thermolinalg.simulation._transition import Matrix, norm_bound, short_covariance, transition
 
 __all__ = ["Relaxation"]
 
@@ -75,7 +75,7 @@ class Relaxation:
         ndarray, shape (d, d)
             Symmetric positive semidefinite to rounding.
         """
-        covariance = transition(self.M, D, self.step).covariance
+        covariance = short_covariance(self.M, D, self.step)
         for decay in self.powers:
             carried = decay @ covariance @ decay.T
             covariance = covariance + (carried + carried.T) / 2
