@@ -6,7 +6,8 @@ from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
 from thermolinalg.primitives.exponential import expm
-from thermolinalg.primitives.inverse import inv, inv_diagonal
+from thermolinalg.primitives.inverse import inv
+from thermolinalg.primitives.inverse_diagonal import inv_diagonal
 from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
 from thermolinalg.primitives.langevin import langevin
 from thermolinalg.primitives.least_squares import lstsq, pinv

@@ -1,8 +1,7 @@
-"""The inverse and its diagonal: the covariance of the device's readings, or many refined right-hand sides."""
+"""The inverse: the covariance of the device's readings, or many refined right-hand sides."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal, overload
 
@@ -11,13 +10,14 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_positive, as_rng
-from thermolinalg.devices import CovarianceReading, Device, Program, Schedule
-from thermolinalg.estimation.covariance import effective_readings, readings_for, standard_error
+from thermolinalg.devices import Device, Schedule
+from thermolinalg.estimation.covariance import readings_for, standard_error
 from thermolinalg.operators.loadable import Loadable, as_loadable, realify
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._devices import as_device, as_schedule
+from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
+from thermolinalg.primitives._readings import readings_report
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._system import (
     MAXITER,
@@ -28,7 +28,7 @@ from thermolinalg.primitives._system import (
     solve_to_tolerance,
 )
 
-__all__ = ["inv", "inv_diagonal"]
+__all__ = ["inv"]
 
 COLUMNS = 512
 """Columns of the identity refined side by side: bounds the memory that earlier directions take."""
@@ -239,7 +239,8 @@ def _raw(
             whole = standard_error(reading, right, circular=loadable.is_complex)
             return whole[: identity.size, : identity.size]
 
-        info = _read_report(program, reading)
+        message = "exactly what the device returned; pass refine=True to send the residual back to it"
+        info = readings_report(program, timetable, 2.0, message)
         info.update(residual_norm=residual_norm, standard_error=error)
         return x, info
 
@@ -250,122 +251,3 @@ def _from_real_form(x: Array) -> Array:
     """The complex matrix whose real form [[Re, −Im], [Im, Re]] is estimated by x: the mean of both copies."""
     d = x.shape[0] // 2
     return (x[:d, :d] + x[d:, d:]) / 2 + 1j * ((x[d:, :d] - x[:d, d:]) / 2)
-
-
-def _read_report(program: Program, reading: CovarianceReading) -> Info:
-    """The information object of a run whose readings' spread is the answer."""
-    rate, schedule = program.rate(), reading.schedule
-    return Info(
-        success=True,
-        status=0,
-        message="exactly what the device returned; pass refine=True to send the residual back to it",
-        n_runs=1,
-        n_matvec=0,
-        schedule=schedule,
-        device_time=program.ledger.device_time,
-        ledger=program.ledger,
-        autocorrelation_time=1 / rate,
-        effective_sample_size=effective_readings(schedule, rate),
-        **program.describe(),
-    )
-
-
-@overload
-def inv_diagonal(A: Any, *, return_info: Literal[False] = ..., **kwargs: Any) -> Array: ...
-@overload
-def inv_diagonal(A: Any, *, return_info: Literal[True], **kwargs: Any) -> tuple[Array, Info]: ...
-
-
-@batched(core=("matrix",))
-def inv_diagonal(
-    A: Any,
-    *,
-    rtol: float = 1e-2,
-    assume_a: str | None = None,
-    lower: bool = False,
-    check_finite: bool = True,
-    device: Device | None = None,
-    rng: Any = None,
-    progress: bool = False,
-    return_info: bool = False,
-) -> Any:
-    r"""Diagonal of A⁻¹ from the variance of each node of a simulated thermodynamic device.
-
-    In equilibrium node i has the variance :math:`T (A^{-1})_{ii}`. N independent readings know it with the relative
-    standard error :math:`\sqrt{2/(N - 1)}`, whatever A is: N is set by `rtol`. A need only be known by its products.
-
-    Parameters
-    ----------
-    A : array_like, sparse array, LinearOperator or Operator, shape (d, d) or (..., d, d)
-        Symmetric (Hermitian) positive definite. Torch tensors give torch tensors.
-    rtol : float, optional
-        Relative standard error of each entry.
-    assume_a : str, optional
-        'pos', 'sym' or 'her' as in `solve`.
-    lower : bool, optional
-        Which triangle is read when `assume_a` names a symmetric structure.
-    check_finite : bool, optional
-        Whether to refuse NaN and infinity.
-    device : Device, optional
-        Default: an ideal overdamped `LangevinDevice`.
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness; None is fresh entropy.
-    progress : bool, optional
-        Whether to show a progress bar.
-    return_info : bool, optional
-        Whether to return an `Info` beside the diagonal.
-
-    Returns
-    -------
-    diagonal : array, shape (d,) or (..., d)
-        Real, in the namespace and precision of the input.
-    info : Info
-        Only with ``return_info=True``.
-
-    Raises
-    ------
-    LinAlgError
-        A is singular or not positive definite; the message holds the evidence.
-    ValueError
-        A is not symmetric, NaN or infinity, rtol not positive.
-    TypeError
-        Object, masked or matrix input.
-
-    Notes
-    -----
-    No residual can certify a diagonal: the standard error is all there is. Its square falls as 1/N.
-
-    References
-    ----------
-    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import thermolinalg as tla
-    >>> A = np.array([[4.0, 1.0], [1.0, 3.0]])
-    >>> values, info = tla.inv_diagonal(A, rng=0, return_info=True)
-    >>> bool(np.all(abs(values - np.diag(np.linalg.inv(A))) < 5 * info.standard_error))
-    True
-    """
-    loadable = as_loadable(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
-    rtol, generator = as_positive(rtol, "rtol"), as_rng(rng)
-    if not loadable.symmetric:
-        raise ValueError("A is not symmetric, and only a symmetric one is a device's own; take the diagonal of inv(A)")
-    if loadable.shape[0] == 0:
-        square, info = _identity(loadable).empty_solution()
-        value = namespace(square).reshape(square, (0,))
-        return (value, info) if return_info else value
-    matrix, copies = loadable.operator, 2 if loadable.is_complex else 1
-    program = as_device(device).program(matrix, rng=generator)
-    count = readings_for(rtol, 1, copies=copies)
-    reading = program.variances(count, rng=generator, progress=progress)
-    d, freedom = loadable.shape[0], copies * (count - 1)
-    value = (reading.value[:d] + reading.value[d:]) / 2 if loadable.is_complex else reading.value
-    info = _read_report(program, reading)
-    info.update(
-        message=f"no residual can certify a diagonal: its relative standard error is {math.sqrt(2 / freedom):.2g}; "
-        f"pass a smaller rtol= for less",
-        standard_error=math.sqrt(2 / freedom) * value,
-    )
-    return (value, info) if return_info else value

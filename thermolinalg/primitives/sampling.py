@@ -11,10 +11,10 @@ from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_positive, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.estimation.covariance import effective_readings
 from thermolinalg.operators.loadable import Loadable, as_loadable, complexify, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
+from thermolinalg.primitives._readings import readings_report
 from thermolinalg.primitives._rhs import read_rhs
 
 __all__ = ["sample"]
@@ -119,21 +119,8 @@ def sample(
     x = namespace(x).reshape(x, (*shape, loadable.shape[0]))
     if not return_info:
         return x
-    return x, Info(
-        success=True,
-        status=0,
-        message="independent samples"
-        if schedule is None
-        else "correlated samples; leave schedule= out for independent",
-        n_runs=1,
-        n_matvec=0,
-        schedule=timetable,
-        autocorrelation_time=1 / rate,
-        effective_sample_size=effective_readings(timetable, rate / 2),
-        device_time=program.ledger.device_time,
-        ledger=program.ledger,
-        **program.describe(),
-    )
+    message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
+    return x, readings_report(program, timetable, 1.0, message)
 
 
 def _shape_of(size: int | tuple[int, ...] | None, schedule: Schedule | None) -> tuple[tuple[int, ...], int]:

@@ -1,0 +1,42 @@
+"""The report of calls that read a device many times."""
+
+from __future__ import annotations
+
+from thermolinalg._info import Info
+from thermolinalg.devices import Program, Schedule
+from thermolinalg.estimation.covariance import effective_readings
+
+__all__ = ["readings_report"]
+
+
+def readings_report(program: Program, schedule: Schedule, moment: float, message: str) -> Info:
+    """The information object of one run whose readings are the answer.
+
+    Parameters
+    ----------
+    program : Program
+    schedule : Schedule
+        With `readings`.
+    moment : float
+        Which moment of the readings is wanted, 1 for means and 2 for covariances: its correlations decay that much
+        faster than e^{−rate·t}.
+    message : str
+
+    Returns
+    -------
+    Info
+    """
+    rate = program.rate()
+    return Info(
+        success=True,
+        status=0,
+        message=message,
+        n_runs=1,
+        n_matvec=0,
+        schedule=schedule,
+        device_time=program.ledger.device_time,
+        ledger=program.ledger,
+        autocorrelation_time=1 / rate,
+        effective_sample_size=effective_readings(schedule, moment * rate / 2),
+        **program.describe(),
+    )
