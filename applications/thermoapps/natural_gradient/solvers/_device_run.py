@@ -1,0 +1,82 @@
+"""One run of a device that starts from the state of the run before: what the device solvers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.solvers.base import Rows, SolverReport, State, as_column, begun
+from thermolinalg import Schedule
+from thermolinalg.devices import Device
+from thermolinalg.operators import LowRankPlusIdentity
+
+__all__ = ["DeviceRun"]
+
+
+@dataclass(frozen=True)
+class DeviceRun:
+    """A device that relaxes to the solution of (RᵀR + λI) x = g for a while, is read, and keeps its voltages.
+
+    Parameters
+    ----------
+    device : Device
+        The hardware, or its simulation.
+    time : float
+        Time before the first reading, in units of τ; infinity reads in equilibrium.
+    delay : float
+        Time for which the device goes on relaxing on the same problem after it was read, before the next one is
+        written into it.
+    readings : int
+        Number of readings averaged.
+    spacing : float
+        Time between them, in units of τ.
+    remember : bool
+        Whether a run starts where the one before ended; otherwise, as the first one does, from the gradient.
+    rng : None, int, SeedSequence or numpy.random.Generator
+        Begins the stream of random numbers.
+    """
+
+    device: Device
+    time: float
+    delay: float
+    readings: int
+    spacing: float
+    remember: bool
+    rng: Any
+
+    def direction(
+        self, rows: Rows, gradient: Tensor, damping: float, state: State | None, name: str
+    ) -> tuple[Tensor, State, SolverReport]:
+        """See `Solver.direction`."""
+        load, rng = as_column(rows, gradient, damping), begun(self.rng, state)
+        start = load if state is None or not self.remember else state["voltages"].to(load)[:, None]
+        operator = LowRankPlusIdentity(rows, shift=damping, like=rows.like)
+        program = self.device.program(operator, rng=rng)
+        if self.readings == 1:
+            reading = program.settle(load, self.time, rng=rng, start=start)
+        else:
+            schedule = Schedule(self.time, readings=self.readings, spacing=self.spacing)
+            reading = program.average(load, schedule, rng=rng, start=start, state=True)
+        device_time, voltages = reading.device_time, reading.state
+        if self.delay:
+            later = program.settle(load, self.delay, rng=rng, start=voltages)
+            device_time, voltages = device_time + later.device_time, later.state
+        left = {"voltages": voltages[:, 0], "rng": rng.bit_generator.state}
+        return reading.value[:, 0].to(gradient), left, _report(name, operator, device_time)
+
+
+def _report(name: str, operator: LowRankPlusIdentity, device_time: float) -> SolverReport:
+    """What the spectrum of the Gram matrix, which the run decomposed once, tells."""
+    values = operator.factor.spectrum[0]
+    rows, size = operator.factor.shape
+    rounding = rows * torch.finfo(operator.factor.like.dtype).eps * float(values[-1])
+    return SolverReport(
+        name,
+        device_time=device_time,
+        rank=int((values > rounding).sum()),
+        smallest_eigenvalue=operator.shift + (float(values[rows - size]) if rows >= size else 0.0),
+        largest_eigenvalue=operator.shift + float(values[-1]),
+    )

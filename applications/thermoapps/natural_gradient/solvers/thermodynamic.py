@@ -1,0 +1,108 @@
+"""The direction from a thermodynamic device, by its exact law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from thermoapps.natural_gradient.solvers._checks import check_delay, check_readings, check_time
+from thermoapps.natural_gradient.solvers._device_run import DeviceRun
+from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State
+from thermolinalg import AsWritten, LangevinDevice, Overdamped
+from thermolinalg.devices import Device
+
+__all__ = ["Thermodynamic"]
+
+
+@dataclass(frozen=True)
+class Thermodynamic(Solver):
+    """Directions read from a Langevin device: thermodynamic natural gradient descent.
+
+    The device obeys
+
+        dx = −((RᵀR + λI) x − g) dt + sqrt(2T) dW
+
+    and the direction is its state x(t). It starts from the voltages that the run before left, noise included; the
+    first run starts from the gradient. Short times give directions near the start, so that ``start="gradient"`` goes
+    from the gradient (t = 0) to the natural gradient (t = ∞). The law is exact for every t, T and start; it costs one
+    product with R, one with Rᵀ and one eigendecomposition of R Rᵀ.
+
+    Parameters
+    ----------
+    time : float
+        Analog run time t ≥ 0 in units of the device's time constant τ; infinity reads in equilibrium. Default 50.
+    delay : float
+        Time t_d for which the device goes on with the old problem, old curvature and old gradient, after its reading
+        has been taken and before the next problem is written; the next run starts there. It pulls the start closer to
+        the old solution and so acts like momentum.
+    temperature : float, optional
+        Noise strength T (κ₀ of the paper) of the ideal device; default 0, no noise.
+    readings : int, optional
+        Number of readings averaged, the first one after `time`; default one.
+    spacing : float
+        Time between readings.
+    start : {"previous", "gradient"}
+        Where runs after the first one start.
+    device : Device, optional
+        Any device of ``thermolinalg.devices``, with its own temperature, loading and imperfections. By default an
+        ideal overdamped one into which the matrix goes as it is. Errors of the written matrix need all of its N × N
+        entries: small networks only.
+    rng : None, int, SeedSequence or numpy.random.Generator
+        Begins the stream of random numbers; the state carries it on.
+
+    Raises
+    ------
+    ValueError
+        A time or temperature out of range, an unknown start, a delay without memory of the run before, or a
+        temperature beside a device that has its own.
+
+    References
+    ----------
+    Donatella et al., Thermodynamic Natural Gradient Descent, arXiv:2405.13817.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from thermoapps.natural_gradient import Thermodynamic, curvature_rows
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> rows, gradient, loss = curvature_rows(model, torch.eye(2), torch.ones(2, 1), "mse")
+    >>> direction, state, report = Thermodynamic(time=50).direction(rows, gradient, damping=0.5)
+    >>> torch.allclose(1.5 * direction, gradient)  # here RᵀR is the identity
+    True
+    >>> report.device_time
+    50.0
+    """
+
+    time: float = 50.0
+    delay: float = 0.0
+    temperature: float | None = None
+    readings: int | None = None
+    spacing: float = 1.0
+    start: str = "previous"
+    device: Device | None = None
+    rng: Any = None
+
+    def __post_init__(self) -> None:
+        check_time(self.time)
+        check_delay(self.delay)
+        check_readings(self.readings, self.spacing)
+        if self.start not in ("previous", "gradient"):
+            raise ValueError(f"start must be 'previous' or 'gradient', got {self.start!r}")
+        if self.delay and self.start == "gradient":
+            raise ValueError("a delay has no effect on runs that start from the gradient; pass start='previous'")
+        if self.device is not None and self.temperature is not None:
+            raise ValueError("the device has a temperature of its own; give it one there, or drop device")
+        if self.temperature is not None and not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature must be finite and not negative, got {self.temperature!r}")
+
+    def direction(
+        self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
+    ) -> tuple[Tensor, State, SolverReport]:
+        device = self.device
+        if device is None:
+            device = LangevinDevice(law=Overdamped(self.temperature or 0.0), loading=AsWritten())
+        remember = self.start == "previous"
+        run = DeviceRun(device, self.time, self.delay, self.readings or 1, self.spacing, remember, self.rng)
+        return run.direction(rows, gradient, damping, state, "Thermodynamic")
