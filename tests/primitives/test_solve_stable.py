@@ -11,6 +11,7 @@ import thermolinalg as tla
 from thermolinalg.devices import GeneralProgram, Program
 from thermolinalg.operators import Dense
 from thermolinalg.simulation import LinearProcess
+from thermolinalg.testing import check_device
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
 
@@ -145,7 +146,12 @@ def test_it_is_a_program_of_a_device():
     assert isinstance(program, Program)
     assert isinstance(program, GeneralProgram)
     assert_allclose(program.rate() * program.norm, 1.0)
-    assert np.abs(program.drift).max() <= 1
+    assert_allclose(np.linalg.norm(program.drift, 2), 1.0)
+
+
+def test_the_device_conforms():
+    passed = check_device(tla.GeneralDevice())
+    assert "mean" in passed
 
 
 @pytest.mark.parametrize(
