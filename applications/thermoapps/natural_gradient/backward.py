@@ -1,0 +1,185 @@
+"""Backward passes through one recorded graph: root columns, checks, and single rows as the last resort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thermoapps.natural_gradient.layers import DenseRows, UnsupportedLayerError, Use
+from thermoapps.natural_gradient.roots import HessianRoot
+
+__all__ = ["check_separable", "columns_backward", "row_by_row", "unclaimed_parameters"]
+
+CHUNK = 32
+"""Columns taken through the graph at a time."""
+
+
+def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) -> None:
+    """Give each use its cotangents (v, n, …): what column v of every datum's root is at its outputs.
+
+    Data do not mix, so the columns of all data travel together and V passes do instead of b·V.
+
+    Parameters
+    ----------
+    outputs : Tensor
+        What the model returned.
+    uses : sequence of Use
+        The recorded uses; those that the outputs do not depend on get no cotangents.
+    root : HessianRoot
+        S.
+    """
+    edges = [edge for use in uses for edge in use.edges]
+    chunks = [
+        _backward(outputs, edges, root.cotangents(start, min(start + CHUNK, root.columns)))
+        for start in range(0, root.columns, CHUNK)
+    ]
+    parts = iter(zip(*chunks, strict=True))
+    for use in uses:
+        reached = [next(parts) for _ in use.edges]
+        use.cotangents = []
+        if any(part[0] is not None for part in reached):
+            use.cotangents = [
+                _joined(part, output, root.columns) for part, output in zip(reached, use.outputs, strict=True)
+            ]
+
+
+def _joined(parts: tuple[Tensor | None, ...], output: Tensor, columns: int) -> Tensor:
+    known = [part for part in parts if part is not None]
+    if not known:
+        return output.new_zeros(columns, *output.shape)
+    return known[0] if len(known) == 1 else torch.cat(known)
+
+
+def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    """Vector–Jacobian products for a batch of cotangents (v, b, …), with respect to tensors or gradient edges."""
+    if outputs.device.type != "cpu":
+        try:
+            return torch.autograd.grad(
+                outputs, inputs, cotangents, is_grads_batched=True, retain_graph=True, allow_unused=True
+            )
+        except RuntimeError:
+            pass  # An operation without a rule for batches of cotangents: one by one.
+    single = [torch.autograd.grad(outputs, inputs, c, retain_graph=True, allow_unused=True) for c in cotangents]
+    return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*single, strict=True))
+
+
+def check_separable(outputs: Tensor, uses: Sequence[Use]) -> None:
+    """Make sure that each datum's outputs depend on its own entries of every layer's outputs alone.
+
+    Parameters
+    ----------
+    outputs : Tensor
+        What the model returned.
+    uses : sequence of Use
+        The recorded uses.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        A layer's outputs do not carry the data along their first axis, or data mix.
+    """
+    b = outputs.shape[0]
+    even = torch.arange(b, device=outputs.device) % 2 == 0
+    pattern = torch.stack([even, ~even]).to(outputs.dtype).reshape(2, b, *[1] * (outputs.dim() - 1))
+    found = _backward(outputs, [edge for use in uses for edge in use.edges], pattern * torch.rand_like(outputs))
+    parts = iter(found)
+    for use in uses:
+        for slopes in [next(parts) for _ in use.edges]:
+            if slopes is None:
+                continue
+            if slopes.dim() < 2 or slopes.shape[1] != b:
+                raise UnsupportedLayerError(
+                    f"the output of layer {use.name!r} has shape {tuple(slopes.shape[1:])}, without the {b} data along "
+                    "its first axis; give it that axis (length 1 will do for what all data share)"
+                )
+            stray = torch.cat([slopes[0, ~even], slopes[1, even]])
+            if bool(((stray != 0) & stray.isfinite()).any()):
+                raise UnsupportedLayerError(
+                    f"data mix after layer {use.name!r}: outputs of one datum depend on what the layer returned "
+                    "for another, so that curvature rows of single data do not exist; data must lie along the first "
+                    "axis of every layer's output"
+                )
+
+
+def unclaimed_parameters(
+    outputs: Tensor,
+    uses: Sequence[Use],
+    trained: Mapping[nn.Module, Mapping[str, Tensor]],
+    parameters: Iterable[Tensor],
+) -> list[Tensor]:
+    """Parameters that enter the graph anywhere else than within a recorded use of their own layer.
+
+    Parameters
+    ----------
+    outputs : Tensor
+        What the model returned.
+    uses : sequence of Use
+        The recorded uses.
+    trained : mapping
+        Each layer's own trained parameters.
+    parameters : iterable of Tensor
+        All trained parameters.
+
+    Returns
+    -------
+    list of Tensor
+    """
+    wanted = {id(parameter): parameter for parameter in parameters}
+    claimed: set[tuple[Any, int]] = set()
+    for use in uses:
+        own = {id(parameter) for parameter in trained.get(use.module, {}).values()}
+        stops = {tensor.grad_fn for tensor in use.inputs if tensor.grad_fn is not None}
+        entries = _entries([edge.node for edge in use.edges], stops)
+        claimed |= {(node, which) for node, which in entries if which in own}
+    unclaimed = {which for node, which in _entries([outputs.grad_fn], set()) - claimed}
+    return [parameter for which, parameter in wanted.items() if which in unclaimed]
+
+
+def _entries(starts: Iterable[Any], stops: set[Any]) -> set[tuple[Any, int]]:
+    """Where leaves enter the graph above some nodes, as (node, id of the leaf), not looking beyond the stops."""
+    entries: set[tuple[Any, int]] = set()
+    seen: set[Any] = set(stops)
+    pending = [node for node in starts if node not in seen]
+    seen.update(pending)
+    while pending:
+        node = pending.pop()
+        for following, _ in node.next_functions:
+            if following is None:
+                continue
+            if hasattr(following, "variable"):
+                entries.add((node, id(following.variable)))
+            elif following not in seen:
+                seen.add(following)
+                pending.append(following)
+    return entries
+
+
+def row_by_row(outputs: Tensor, parameters: Mapping[str, Tensor], root: HessianRoot) -> DenseRows:
+    """Exact rows of any parameters by one backward pass for each row.
+
+    Parameters
+    ----------
+    outputs : Tensor
+        What the model returned.
+    parameters : mapping of str to Tensor
+        Parameters by their qualified names.
+    root : HessianRoot
+        S.
+
+    Returns
+    -------
+    DenseRows
+    """
+    b = outputs.shape[0]
+    rows: dict[str, list[Tensor]] = {name: [] for name in parameters}
+    for column in range(root.columns):
+        cotangent = root.cotangents(column, column + 1)[0]
+        single = torch.diag_embed(cotangent.movedim(0, -1)).movedim((-2, -1), (0, 1))
+        found = _backward(outputs, list(parameters.values()), single)
+        for (name, parameter), slopes in zip(parameters.items(), found, strict=True):
+            missing = parameter.detach().new_zeros(b, parameter.numel())
+            rows[name].append(missing if slopes is None else slopes.reshape(b, -1))
+    return DenseRows("row by row", parameters, {name: torch.stack(parts) for name, parts in rows.items()})

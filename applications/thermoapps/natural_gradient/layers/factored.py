@@ -1,0 +1,88 @@
+"""Rows that are sums over positions of an outer product: cotangent ⊗ input. They are never stored."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows
+
+__all__ = ["FactoredRows"]
+
+
+class FactoredRows(LayerRows):
+    """Rows R[v,n] = Σ_t B[v,n,t] ⊗ a[n,t] of a layer that is linear in its parameters.
+
+    Their Gram matrix needs only the inner products of inputs and of cotangents,
+
+        K[vn,wm] = Σ_ts (a[n,t]·a[m,s]) (B[v,n,t]·B[w,m,s]),
+
+    which for one position is a Hadamard product of two small Gram matrices, and otherwise is contracted with one
+    side first (C = Σ_s (a·a) B), so that T² bV numbers never exist at once. Where parameters are fewer than that is
+    worth, the rows are instantiated in blocks instead; the cheaper way is taken for each pair of layers.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the layer.
+    parameters : mapping of str to Tensor
+        The trained parameters.
+    cotangents : Tensor, shape (v, n, t, o)
+        B, derivatives of the outputs, weighted by the root, with respect to the layer's outputs.
+    """
+
+    def __init__(self, name: str, parameters: Mapping[str, Tensor], cotangents: Tensor) -> None:
+        super().__init__(name, parameters, *cotangents.shape[:2])
+        self.cotangents = cotangents
+
+    @property
+    @abstractmethod
+    def fan_in(self) -> int:
+        """Length of the inputs a[n,t], as far as the cost of instantiating goes."""
+
+    @abstractmethod
+    def input_gram(self, other: Self, data: slice, dtype: torch.dtype) -> Tensor:
+        """Inner products (n, t, m, s) of the inputs of some data with all inputs of another batch."""
+
+    def gram_with(self, other: LayerRows, dtype: torch.dtype) -> Tensor:
+        if not isinstance(other, type(self)) or not self._pairs_with(other):
+            return super().gram_with(other, dtype)
+        left, right = self.cotangents.to(dtype), other.cotangents.to(dtype)
+        if left.shape[2] == right.shape[2] == 1:
+            return self._hadamard(other, left, right)
+        if self._instantiating_is_cheaper(other):
+            return super().gram_with(other, dtype)
+        return self._contraction(other, left, right)
+
+    def _pairs_with(self, other: LayerRows) -> bool:
+        """Whether the other layer holds the same parameters in the same way."""
+        return self.parameters.keys() == other.parameters.keys() and all(
+            other.parameters[role] is parameter for role, parameter in self.parameters.items()
+        )
+
+    def _instantiating_is_cheaper(self, other: Self) -> bool:
+        (v, n, t, o), (w, m, s, _) = self.cotangents.shape, other.cotangents.shape
+        contraction = n * m * t * s * (self.fan_in + w * o) + v * n * w * m * t * o
+        instantiation = (v * n * t + w * m * s + v * n * w * m) * self.fan_in * o
+        return instantiation < contraction
+
+    def _hadamard(self, other: Self, left: Tensor, right: Tensor) -> Tensor:
+        inner = self.input_gram(other, slice(None), left.dtype)[:, 0, :, 0]
+        gram = left.flatten(0, 2) @ right.flatten(0, 2).T
+        gram.view(self.columns, self.data, other.columns, other.data).mul_(inner[:, None])
+        return gram
+
+    def _contraction(self, other: Self, left: Tensor, right: Tensor) -> Tensor:
+        (v, n, t, o), (w, m, s, _) = left.shape, right.shape
+        gram = left.new_empty(v, n, w, m)
+        step = max(1, BUDGET // (t * m * (s + w * o)))
+        for start in range(0, n, step):
+            data = slice(start, start + step)
+            inner = self.input_gram(other, data, left.dtype)
+            folded = torch.einsum("ntms,wmso->ntowm", inner, right)
+            gram[:, data] = torch.einsum("vnto,ntowm->vnwm", left[:, data], folded)
+        return gram.reshape(v * n, w * m)

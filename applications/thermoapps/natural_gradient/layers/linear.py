@@ -1,0 +1,114 @@
+"""Linear layers: y = W a + b at every position. A low-rank adaptation (LoRA) is two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, Selection
+from thermoapps.natural_gradient.layers.factored import FactoredRows
+from thermoapps.natural_gradient.layers.use import Use
+
+__all__ = ["LinearRows", "linear_rows"]
+
+
+class LinearRows(FactoredRows):
+    """Rows Σ_t B[v,n,t] ⊗ a[n,t] for a weight, and Σ_t B[v,n,t] for a bias.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the layer.
+    parameters : mapping of str to Tensor
+        The trained ones among ``weight`` (o, …), which must be among them, and ``bias`` (o,).
+    inputs : Tensor, shape (n, t, i)
+        a; for a convolution the patches under the kernel.
+    cotangents : Tensor, shape (v, n, t, o)
+        B.
+    """
+
+    def __init__(self, name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> None:
+        super().__init__(name, parameters, cotangents)
+        self.inputs = inputs
+
+    @property
+    def fan_in(self) -> int:
+        return self.inputs.shape[2]
+
+    def input_gram(self, other: LinearRows, data: slice, dtype: torch.dtype) -> Tensor:
+        inner = torch.einsum("nti,msi->ntms", self.inputs[data].to(dtype), other.inputs.to(dtype))
+        # A bias is the weight of one more input, which is 1.
+        return inner.add_(1) if "bias" in self.parameters else inner
+
+    def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
+        weight = tangents["weight"]
+        o, i = self.cotangents.shape[3], self.fan_in
+        change = torch.einsum("nti,oik->ntok", self.inputs, weight.reshape(o, i, -1))
+        if "bias" in self.parameters:
+            change = change + tangents["bias"]
+        return torch.einsum("vnto,ntok->vnk", self.cotangents, change)
+
+    def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
+        change = torch.einsum("vnk,vnto->ntok", weights, self.cotangents)
+        shape = self.parameters["weight"].shape
+        products = {"weight": torch.einsum("ntok,nti->oik", change, self.inputs).reshape(*shape, -1)}
+        if "bias" in self.parameters:
+            products["bias"] = change.sum((0, 1))
+        return products
+
+    def instantiate(self, role: str, index: Selection) -> Tensor:
+        chosen = self.cotangents[..., index]
+        if role == "bias":
+            return chosen.sum(2)
+        return torch.einsum("vnto,nti->vnoi", chosen, self.inputs).flatten(2)
+
+
+def linear_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> LayerRows:
+    """Rows of an ``nn.Linear``, its uses side by side along the positions.
+
+    Parameters
+    ----------
+    uses : sequence of Use
+        All uses of the layer in one forward pass.
+    parameters : mapping of str to Tensor
+        Its trained parameters.
+
+    Returns
+    -------
+    LayerRows
+    """
+    inputs = [_positions(use.input, leading=1) for use in uses]
+    cotangents = [_positions(use.cotangents[0], leading=2) for use in uses]
+    return matrix_rows(uses[0].name, parameters, torch.cat(inputs, 1), torch.cat(cotangents, 2))
+
+
+def matrix_rows(name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> LayerRows:
+    """Rows of a layer with a weight matrix, stored where this takes less memory than the factors.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the layer.
+    parameters : mapping of str to Tensor
+        The trained ones among ``weight`` and ``bias``.
+    inputs : Tensor, shape (n, t, i)
+        Inputs or patches.
+    cotangents : Tensor, shape (v, n, t, o)
+        Weighted derivatives with respect to the layer's outputs.
+
+    Returns
+    -------
+    LayerRows
+    """
+    if "weight" not in parameters:
+        return DenseRows(name, parameters, {"bias": cotangents.sum(2)})
+    rows = LinearRows(name, parameters, inputs, cotangents)
+    (v, _, t, o), i = cotangents.shape, inputs.shape[2]
+    return rows.dense() if v * o * i < t * (v * o + i) else rows
+
+
+def _positions(tensor: Tensor, leading: int) -> Tensor:
+    """Gather all axes between the leading ones and the last into one axis of positions."""
+    return tensor.reshape(*tensor.shape[:leading], -1, tensor.shape[-1])

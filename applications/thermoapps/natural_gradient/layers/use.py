@@ -1,0 +1,93 @@
+"""One use of one layer in a recorded forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
+
+__all__ = ["UnsupportedLayerError", "Use", "tensors_in"]
+
+
+class UnsupportedLayerError(NotImplementedError):
+    """A layer whose curvature rows cannot be formed; the message names it and the remedies."""
+
+
+@dataclass
+class Use:
+    """What a forward pass left of one call of one layer.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the layer.
+    module : nn.Module
+        The layer.
+    args, kwargs : tuple and mapping
+        What it was called with.
+    outputs : list of Tensor
+        Its differentiable outputs, detached.
+    positions : list of int
+        Their positions among all tensors that it returned.
+    edges : list of GradientEdge
+        Where these outputs hang in the graph, before anything changes them in place.
+    cotangents : list of Tensor
+        Derivatives with respect to these outputs (v, n, …), once they are known.
+    """
+
+    name: str
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: list[Tensor]
+    positions: list[int]
+    edges: list[GradientEdge]
+    versions: list[int] = field(init=False)
+    cotangents: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.versions = [tensor._version for tensor in self.inputs]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """All tensors among the arguments."""
+        return tensors_in((self.args, dict(self.kwargs)))
+
+    def check_unchanged(self) -> None:
+        """Raise if the inputs have been modified since, as autograd itself does only where it needs them."""
+        if [tensor._version for tensor in self.inputs] != self.versions:
+            raise RuntimeError(
+                f"the input of layer {self.name!r} was modified in place after the layer used it; "
+                "write the operation that follows out of place"
+            )
+
+    @property
+    def input(self) -> Tensor:
+        """The first tensor among the arguments, detached, with as many data as the outputs."""
+        self.check_unchanged()
+        source = self.inputs[0].detach()
+        return source.expand(self.outputs[0].shape[0], *source.shape[1:]) if source.shape[0] == 1 else source
+
+
+def tensors_in(nested: Any) -> list[Tensor]:
+    """All tensors of nested tuples, lists and mappings, in order.
+
+    Parameters
+    ----------
+    nested : object
+        Anything; objects of other kinds are passed over.
+
+    Returns
+    -------
+    list of Tensor
+    """
+    if isinstance(nested, Tensor):
+        return [nested]
+    if isinstance(nested, Mapping):
+        nested = nested.values()
+    elif not isinstance(nested, (tuple, list)):
+        return []
+    return [tensor for part in nested for tensor in tensors_in(part)]

@@ -1,0 +1,316 @@
+"""Curvature rows from one recorded forward pass: hooks keep what each parameterised layer saw and returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
+
+from thermoapps.natural_gradient.backward import check_separable, columns_backward, row_by_row, unclaimed_parameters
+from thermoapps.natural_gradient.layers import LayerRows, UnsupportedLayerError, Use, rule_for
+from thermoapps.natural_gradient.layers.use import tensors_in
+from thermoapps.natural_gradient.losses import Loss, as_loss
+from thermoapps.natural_gradient.rows import CurvatureRows
+
+__all__ = ["Recorded", "Recorder", "curvature_rows"]
+
+
+class Recorded(NamedTuple):
+    """What one recorded pass gives: `rows`, the `gradient` (N,) of the mean loss, and the `loss` itself."""
+
+    rows: CurvatureRows
+    gradient: Tensor
+    loss: Tensor
+
+
+class Recorder:
+    """Records forward passes of a model and turns them into curvature rows.
+
+    As a context manager it records what is called within; `attach` records every training pass from then on. Nothing
+    is recorded, and nothing kept, where gradients are switched off.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model. Data lie along the first axis of its inputs and outputs, and of those of its layers.
+    parameters : iterable of Tensor, optional
+        Which of its parameters are trained, in the order of flat vectors; by default all. Those that do not require
+        gradients are left out.
+    unsupported : {"raise", "row_by_row", "gradient"}, optional
+        What to do with parameters whose layer has no rule: raise an error that names the layer; form their rows
+        exactly by one backward pass for each row; or leave them out of the curvature, with plain gradients.
+
+    Raises
+    ------
+    ValueError
+        A parameter that is not the model's, none at all, or an unknown choice.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+    >>> recorder = Recorder(model)
+    >>> with recorder:
+    ...     outputs = model(torch.randn(5, 4))
+    >>> rows, gradient, loss = recorder.rows(outputs, torch.tensor([0, 1, 2, 0, 1]), "cross_entropy")
+    >>> rows
+    <10x67 curvature rows of 2 layers, torch.float32>
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        parameters: Iterable[Tensor] | None = None,
+        *,
+        unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
+    ) -> None:
+        if unsupported not in ("raise", "row_by_row", "gradient"):
+            raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
+        self.model, self.unsupported = model, unsupported
+        self._names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._given = list(model.parameters() if parameters is None else parameters)
+        for parameter in self._given:
+            if id(parameter) not in self._names:
+                raise ValueError(f"parameters holds a tensor of shape {tuple(parameter.shape)} that is not the model's")
+        if not self.parameters:
+            raise ValueError("the model has no parameters that require gradients")
+        self._uses: list[Use] = []
+        self._handles: list[RemovableHandle] = []
+        self._separable: set[tuple[str, ...]] = set()
+        self._data: int | None = None
+        self._every_pass = False
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The trained parameters, in the order of flat vectors."""
+        return [parameter for parameter in self._given if parameter.requires_grad]
+
+    # -- recording --------------------------------------------------------------------------------------------------
+
+    def attach(self) -> Self:
+        """Record each pass of the whole model in training mode, until `detach`; a new pass replaces the last."""
+        self._install()
+        self._every_pass = True
+        return self
+
+    def detach(self) -> None:
+        """Remove the hooks and forget the record."""
+        self._remove()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the record, and with it the graph it holds."""
+        self._uses = []
+
+    def __enter__(self) -> Self:
+        self.clear()
+        self._install()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._remove()
+
+    def _install(self) -> None:
+        self._remove()
+        self._handles.append(self.model.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
+        for name, module in self.model.named_modules():
+            if isinstance(module, _BatchNorm) or any(id(p) in self._names for p in module.parameters(recurse=False)):
+                hook = partial(self._keep, name)
+                self._handles.append(module.register_forward_hook(hook, prepend=True, with_kwargs=True))
+
+    def _remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._every_pass = [], False
+
+    def _inert(self) -> bool:
+        return not torch.is_grad_enabled() or (self._every_pass and not self.model.training)
+
+    def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._inert():
+            return
+        if self._every_pass:
+            self.clear()
+        self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
+
+    def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        if self._inert():
+            return None
+        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+            raise UnsupportedLayerError(
+                f"layer {name!r} (BatchNorm) normalises with the statistics of the batch, so that no datum has "
+                "outputs of its own; put the layer in eval mode, or use GroupNorm or LayerNorm"
+            )
+        if not self._trained(module):
+            return None
+        if isinstance(output, Tensor):
+            output = self._own_tensor(output)
+        outputs = {i: tensor for i, tensor in enumerate(tensors_in(output)) if tensor.requires_grad}
+        edges = [get_gradient_edge(tensor) for tensor in outputs.values()]
+        detached = [tensor.detach() for tensor in outputs.values()]
+        self._uses.append(Use(name, module, args, kwargs, detached, list(outputs), edges))
+        return output
+
+    def _own_tensor(self, output: Tensor) -> Tensor:
+        """The output with one entry per datum, as positions shared by all data lack, and no view of another tensor."""
+        if output.dim() and output.shape[0] == 1 and self._data not in (None, 1):
+            return output.expand(self._data, *output.shape[1:])
+        # A change in place of a view would replace its place in the graph.
+        return output.clone() if output._is_view() else output
+
+    def _trained(self, module: nn.Module) -> dict[str, Tensor]:
+        """The module's own trained parameters by their names."""
+        trained = {id(parameter) for parameter in self.parameters}
+        return {name: p for name, p in module.named_parameters(recurse=False) if id(p) in trained}
+
+    # -- rows -------------------------------------------------------------------------------------------------------
+
+    def rows(self, outputs: Tensor, targets: Tensor, loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Recorded:
+        """Curvature rows, gradient and loss of the recorded pass, leaving ``.grad`` and the graph as they are.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned, or the tensor of it that the loss takes.
+        targets : Tensor
+            As the loss wants them.
+        loss : Loss, str or callable
+            As for `as_loss`.
+
+        Returns
+        -------
+        Recorded
+            Rows, flat gradient and loss.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            A layer has no rule, or a parameter acts where no layer was seen; the message names it.
+        RuntimeError
+            Nothing was recorded.
+        """
+        loss = as_loss(loss)
+        self._check_recorded(outputs)
+        final = outputs.detach()
+        value, gradient = loss.value(final, targets), loss.gradient(final, targets)
+        count, root = loss.count(final, targets), loss.hessian_root(final, targets)
+        parameters = self.parameters
+        slopes = torch.autograd.grad(outputs, parameters, gradient, retain_graph=True, allow_unused=True)
+        flat = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
+
+        uses = self._uses
+        names = tuple(use.name for use in uses)
+        if outputs.shape[0] > 1 and names not in self._separable:
+            check_separable(outputs, uses)
+            self._separable.add(names)
+        columns_backward(outputs, uses, root)
+        layers, refused = self._layers(outputs)
+        if refused and self.unsupported == "row_by_row":
+            layers.append(row_by_row(outputs, refused, root))
+        return Recorded(CurvatureRows(layers, parameters, root.columns, outputs.shape[0], count), flat, value)
+
+    def _check_recorded(self, outputs: Tensor) -> None:
+        if not isinstance(outputs, Tensor) or not outputs.dim():
+            raise TypeError(f"outputs must be a tensor with one entry per datum, got {type(outputs).__name__}")
+        if not outputs.requires_grad:
+            raise RuntimeError("outputs do not depend on any trained parameter; was the pass made under no_grad?")
+        if not self._uses:
+            raise RuntimeError(
+                "no pass was recorded: call the model within `with recorder:`, or attach() the recorder and put the "
+                "model in training mode"
+            )
+
+    def _layers(self, outputs: Tensor) -> tuple[list[LayerRows], dict[str, Tensor]]:
+        """Rows of all layers that have a rule, and the parameters that none covers, by their qualified names."""
+        by_module: dict[nn.Module, list[Use]] = {}
+        for use in self._uses:
+            if use.cotangents:
+                by_module.setdefault(use.module, []).append(use)
+        trained = {module: self._trained(module) for module in by_module}
+        reasons = {
+            id(parameter): f"parameter {self._names[id(parameter)]!r} acts where its layer is not called (attention's "
+            "out_proj, a tied weight used directly, or a module that was compiled)"
+            for parameter in unclaimed_parameters(outputs, self._uses, trained, self.parameters)
+        }
+        layers: dict[nn.Module, LayerRows] = {}
+        for module, uses in by_module.items():
+            try:
+                layers[module] = rule_for(module, trained[module])(uses, trained[module])
+            except UnsupportedLayerError as error:
+                reasons |= {id(parameter): str(error) for parameter in trained[module].values()}
+        if reasons and self.unsupported == "raise":
+            raise UnsupportedLayerError(
+                "; ".join(dict.fromkeys(reasons.values()))
+                + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
+                "for plain gradients, or leave these parameters out"
+            )
+        for module, layer in list(layers.items()):
+            if any(id(parameter) in reasons for parameter in layer.parameters.values()):
+                kept = {role: p for role, p in trained[module].items() if id(p) not in reasons}
+                del layers[module]
+                if kept:
+                    layers[module] = rule_for(module, kept)(by_module[module], kept)
+        return list(layers.values()), {self._names[id(p)]: p for p in self.parameters if id(p) in reasons}
+
+
+def _flat(slope: Tensor | None, parameter: Tensor) -> Tensor:
+    if slope is None:
+        return parameter.detach().new_zeros(parameter.numel())
+    return (slope.to_dense() if slope.is_sparse else slope).reshape(-1)
+
+
+def curvature_rows(
+    model: nn.Module,
+    inputs: Any,
+    targets: Tensor,
+    loss: Loss | str | Callable[[Tensor, Tensor], Tensor],
+    *,
+    parameters: Iterable[Tensor] | None = None,
+    outputs_of: Callable[[Any], Tensor] | None = None,
+    unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
+) -> Recorded:
+    """Curvature rows, gradient and loss of a model on one batch.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model, called once.
+    inputs : Tensor, tuple or mapping
+        Its input, its positional arguments, or its keyword arguments.
+    targets : Tensor
+        As the loss wants them.
+    loss : Loss, str or callable
+        As for `as_loss`.
+    parameters : iterable of Tensor, optional
+        As for `Recorder`.
+    outputs_of : callable, optional
+        Takes the outputs tensor from what the model returns, such as ``lambda result: result.logits``.
+    unsupported : {"raise", "row_by_row", "gradient"}, optional
+        As for `Recorder`.
+
+    Returns
+    -------
+    Recorded
+        Rows, flat gradient (N,) and loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Linear(3, 1)
+    >>> rows, gradient, loss = curvature_rows(model, torch.ones(2, 3), torch.zeros(2, 1), "mse")
+    >>> rows.matvec(torch.ones(4))
+    tensor([4., 4.])
+    """
+    recorder = Recorder(model, parameters, unsupported=unsupported)
+    with recorder:
+        if isinstance(inputs, Mapping):
+            result = model(**inputs)
+        else:
+            result = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+    return recorder.rows(result if outputs_of is None else outputs_of(result), targets, loss)

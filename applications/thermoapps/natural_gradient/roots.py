@@ -1,0 +1,145 @@
+"""Square roots of loss Hessians, held as blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["HessianRoot", "categorical_root", "semidefinite_root"]
+
+
+@dataclass(frozen=True)
+class HessianRoot:
+    """A root S of each datum's Hessian, block diagonal over places of the datum: H = S Sᵀ.
+
+    Column v = (p, r) of S is nonzero at place p only, so V = places × r columns serve all data at once.
+
+    Parameters
+    ----------
+    blocks : Tensor, shape (b, places, d, r)
+        The blocks.
+    shape : torch.Size
+        Shape (b, …) of the outputs with the d entries of a place last.
+    class_dim : int, optional
+        Axis of the outputs along which the d entries of a place lie.
+    places : Tensor, shape (b, places), optional
+        Where in the datum each block stands; by default all places in order.
+    dropped : float, optional
+        Bound of ‖H − S Sᵀ‖ where S was truncated.
+    """
+
+    blocks: Tensor
+    shape: torch.Size
+    class_dim: int = -1
+    places: Tensor | None = None
+    dropped: float = 0.0
+
+    @property
+    def columns(self) -> int:
+        """Number V of columns."""
+        return self.blocks.shape[1] * self.blocks.shape[3]
+
+    def cotangents(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Columns ``start`` to ``stop`` as (v, b, …), in the shape of the outputs."""
+        chosen = torch.arange(start, self.columns if stop is None else stop, device=self.blocks.device)
+        place, column = chosen // self.blocks.shape[3], chosen % self.blocks.shape[3]
+        values = self.blocks.permute(1, 3, 0, 2)[place, column]
+        scattered = self.blocks.new_zeros(len(chosen), *self._flat)
+        data = torch.arange(self._flat[0], device=chosen.device)
+        where = place[:, None].expand(-1, len(data)) if self.places is None else self.places[:, place].T
+        scattered[torch.arange(len(chosen), device=chosen.device)[:, None], data, where] = values
+        return self._as_outputs(scattered)
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """S u for one vector u (b, V) per datum, in the shape of the outputs."""
+        b, places, _, r = self.blocks.shape
+        products = torch.einsum("npdr,npr->npd", self.blocks, vectors.reshape(b, places, r))
+        if self.places is not None:
+            where = self.places[..., None].expand_as(products)
+            products = products.new_zeros(self._flat).scatter_add_(1, where, products)
+        return self._as_outputs(products)
+
+    @property
+    def _flat(self) -> tuple[int, int, int]:
+        d = self.blocks.shape[2]
+        return self.shape[0], self.shape[1:].numel() // d, d
+
+    def _as_outputs(self, values: Tensor) -> Tensor:
+        """(…, b, places, d) in the shape (…, b, …) of the outputs."""
+        lead = values.shape[:-3]
+        axis = self.class_dim if self.class_dim < 0 else self.class_dim + len(lead)
+        return values.reshape(*lead, *self.shape).movedim(-1, axis)
+
+
+def categorical_root(probabilities: Tensor, columns: int | None = None) -> tuple[Tensor, Tensor]:
+    """A root of diag(p) − p pᵀ with one column less than classes.
+
+    With the tails q_k = Σ_{j>k} p_j (q_0 = 1) the lower triangular
+
+        L_kk = √(p_k q_k / q_{k−1}),    L_jk = −p_j √(p_k / (q_{k−1} q_k)),  j > k,
+
+    is the Cholesky factor of the covariance of one categorical draw. Every term is a product of quantities that are
+    summed without cancellation, so it keeps its relative accuracy as a probability goes to 0 or 1.
+
+    Parameters
+    ----------
+    probabilities : Tensor, shape (…, d)
+        p ≥ 0 with sum one.
+    columns : int, optional
+        Keep the columns of so many of the most probable classes. What is dropped is diag(p) − p pᵀ/q of the other
+        classes, of total probability q; its norm is at most the largest of their probabilities.
+
+    Returns
+    -------
+    root : Tensor, shape (…, d, columns)
+        L, with d − 1 columns by default.
+    dropped : Tensor, shape (…)
+        Bound of the norm of (diag(p) − p pᵀ) − L Lᵀ: zero if nothing was dropped.
+    """
+    d = probabilities.shape[-1]
+    kept = d - 1 if columns is None else min(columns, d - 1)
+    truncated = kept < d - 1
+    p, order = probabilities.sort(-1, descending=True) if truncated else (probabilities, None)
+    tails = p.flip(-1).cumsum(-1).flip(-1)
+    before, after = tails[..., :kept], tails[..., 1 : kept + 1]
+    head = p[..., :kept]
+    # p_j / q_k ≤ 1 even where both underflow.
+    shares = p[..., :, None] / after[..., None, :].clamp_min(torch.finfo(p.dtype).tiny)
+    scale = (head * after / before.clamp_min(torch.finfo(p.dtype).tiny)).sqrt()
+    root = torch.tril(-shares, diagonal=-1) * scale[..., None, :]
+    root.diagonal(dim1=-2, dim2=-1).copy_(scale)
+    if order is None:
+        return root, p.new_zeros(p.shape[:-1])
+    unsorted = torch.empty_like(root).scatter_(-2, order[..., None].expand_as(root), root)
+    return unsorted, p[..., kept]
+
+
+def semidefinite_root(hessian: Tensor) -> Tensor:
+    """A root of symmetric positive semidefinite matrices from their eigenvalues.
+
+    Parameters
+    ----------
+    hessian : Tensor, shape (…, d, d)
+        Symmetric matrices.
+
+    Returns
+    -------
+    Tensor, shape (…, d, d)
+        S with S Sᵀ equal to them.
+
+    Raises
+    ------
+    ValueError
+        An eigenvalue is negative beyond rounding.
+    """
+    values, vectors = torch.linalg.eigh((hessian + hessian.mT) / 2)
+    largest = values.abs().amax(-1, keepdim=True)
+    if bool((values < -8 * values.shape[-1] * torch.finfo(values.dtype).eps * largest).any()):
+        raise ValueError(
+            f"the Hessian of the loss with respect to the outputs has a negative eigenvalue "
+            f"({float(values.min()):.3g}); natural gradients need a loss that is convex in the outputs"
+        )
+    root: Tensor = vectors * values.clamp_min(0).sqrt()[..., None, :]
+    return root

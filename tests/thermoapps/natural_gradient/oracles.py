@@ -1,0 +1,40 @@
+"""Naive dense oracles by torch.func: per-datum Jacobians and loss Hessians, one after the other."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from thermoapps.natural_gradient import Loss
+
+
+def trained(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def jacobian(model: nn.Module, inputs: Tensor) -> Tensor:
+    """(b, outputs of a datum, N), with one datum in the batch at a time."""
+    values = {name: p.detach() for name, p in trained(model).items()}
+
+    def single(values: dict[str, Tensor], datum: Tensor) -> Tensor:
+        return torch.func.functional_call(model, values, (datum[None],), tie_weights=True)[0].flatten()
+
+    with sdpa_kernel(SDPBackend.MATH):
+        parts = [torch.func.jacrev(single)(values, datum) for datum in inputs]
+    return torch.stack([torch.cat([part[name].reshape(len(part[name]), -1) for name in values], 1) for part in parts])
+
+
+def datum_hessians(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Hessian of the mean loss times n with respect to the outputs of each datum (b, outputs, outputs)."""
+    b, n = outputs.shape[0], loss.count(outputs, targets)
+    size = outputs[0].numel()
+    full = torch.func.jacrev(torch.func.grad(lambda z: loss.value(z, targets)))(outputs.detach()) * n
+    full = full.reshape(b, size, b, size)
+    blocks = torch.arange(b)
+    return full[blocks, :, blocks]
+
+
+def curvature(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+    """Dense (1/n) Σ_n J_nᵀ H_n J_n."""
+    outputs = model(inputs).detach()
+    J, H = jacobian(model, inputs), datum_hessians(loss, outputs, targets)
+    return torch.einsum("nai,nab,nbj->ij", J, H, J) / loss.count(outputs, targets)
