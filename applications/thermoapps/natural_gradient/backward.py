@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,14 +13,16 @@ from thermoapps.natural_gradient.roots import HessianRoot
 
 __all__ = ["check_separable", "columns_backward", "row_by_row", "unclaimed_parameters"]
 
-CHUNK = 32
-"""Columns taken through the graph at a time."""
+NUMBERS = {"cpu": 1 << 18}
+"""Numbers per layer pass for which columns travel together: what fits a cache, or fills an accelerator."""
+
+NUMBERS_ELSEWHERE = 1 << 26
 
 
-def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) -> None:
-    """Give each use its cotangents (v, n, …): what column v of every datum's root is at its outputs.
+def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) -> Iterator[None]:
+    """Give each use its cotangents (v, n, …), a few columns after the other: what these columns are at its outputs.
 
-    Data do not mix, so the columns of all data travel together and V passes do instead of b·V.
+    Data do not mix, so that column v of every datum's root travels at once and V passes do instead of b·V.
 
     Parameters
     ----------
@@ -30,39 +32,41 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
         The recorded uses; those that the outputs do not depend on get no cotangents.
     root : HessianRoot
         S.
+
+    Yields
+    ------
+    None
+        While the uses hold the cotangents of some columns.
     """
     edges = [edge for use in uses for edge in use.edges]
-    chunks = [
-        _backward(outputs, edges, root.cotangents(start, min(start + CHUNK, root.columns)))
-        for start in range(0, root.columns, CHUNK)
-    ]
-    parts = iter(zip(*chunks, strict=True))
-    for use in uses:
-        reached = [next(parts) for _ in use.edges]
-        use.cotangents = []
-        if any(part[0] is not None for part in reached):
-            use.cotangents = [
-                _joined(part, output, root.columns) for part, output in zip(reached, use.outputs, strict=True)
-            ]
-
-
-def _joined(parts: tuple[Tensor | None, ...], output: Tensor, columns: int) -> Tensor:
-    known = [part for part in parts if part is not None]
-    if not known:
-        return output.new_zeros(columns, *output.shape)
-    return known[0] if len(known) == 1 else torch.cat(known)
+    numbers = max(output.numel() for use in uses for output in use.outputs)
+    step = max(1, NUMBERS.get(outputs.device.type, NUMBERS_ELSEWHERE) // numbers)
+    for start in range(0, root.columns, step):
+        found = iter(_backward(outputs, edges, root.cotangents(start, min(start + step, root.columns))))
+        for use in uses:
+            reached = [(next(found), output) for output in use.outputs]
+            known = next((cotangents for cotangents, _ in reached if cotangents is not None), None)
+            use.cotangents = []
+            if known is not None:
+                use.cotangents = [
+                    known.new_zeros(len(known), *output.shape) if cotangents is None else cotangents
+                    for cotangents, output in reached
+                ]
+        yield
 
 
 def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:
     """Vector–Jacobian products for a batch of cotangents (v, b, …), with respect to tensors or gradient edges."""
-    if outputs.device.type != "cpu":
+    if len(cotangents) > 1:
         try:
             return torch.autograd.grad(
                 outputs, inputs, cotangents, is_grads_batched=True, retain_graph=True, allow_unused=True
             )
-        except RuntimeError:
+        except (RuntimeError, UserWarning):
             pass  # An operation without a rule for batches of cotangents: one by one.
     single = [torch.autograd.grad(outputs, inputs, c, retain_graph=True, allow_unused=True) for c in cotangents]
+    if len(single) == 1:
+        return tuple(None if part is None else part[None] for part in single[0])
     return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*single, strict=True))
 
 
@@ -105,11 +109,8 @@ def check_separable(outputs: Tensor, uses: Sequence[Use]) -> None:
 
 
 def unclaimed_parameters(
-    outputs: Tensor,
-    uses: Sequence[Use],
-    trained: Mapping[nn.Module, Mapping[str, Tensor]],
-    parameters: Iterable[Tensor],
-) -> list[Tensor]:
+    outputs: Tensor, uses: Sequence[Use], owned: Mapping[nn.Module, Mapping[str, Tensor]], wanted: Iterable[int]
+) -> set[int]:
     """Parameters that enter the graph anywhere else than within a recorded use of their own layer.
 
     Parameters
@@ -118,24 +119,24 @@ def unclaimed_parameters(
         What the model returned.
     uses : sequence of Use
         The recorded uses.
-    trained : mapping
+    owned : mapping
         Each layer's own trained parameters.
-    parameters : iterable of Tensor
-        All trained parameters.
+    wanted : iterable of int
+        Ids of all trained parameters.
 
     Returns
     -------
-    list of Tensor
+    set of int
+        Ids of those parameters.
     """
-    wanted = {id(parameter): parameter for parameter in parameters}
     claimed: set[tuple[Any, int]] = set()
     for use in uses:
-        own = {id(parameter) for parameter in trained.get(use.module, {}).values()}
+        own = {id(parameter) for parameter in owned[use.module].values()}
         stops = {tensor.grad_fn for tensor in use.inputs if tensor.grad_fn is not None}
         entries = _entries([edge.node for edge in use.edges], stops)
         claimed |= {(node, which) for node, which in entries if which in own}
-    unclaimed = {which for node, which in _entries([outputs.grad_fn], set()) - claimed}
-    return [parameter for which, parameter in wanted.items() if which in unclaimed]
+    unclaimed = {which for _, which in _entries([outputs.grad_fn], set()) - claimed}
+    return unclaimed & set(wanted)
 
 
 def _entries(starts: Iterable[Any], stops: set[Any]) -> set[tuple[Any, int]]:

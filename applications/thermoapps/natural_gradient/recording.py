@@ -12,11 +12,12 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-from thermoapps.natural_gradient.backward import check_separable, columns_backward, row_by_row, unclaimed_parameters
-from thermoapps.natural_gradient.layers import LayerRows, UnsupportedLayerError, Use, rule_for
+from thermoapps.natural_gradient.assembly import layer_rows, owned_parameters, unclaimed_reasons
+from thermoapps.natural_gradient.backward import check_separable, row_by_row
+from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.layers.use import tensors_in
 from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.rows import CurvatureRows
+from thermoapps.natural_gradient.rows import Batch, CurvatureRows
 
 __all__ = ["Recorded", "Recorder", "curvature_rows"]
 
@@ -147,7 +148,7 @@ class Recorder:
                 f"layer {name!r} (BatchNorm) normalises with the statistics of the batch, so that no datum has "
                 "outputs of its own; put the layer in eval mode, or use GroupNorm or LayerNorm"
             )
-        if not self._trained(module):
+        if not any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
             return None
         if isinstance(output, Tensor):
             output = self._own_tensor(output)
@@ -163,11 +164,6 @@ class Recorder:
             return output.expand(self._data, *output.shape[1:])
         # A change in place of a view would replace its place in the graph.
         return output.clone() if output._is_view() else output
-
-    def _trained(self, module: nn.Module) -> dict[str, Tensor]:
-        """The module's own trained parameters by their names."""
-        trained = {id(parameter) for parameter in self.parameters}
-        return {name: p for name, p in module.named_parameters(recurse=False) if id(p) in trained}
 
     # -- rows -------------------------------------------------------------------------------------------------------
 
@@ -204,16 +200,26 @@ class Recorder:
         slopes = torch.autograd.grad(outputs, parameters, gradient, retain_graph=True, allow_unused=True)
         flat = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
 
-        uses = self._uses
-        names = tuple(use.name for use in uses)
+        names = tuple(use.name for use in self._uses)
         if outputs.shape[0] > 1 and names not in self._separable:
-            check_separable(outputs, uses)
+            check_separable(outputs, self._uses)
             self._separable.add(names)
-        columns_backward(outputs, uses, root)
-        layers, refused = self._layers(outputs)
+        owned = owned_parameters(self.model, self._uses, parameters)
+        refused = unclaimed_reasons(outputs, self._uses, owned, {id(p): self._names[id(p)] for p in parameters})
+        self._raise_if(refused)
+        layers = layer_rows(outputs, self._uses, root, owned, refused)
+        self._raise_if(refused)
         if refused and self.unsupported == "row_by_row":
-            layers.append(row_by_row(outputs, refused, root))
-        return Recorded(CurvatureRows(layers, parameters, root.columns, outputs.shape[0], count), flat, value)
+            layers.append(row_by_row(outputs, {self._names[id(p)]: p for p in parameters if id(p) in refused}, root))
+        return Recorded(CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count), flat, value)
+
+    def _raise_if(self, refused: Mapping[int, str]) -> None:
+        if refused and self.unsupported == "raise":
+            raise UnsupportedLayerError(
+                "; ".join(dict.fromkeys(refused.values()))
+                + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
+                "for plain gradients, or leave these parameters out"
+            )
 
     def _check_recorded(self, outputs: Tensor) -> None:
         if not isinstance(outputs, Tensor) or not outputs.dim():
@@ -225,38 +231,6 @@ class Recorder:
                 "no pass was recorded: call the model within `with recorder:`, or attach() the recorder and put the "
                 "model in training mode"
             )
-
-    def _layers(self, outputs: Tensor) -> tuple[list[LayerRows], dict[str, Tensor]]:
-        """Rows of all layers that have a rule, and the parameters that none covers, by their qualified names."""
-        by_module: dict[nn.Module, list[Use]] = {}
-        for use in self._uses:
-            if use.cotangents:
-                by_module.setdefault(use.module, []).append(use)
-        trained = {module: self._trained(module) for module in by_module}
-        reasons = {
-            id(parameter): f"parameter {self._names[id(parameter)]!r} acts where its layer is not called (attention's "
-            "out_proj, a tied weight used directly, or a module that was compiled)"
-            for parameter in unclaimed_parameters(outputs, self._uses, trained, self.parameters)
-        }
-        layers: dict[nn.Module, LayerRows] = {}
-        for module, uses in by_module.items():
-            try:
-                layers[module] = rule_for(module, trained[module])(uses, trained[module])
-            except UnsupportedLayerError as error:
-                reasons |= {id(parameter): str(error) for parameter in trained[module].values()}
-        if reasons and self.unsupported == "raise":
-            raise UnsupportedLayerError(
-                "; ".join(dict.fromkeys(reasons.values()))
-                + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
-                "for plain gradients, or leave these parameters out"
-            )
-        for module, layer in list(layers.items()):
-            if any(id(parameter) in reasons for parameter in layer.parameters.values()):
-                kept = {role: p for role, p in trained[module].items() if id(p) not in reasons}
-                del layers[module]
-                if kept:
-                    layers[module] = rule_for(module, kept)(by_module[module], kept)
-        return list(layers.values()), {self._names[id(p)]: p for p in self.parameters if id(p) in reasons}
 
 
 def _flat(slope: Tensor | None, parameter: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -10,7 +11,21 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers import LayerRows
 
-__all__ = ["CurvatureRows"]
+__all__ = ["Batch", "CurvatureRows"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one recorded pass: those of its layers, for so many root columns and data."""
+
+    layers: Sequence[LayerRows]
+    columns: int
+    data: int
+
+    @property
+    def length(self) -> int:
+        """Number of rows."""
+        return self.columns * self.data
 
 
 class CurvatureRows:
@@ -18,17 +33,15 @@ class CurvatureRows:
 
     With S_n S_nᵀ = H_n the Hessian of the loss with respect to the outputs of datum n and J_n their Jacobian with
     respect to the N parameters, the row of datum n and root column v is (1/√n) (S_nᵀ J_n)_v; rows are ordered by v
-    first. Only what the layers saw and what reached them backward is held: products and the Gram matrix R Rᵀ come
-    from these, as ``thermolinalg.operators.LowRankPlusIdentity`` asks for.
+    first (within each batch of several). Only what the layers saw and what reached them backward is held: products
+    and the Gram matrix R Rᵀ come from these, as ``thermolinalg.operators.LowRankPlusIdentity`` asks for.
 
     Parameters
     ----------
-    layers : sequence of LayerRows
-        Rows of the layers, of one batch.
+    batches : sequence of Batch
+        Rows of one or several passes, one below the other.
     parameters : sequence of Tensor
         The parameters in the order in which they are flattened, each row by row.
-    columns, data : int
-        Root columns of each datum, and data, that make r = columns × data rows.
     count : int
         n, number of terms in the mean.
 
@@ -41,20 +54,48 @@ class CurvatureRows:
     >>> rows, gradient, loss = curvature_rows(model, inputs, targets, "mse")
     >>> rows.shape
     (6, 6)
-    >>> torch.allclose(rows.gram(), torch.eye(6, dtype=torch.float64) / 3)
+    >>> torch.allclose(rows.gram(), torch.eye(6) / 3)
     True
     """
 
-    def __init__(
-        self, layers: Sequence[LayerRows], parameters: Sequence[Tensor], columns: int, data: int, count: int
-    ) -> None:
-        self.layers, self.parameters, self.count = tuple(layers), tuple(parameters), count
-        self.columns, self.data = columns, data
+    def __init__(self, batches: Sequence[Batch], parameters: Sequence[Tensor], count: int) -> None:
+        self.batches, self.parameters, self.count = tuple(batches), tuple(parameters), count
         sizes = [parameter.numel() for parameter in self.parameters]
         ends = list(accumulate(sizes))
         self._slices = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         self._position = {id(parameter): index for index, parameter in enumerate(self.parameters)}
-        self.shape = columns * data, ends[-1]
+        self.shape = sum(batch.length for batch in self.batches), ends[-1]
+
+    @classmethod
+    def stacked(cls, parts: Sequence[CurvatureRows]) -> CurvatureRows:
+        """Rows of several batches with the same parameters, as those of one large batch.
+
+        Parameters
+        ----------
+        parts : sequence of CurvatureRows
+            Rows of each batch; the mean over all their data is meant.
+
+        Returns
+        -------
+        CurvatureRows
+
+        Raises
+        ------
+        ValueError
+            No parts, or parts with other parameters.
+        """
+        if not parts:
+            raise ValueError("there are no rows to stack")
+        first = parts[0].parameters
+        if any([id(p) for p in part.parameters] != [id(p) for p in first] for part in parts):
+            raise ValueError("rows can be stacked only if they are those of the same parameters in the same order")
+        batches = [batch for part in parts for batch in part.batches]
+        return cls(batches, first, sum(part.count for part in parts))
+
+    @property
+    def layers(self) -> tuple[LayerRows, ...]:
+        """Rows of each layer in each batch, without the factor 1/√n."""
+        return tuple(layer for batch in self.batches for layer in batch.layers)
 
     @property
     def like(self) -> Tensor:
@@ -72,49 +113,59 @@ class CurvatureRows:
         return self.parameters[0].device
 
     def gram(self, dtype: torch.dtype | None = None) -> Tensor:
-        """R Rᵀ (r, r), summed over layers in double precision.
+        """R Rᵀ (r, r).
 
         Parameters
         ----------
         dtype : torch.dtype, optional
-            Floating type of the products within a layer; by default that of the rows. In single precision the
-            eigenvalues of R Rᵀ are known to about 1e-7 of the largest.
+            Floating type to compute in; by default that of the rows. In single precision the eigenvalues of R Rᵀ
+            are known to about 1e-7 of the largest.
 
         Returns
         -------
         Tensor, shape (r, r)
-            In double precision.
         """
-        return self.gram_with(self, dtype) / self.count
+        bands = [
+            torch.cat([self._gram_block(upper, lower, dtype or self.dtype) for lower in self.batches], 1)
+            for upper in self.batches
+        ]
+        gram: Tensor = torch.cat(bands) / self.count
+        return gram
 
-    def gram_with(self, other: CurvatureRows, dtype: torch.dtype | None = None) -> Tensor:
-        """√(n n') R R'ᵀ (r, r') with the rows of another batch, in double precision."""
-        total = torch.zeros(self.shape[0], other.shape[0], dtype=torch.float64, device=self.device)
-        for left in self.layers:
-            for right in other.layers:
+    def _gram_block(self, upper: Batch, lower: Batch, dtype: torch.dtype) -> Tensor:
+        total: Tensor | None = None
+        for left in upper.layers:
+            for right in lower.layers:
                 if any(right.role_of(parameter) for parameter in left.parameters.values()):
-                    total += left.gram_with(right, dtype or self.dtype)
+                    part = left.gram_with(right, dtype)
+                    total = part if total is None else total.add_(part)
+        if total is None:
+            return torch.zeros(upper.length, lower.length, dtype=dtype, device=self.device)
         return total
 
     def apply(self, block: Tensor) -> Tensor:
         """R V (r, k) for a block of vectors V (N, k)."""
         self._check(block, self.shape[1])
-        total = block.new_zeros(self.columns, self.data, block.shape[1])
         block = block.contiguous()
-        for layer in self.layers:
-            total += layer.apply({role: self._part(block, p) for role, p in layer.parameters.items()})
-        rows: Tensor = total.flatten(0, 1) / self.count**0.5
+        bands = []
+        for batch in self.batches:
+            total = block.new_zeros(batch.columns, batch.data, block.shape[1])
+            for layer in batch.layers:
+                total += layer.apply({role: self._part(block, p) for role, p in layer.parameters.items()})
+            bands.append(total.flatten(0, 1))
+        rows: Tensor = torch.cat(bands) / self.count**0.5
         return rows
 
     def apply_transposed(self, block: Tensor) -> Tensor:
         """Rᵀ U (N, k) for a block of vectors U (r, k)."""
         self._check(block, self.shape[0])
         total = block.new_zeros(self.shape[1], block.shape[1])
-        weights = block.reshape(self.columns, self.data, -1) / self.count**0.5
-        for layer in self.layers:
-            products = layer.apply_transposed(weights)
-            for role, parameter in layer.parameters.items():
-                self._part(total, parameter).add_(products[role])
+        bands = torch.split(block / self.count**0.5, [batch.length for batch in self.batches])
+        for batch, band in zip(self.batches, bands, strict=True):
+            weights = band.reshape(batch.columns, batch.data, -1)
+            for layer in batch.layers:
+                for role, product in layer.apply_transposed(weights).items():
+                    self._part(total, layer.parameters[role]).add_(product)
         return total
 
     def matvec(self, vector: Tensor) -> Tensor:

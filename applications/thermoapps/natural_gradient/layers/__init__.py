@@ -17,7 +17,16 @@ from thermoapps.natural_gradient.layers.linear import LinearRows, linear_rows
 from thermoapps.natural_gradient.layers.normalization import normalization_rows
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
 
-__all__ = ["DenseRows", "EmbeddingRows", "LayerRows", "LinearRows", "UnsupportedLayerError", "Use", "rule_for"]
+__all__ = [
+    "DenseRows",
+    "EmbeddingRows",
+    "LayerRows",
+    "LinearRows",
+    "UnsupportedLayerError",
+    "Use",
+    "generic_rows",
+    "rule_for",
+]
 
 Rule = Callable[[Sequence[Use], Mapping[str, Tensor]], LayerRows]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -73,6 +74,10 @@ class LayerRows(ABC):
                 total.addmm_(left, right.T)
         return total
 
+    @abstractmethod
+    def joined(self, others: Sequence[Self]) -> LayerRows:
+        """Rows of these columns of the root and of those that follow."""
+
     def dense(self) -> DenseRows:
         """The same rows, stored."""
         return DenseRows(
@@ -99,6 +104,11 @@ class DenseRows(LayerRows):
         columns, data = next(iter(rows.values())).shape[:2]
         super().__init__(name, parameters, columns, data)
         self.rows = {role: rows[role].reshape(columns, data, -1) for role in parameters}
+
+    def joined(self, others: Sequence[Self]) -> DenseRows:
+        parts = [self, *others]
+        rows = {role: torch.cat([part.rows[role] for part in parts]) for role in self.parameters}
+        return DenseRows(self.name, self.parameters, rows)
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
         products = [rows.flatten(0, 1) @ tangents[role].reshape(rows.shape[2], -1) for role, rows in self.rows.items()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows
+from thermoapps.natural_gradient.layers.factored import side_by_side
 from thermoapps.natural_gradient.layers.linear import matrix_rows
 from thermoapps.natural_gradient.layers.use import Use
 
@@ -33,8 +35,8 @@ def convolution_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> L
     """
     module = uses[0].module
     assert isinstance(module, Convolution)
-    inputs = torch.cat([patches(module, use.input) for use in uses], 2)
-    cotangents = torch.cat([use.cotangents[0].flatten(3) for use in uses], 3)
+    inputs = side_by_side([use.derived(partial(patches, module)) for use in uses], 2)
+    cotangents = side_by_side([use.cotangents[0].flatten(3) for use in uses], 3)
     if module.groups == 1:
         return matrix_rows(uses[0].name, parameters, inputs[:, 0], cotangents.transpose(2, 3))
     rows = {"bias": cotangents.sum(3)}

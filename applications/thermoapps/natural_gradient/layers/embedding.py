@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers.base import LayerRows, Selection
-from thermoapps.natural_gradient.layers.factored import FactoredRows
+from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, side_by_side
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
 
 __all__ = ["EmbeddingRows", "embedding_rows"]
@@ -34,6 +34,10 @@ class EmbeddingRows(FactoredRows):
         self.indices = indices
         self.found = torch.unique(indices)
 
+    def joined(self, others: Sequence[EmbeddingRows]) -> EmbeddingRows:
+        cotangents = torch.cat([part.cotangents for part in [self, *others]])
+        return EmbeddingRows(self.name, self.parameters, self.indices, cotangents)
+
     @property
     def fan_in(self) -> int:
         return len(self.found)
@@ -42,7 +46,8 @@ class EmbeddingRows(FactoredRows):
         return self.found
 
     def input_gram(self, other: EmbeddingRows, data: slice, dtype: torch.dtype) -> Tensor:
-        return torch.eq(self.indices[data, :, None, None], other.indices).to(dtype)
+        same: Tensor = torch.eq(self.indices[data, :, None, None], other.indices)
+        return same.to(dtype)
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
         return torch.einsum("vnto,ntok->vnk", self.cotangents, tangents["weight"][self.indices])
@@ -87,8 +92,8 @@ def embedding_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> Lay
     assert isinstance(module, nn.Embedding)
     if module.scale_grad_by_freq:
         raise UnsupportedLayerError(f"layer {name!r} scales its gradients by frequency; set scale_grad_by_freq=False")
-    indices = torch.cat([use.input.reshape(use.input.shape[0], -1) for use in uses], 1)
-    cotangents = torch.cat([use.cotangents[0].flatten(2, -2) for use in uses], 2)
+    indices = side_by_side([use.input.reshape(use.input.shape[0], -1) for use in uses], 1)
+    cotangents = side_by_side([positions(use.cotangents[0], leading=2) for use in uses], 2)
     if module.padding_idx is not None:
         cotangents = cotangents * (indices != module.padding_idx)[..., None]
     return EmbeddingRows(name, parameters, indices, cotangents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows
 
-__all__ = ["FactoredRows"]
+__all__ = ["FactoredRows", "positions", "side_by_side"]
 
 
 class FactoredRows(LayerRows):
@@ -86,3 +86,37 @@ class FactoredRows(LayerRows):
             folded = torch.einsum("ntms,wmso->ntowm", inner, right)
             gram[:, data] = torch.einsum("vnto,ntowm->vnwm", left[:, data], folded)
         return gram.reshape(v * n, w * m)
+
+
+def positions(tensor: Tensor, leading: int) -> Tensor:
+    """Gather all axes between the leading ones and the last into one axis of positions.
+
+    Parameters
+    ----------
+    tensor : Tensor, shape (…, o)
+        Inputs or cotangents.
+    leading : int
+        How many axes stay in front.
+
+    Returns
+    -------
+    Tensor, shape (…, t, o)
+    """
+    return tensor.reshape(*tensor.shape[:leading], -1, tensor.shape[-1])
+
+
+def side_by_side(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Concatenate the uses of a layer along its positions, without a copy of a single one.
+
+    Parameters
+    ----------
+    parts : sequence of Tensor
+        Inputs or cotangents of each use.
+    axis : int
+        Axis of the positions.
+
+    Returns
+    -------
+    Tensor
+    """
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), axis)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, Selection
-from thermoapps.natural_gradient.layers.factored import FactoredRows
+from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, side_by_side
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["LinearRows", "linear_rows"]
@@ -32,6 +32,10 @@ class LinearRows(FactoredRows):
     def __init__(self, name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> None:
         super().__init__(name, parameters, cotangents)
         self.inputs = inputs
+
+    def joined(self, others: Sequence[LinearRows]) -> LinearRows:
+        cotangents = torch.cat([part.cotangents for part in [self, *others]])
+        return LinearRows(self.name, self.parameters, self.inputs, cotangents)
 
     @property
     def fan_in(self) -> int:
@@ -79,13 +83,13 @@ def linear_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> LayerR
     -------
     LayerRows
     """
-    inputs = [_positions(use.input, leading=1) for use in uses]
-    cotangents = [_positions(use.cotangents[0], leading=2) for use in uses]
-    return matrix_rows(uses[0].name, parameters, torch.cat(inputs, 1), torch.cat(cotangents, 2))
+    inputs = side_by_side([positions(use.input, leading=1) for use in uses], 1)
+    cotangents = side_by_side([positions(use.cotangents[0], leading=2) for use in uses], 2)
+    return matrix_rows(uses[0].name, parameters, inputs, cotangents)
 
 
 def matrix_rows(name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> LayerRows:
-    """Rows of a layer with a weight matrix, stored where this takes less memory than the factors.
+    """Rows of a layer with a weight matrix, stored where they are shorter than the cotangents: i < t.
 
     Parameters
     ----------
@@ -105,10 +109,4 @@ def matrix_rows(name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cot
     if "weight" not in parameters:
         return DenseRows(name, parameters, {"bias": cotangents.sum(2)})
     rows = LinearRows(name, parameters, inputs, cotangents)
-    (v, _, t, o), i = cotangents.shape, inputs.shape[2]
-    return rows.dense() if v * o * i < t * (v * o + i) else rows
-
-
-def _positions(tensor: Tensor, leading: int) -> Tensor:
-    """Gather all axes between the leading ones and the last into one axis of positions."""
-    return tensor.reshape(*tensor.shape[:leading], -1, tensor.shape[-1])
+    return rows.dense() if inputs.shape[2] < inputs.shape[1] else rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,7 @@ def normalization_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) ->
         for role in parameters:
             cotangents = use.cotangents[0]
             if role == "weight":
-                cotangents = cotangents * _normalised(use.module, use.input)
+                cotangents = cotangents * use.derived(partial(_normalised, use.module))
             if per_channel:
                 positions = tuple(range(3, cotangents.dim()))
             else:

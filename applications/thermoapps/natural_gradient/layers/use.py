@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ class Use:
     edges : list of GradientEdge
         Where these outputs hang in the graph, before anything changes them in place.
     cotangents : list of Tensor
-        Derivatives with respect to these outputs (v, n, …), once they are known.
+        Derivatives with respect to these outputs (v, n, …) for the columns at hand; none where there are none.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Use:
     edges: list[GradientEdge]
     versions: list[int] = field(init=False)
     cotangents: list[Tensor] = field(default_factory=list)
+    _derived: Tensor | None = None
 
     def __post_init__(self) -> None:
         self.versions = [tensor._version for tensor in self.inputs]
@@ -70,6 +71,12 @@ class Use:
         self.check_unchanged()
         source = self.inputs[0].detach()
         return source.expand(self.outputs[0].shape[0], *source.shape[1:]) if source.shape[0] == 1 else source
+
+    def derived(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """What a function makes of the input, computed once."""
+        if self._derived is None:
+            self._derived = function(self.input)
+        return self._derived
 
 
 def tensors_in(nested: Any) -> list[Tensor]:
