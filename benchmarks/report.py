@@ -111,8 +111,9 @@ def _to_tolerance(cases: Sequence[Results]) -> str:
     return _table(["d", "who", "CPU time", "wall time", "‖b − A x‖/‖b‖", "ratio to SciPy"], rows)
 
 
-def _imports(imports: dict[str, float]) -> str:
-    return _table(["import", "wall time"], ([name, _time(value)] for name, value in imports.items()))
+def _imports(imports: dict[str, Results]) -> str:
+    rows = ([name, _time(times["cpu_s"]), _time(times["wall_s"])] for name, times in imports.items())
+    return _table(["import", "CPU time", "wall time"], rows)
 
 
 def _covariances(cases: Sequence[Results]) -> str:
