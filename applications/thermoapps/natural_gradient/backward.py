@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.layers import DenseRows, UnsupportedLayerError, Use
+from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.roots import HessianRoot
 
-__all__ = ["check_separable", "columns_backward", "row_by_row", "unclaimed_parameters"]
+__all__ = ["columns_backward", "inseparable", "row_by_row", "unclaimed_parameters"]
 
 NUMBERS = {"cpu": 1 << 18}
 """Numbers per layer pass for which columns travel together: what fits a cache, or fills an accelerator."""
@@ -42,14 +42,15 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     numbers = max(output.numel() for use in uses for output in use.outputs)
     step = max(1, NUMBERS.get(outputs.device.type, NUMBERS_ELSEWHERE) // numbers)
     for start in range(0, root.columns, step):
-        found = iter(_backward(outputs, edges, root.cotangents(start, min(start + step, root.columns))))
+        columns = root.cotangents(start, min(start + step, root.columns)).to(outputs.dtype)
+        found = iter(_backward(outputs, edges, columns))
         for use in uses:
             reached = [(next(found), output) for output in use.outputs]
             known = next((cotangents for cotangents, _ in reached if cotangents is not None), None)
             use.cotangents = []
             if known is not None:
                 use.cotangents = [
-                    known.new_zeros(len(known), *output.shape) if cotangents is None else cotangents
+                    (known.new_zeros(len(known), *output.shape) if cotangents is None else cotangents).to(use.dtype)
                     for cotangents, output in reached
                 ]
         yield
@@ -70,42 +71,43 @@ def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tup
     return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*single, strict=True))
 
 
-def check_separable(outputs: Tensor, uses: Sequence[Use]) -> None:
-    """Make sure that each datum's outputs depend on its own entries of every layer's outputs alone.
+def inseparable(outputs: Tensor, uses: Sequence[Use]) -> dict[str, str]:
+    """Layers whose outputs do not keep the data apart, so that columns of all data cannot travel together.
 
     Parameters
     ----------
-    outputs : Tensor
+    outputs : Tensor, shape (b, …)
         What the model returned.
     uses : sequence of Use
         The recorded uses.
 
-    Raises
-    ------
-    UnsupportedLayerError
-        A layer's outputs do not carry the data along their first axis, or data mix.
+    Returns
+    -------
+    dict of str to str
+        What is wrong, by the layer's name.
     """
     b = outputs.shape[0]
     even = torch.arange(b, device=outputs.device) % 2 == 0
     pattern = torch.stack([even, ~even]).to(outputs.dtype).reshape(2, b, *[1] * (outputs.dim() - 1))
-    found = _backward(outputs, [edge for use in uses for edge in use.edges], pattern * torch.rand_like(outputs))
-    parts = iter(found)
+    found = iter(_backward(outputs, [edge for use in uses for edge in use.edges], pattern * torch.ones_like(outputs)))
+    wrong = {}
     for use in uses:
-        for slopes in [next(parts) for _ in use.edges]:
+        for slopes in [next(found) for _ in use.edges]:
             if slopes is None:
                 continue
             if slopes.dim() < 2 or slopes.shape[1] != b:
-                raise UnsupportedLayerError(
+                wrong[use.name] = (
                     f"the output of layer {use.name!r} has shape {tuple(slopes.shape[1:])}, without the {b} data along "
-                    "its first axis; give it that axis (length 1 will do for what all data share)"
+                    "its first axis"
                 )
+                continue
             stray = torch.cat([slopes[0, ~even], slopes[1, even]])
             if bool(((stray != 0) & stray.isfinite()).any()):
-                raise UnsupportedLayerError(
-                    f"data mix after layer {use.name!r}: outputs of one datum depend on what the layer returned "
-                    "for another, so that curvature rows of single data do not exist; data must lie along the first "
-                    "axis of every layer's output"
+                wrong[use.name] = (
+                    f"data mix after layer {use.name!r}: outputs of one datum depend on what the layer returned for "
+                    "another (data must lie along the first axis of its outputs)"
                 )
+    return wrong
 
 
 def unclaimed_parameters(
@@ -179,7 +181,7 @@ def row_by_row(outputs: Tensor, parameters: Mapping[str, Tensor], root: HessianR
     for column in range(root.columns):
         cotangent = root.cotangents(column, column + 1)[0]
         single = torch.diag_embed(cotangent.movedim(0, -1)).movedim((-2, -1), (0, 1))
-        found = _backward(outputs, list(parameters.values()), single)
+        found = _backward(outputs, list(parameters.values()), single.to(outputs.dtype))
         for (name, parameter), slopes in zip(parameters.items(), found, strict=True):
             missing = parameter.detach().new_zeros(b, parameter.numel())
             rows[name].append(missing if slopes is None else slopes.reshape(b, -1))

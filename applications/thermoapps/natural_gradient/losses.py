@@ -20,10 +20,8 @@ __all__ = [
     "BCEWithLogits",
     "CrossEntropy",
     "CustomLoss",
-    "EmpiricalFisher",
     "Loss",
     "MeanSquaredError",
-    "MonteCarloFisher",
     "PoissonNLL",
     "as_loss",
 ]
@@ -303,80 +301,6 @@ class CustomLoss(Loss):
         return HessianRoot(root[:, None], outputs.shape)
 
 
-class _Wrapped(Loss):
-    """A loss whose Hessian is replaced."""
-
-    def __init__(self, loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.loss = as_loss(loss)
-
-    def value(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self.loss.value(outputs, targets)
-
-    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self.loss.gradient(outputs, targets)
-
-    def count(self, outputs: Tensor, targets: Tensor) -> int:
-        return self.loss.count(outputs, targets)
-
-
-class MonteCarloFisher(_Wrapped):
-    """A loss with its Hessian estimated from targets drawn from the model itself: few columns, unbiased.
-
-    For losses that are no negative log-likelihood it is a random sketch S ε with the same mean.
-
-    Parameters
-    ----------
-    loss : Loss, str or callable
-        The loss, as for `as_loss`.
-    samples : int, optional
-        Columns M of each datum.
-    generator : torch.Generator, optional
-        Source of randomness; by default torch's global one.
-
-    Examples
-    --------
-    >>> import torch
-    >>> loss = MonteCarloFisher("cross_entropy", samples=2)
-    >>> loss.hessian_root(torch.zeros(5, 100), torch.zeros(5, dtype=torch.int64)).columns
-    2
-    """
-
-    def __init__(
-        self,
-        loss: Loss | str | Callable[[Tensor, Tensor], Tensor],
-        samples: int = 1,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(loss)
-        if samples < 1:
-            raise ValueError(f"samples must be at least 1, got {samples}")
-        self.samples, self.generator = samples, generator
-
-    def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
-        drawn = [self.loss.scores(outputs, targets, self.generator) for _ in range(self.samples)]
-        return _full_columns(torch.stack(drawn, -1) / self.samples**0.5)
-
-
-class EmpiricalFisher(_Wrapped):
-    """A loss with its Hessian replaced by the outer product of each datum's own gradient: one column.
-
-    Parameters
-    ----------
-    loss : Loss, str or callable
-        The loss, as for `as_loss`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> EmpiricalFisher("mse").hessian_root(torch.ones(1, 2), torch.zeros(1, 2)).blocks.ravel()
-    tensor([1., 1.])
-    """
-
-    def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
-        gradients = self.gradient(outputs, targets) * self.count(outputs, targets)
-        return _full_columns(gradients[..., None])
-
-
 NAMED: dict[str, Callable[[], Loss]] = {
     "cross_entropy": CrossEntropy,
     "mse": MeanSquaredError,
@@ -423,11 +347,6 @@ def as_loss(loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Loss:
     if callable(loss):
         return CustomLoss(loss)
     raise TypeError(f"loss must be a Loss, a name or a function of one datum, got {type(loss).__name__}")
-
-
-def _full_columns(columns: Tensor) -> HessianRoot:
-    """Columns (b, …, r) that span all outputs of a datum."""
-    return HessianRoot(columns.reshape(len(columns), 1, -1, columns.shape[-1]), columns.shape[:-1])
 
 
 def _same_shape(outputs: Tensor, targets: Tensor) -> Tensor:

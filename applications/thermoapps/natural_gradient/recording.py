@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
 from thermoapps.natural_gradient.assembly import layer_rows, owned_parameters, unclaimed_reasons
-from thermoapps.natural_gradient.backward import check_separable, row_by_row
+from thermoapps.natural_gradient.backward import inseparable, row_by_row
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.layers.use import tensors_in
 from thermoapps.natural_gradient.losses import Loss, as_loss
@@ -46,6 +46,9 @@ class Recorder:
     unsupported : {"raise", "row_by_row", "gradient"}, optional
         What to do with parameters whose layer has no rule: raise an error that names the layer; form their rows
         exactly by one backward pass for each row; or leave them out of the curvature, with plain gradients.
+    keep_factors : bool, optional
+        Keep the inputs and cotangents of each linear layer and convolution, as Kronecker factors need them, even
+        where its rows would be shorter.
 
     Raises
     ------
@@ -70,10 +73,11 @@ class Recorder:
         parameters: Iterable[Tensor] | None = None,
         *,
         unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
+        keep_factors: bool = False,
     ) -> None:
         if unsupported not in ("raise", "row_by_row", "gradient"):
             raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
-        self.model, self.unsupported = model, unsupported
+        self.model, self.unsupported, self.keep_factors = model, unsupported, keep_factors
         self._names = {id(parameter): name for name, parameter in model.named_parameters()}
         self._given = list(model.parameters() if parameters is None else parameters)
         for parameter in self._given:
@@ -83,9 +87,9 @@ class Recorder:
             raise ValueError("the model has no parameters that require gradients")
         self._uses: list[Use] = []
         self._handles: list[RemovableHandle] = []
-        self._separable: set[tuple[str, ...]] = set()
+        self._known_inseparable: dict[tuple[str, ...], dict[str, str]] = {}
         self._data: int | None = None
-        self._every_pass = False
+        self._every_pass = self._busy = False
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -131,7 +135,7 @@ class Recorder:
         self._handles, self._every_pass = [], False
 
     def _inert(self) -> bool:
-        return not torch.is_grad_enabled() or (self._every_pass and not self.model.training)
+        return self._busy or not torch.is_grad_enabled() or (self._every_pass and not self.model.training)
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._inert():
@@ -148,19 +152,22 @@ class Recorder:
                 f"layer {name!r} (BatchNorm) normalises with the statistics of the batch, so that no datum has "
                 "outputs of its own; put the layer in eval mode, or use GroupNorm or LayerNorm"
             )
-        if not any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
+        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if not own:
             return None
         if isinstance(output, Tensor):
-            output = self._own_tensor(output)
+            output = self._own_tensor(module, output)
         outputs = {i: tensor for i, tensor in enumerate(tensors_in(output)) if tensor.requires_grad}
         edges = [get_gradient_edge(tensor) for tensor in outputs.values()]
         detached = [tensor.detach() for tensor in outputs.values()]
-        self._uses.append(Use(name, module, args, kwargs, detached, list(outputs), edges))
+        self._uses.append(
+            Use(name, module, args, kwargs, detached, list(outputs), edges, own[0].dtype, self.keep_factors)
+        )
         return output
 
-    def _own_tensor(self, output: Tensor) -> Tensor:
-        """The output with one entry per datum, as positions shared by all data lack, and no view of another tensor."""
-        if output.dim() and output.shape[0] == 1 and self._data not in (None, 1):
+    def _own_tensor(self, module: nn.Module, output: Tensor) -> Tensor:
+        """The output with an entry for each datum, as embedded positions may lack, and no view of another tensor."""
+        if isinstance(module, nn.Embedding) and output.shape[0] == 1 and self._data not in (None, 1):
             return output.expand(self._data, *output.shape[1:])
         # A change in place of a view would replace its place in the graph.
         return output.clone() if output._is_view() else output
@@ -193,25 +200,40 @@ class Recorder:
         """
         loss = as_loss(loss)
         self._check_recorded(outputs)
-        final = outputs.detach()
-        value, gradient = loss.value(final, targets), loss.gradient(final, targets)
+        self._busy = True
+        try:
+            with torch.autocast(outputs.device.type, enabled=False):
+                return self._rows(outputs, targets, loss)
+        finally:
+            self._busy = False
+
+    def _rows(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Recorded:
+        parameters, uses = self.parameters, self._uses
+        final = outputs.detach().to(parameters[0].dtype)
+        value, gradient = loss.value(final, targets), loss.gradient(final, targets).to(outputs.dtype)
         count, root = loss.count(final, targets), loss.hessian_root(final, targets)
-        parameters = self.parameters
         slopes = torch.autograd.grad(outputs, parameters, gradient, retain_graph=True, allow_unused=True)
         flat = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
 
-        names = tuple(use.name for use in self._uses)
-        if outputs.shape[0] > 1 and names not in self._separable:
-            check_separable(outputs, self._uses)
-            self._separable.add(names)
-        owned = owned_parameters(self.model, self._uses, parameters)
-        refused = unclaimed_reasons(outputs, self._uses, owned, {id(p): self._names[id(p)] for p in parameters})
+        owned = owned_parameters(self.model, uses, parameters)
+        refused = unclaimed_reasons(outputs, uses, owned, {id(p): self._names[id(p)] for p in parameters})
+        for name, reason in self._inseparable(outputs).items():
+            refused |= dict.fromkeys(
+                (id(p) for use in uses if use.name == name for p in owned[use.module].values()), reason
+            )
         self._raise_if(refused)
-        layers = layer_rows(outputs, self._uses, root, owned, refused)
+        layers = layer_rows(outputs, uses, root, owned, refused)
         self._raise_if(refused)
         if refused and self.unsupported == "row_by_row":
             layers.append(row_by_row(outputs, {self._names[id(p)]: p for p in parameters if id(p) in refused}, root))
         return Recorded(CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count), flat, value)
+
+    def _inseparable(self, outputs: Tensor) -> dict[str, str]:
+        """Layers that do not keep the data apart, found out at the first pass of more than one datum."""
+        names = tuple(use.name for use in self._uses)
+        if outputs.shape[0] > 1 and names not in self._known_inseparable:
+            self._known_inseparable[names] = inseparable(outputs, self._uses)
+        return self._known_inseparable.get(names, {})
 
     def _raise_if(self, refused: Mapping[int, str]) -> None:
         if refused and self.unsupported == "raise":

@@ -38,7 +38,7 @@ def convolution_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> L
     inputs = side_by_side([use.derived(partial(patches, module)) for use in uses], 2)
     cotangents = side_by_side([use.cotangents[0].flatten(3) for use in uses], 3)
     if module.groups == 1:
-        return matrix_rows(uses[0].name, parameters, inputs[:, 0], cotangents.transpose(2, 3))
+        return matrix_rows(uses[0], parameters, inputs[:, 0], cotangents.transpose(2, 3))
     rows = {"bias": cotangents.sum(3)}
     if "weight" in parameters:
         grouped = cotangents.reshape(*cotangents.shape[:2], module.groups, -1, cotangents.shape[3])

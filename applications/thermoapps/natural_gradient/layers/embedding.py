@@ -46,8 +46,9 @@ class EmbeddingRows(FactoredRows):
         return self.found
 
     def input_gram(self, other: EmbeddingRows, data: slice, dtype: torch.dtype) -> Tensor:
-        same: Tensor = torch.eq(self.indices[data, :, None, None], other.indices)
-        return same.to(dtype)
+        matches: Tensor = self.indices[data, :, None, None] == other.indices
+        gram: Tensor = matches.to(dtype)
+        return gram
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
         return torch.einsum("vnto,ntok->vnk", self.cotangents, tangents["weight"][self.indices])

@@ -85,16 +85,16 @@ def linear_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> LayerR
     """
     inputs = side_by_side([positions(use.input, leading=1) for use in uses], 1)
     cotangents = side_by_side([positions(use.cotangents[0], leading=2) for use in uses], 2)
-    return matrix_rows(uses[0].name, parameters, inputs, cotangents)
+    return matrix_rows(uses[0], parameters, inputs, cotangents)
 
 
-def matrix_rows(name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> LayerRows:
+def matrix_rows(use: Use, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> LayerRows:
     """Rows of a layer with a weight matrix, stored where they are shorter than the cotangents: i < t.
 
     Parameters
     ----------
-    name : str
-        Qualified name of the layer.
+    use : Use
+        A use of the layer.
     parameters : mapping of str to Tensor
         The trained ones among ``weight`` and ``bias``.
     inputs : Tensor, shape (n, t, i)
@@ -107,6 +107,6 @@ def matrix_rows(name: str, parameters: Mapping[str, Tensor], inputs: Tensor, cot
     LayerRows
     """
     if "weight" not in parameters:
-        return DenseRows(name, parameters, {"bias": cotangents.sum(2)})
-    rows = LinearRows(name, parameters, inputs, cotangents)
-    return rows.dense() if inputs.shape[2] < inputs.shape[1] else rows
+        return DenseRows(use.name, parameters, {"bias": cotangents.sum(2)})
+    rows = LinearRows(use.name, parameters, inputs, cotangents)
+    return rows.dense() if inputs.shape[2] < inputs.shape[1] and not use.keep_factors else rows

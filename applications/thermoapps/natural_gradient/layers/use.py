@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
@@ -34,6 +35,10 @@ class Use:
         Their positions among all tensors that it returned.
     edges : list of GradientEdge
         Where these outputs hang in the graph, before anything changes them in place.
+    dtype : torch.dtype
+        Floating type of its parameters, which its rows have even where it was called in a lower precision.
+    keep_factors : bool
+        Whether inputs and cotangents are wanted even where the rows themselves are shorter.
     cotangents : list of Tensor
         Derivatives with respect to these outputs (v, n, …) for the columns at hand; none where there are none.
     """
@@ -45,6 +50,8 @@ class Use:
     outputs: list[Tensor]
     positions: list[int]
     edges: list[GradientEdge]
+    dtype: torch.dtype
+    keep_factors: bool = False
     versions: list[int] = field(init=False)
     cotangents: list[Tensor] = field(default_factory=list)
     _derived: Tensor | None = None
@@ -70,7 +77,10 @@ class Use:
         """The first tensor among the arguments, detached, with as many data as the outputs."""
         self.check_unchanged()
         source = self.inputs[0].detach()
-        return source.expand(self.outputs[0].shape[0], *source.shape[1:]) if source.shape[0] == 1 else source
+        if source.is_floating_point():
+            source = source.to(self.dtype)
+        data = self.outputs[0].shape[0]
+        return source.expand(data, *source.shape[1:]) if source.shape[0] == 1 else source
 
     def derived(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """What a function makes of the input, computed once."""
