@@ -33,8 +33,8 @@ class NoisyInverse(Protocol):
         ...
 
 
-ROUNDING = 1e3
-"""A new direction counts if its pᵀAp is so many times what rounding makes of it: its own error is then 0.1 %."""
+ROUNDING = 10.0
+"""A conjugated direction counts if its pᵀAp is so many times what rounding makes of it."""
 
 
 @dataclass
@@ -189,9 +189,11 @@ def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], defini
     """p, and its product q = A p, made conjugate to the earlier directions column by column."""
     xp = namespace(p)
     norm = xp.linalg.vector_norm
+    reading, image = p, q
     whole_p, whole_q = norm(p, axis=0), norm(q, axis=0)
+    whole = xp.sum(p * q, axis=0) if definite else whole_q
     if definite:
-        _refuse_negative_curvature(xp.sum(p * q, axis=0), whole_p * whole_q, p.shape[0] * eps(p))
+        _refuse_negative_curvature(whole, whole_p * whole_q, p.shape[0] * eps(p))
     for earlier, product in directions:
         left = earlier if definite else product
         curvature = xp.sum(left * product, axis=0)
@@ -201,11 +203,12 @@ def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], defini
         p, q = p - weight * earlier, q - weight * product
     if not directions:
         return p, q
-    # What conjugation leaves of a direction that was known already is rounding, and would grow from run to run.
+    # What conjugation leaves of a direction that was known already is rounding, and would grow from run to run: the
+    # reading itself is the better direction then.
     size = xp.sum(p * q, axis=0) if definite else norm(q, axis=0)
     noise = whole_p * norm(q, axis=0) + norm(p, axis=0) * whole_q if definite else whole_q
-    resolved = size > ROUNDING * p.shape[0] * eps(p) * noise
-    return xp.where(resolved, p, 0.0), xp.where(resolved, q, 0.0)
+    resolved = (size > ROUNDING * p.shape[0] * eps(p) * noise) & (size <= whole)
+    return xp.where(resolved, p, reading), xp.where(resolved, q, image)
 
 
 def _refuse_negative_curvature(curvature: Array, sizes: Array, rounding: float) -> None:
