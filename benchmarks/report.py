@@ -14,22 +14,24 @@ Made by `make bench` in one run, from `benchmarks/results.json`; no number on th
 
 **What is compared.** One device, dx = −(A x − b) dt + √(2T) dW from x(0) = 0, read {readings} times, {spacing:g} τ
 apart, after {burn_in:g} τ of burn-in; `solve` is the average of the readings, `inv` their covariance. A is a Wishart
-matrix XXᵀ/n. Everyone gets the same A, b, T and readings in float64, and {threads} thread(s) on {processor}.
-Times are medians of {rounds} rounds in which everyone takes a turn, after a call that compiles; the ratio is of CPU
-times. Preparing A (thermox diagonalises it, so do we) is inside the clock for everyone. T is ½ for `solve` and 1 for
-`inv`, the values built into thermox.
+matrix XXᵀ/n. Everyone gets the same A, b, T and readings in float64, and the same number of threads ({threads}) on
+{processor}. Times are medians of {rounds} rounds in which everyone takes a turn, after a call that compiles. The
+ratio is of CPU times; wall times include whatever else the machine was doing. Preparing A is inside the clock for
+everyone. T is ½ for `solve` and 1 for `inv`, the values built into thermox.
 
 **What it means.** On a digital computer LAPACK wins: the floors below solve the same system faster and to full
 precision, and none of these simulators is a way to solve equations quickly. They answer what a thermodynamic device
-would return. Ours is faster at that because `solve` simulates no path: the average and the last state of a window
-are jointly Gaussian with variances that are scalar functions of A, so a window costs two normal vectors and those
-functions of A, however many readings it has, where thermox computes {readings} states and the others {steps} time
-steps. The functions come from an eigendecomposition or, where the spectrum is narrow, from a polynomial in A.
+would return. Ours is faster at that because it draws windows from their law: the average and the last state are
+jointly Gaussian with moments that are scalar functions of A, so `solve` costs two normal vectors and those functions,
+however many readings the window has, where thermox computes {readings} states and the others {steps} time steps.
+The functions come from an eigendecomposition or, where the spectrum is narrow, from a polynomial in A. The covariance
+of correlated readings has no such short law: `inv` draws every reading, but in the eigenbasis, where the modes are
+independent and drawing a reading costs d operations instead of d².
 
-**Is it the same law?** Every estimate is set against the closed form of the exact window. *z* is in standard errors
-(within ±3 where the law is right); *error / law* is its error over the error the law predicts (1 where the law is
-right). Euler's rule with its step of 0.1 τ keeps the mean and multiplies a mode's variance by 2/(2 − 0.1 λ), which
-shows in its covariances.
+**Is it the same law?** Every estimate is set against the closed form of the exact window. *z* is in standard errors:
+a handful beyond ±2 and hardly one beyond ±3 where the law is right. *Error / law* is the error over the error the law
+predicts, 1 where the law is right. Euler's rule with its step of 0.1 τ keeps the mean and multiplies a mode's variance
+by 2/(2 − 0.1 λ), which shows in its covariances.
 
 Rows marked * ran fewer readings, and their time is scaled up: a stepper's cost is linear in device time.
 """
