@@ -39,6 +39,15 @@ def test_everything_scipy_returns(shape, columns, dtype):
     assert ours.rank == rank
 
 
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9)])
+@pytest.mark.parametrize("columns", [None, 2])
+def test_complex_right_hand_side_of_a_real_matrix(columns, shape):
+    a, b = problem(shape)[0], problem(shape, dtype=complex, columns=columns)[1]
+    ours, theirs = tla.lstsq(a, b, rng=1), scipy.linalg.lstsq(a, b)
+    np.testing.assert_allclose(ours.x, theirs[0], atol=1e-9)
+    np.testing.assert_allclose(ours.residues, theirs[1], rtol=1e-8)
+
+
 @given(m=st.integers(1, 12), n=st.integers(1, 12), deficiency=st.integers(0, 3), seed=st.integers(0, 2**20))
 def test_minimum_norm_at_every_rank(m, n, deficiency, seed):
     a, b = problem((m, n), rank=max(min(m, n) - deficiency, 1), seed=seed)

@@ -141,7 +141,9 @@ class System:
 
     def residual_norms(self, norms: Array) -> Any:
         """Residual norms of the user's right-hand sides, a number where there is one."""
-        norms = to_numpy(abs(self.restore(norms[None, :])[0]) if self.has_complex_rhs else norms)
+        norms = to_numpy(norms)
+        if self.has_complex_rhs:
+            norms = np.hypot(*np.split(norms, 2))
         return norms if norms.shape[0] != 1 else float(norms[0])
 
 

@@ -287,10 +287,8 @@ def _solve(
     loadable, rhs = in_range(loadable, rhs)
     system = LeastSquaresSystem(loadable, rhs.block, settings.device, rng, cutoff=cutoff)
     if system.rank == 0:
-        unknown, (_, info) = (
-            xp.zeros((system.matrix.shape[1], system.rhs.shape[1]), dtype=system.rhs.dtype),
-            (rhs.empty_solution()),
-        )
+        unknown = xp.zeros((system.matrix.shape[1], system.rhs.shape[1]), dtype=system.rhs.dtype)
+        _, info = rhs.empty_solution()
         info["message"] = "A is zero: the minimum-norm solution is zero"
     elif settings.refine:
         atol = rhs.tolerance_from_user(settings.atol)
@@ -307,7 +305,8 @@ def _solve(
     residues = xp.zeros(0, dtype=s.dtype, device=s.device)
     if rank == n < m:
         r = system.rhs - system.loadable.operator.apply(system.solution(unknown))
-        residues = as_array(rhs.norms_to_user(column_norms(r)), s) ** 2
+        norms = np.atleast_1d(system.residual_norms(column_norms(r)))
+        residues = as_array(rhs.norms_to_user(norms), s) ** 2
         residues = residues[0] if rhs.is_vector else residues
     info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
     return LstsqResult(rhs.restore(x), residues, rank, s * 2.0**rhs.matrix_exponent), info
