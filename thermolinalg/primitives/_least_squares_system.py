@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from thermolinalg._arrays import Array, dtype_name, eps, namespace
+import numpy as np
+
+from thermolinalg._arrays import Array, column_norms, dtype_name, eps, namespace
+from thermolinalg.devices import Ledger, Program, Reading, Schedule
 from thermolinalg.operators import Dense, Operator
 from thermolinalg.primitives._system import System, rounding_shift
 
-__all__ = ["LeastSquaresSystem"]
+__all__ = ["LeastSquaresSystem", "RowSpaceProgram"]
 
 
 @dataclass
@@ -42,10 +46,20 @@ class LeastSquaresSystem(System):
         self._range, self._rows, self.rank = u[:, :rank], vt[:rank, :].T, rank
         m, n = a.shape
         self._by_rows = rank == m < n
-        # `matrix` takes the unknown to A x: what the residual is measured in.
-        self.matrix: Operator = Dense(a @ a.T) if self._by_rows else Dense(a, symmetric=False)
-        held = self.matrix if self._by_rows else Dense(self._gram(a, largest, rank == n))
-        self.program = self.device.program(held, rng=self.rng)
+        self.matrix: Operator = Dense(a, symmetric=False)
+        program = self.device.program(
+            Dense(a @ a.T if self._by_rows else self._gram(a, largest, rank == n)), rng=self.rng
+        )
+        if self._by_rows:
+            program = RowSpaceProgram(program, a.T)
+        elif rank < n:
+            program = RowSpaceProgram(program, self._rows @ self._rows.T)
+        self.program = program
+
+    @property
+    def definite(self) -> bool:
+        """Whether residuals and unknowns are of one space, with AᵀA between them."""
+        return not self._by_rows
 
     def _gram(self, a: Array, largest: float, full_rank: bool) -> Array:
         gram = a.T @ a
@@ -60,28 +74,55 @@ class LeastSquaresSystem(System):
         return self.rhs if self._by_rows else self._a.T @ self.rhs
 
     def apply(self, block: Array) -> Array:
-        """Product of the square system with a block of unknowns."""
-        return self._a @ (self._a.T @ block) if self._by_rows else self._a.T @ (self._a @ block)
+        """What a step x changes in the load: A x, or AᵀA x."""
+        product = self._a @ block
+        return product if self._by_rows else self._a.T @ product
 
     def residual(self, x: Array, low: Array | None = None) -> tuple[Array, Array]:
         """The residual to send back, and the norms of the part of b − A x in the range of A, column by column."""
-        r = self.rhs - self._a @ self.solution(x)
-        norms = namespace(r).linalg.vector_norm(self._range.T @ r, axis=0)
+        r = self.rhs - self._a @ x
+        norms = column_norms(self._range.T @ r)
         if low is not None:
-            r = r - self._a @ self.solution(low)
+            extended = self.matrix.extended_residual(self.rhs, x, low)
+            r = r - self._a @ low if extended is None else extended
         return (r if self._by_rows else self._a.T @ r), norms
 
-    def solution(self, unknown: Array) -> Array:
-        """x from what the device holds: w gives Aᵀw, the mean its part in the row space."""
-        return self._a.T @ unknown if self._by_rows else self._project(unknown)
 
-    def _project(self, block: Array) -> Array:
-        if self.rank == self._a.shape[1]:
-            return block
-        return self._rows @ (self._rows.T @ block)
+@dataclass
+class RowSpaceProgram:
+    """A program whose readings are taken to the row space of A, where the minimum-norm solution lives.
 
-    def restore(self, x: Array) -> Array:
-        return super().restore(self.solution(x))
+    Parameters
+    ----------
+    program : Program
+        Holds AAᵀ, or AᵀA with its floating modes grounded.
+    to_rows : array, shape (n, d)
+        Aᵀ, or the projector onto the row space.
+    """
 
-    def restore_error(self, error: Array) -> Array:
-        return super().restore_error(((self._a.T**2) @ error**2) ** 0.5 if self._by_rows else error)
+    program: Program
+    to_rows: Array
+
+    @property
+    def ledger(self) -> Ledger:
+        """Of the program."""
+        return self.program.ledger
+
+    def rate(self) -> float:
+        """Of the program."""
+        return self.program.rate()
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """Of the program."""
+        return self.program.timetable(b, relative)
+
+    def describe(self) -> dict[str, Any]:
+        """Of the program."""
+        return self.program.describe()
+
+    def average(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
+    ) -> Reading:
+        """A reading of the program, its value and noise taken to the row space."""
+        reading = self.program.average(b, schedule, rng=rng, start=start, state=state)
+        return replace(reading, value=self.to_rows @ reading.value, replicas=lambda: self.to_rows @ reading.noise)

@@ -180,9 +180,15 @@ class Relaxations:
         return program
 
     @property
-    def program(self) -> GeneralProgram:
-        """The device that times the runs; both have the same eigenvalues."""
-        return self.embedded if np.iscomplexobj(self.equation.a) else self.real
+    def programs(self) -> tuple[GeneralProgram, ...]:
+        """The devices that the parts of q need."""
+        if self.equation.is_complex:
+            return (self.embedded,)
+        return (self.real,) if self.equation.hermitian else (self.real, self.embedded)
+
+    def independent_readings(self, n: int) -> Schedule:
+        """n readings that are independent on each of the devices."""
+        return max((program.independent_readings(n) for program in self.programs), key=lambda each: each.burn_in)
 
     def pack(self, x: np.ndarray) -> Array:
         return np.ascontiguousarray(x).view(np.float64).reshape(-1, 1)
@@ -196,7 +202,7 @@ class Relaxations:
             self.readings = round((len(self.equation.a) + 1) / PRECISION**2)
         growth = max(self.noise / PRECISION, 1.0) ** 2
         self.readings = int(min(growth * self.readings, MOST_READINGS))
-        return self.program.independent_readings(self.readings)
+        return self.independent_readings(self.readings)
 
     def average(self, b: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
         """Run the device on each semidefinite part of the load."""

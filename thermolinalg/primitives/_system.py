@@ -87,6 +87,11 @@ class System:
             held = gram_operator(self.matrix) if self.normal else self.matrix
             self.program = self.device.program(held, rng=self.rng)
 
+    @property
+    def definite(self) -> bool:
+        """Whether what the device holds is symmetric positive definite."""
+        return self.loadable.assume != "stable"
+
     def load(self) -> Array:
         """The right-hand side as it is loaded: b, or Aᵀb."""
         return self.matrix.apply_transposed(self.rhs) if self.normal else self.rhs
@@ -220,7 +225,7 @@ def solve_to_tolerance(
         timetable,
         system.rng,
         maxiter=maxiter,
-        definite=system.loadable.assume != "stable",
+        definite=system.definite,
         preconditioner=preconditioner,
         callback=callback,
     )

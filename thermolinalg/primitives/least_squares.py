@@ -304,7 +304,7 @@ def _solve(
     rank, s = system.rank // copies, system.singular_values[::copies]
     residues = xp.zeros(0, dtype=s.dtype, device=s.device)
     if rank == n < m:
-        r = system.rhs - system.loadable.operator.apply(system.solution(unknown))
+        r = system.rhs - system.matrix.apply(unknown)
         norms = np.atleast_1d(system.residual_norms(column_norms(r)))
         residues = as_array(rhs.norms_to_user(norms), s) ** 2
         residues = residues[0] if rhs.is_vector else residues

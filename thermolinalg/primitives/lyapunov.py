@@ -205,7 +205,7 @@ def _raw(
     runs = Relaxations(equation)
     # E‖X̂ − X‖² = (‖X‖² + (tr X)²)/n ≤ (d + 1)‖X‖²/n
     readings = int(min((len(equation.a) + 1) / max(rtol, 1e-7) ** 2, MOST_READINGS))
-    schedule = schedule or runs.program.independent_readings(readings)
+    schedule = schedule or runs.independent_readings(readings)
     x, variance = runs.estimate(equation.q, schedule, rng)
     left = float(np.linalg.norm(equation.residual(equation.rounded(x))))
     info = Info(
@@ -223,11 +223,11 @@ def _raw(
 def _with_device(info: Info, runs: Relaxations, schedule: Schedule | None) -> Info:
     """Add what concerns the device to a report."""
     info.update(
-        runs.program.describe(),
+        runs.programs[0].describe(),
         schedule=schedule,
         ledger=runs.ledger,
         device_time=runs.ledger.device_time,
-        autocorrelation_time=1 / runs.program.rate(),
+        autocorrelation_time=1 / runs.programs[0].rate(),
         effective_sample_size=schedule.readings if schedule else 0,
     )
     return info
