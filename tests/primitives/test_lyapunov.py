@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -86,6 +86,7 @@ def test_golden_values():
 
 
 @given(d=st.integers(1, 6), seed=st.integers(0, 2**32 - 1), sign=st.sampled_from([1, -1]), is_complex=st.booleans())
+@example(d=2, seed=384, sign=1, is_complex=False)  # the real form of a forgets later than a, by the norms of both
 def test_any_stable_equation(d, seed, sign, is_complex):
     rng = np.random.default_rng(seed)
     a, q = rng.standard_normal((2, d, d))
