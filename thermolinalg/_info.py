@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from scipy.linalg import LinAlgWarning
 
 __all__ = ["Info", "ThermodynamicWarning"]
@@ -71,4 +72,5 @@ class Info(dict[str, Any]):
             return "Info()"
         width = max(map(len, self)) + 1
         entries = ((name, "(evaluated when read)" if callable(value) else value) for name, value in self.items())
-        return "\n".join(f"{name:>{width}}: {value}" for name, value in entries)
+        with np.printoptions(threshold=20, precision=4):
+            return "\n".join(f"{name:>{width}}: {value}" for name, value in entries)

@@ -57,6 +57,8 @@ class Refinement:
         Whether a callback asked to stop.
     schedules : list of Schedule
         Timetable of each run.
+    directions : list of tuple of array
+        The latest directions P (d, k) and their products A P, conjugate column by column.
     """
 
     x: Array
@@ -67,11 +69,24 @@ class Refinement:
     reading: Reading | None = None
     stopped: bool = False
     schedules: list[Schedule] = field(default_factory=list)
+    directions: list[tuple[Array, Array]] = field(default_factory=list)
 
     @property
     def converged(self) -> bool:
         """Whether every column met its target."""
         return bool((self.residual_norm <= self.target).all())
+
+    def remaining(self, errors: Array, products: Array, column: int, definite: bool) -> tuple[Array, Array]:
+        """What exact steps along the directions of one column leave of errors E (d, r) and of A E (d, r)."""
+        xp = namespace(errors)
+        for directions, images in self.directions:
+            p, q = directions[:, column : column + 1], images[:, column : column + 1]
+            left = p if definite else q
+            curvature = xp.sum(left * q)
+            if curvature > 0:
+                weight = left.T @ products / curvature
+                errors, products = errors - p * weight, products - q * weight
+        return errors, products
 
     def times(self, unit: Array) -> Refinement:
         """The same for right-hand sides multiplied by `unit` (k,)."""
@@ -141,7 +156,7 @@ def refine(
     state.n_matvec = 1
     # x is carried as the unevaluated sum x + low, so that rounding of the iterate never limits the residual.
     x, low, stale = x0, xp.zeros_like(x0), 0
-    directions: list[tuple[Array, Array]] = []
+    directions = state.directions
     least_gain = xp.full_like(norms, np.inf)
     while not state.converged and state.n_runs < maxiter and not state.stopped:
         timetable = schedule(r)
@@ -151,7 +166,8 @@ def refine(
         state.schedules.append(timetable)
         candidates = [reading.value] if preconditioner is None else [reading.value, preconditioner(r)]
         for z in candidates:
-            directions = [*directions[-(HISTORY - 1) :], _conjugate(z, apply(z), directions, definite)]
+            directions.append(_conjugate(z, apply(z), directions, definite))
+            del directions[:-HISTORY]
             state.n_matvec += 1
         # Earlier directions are stepped along again: the recomputed residual is orthogonal to them up to rounding only.
         gain = xp.zeros_like(norms)

@@ -19,6 +19,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.matrix_functions.spectrum import spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
     Circulant,
@@ -42,6 +43,9 @@ FORMABLE = 1024
 
 FORMABLE_NORMAL = 4096
 """Up to this size XᵀX is formed: one matrix product, cheaper than the products of a Krylov space."""
+
+PROBE = 40
+"""Products spent on the ends of the spectrum of an array, to see whether a polynomial will do."""
 
 PRODUCT_WEIGHT = 6.0
 """A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
@@ -198,7 +202,12 @@ class Engines:
         return Choice(lanczos, reason, prices[1])
 
     def _chebyshev(self) -> ChebyshevEngine:
-        engine = self._build("chebyshev", lambda: ChebyshevEngine(self.operator))
+        def build() -> ChebyshevEngine:
+            # Where the alternative is an eigendecomposition, a long search for the lower end would cost as much.
+            interval = spectral_interval(self.operator, max_steps=PROBE) if self._is_array() else None
+            return ChebyshevEngine(self.operator, interval)
+
+        engine = self._build("chebyshev", build)
         assert isinstance(engine, ChebyshevEngine)
         return engine
 

@@ -88,6 +88,11 @@ class System:
             self.program = self.device.program(held, rng=self.rng)
 
     @property
+    def holds_gram(self) -> bool:
+        """Whether the device holds AᵀA for the A that `residual` measures by."""
+        return self.normal
+
+    @property
     def definite(self) -> bool:
         """Whether what the device holds is symmetric positive definite."""
         return self.loadable.assume != "stable"
@@ -264,15 +269,22 @@ def refined_report(system: System, outcome: Refinement, rtol: float, shape: Call
 def _refined_error(system: System, outcome: Refinement) -> Array:
     """One standard deviation of a refined x (real form).
 
-    Earlier errors were sent back: what stays is the noise e of the last reading, shrunk where the conjugate steps
-    took more of it away, which the true residual tells: its norm is compared with that of A e.
+    Earlier errors were sent back: what stays is noise like that of the last reading, less what the exact steps along
+    the directions took of it. Its size is told by the true residual, its shape by further runs; rounding comes on top.
     """
     xp = namespace(outcome.x)
     if outcome.reading is None:
         return xp.zeros_like(outcome.x)
     noise = outcome.reading.noise
-    expected = xp.sqrt(xp.mean(xp.linalg.vector_norm(system.matrix.apply(noise), axis=0) ** 2))
-    return outcome.residual_norm / expected * xp.sqrt(xp.mean(noise**2, axis=1, keepdims=True))
+    images = system.apply(noise)
+    columns = []
+    for column in range(outcome.x.shape[1]):
+        errors, products = outcome.remaining(noise, images, column, system.definite)
+        squares = xp.sum(errors * products if system.holds_gram else products**2)
+        size = outcome.residual_norm[column] * errors.shape[1] ** 0.5 / xp.sqrt(xp.where(squares > 0, squares, np.inf))
+        rounding = eps(outcome.x) * outcome.x[:, column]
+        columns.append(xp.sqrt(size**2 * xp.mean(errors**2, axis=1) + rounding**2))
+    return xp.stack(columns, axis=1)
 
 
 def raw_report(system: System, reading: Reading, shape: Callable[[Array], Array]) -> Info:

@@ -5,34 +5,53 @@ RᵀR = (1/n) Σ_n J_nᵀ H_n J_n. A step is θ ← θ − lr · d with d ≈ (R
 in which they are given, each row by row.
 """
 
+from thermoapps.natural_gradient.damping import Damping, FixedDamping, LevenbergMarquardt, ScheduledDamping
+from thermoapps.natural_gradient.fisher import EmpiricalFisher, MonteCarloFisher
 from thermoapps.natural_gradient.layers import UnsupportedLayerError
 from thermoapps.natural_gradient.losses import (
     BCEWithLogits,
     CrossEntropy,
     CustomLoss,
-    EmpiricalFisher,
     Loss,
     MeanSquaredError,
-    MonteCarloFisher,
     PoissonNLL,
     as_loss,
 )
+from thermoapps.natural_gradient.optimizer import NaturalGradient, RefusedStepWarning
 from thermoapps.natural_gradient.recording import Recorded, Recorder, curvature_rows
+from thermoapps.natural_gradient.report import ProgressBar, ScalarWriter, StepReport, Timings
 from thermoapps.natural_gradient.rows import CurvatureRows
+from thermoapps.natural_gradient.tngd import TNGD
+from thermoapps.natural_gradient.training import accuracy, fit
+from thermoapps.natural_gradient.updates import SignDescent
 
 __all__ = [
+    "TNGD",
     "BCEWithLogits",
     "CrossEntropy",
     "CurvatureRows",
     "CustomLoss",
+    "Damping",
     "EmpiricalFisher",
+    "FixedDamping",
+    "LevenbergMarquardt",
     "Loss",
     "MeanSquaredError",
     "MonteCarloFisher",
+    "NaturalGradient",
     "PoissonNLL",
+    "ProgressBar",
     "Recorded",
     "Recorder",
+    "RefusedStepWarning",
+    "ScalarWriter",
+    "ScheduledDamping",
+    "SignDescent",
+    "StepReport",
+    "Timings",
     "UnsupportedLayerError",
+    "accuracy",
     "as_loss",
     "curvature_rows",
+    "fit",
 ]

@@ -5,14 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cases import LOSSES, MODELS  # noqa: E402
-from oracles import curvature, trained  # noqa: E402
+from oracles import close, curvature, trained  # noqa: E402
 
 from thermoapps.natural_gradient import Recorder  # noqa: E402
-
-
-def close(actual, expected, tolerance=1e-10):
-    scale = expected.abs().max().clamp_min(1e-300)
-    assert float((actual - expected).abs().max() / scale) < tolerance
 
 
 def recorded(model, inputs, make_targets, loss, **options):
