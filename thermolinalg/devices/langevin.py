@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from thermolinalg._arrays import Array, eps, namespace, standard_normal
+from thermolinalg._validation import as_rng
 from thermolinalg.devices import readout
 from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.imperfections import Imperfections
@@ -17,6 +18,7 @@ from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.matrix_functions.select import Choice, Engines
 from thermolinalg.operators import Operator
+from thermolinalg.operators.loadable import as_loadable
 
 __all__ = ["LangevinDevice", "LangevinProgram"]
 
@@ -37,8 +39,7 @@ class LangevinDevice:
     Examples
     --------
     >>> import numpy as np
-    >>> from thermolinalg.operators import Dense
-    >>> program = LangevinDevice().program(Dense(np.array([[2.0, 1.0], [1.0, 2.0]])))
+    >>> program = LangevinDevice().program(np.array([[2.0, 1.0], [1.0, 2.0]]))
     >>> reading = program.average(
     ...     np.array([[3.0], [3.0]]), Schedule(burn_in=50, duration=1e8), rng=np.random.default_rng(0)
     ... )
@@ -50,14 +51,14 @@ class LangevinDevice:
     loading: Equilibrated | AsWritten = field(default_factory=Equilibrated)
     imperfections: Imperfections = field(default_factory=Imperfections)
 
-    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> LangevinProgram:
+    def program(self, A: Any, *, rng: Any = None) -> LangevinProgram:
         """Write A into the device.
 
         Parameters
         ----------
-        operator : Operator, shape (d, d)
-            Symmetric positive semidefinite.
-        rng : numpy.random.Generator, optional
+        A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
+            Real, symmetric positive semidefinite.
+        rng : None, int or numpy.random.Generator, optional
             Draws the imperfections of this copy of the hardware.
 
         Returns
@@ -68,8 +69,15 @@ class LangevinDevice:
         ------
         LinAlgError
             A is not positive semidefinite, as far as loading it shows.
+        ValueError
+            A is complex or not symmetric.
         """
-        return LangevinProgram(self, operator, np.random.default_rng() if rng is None else rng)
+        if not isinstance(A, Operator):
+            loadable = as_loadable(A)
+            if loadable.is_complex or not loadable.symmetric:
+                raise ValueError("a device holds real symmetric A only; solve() takes others to such a form")
+            A = loadable.operator
+        return LangevinProgram(self, A, as_rng(rng))
 
 
 class LangevinProgram(Loaded):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -32,8 +33,12 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        names = list(inspect.signature(function).parameters)[: len(core)]
+
         @wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            while len(args) < len(names) and names[len(args)] in kwargs:
+                args = (*args, kwargs.pop(names[len(args)]))
             leading = [_dense(x) for x in args[: len(core)]]
             shapes = [_batch_shape(x, kind) for x, kind in zip(leading, core, strict=False)]
             if not any(shapes):
