@@ -140,6 +140,8 @@ class CrossEntropy(Loss):
         if self.class_dim % outputs.dim() == 0:
             raise ValueError("class_dim must not be the first axis of outputs, which counts the data")
         last = outputs.movedim(self.class_dim, -1)
+        if last.shape[-1] < 2:
+            raise ValueError("outputs must have at least two classes; for one logit use BCEWithLogits")
         logits = last.reshape(last.shape[0], -1, last.shape[-1])
         if targets.is_floating_point():
             if targets.shape != outputs.shape:

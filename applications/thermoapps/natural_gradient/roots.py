@@ -107,7 +107,7 @@ def categorical_root(probabilities: Tensor, columns: int | None = None) -> tuple
     head = p[..., :kept]
     # p_j / q_k ≤ 1 even where both underflow.
     shares = p[..., :, None] / after[..., None, :].clamp_min(torch.finfo(p.dtype).tiny)
-    scale = (head * after / before.clamp_min(torch.finfo(p.dtype).tiny)).sqrt()
+    scale = (head * (after / before.clamp_min(torch.finfo(p.dtype).tiny))).sqrt()
     root = torch.tril(-shares, diagonal=-1) * scale[..., None, :]
     root.diagonal(dim1=-2, dim2=-1).copy_(scale)
     if order is None:

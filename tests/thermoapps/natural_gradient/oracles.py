@@ -10,6 +10,7 @@ from thermoapps.natural_gradient import Loss
 def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
     """Assert equality to a tolerance relative to the largest entry."""
     assert actual.shape == expected.shape
+    actual, expected = actual.detach(), expected.detach()
     error = float((actual - expected).abs().max() / expected.abs().max().clamp_min(1e-300))
     assert error < tolerance, error
 

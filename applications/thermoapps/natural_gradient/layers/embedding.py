@@ -43,7 +43,8 @@ class EmbeddingRows(FactoredRows):
         return len(self.found)
 
     def support(self, role: str) -> Tensor:
-        return self.found
+        found: Tensor = self.found
+        return found
 
     def input_gram(self, other: EmbeddingRows, data: slice, dtype: torch.dtype) -> Tensor:
         matches: Tensor = self.indices[data, :, None, None] == other.indices
@@ -51,7 +52,8 @@ class EmbeddingRows(FactoredRows):
         return gram
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
-        return torch.einsum("vnto,ntok->vnk", self.cotangents, tangents["weight"][self.indices])
+        looked_up: Tensor = tangents["weight"][self.indices]
+        return torch.einsum("vnto,ntok->vnk", self.cotangents, looked_up)
 
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
         change = torch.einsum("vnk,vnto->ntok", weights, self.cotangents)

@@ -1,0 +1,114 @@
+"""Rules of single layers: patches of convolutions, and the several ways to one Gram matrix."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from oracles import close  # noqa: E402
+from torch import nn  # noqa: E402
+
+from thermoapps.natural_gradient.layers import DenseRows, EmbeddingRows, LinearRows, factored  # noqa: E402
+from thermoapps.natural_gradient.layers.base import LayerRows  # noqa: E402
+from thermoapps.natural_gradient.layers.convolution import patches  # noqa: E402
+
+SIZES = st.integers(1, 3)
+
+
+@given(
+    dims=st.integers(1, 3),
+    kernel=SIZES,
+    stride=SIZES,
+    dilation=st.integers(1, 2),
+    padding=st.integers(0, 2),
+    mode=st.sampled_from(["zeros", "reflect", "replicate", "circular"]),
+    groups=st.sampled_from([1, 2]),
+)
+def test_a_convolution_is_its_weight_times_its_patches(dims, kernel, stride, dilation, padding, mode, groups):
+    kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[dims]
+    layer = kind(
+        4, 6, kernel, stride=stride, dilation=dilation, padding=padding, padding_mode=mode, groups=groups, bias=False
+    ).double()
+    inputs = torch.randn(2, 4, *[6, 5, 7][:dims], dtype=torch.float64)
+    expected = layer(inputs).flatten(2)
+    weight = layer.weight.reshape(groups, 6 // groups, -1)
+    close(torch.einsum("ngti,goi->ngot", patches(layer, inputs), weight).flatten(1, 2), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_padding_by_name(padding):
+    layer = nn.Conv2d(2, 3, (4, 3), padding=padding, dilation=(1, 2), bias=False).double()
+    inputs = torch.randn(2, 2, 6, 7, dtype=torch.float64)
+    close(patches(layer, inputs)[:, 0] @ layer.weight.flatten(1).T, layer(inputs).flatten(2).mT)
+
+
+def linear(n, t, v, seed, weight, bias):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(n, t, 4, generator=generator, dtype=torch.float64)
+    cotangents = torch.randn(v, n, t, 3, generator=generator, dtype=torch.float64)
+    parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+    return LinearRows("layer", parameters, inputs, cotangents)
+
+
+def embedding(n, t, v, seed, weight):
+    generator = torch.Generator().manual_seed(seed)
+    indices = torch.randint(0, len(weight), (n, t), generator=generator)
+    return EmbeddingRows("words", {"weight": weight}, indices, torch.randn(v, n, t, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("budget", [1, 100, 1 << 24])
+@pytest.mark.parametrize("positions", [(1, 1), (3, 3), (2, 5), (1, 4)])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_all_ways_to_a_gram_matrix_agree(monkeypatch, positions, with_bias, budget):
+    """Two batches of different sizes, as accumulation stacks them."""
+    weight, bias = torch.zeros(3, 4, dtype=torch.float64), torch.zeros(3, dtype=torch.float64) if with_bias else None
+    left = linear(3, positions[0], 2, 0, weight, bias)
+    right = linear(4, positions[1], 5, 1, weight, bias)
+    expected = LayerRows.gram_with(left, right, torch.float64)
+    monkeypatch.setattr(factored, "BUDGET", budget)
+    monkeypatch.setattr("thermoapps.natural_gradient.layers.base.BUDGET", budget)
+    close(LayerRows.gram_with(left, right, torch.float64), expected)
+    close(left._contraction(right, left.cotangents, right.cotangents), expected)
+    close(left.gram_with(right, torch.float64), expected)
+    close(left.dense().gram_with(right, torch.float64), expected)
+    if positions == (1, 1):
+        close(left._hadamard(right, left.cotangents, right.cotangents), expected)
+
+
+def test_tied_embedding_and_decoder_share_their_gram_matrix():
+    weight = torch.zeros(9, 4, dtype=torch.float64)
+    words = embedding(3, 5, 2, 0, weight)
+    generator = torch.Generator().manual_seed(2)
+    inputs = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64)
+    decoder = LinearRows("decoder", {"weight": weight}, inputs, torch.randn(2, 3, 2, 9, dtype=torch.float64))
+    expected = words.dense().rows["weight"].flatten(0, 1) @ decoder.dense().rows["weight"].flatten(0, 1).T
+    close(words.gram_with(decoder, torch.float64), expected)
+    close(decoder.gram_with(words, torch.float64), expected.T)
+
+
+def test_embedding_rows_are_made_for_what_was_looked_up_only(monkeypatch):
+    weight = torch.zeros(1000, 4, dtype=torch.float64)
+    words = embedding(2, 3, 2, 0, weight)
+    asked = []
+    original = EmbeddingRows.instantiate
+    monkeypatch.setattr(
+        EmbeddingRows, "instantiate", lambda self, role, index: asked.append(len(index)) or original(self, role, index)
+    )
+    expected = words._contraction(words, words.cotangents, words.cotangents)
+    close(LayerRows.gram_with(words, words, torch.float64), expected)
+    assert sum(asked) <= 6
+
+
+def test_layers_without_common_parameters_have_no_gram_matrix():
+    left = linear(2, 1, 2, 0, torch.zeros(3, 4), None)
+    right = linear(3, 1, 2, 0, torch.zeros(3, 4), None)
+    assert torch.equal(left.gram_with(right, torch.float64), torch.zeros(4, 6, dtype=torch.float64))
+
+
+def test_stored_rows_are_joined_along_their_columns():
+    rows = torch.randn(3, 2, 5)
+    weight = torch.zeros(5)
+    parts = [DenseRows("layer", {"weight": weight}, {"weight": part}) for part in rows.split(1)]
+    assert torch.equal(parts[0].joined(parts[1:]).rows["weight"], rows)
