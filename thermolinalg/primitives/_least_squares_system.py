@@ -57,10 +57,6 @@ class LeastSquaresSystem(System):
         self.program = program
 
     @property
-    def holds_gram(self) -> bool:
-        return not self._by_rows
-
-    @property
     def definite(self) -> bool:
         """Whether residuals and unknowns are of one space, with AᵀA between them."""
         return not self._by_rows

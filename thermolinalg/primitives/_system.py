@@ -88,11 +88,6 @@ class System:
             self.program = self.device.program(held, rng=self.rng)
 
     @property
-    def holds_gram(self) -> bool:
-        """Whether the device holds AᵀA for the A that `residual` measures by."""
-        return self.normal
-
-    @property
     def definite(self) -> bool:
         """Whether what the device holds is symmetric positive definite."""
         return self.loadable.assume != "stable"
@@ -277,11 +272,12 @@ def _refined_error(system: System, outcome: Refinement) -> Array:
         return xp.zeros_like(outcome.x)
     noise = outcome.reading.noise
     images = system.apply(noise)
+    sizes = column_norms(system.residual(outcome.x)[0])
     columns = []
     for column in range(outcome.x.shape[1]):
         errors, products = outcome.remaining(noise, images, column, system.definite)
-        squares = xp.sum(errors * products if system.holds_gram else products**2)
-        size = outcome.residual_norm[column] * errors.shape[1] ** 0.5 / xp.sqrt(xp.where(squares > 0, squares, np.inf))
+        expected = xp.sqrt(xp.sum(products**2) / products.shape[1])
+        size = sizes[column] / xp.where(expected > 0, expected, np.inf)
         rounding = eps(outcome.x) * outcome.x[:, column]
         columns.append(xp.sqrt(size**2 * xp.mean(errors**2, axis=1) + rounding**2))
     return xp.stack(columns, axis=1)
