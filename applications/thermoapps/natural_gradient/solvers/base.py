@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -82,6 +82,9 @@ class Solver(ABC):
     Solvers are configurations: they do not change, and what one step leaves for the next is in the state that
     `direction` takes and returns.
     """
+
+    needs_factors: ClassVar[bool] = False
+    """Whether rows must keep the inputs and cotangents of every layer."""
 
     @abstractmethod
     def direction(

@@ -72,7 +72,7 @@ class Thermodynamic(Solver):
     >>> torch.allclose(1.5 * direction, gradient)  # here RᵀR is the identity
     True
     >>> report.device_time
-    50.0
+    50
     """
 
     time: float = 50.0
