@@ -5,6 +5,7 @@ RᵀR = (1/n) Σ_n J_nᵀ H_n J_n. A step is θ ← θ − lr · d with d ≈ (R
 in which they are given, each row by row.
 """
 
+from thermoapps.natural_gradient.curvature import curvature_rows
 from thermoapps.natural_gradient.damping import Damping, FixedDamping, LevenbergMarquardt, ScheduledDamping
 from thermoapps.natural_gradient.fisher import EmpiricalFisher, MonteCarloFisher
 from thermoapps.natural_gradient.layers import UnsupportedLayerError
@@ -18,7 +19,7 @@ from thermoapps.natural_gradient.losses import (
     as_loss,
 )
 from thermoapps.natural_gradient.optimizer import NaturalGradient, RefusedStepWarning
-from thermoapps.natural_gradient.recording import Recorded, Recorder, curvature_rows
+from thermoapps.natural_gradient.recording import Recorded, Recorder
 from thermoapps.natural_gradient.report import ProgressBar, ScalarWriter, StepReport, Timings
 from thermoapps.natural_gradient.rows import CurvatureRows
 from thermoapps.natural_gradient.tngd import TNGD

@@ -103,14 +103,18 @@ def layer_rows(
         module: {role: parameter for role, parameter in own.items() if id(parameter) not in refused}
         for module, own in owned.items()
     }
+    pieces = {id(use): use.pieces(outputs.shape[0]) for use in uses if kept[use.module]}
     by_module: dict[nn.Module, list[Use]] = {}
     for use in uses:
         if kept[use.module]:
-            by_module.setdefault(use.module, []).append(use)
+            by_module.setdefault(use.module, []).extend(pieces[id(use)])
     parts: dict[nn.Module, list[LayerRows]] = {module: [] for module in by_module}
     # A layer that has to be replayed is replayed once, for all columns.
     waiting: dict[int, list[list[Tensor]]] = {}
     for _ in columns_backward(outputs, uses, root):
+        for use in uses:
+            for start, piece in enumerate(pieces.get(id(use), [])):
+                piece.cotangents = [c[:, start :: len(pieces[id(use)])] for c in use.cotangents]
         for module, own_uses in by_module.items():
             reached = [use for use in own_uses if use.cotangents]
             if not reached:

@@ -95,12 +95,13 @@ def inseparable(outputs: Tensor, uses: Sequence[Use]) -> dict[str, str]:
         for slopes in [next(found) for _ in use.edges]:
             if slopes is None:
                 continue
-            if slopes.dim() < 2 or slopes.shape[1] != b:
+            if slopes.dim() < 2 or slopes.shape[1] % b:
                 wrong[use.name] = (
                     f"the output of layer {use.name!r} has shape {tuple(slopes.shape[1:])}, without the {b} data along "
                     "its first axis"
                 )
                 continue
+            slopes = slopes.reshape(2, b, -1)
             stray = torch.cat([slopes[0, ~even], slopes[1, even]])
             if bool(((stray != 0) & stray.isfinite()).any()):
                 wrong[use.name] = (

@@ -1,4 +1,4 @@
-"""Curvature rows from one recorded forward pass: hooks keep what each parameterised layer saw and returned."""
+"""Recording of forward passes: hooks keep what each parameterised layer saw and returned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from thermoapps.natural_gradient.layers.use import tensors_in
 from thermoapps.natural_gradient.losses import Loss, as_loss
 from thermoapps.natural_gradient.rows import Batch, CurvatureRows
 
-__all__ = ["Recorded", "Recorder", "curvature_rows"]
+__all__ = ["Recorded", "Recorder"]
 
 
 class Recorded(NamedTuple):
@@ -172,6 +172,10 @@ class Recorder:
         # A change in place of a view would replace its place in the graph.
         return output.clone() if output._is_view() else output
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of the model takes the hooks along; there they are inert and hold nothing."""
+        return self.__dict__ | {"_uses": [], "_busy": True}
+
     # -- rows -------------------------------------------------------------------------------------------------------
 
     def rows(self, outputs: Tensor, targets: Tensor, loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Recorded:
@@ -231,9 +235,12 @@ class Recorder:
     def _inseparable(self, outputs: Tensor) -> dict[str, str]:
         """Layers that do not keep the data apart, found out at the first pass of more than one datum."""
         names = tuple(use.name for use in self._uses)
-        if outputs.shape[0] > 1 and names not in self._known_inseparable:
-            self._known_inseparable[names] = inseparable(outputs, self._uses)
-        return self._known_inseparable.get(names, {})
+        if names not in self._known_inseparable:
+            found = inseparable(outputs, self._uses)
+            if outputs.shape[0] == 1:  # One datum cannot show whether data mix.
+                return found
+            self._known_inseparable[names] = found
+        return self._known_inseparable[names]
 
     def _raise_if(self, refused: Mapping[int, str]) -> None:
         if refused and self.unsupported == "raise":
@@ -259,54 +266,3 @@ def _flat(slope: Tensor | None, parameter: Tensor) -> Tensor:
     if slope is None:
         return parameter.detach().new_zeros(parameter.numel())
     return (slope.to_dense() if slope.is_sparse else slope).reshape(-1)
-
-
-def curvature_rows(
-    model: nn.Module,
-    inputs: Any,
-    targets: Tensor,
-    loss: Loss | str | Callable[[Tensor, Tensor], Tensor],
-    *,
-    parameters: Iterable[Tensor] | None = None,
-    outputs_of: Callable[[Any], Tensor] | None = None,
-    unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
-) -> Recorded:
-    """Curvature rows, gradient and loss of a model on one batch.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The model, called once.
-    inputs : Tensor, tuple or mapping
-        Its input, its positional arguments, or its keyword arguments.
-    targets : Tensor
-        As the loss wants them.
-    loss : Loss, str or callable
-        As for `as_loss`.
-    parameters : iterable of Tensor, optional
-        As for `Recorder`.
-    outputs_of : callable, optional
-        Takes the outputs tensor from what the model returns, such as ``lambda result: result.logits``.
-    unsupported : {"raise", "row_by_row", "gradient"}, optional
-        As for `Recorder`.
-
-    Returns
-    -------
-    Recorded
-        Rows, flat gradient (N,) and loss.
-
-    Examples
-    --------
-    >>> import torch
-    >>> model = torch.nn.Linear(3, 1)
-    >>> rows, gradient, loss = curvature_rows(model, torch.ones(2, 3), torch.zeros(2, 1), "mse")
-    >>> rows.matvec(torch.ones(4))
-    tensor([4., 4.])
-    """
-    recorder = Recorder(model, parameters, unsupported=unsupported)
-    with recorder:
-        if isinstance(inputs, Mapping):
-            result = model(**inputs)
-        else:
-            result = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
-    return recorder.rows(result if outputs_of is None else outputs_of(result), targets, loss)

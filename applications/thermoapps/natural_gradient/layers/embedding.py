@@ -32,7 +32,7 @@ class EmbeddingRows(FactoredRows):
     def __init__(self, name: str, parameters: Mapping[str, Tensor], indices: Tensor, cotangents: Tensor) -> None:
         super().__init__(name, parameters, cotangents)
         self.indices = indices
-        self.found = torch.unique(indices)
+        self.found: Tensor = torch.unique(indices)
 
     def joined(self, others: Sequence[EmbeddingRows]) -> EmbeddingRows:
         cotangents = torch.cat([part.cotangents for part in [self, *others]])
@@ -43,17 +43,13 @@ class EmbeddingRows(FactoredRows):
         return len(self.found)
 
     def support(self, role: str) -> Tensor:
-        found: Tensor = self.found
-        return found
+        return self.found
 
     def input_gram(self, other: EmbeddingRows, data: slice, dtype: torch.dtype) -> Tensor:
-        matches: Tensor = self.indices[data, :, None, None] == other.indices
-        gram: Tensor = matches.to(dtype)
-        return gram
+        return torch.eq(self.indices[data, :, None, None], other.indices).to(dtype)
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
-        looked_up: Tensor = tangents["weight"][self.indices]
-        return torch.einsum("vnto,ntok->vnk", self.cotangents, looked_up)
+        return torch.einsum("vnto,ntok->vnk", self.cotangents, tangents["weight"][self.indices])
 
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
         change = torch.einsum("vnk,vnto->ntok", weights, self.cotangents)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows
-from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use, tensors_in
+from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use, tensors_in, with_tensors
 
 __all__ = ["generic_rows"]
 
@@ -56,7 +55,7 @@ def _replayed(use: Use, parameters: Mapping[str, Tensor]) -> tuple[list[Tensor],
 
     def one(tensors: list[Tensor], cotangents: list[Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
         single = iter(t.unsqueeze(0) if carries else t for t, carries in zip(tensors, carries_data, strict=True))
-        args, kwargs = _with_tensors((use.args, dict(use.kwargs)), lambda: next(single))
+        args, kwargs = with_tensors((use.args, dict(use.kwargs)), lambda _: next(single))
 
         def forward(values: dict[str, Tensor]) -> list[Tensor]:
             result = torch.func.functional_call(use.module, values, args, kwargs)
@@ -71,17 +70,6 @@ def _replayed(use: Use, parameters: Mapping[str, Tensor]) -> tuple[list[Tensor],
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         outputs, rows = batched(inputs, use.cotangents)
     return outputs, rows
-
-
-def _with_tensors(nested: Any, replacement: Callable[[], Tensor]) -> Any:
-    """Nested tuples, lists and mappings with their tensors replaced in order."""
-    if isinstance(nested, Tensor):
-        return replacement()
-    if isinstance(nested, Mapping):
-        return {key: _with_tensors(part, replacement) for key, part in nested.items()}
-    if isinstance(nested, (tuple, list)):
-        return type(nested)([_with_tensors(part, replacement) for part in nested])
-    return nested
 
 
 def _agree(new: Tensor, old: Tensor) -> bool:

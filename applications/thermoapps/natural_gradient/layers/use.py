@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-__all__ = ["UnsupportedLayerError", "Use", "tensors_in"]
+__all__ = ["UnsupportedLayerError", "Use", "tensors_in", "with_tensors"]
 
 
 class UnsupportedLayerError(NotImplementedError):
@@ -82,6 +82,23 @@ class Use:
         data = self.outputs[0].shape[0]
         return source.expand(data, *source.shape[1:]) if source.shape[0] == 1 else source
 
+    def pieces(self, data: int) -> list[Use]:
+        """The use itself, or several where the layer saw each datum as several in a row, such as windows."""
+        length = self.outputs[0].shape[0]
+        if length == data:
+            return [self]
+        self.check_unchanged()
+        step = length // data
+
+        def piece(start: int) -> Use:
+            def cut(tensor: Tensor) -> Tensor:
+                return tensor[start::step] if tensor.dim() and tensor.shape[0] == length else tensor
+
+            args, kwargs = with_tensors((self.args, dict(self.kwargs)), cut)
+            return replace(self, args=args, kwargs=kwargs, outputs=[cut(output) for output in self.outputs])
+
+        return [piece(start) for start in range(step)]
+
     def derived(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """What a function makes of the input, computed once."""
         if self._derived is None:
@@ -108,3 +125,26 @@ def tensors_in(nested: Any) -> list[Tensor]:
     elif not isinstance(nested, (tuple, list)):
         return []
     return [tensor for part in nested for tensor in tensors_in(part)]
+
+
+def with_tensors(nested: Any, function: Callable[[Tensor], Any]) -> Any:
+    """Nested tuples, lists and mappings with a function applied to their tensors.
+
+    Parameters
+    ----------
+    nested : object
+        Anything; objects of other kinds are kept.
+    function : callable
+        What to make of each tensor.
+
+    Returns
+    -------
+    object
+    """
+    if isinstance(nested, Tensor):
+        return function(nested)
+    if isinstance(nested, Mapping):
+        return {key: with_tensors(part, function) for key, part in nested.items()}
+    if isinstance(nested, (tuple, list)):
+        return type(nested)([with_tensors(part, function) for part in nested])
+    return nested

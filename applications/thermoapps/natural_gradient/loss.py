@@ -1,0 +1,46 @@
+"""What a loss is: value, gradient and a square root of the Hessian, all with respect to the outputs.
+
+Every loss is the mean over its n data of what one datum loses. A root S of a datum's Hessian, S Sᵀ = H, is block
+diagonal over the places of a datum that the loss treats one by one (positions of a sequence, single outputs), and
+only these blocks are stored.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.roots import HessianRoot
+
+__all__ = ["Loss"]
+
+
+class Loss(ABC):
+    """A mean over data of a loss that is convex in the outputs.
+
+    The first axis of outputs and targets counts the data.
+    """
+
+    @abstractmethod
+    def value(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss, a scalar."""
+
+    @abstractmethod
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Derivative of the loss with respect to the outputs, of their shape."""
+
+    @abstractmethod
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
+        """S with S Sᵀ = Hessian of what each datum loses (without the factor 1/n of the mean)."""
+
+    def count(self, outputs: Tensor, targets: Tensor) -> int:
+        """Number n of data in the mean."""
+        return outputs.shape[0]
+
+    def scores(self, outputs: Tensor, targets: Tensor, generator: torch.Generator | None) -> Tensor:
+        """A random vector for each datum, of the outputs' shape, whose second moment is its Hessian."""
+        root = self.hessian_root(outputs, targets)
+        shape = outputs.shape[0], root.columns
+        return root.times(torch.randn(shape, generator=generator, dtype=outputs.dtype, device=outputs.device))
