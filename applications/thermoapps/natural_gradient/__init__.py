@@ -22,6 +22,24 @@ from thermoapps.natural_gradient.optimizer import NaturalGradient, RefusedStepWa
 from thermoapps.natural_gradient.recording import Recorded, Recorder
 from thermoapps.natural_gradient.report import ProgressBar, ScalarWriter, StepReport, Timings
 from thermoapps.natural_gradient.rows import CurvatureRows
+from thermoapps.natural_gradient.solvers import (
+    ConjugateGradient,
+    CostModel,
+    Dense,
+    EulerMaruyama,
+    ExactGaussNewton,
+    InverseFree,
+    KroneckerFactored,
+    Krylov,
+    LineSearch,
+    Scheduled,
+    Solver,
+    SolverReport,
+    Thermodynamic,
+    ThermodynamicKFAC,
+    Woodbury,
+)
+from thermoapps.natural_gradient.timing import DeviceTiming, StepTiming, TimingModel
 from thermoapps.natural_gradient.tngd import TNGD
 from thermoapps.natural_gradient.training import accuracy, fit
 from thermoapps.natural_gradient.updates import SignDescent
@@ -29,13 +47,23 @@ from thermoapps.natural_gradient.updates import SignDescent
 __all__ = [
     "TNGD",
     "BCEWithLogits",
+    "ConjugateGradient",
+    "CostModel",
     "CrossEntropy",
     "CurvatureRows",
     "CustomLoss",
     "Damping",
+    "Dense",
+    "DeviceTiming",
     "EmpiricalFisher",
+    "EulerMaruyama",
+    "ExactGaussNewton",
     "FixedDamping",
+    "InverseFree",
+    "KroneckerFactored",
+    "Krylov",
     "LevenbergMarquardt",
+    "LineSearch",
     "Loss",
     "MeanSquaredError",
     "MonteCarloFisher",
@@ -46,11 +74,19 @@ __all__ = [
     "Recorder",
     "RefusedStepWarning",
     "ScalarWriter",
+    "Scheduled",
     "ScheduledDamping",
     "SignDescent",
+    "Solver",
+    "SolverReport",
     "StepReport",
+    "StepTiming",
+    "Thermodynamic",
+    "ThermodynamicKFAC",
+    "TimingModel",
     "Timings",
     "UnsupportedLayerError",
+    "Woodbury",
     "accuracy",
     "as_loss",
     "curvature_rows",

@@ -1,0 +1,332 @@
+"""Natural gradient descent as a PyTorch optimiser."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import perf_counter
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thermoapps.natural_gradient.accumulation import Accumulated, add_to_gradients
+from thermoapps.natural_gradient.damping import Damping, as_damping
+from thermoapps.natural_gradient.descent import Descent, Start
+from thermoapps.natural_gradient.loss_variants import ScaledLoss, with_curvature
+from thermoapps.natural_gradient.losses import Loss, as_loss
+from thermoapps.natural_gradient.recording import Recorder
+from thermoapps.natural_gradient.replay import Closure, ReplayedClosure
+from thermoapps.natural_gradient.report import StepReport, Timings
+from thermoapps.natural_gradient.solvers import Solver, Woodbury
+from thermoapps.natural_gradient.updates import built_update
+
+__all__ = ["NaturalGradient", "RefusedStepWarning"]
+
+
+class RefusedStepWarning(UserWarning):
+    """A step would have led to numbers that are not finite, and was taken back."""
+
+
+class NaturalGradient(Optimizer):
+    """Natural gradient descent, θ ← θ − lr · d with (RᵀR + λI) d = g.
+
+    g is the gradient of the mean loss over the batch and RᵀR its Gauss–Newton or Fisher matrix. A `solver` finds d,
+    which takes the place of the gradient in an ordinary torch optimiser, `update`.
+
+    Two loops are served; the model is called in training mode, and what is called in eval mode or without gradients
+    leaves no trace:
+
+        loss = opt.backward(model(inputs), targets)          loss = opt.step(lambda: (model(inputs), targets))
+        opt.step()
+        opt.zero_grad()
+
+    `backward` stands where ``loss.backward()`` stood. It adds the gradient to ``.grad``, so that clipping works, and
+    several calls before a step make one large batch. With a closure, the loss after the step is known too, which
+    adaptive damping needs.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model. Hooks are installed on it until `close`.
+    lr : float
+        Step length. Default 0.1.
+    damping : float, callable or Damping
+        λ, λ as a function of the step, or a rule such as `LevenbergMarquardt`. Default 0.01.
+    params : iterable of Tensor or of dict, optional
+        What is trained, in the order of flat vectors; groups may have an ``lr`` and other settings of `update` of
+        their own. By default all parameters of the model. Frozen ones are left alone.
+    solver : Solver, optional
+        Default `Woodbury`, the exact direction.
+    update : callable
+        ``update(param_groups, lr=…)`` gives the torch optimiser that applies d. Default ``torch.optim.SGD``.
+    momentum, weight_decay : float, optional
+        For `update`. Decay acts beside d, not on the gradient.
+    loss : Loss, str or callable
+        As for `as_loss`. Default "cross_entropy".
+    curvature : {"ggn", "monte_carlo", "empirical"}
+        The Gauss–Newton matrix; the Fisher matrix from one drawn target for each datum; or the empirical Fisher matrix.
+        More draws: ``loss=MonteCarloFisher(loss, samples)``.
+    trust_region : float, optional
+        Largest ½ pᵀRᵀR p of the change p of the parameters; longer steps are shortened.
+    unsupported : {"raise", "row_by_row", "gradient"}
+        As for `Recorder`.
+    callbacks : iterable of callable
+        Each is called with the `StepReport` after every step.
+
+    Attributes
+    ----------
+    report : StepReport or None
+        Of the last step.
+
+    Raises
+    ------
+    TypeError
+        Parameters in place of a model, or a setting that `update` does not take.
+    ValueError
+        A setting out of range.
+
+    Warns
+    -----
+    RefusedStepWarning
+        A step was taken back since something in it was not finite. Steps that the damping takes back are reported only.
+
+    Examples
+    --------
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> model = torch.nn.Linear(3, 1)
+    >>> inputs = torch.randn(8, 3)
+    >>> targets = inputs.sum(1, keepdim=True) + 1
+    >>> opt = NaturalGradient(model, lr=1.0, damping=1e-3, loss="mse")
+    >>> loss = opt.backward(model(inputs), targets)
+    >>> opt.step()
+    >>> bool(torch.nn.functional.mse_loss(model(inputs), targets) < 1e-4)  # one Newton step
+    True
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        lr: float = 0.1,
+        damping: Damping | float | Callable[[int], float] = 0.01,
+        *,
+        params: Iterable[Any] | None = None,
+        solver: Solver | None = None,
+        update: Callable[..., Optimizer] = torch.optim.SGD,
+        momentum: float | None = None,
+        weight_decay: float | None = None,
+        loss: Loss | str | Callable[[Tensor, Tensor], Tensor] = "cross_entropy",
+        curvature: Literal["ggn", "monte_carlo", "empirical"] = "ggn",
+        trust_region: float | None = None,
+        unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
+        callbacks: Iterable[Callable[[StepReport], object]] = (),
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(
+                f"model must be a torch.nn.Module, got {type(model).__name__}: curvature comes from its layers, "
+                "so pass the model, and params= for a part of its parameters or for groups of them"
+            )
+        if trust_region is not None and not trust_region > 0:
+            raise ValueError(f"trust_region must be positive, got {trust_region!r}")
+        self.loss = with_curvature(as_loss(loss), curvature)
+        self.callbacks = list(callbacks)
+        self.report: StepReport | None = None
+        self._model, self._unsupported = model, unsupported
+        self._steps = 0
+        self._pending, self._timings = Accumulated(), Timings()
+        self._recorder: Recorder | None = None
+        super().__init__(model.parameters() if params is None else params, {"lr": lr})
+        inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
+        self._descent = Descent(solver or Woodbury(), as_damping(damping), inner, trust_region)
+        # One set of groups and one state: schedulers and checkpoints see those of the update.
+        self.param_groups, self.state = inner.param_groups, inner.state
+        self._record()
+
+    @property
+    def solver(self) -> Solver:
+        """Finds the direction."""
+        return self._descent.solver
+
+    @property
+    def damping(self) -> Damping:
+        """The rule for λ."""
+        return self._descent.damping
+
+    @property
+    def update(self) -> Optimizer:
+        """The torch optimiser that applies the direction."""
+        return self._descent.update
+
+    # -- recording --------------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        self.close()
+        self._recorder = Recorder(
+            self._model, self._every_parameter, unsupported=self._unsupported, keep_factors=self.solver.needs_factors
+        ).attach()
+
+    def close(self) -> None:
+        """Remove the hooks from the model."""
+        if self._recorder is not None:
+            self._recorder.detach()
+
+    @property
+    def _every_parameter(self) -> list[Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Train more of the model's parameters; they come last in flat vectors, and the solver starts anew."""
+        if self._recorder is None:
+            super().add_param_group(param_group)
+            return
+        self.update.add_param_group(param_group)
+        self._record()
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def backward(self, outputs: Tensor, targets: Any, scaler: torch.amp.GradScaler | None = None) -> Tensor:
+        """Loss, gradient and curvature rows of the last pass of the model, in place of ``loss.backward()``.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned in training mode, or the tensor of it that the loss takes. Under autocast it may be
+            of lower precision than the parameters.
+        targets : Tensor
+            As the loss wants them.
+        scaler : torch.amp.GradScaler, optional
+            Its scale multiplies what is added to ``.grad``; go on with ``scaler.step(opt)``.
+
+        Returns
+        -------
+        Tensor
+            The loss of this batch, a detached scalar.
+
+        Raises
+        ------
+        RuntimeError
+            No pass was recorded, or it has been used up.
+        UnsupportedLayerError
+            See `Recorder.rows`.
+        """
+        began = perf_counter()
+        assert self._recorder is not None
+        if self._pending.parts and all(parameter.grad is None for parameter in self._every_parameter):
+            self._pending = Accumulated()  # The gradients were reset through the model.
+        loss = self.loss
+        if scaler is not None and scaler.is_enabled():
+            scaler.scale(torch.zeros((), device=outputs.device))  # A scaler begins with its first use.
+            loss = ScaledLoss(loss, scaler.get_scale())
+        recorded = self._recorder.rows(outputs, targets, loss)
+        self._recorder.clear()
+        add_to_gradients(self._pending.add(recorded), recorded.rows.parameters)
+        self._timings.rows += perf_counter() - began
+        return recorded.loss.detach()
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
+        """One step on everything since the last one, or on what the closure gives.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Calls the model and returns ``(outputs, targets)``. It is called once with gradients, and after the step
+            once more without them and with the same random numbers, for the loss after the step.
+
+        Returns
+        -------
+        Tensor or None
+            With a closure, the loss before the step.
+
+        Raises
+        ------
+        RuntimeError
+            Nothing to step on, or no closure although the damping judges steps by the loss after them.
+        """
+        loss, replayed, loss_again = None, None, None
+        if closure is not None:
+            if self._pending.parts:
+                raise RuntimeError(
+                    "backward() was called since the last step: call step() without a closure, or zero_grad()"
+                )
+            self.zero_grad()
+            parameter = self._every_parameter[0]
+            replayed = ReplayedClosure(closure, parameter.device)
+            loss = self.backward(*replayed.first())
+            loss_again = partial(replayed.loss_again, self.loss, parameter.dtype)
+        elif self.damping.judges or self._descent.line_search is not None:
+            judge = self.damping if self.damping.judges else self._descent.line_search
+            raise RuntimeError(
+                f"{type(judge).__name__} judges a step by the loss after it; call step(closure) with a closure that "
+                "returns (outputs, targets)"
+            )
+        if not self._pending.parts:
+            raise RuntimeError("nothing to step on: call backward(outputs, targets) first, or pass a closure")
+        batch, self._pending = self._pending, Accumulated()
+        report = StepReport(self._steps, batch.loss, batch.count, batch.rows.shape[0], timings=self._timings)
+        self._timings = Timings()
+        self._descent.step(Start(batch.rows, loss_again), report)
+        report.timings.forward = 0.0 if replayed is None else replayed.seconds
+        self.report = report
+        self._steps += 1
+        if not report.accepted and report.ratio in (None, -math.inf):
+            warnings.warn(f"step {report.step} was taken back: {report.message}", RefusedStepWarning, stacklevel=3)
+        for callback in self.callbacks:
+            callback(report)
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, and the curvature rows that belong to them."""
+        super().zero_grad(set_to_none)
+        self._pending, self._timings = Accumulated(), Timings()
+
+    # -- checkpoints ------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the update, with the damping, the solver's state and the random generator of the loss.
+
+        Returns
+        -------
+        dict
+        """
+        generator = getattr(self.loss, "generator", None)
+        own = self._descent.state_dict() | {
+            "steps": self._steps,
+            "generator": None if generator is None else generator.get_state(),
+        }
+        return super().state_dict() | {"natural_gradient": own}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a run where `state_dict` left it, bit by bit, after the model's parameters have been loaded.
+
+        Parameters
+        ----------
+        state_dict : dict
+            Of an optimiser with the same groups and solver.
+
+        Raises
+        ------
+        ValueError
+            The state is of another optimiser or solver.
+        """
+        own = state_dict.get("natural_gradient")
+        if own is None:
+            raise ValueError("state_dict has no 'natural_gradient': it is not of a NaturalGradient optimiser")
+        self._descent.load_state_dict(own)
+        super().load_state_dict(state_dict)
+        self._steps = own["steps"]
+        generator = getattr(self.loss, "generator", None)
+        if generator is not None and own["generator"] is not None:
+            generator.set_state(own["generator"].cpu())
+        self.zero_grad()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.update.__setstate__({"state": self.state, "param_groups": self.param_groups})
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("a NaturalGradient holds hooks of its model and cannot be copied or pickled; save state_dict()")

@@ -1,0 +1,78 @@
+"""A closure called twice on the same batch with the same random numbers, so that dropout keeps its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.losses import Loss
+
+__all__ = ["Closure", "ReplayedClosure"]
+
+Closure = Callable[[], tuple[Tensor, Any]]
+
+
+class ReplayedClosure:
+    """A closure that returns ``(outputs, targets)``, and the time spent in it.
+
+    Parameters
+    ----------
+    closure : callable
+        Calls the model.
+    device : torch.device
+        Where the model lives; its random generator is remembered beside that of the CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> replayed = ReplayedClosure(lambda: (torch.rand(2), None), torch.device("cpu"))
+    >>> first, _ = replayed.first()
+    >>> again, _ = replayed.again()
+    >>> torch.equal(first, again)
+    True
+    """
+
+    def __init__(self, closure: Closure, device: torch.device) -> None:
+        self.closure, self.device = closure, device
+        self.seconds = 0.0
+        self._cpu = torch.get_rng_state()
+        self._accelerator = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
+
+    @torch.enable_grad()
+    def first(self) -> tuple[Tensor, Any]:
+        """Outputs and targets, with gradients."""
+        return self._timed()
+
+    @torch.no_grad()
+    def again(self) -> tuple[Tensor, Any]:
+        """Outputs and targets, without gradients; the random generators are left as they were found."""
+        with self._same_random_numbers():
+            return self._timed()
+
+    def loss_again(self, loss: Loss, dtype: torch.dtype) -> float:
+        """The loss that the closure gives now."""
+        outputs, targets = self.again()
+        return float(loss.value(outputs.to(dtype), targets))
+
+    def _timed(self) -> tuple[Tensor, Any]:
+        began = perf_counter()
+        outputs, targets = self.closure()
+        self.seconds += perf_counter() - began
+        return outputs, targets
+
+    @contextmanager
+    def _same_random_numbers(self) -> Iterator[None]:
+        if self._accelerator is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.set_rng_state(self._cpu)
+                yield
+            return
+        with torch.random.fork_rng(devices=[self.device], device_type=self.device.type):
+            torch.set_rng_state(self._cpu)
+            torch.get_device_module(self.device).set_rng_state(self._accelerator, self.device)
+            yield
