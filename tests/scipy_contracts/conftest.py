@@ -1,10 +1,8 @@
-"""SciPy's test modules bring marks of their own, which SciPy registers itself, and settings of hypothesis."""
+"""Importing SciPy's test modules loads SciPy's profile of hypothesis; ours is put back."""
 
 from hypothesis import settings
 
 profile = settings.get_current_profile_name()
-from scipy.conftest import pytest_configure  # noqa: E402 - importing it loads SciPy's profile
+import scipy.conftest  # noqa: E402, F401 - what loads the other profile
 
 settings.load_profile(profile)
-
-__all__ = ["pytest_configure"]

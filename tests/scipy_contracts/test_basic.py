@@ -119,7 +119,7 @@ def keeping(contract_class):
     """Class decorator: SciPy's tests as methods of their own, failing where a departure says so and only there."""
 
     def decorate(cls):
-        for name in {name for departure in DEPARTURES for name in departure.tests}:
+        for name in dict.fromkeys(name for departure in DEPARTURES for name in departure.tests):
             if hasattr(contract_class, name):
                 setattr(cls, name, departing(getattr(contract_class, name)))
         return cls
