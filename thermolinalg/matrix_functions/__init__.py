@@ -1,1 +1,33 @@
-"""Engines: how a scalar function of A is applied to vectors, one file each, and `select`, which says which one runs."""
+"""Engines: how a scalar function of A is applied to vectors, one file each; `Engines` says which one runs."""
+
+from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
+from thermolinalg.matrix_functions.block import BlockEngine
+from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
+from thermolinalg.matrix_functions.circulant import CirculantEngine
+from thermolinalg.matrix_functions.dense import DenseEngine
+from thermolinalg.matrix_functions.diagonal import DiagonalEngine
+from thermolinalg.matrix_functions.factorised import Factorised
+from thermolinalg.matrix_functions.kronecker import KroneckerEngine
+from thermolinalg.matrix_functions.lanczos import LanczosEngine
+from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.matrix_functions.select import Choice, Engines
+from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, spectral_interval
+
+__all__ = [
+    "BlockEngine",
+    "ChebyshevEngine",
+    "Choice",
+    "CirculantEngine",
+    "Cost",
+    "DenseEngine",
+    "Diagonalising",
+    "DiagonalEngine",
+    "Engine",
+    "Engines",
+    "Factorised",
+    "KroneckerEngine",
+    "LanczosEngine",
+    "LowRankEngine",
+    "largest_eigenvalue",
+    "spectral_interval",
+]

@@ -1,24 +1,35 @@
-"""The engine of low rank plus identity: one eigendecomposition of the small Gram matrix."""
+"""The engine of low rank plus identity: everything happens in the small Gram matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, as_float64, eps, namespace
 from thermolinalg.laws import LinearLaw
+from thermolinalg.matrix_functions._gram_polynomial import DividedDifferences
 from thermolinalg.matrix_functions.base import Cost, evaluate
 from thermolinalg.matrix_functions.modal import zero_column
 from thermolinalg.operators import LowRankPlusIdentity, Normal
 
 __all__ = ["LowRankEngine"]
 
+_SMALL = 256
+"""Up to so many rows the Gram matrix is decomposed at once."""
+
+_PRODUCT_WEIGHT = 6.0
+"""A product with a matrix moves memory: a flop in it costs about this many flops of a decomposition."""
+
 
 class LowRankEngine:
-    """f(A) V = f(λ) V + Rᵀ Q [(f(λ+Σ) − f(λ))/Σ] Qᵀ R V for A = λI + RᵀR, from RRᵀ = QΣQᵀ.
+    """f(A) V = f(λ) V + Rᵀ h(RRᵀ) R V for A = λI + RᵀR, with h(σ) = (f(λ+σ) − f(λ))/σ.
 
-    One product with R serves all inputs, one with Rᵀ each output; R itself is never formed. Derived in docs/laws.md.
+    One product with R serves all inputs, one with Rᵀ each output; R itself is never formed. The functions h of the
+    Gram matrix come from its eigendecomposition; of a large one that is used once or twice, from polynomials in a
+    shifted inverse, which are as exact and cost a fraction. Derived in docs/laws.md.
 
     Parameters
     ----------
@@ -31,18 +42,15 @@ class LowRankEngine:
         A `Normal` operator with a shift for each node.
     """
 
-    name = "low rank (eigendecomposition of the Gram matrix)"
+    name = "low rank (functions of the Gram matrix)"
 
     def __init__(self, operator: LowRankPlusIdentity | Normal) -> None:
         if not isinstance(operator.ridge, float):
             raise ValueError("the low-rank engine needs one shift for all nodes; scale A by shift^(-1/2) first")
         self.operator, self.shift = operator, operator.ridge
-        values, self.vectors = operator.factor.spectrum
-        self.values = operator.weight * values
-        # Modes at rounding level are noise: their divided difference is taken over a step that is none.
-        floor = values.shape[0] * eps(operator.like) * float(self.values[-1])
-        xp = namespace(values)
-        self.steps = xp.clip(self.values, max(floor, float(np.finfo(np.float64).tiny)), None)
+        self._spent = 0.0
+        if operator.factor.shape[0] <= _SMALL:
+            operator.factor.spectrum  # noqa: B018  (a Gram matrix that is none is refused here)
 
     @staticmethod
     def price(d: int, r: int) -> Cost:
@@ -55,6 +63,11 @@ class LowRankEngine:
         once = self.price(d, r)
         blocks = len(law.inputs) + len(outputs)
         return Cost(setup=0.0, per_column=blocks * once.per_column, products=1, memory=once.memory)
+
+    @cached_property
+    def values(self) -> Array:
+        """Eigenvalues of w RRᵀ (r,), ascending, in double precision."""
+        return self.operator.weight * self.operator.factor.spectrum[0]
 
     def interval(self) -> tuple[float, float]:
         r, d = self.operator.factor.shape
@@ -69,39 +82,82 @@ class LowRankEngine:
         return True
 
     def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
-        xp = namespace(self.steps)
-        # First the function at the shift, then at the modes of RᵀR.
-        rows = evaluate(law, self.shift + xp.concat([xp.zeros_like(self.steps[:1]), self.steps]))
-        used = [rows[law.outputs.index(name)] for name in outputs]
+        probed = self._probed(law, outputs)
         needed = {
-            j: block for j, block in enumerate(inputs) if block is not None and any(row[j] is not None for row in used)
+            j: block
+            for j, block in enumerate(inputs)
+            if block is not None and any(row[j] is not None and row[j].any() for row in probed)
         }
         if not needed:
             return [zero_column(self.operator) for _ in outputs]
-        modes = self._modes(needed)
-        return [
-            self._combined([(row[j], block, modes[j]) for j, block in needed.items() if row[j] is not None])
-            for row in used
-        ]
+        results = []
+        for row, small in zip(probed, self._in_rows(law, self._products(needed), outputs), strict=True):
+            everywhere = [float(row[j][0]) * block for j, block in needed.items() if row[j] is not None]
+            if not everywhere:
+                results.append(zero_column(self.operator))
+                continue
+            spread = self.operator.factor.apply_transposed(as_array(self.operator.weight * small, self.operator.like))
+            results.append(sum(everywhere[1:], start=everywhere[0]) + spread)
+        return results
 
-    def _modes(self, blocks: dict[int, Array]) -> dict[int, Array]:
-        """Qᵀ R V (r, k) in double precision for every block, with one product."""
-        xp = namespace(self.vectors)
-        product = self.operator.factor.apply(xp.concat(list(blocks.values()), axis=1))
-        stacked, start, modes = self.vectors.T @ as_float64(product), 0, {}
+    def _probed(self, law: LinearLaw, outputs: Sequence[str]) -> list[Any]:
+        """The functions of each output at λ, and at a few points more: zero everywhere, and its input is not needed."""
+        gram = self.operator.factor.symmetric_gram
+        # Up to the mean of the eigenvalues, which lies among them: a law need not hold beyond the largest.
+        mean = self.operator.weight * float(namespace(gram).linalg.trace(gram)) / gram.shape[0]
+        rows = law.functions(self.shift + mean * np.array([0.0, 0.13, 0.37, 0.71, 1.0]))
+        return [rows[law.outputs.index(name)] for name in outputs]
+
+    def _products(self, blocks: Mapping[int, Array]) -> dict[int, Array]:
+        """R V (r, k) in double precision for every block, with one product."""
+        xp = namespace(*blocks.values())
+        product = as_float64(self.operator.factor.apply(xp.concat(list(blocks.values()), axis=1)))
+        products, start = {}, 0
         for j, block in blocks.items():
-            modes[j] = stacked[:, start : start + block.shape[1]]
+            products[j] = product[:, start : start + block.shape[1]]
             start += block.shape[1]
-        return modes
+        return products
 
-    def _combined(self, terms: Sequence[tuple[Array, Array, Array]]) -> Array:
-        """Σ_j f_j(A) V_j from the values of f_j, V_j and Qᵀ R V_j."""
-        if not terms:
-            return zero_column(self.operator)
-        everywhere, in_range = 0.0, 0.0
-        for f, block, modes in terms:
-            everywhere = everywhere + float(f[0]) * block
-            slope = self.operator.weight * (f[1:] - f[0]) / self.steps
-            in_range = in_range + slope[:, None] * modes
-        small = as_array(self.vectors @ in_range, self.operator.like)
-        return everywhere + self.operator.factor.apply_transposed(small)
+    def _in_rows(self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]) -> list[Array]:
+        """Σ_j h_j(w RRᵀ) products_j (r, k) for each output."""
+        factor = self.operator.factor
+        if not factor.is_decomposed:
+            small = self._by_polynomials(law, products, outputs)
+            if small is not None:
+                return small
+        return self._by_modes(law, products, outputs)
+
+    def _by_modes(self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]) -> list[Array]:
+        vectors = self.operator.factor.spectrum[1]
+        xp = namespace(vectors)
+        # Modes at the level of rounding are zero: their divided difference is taken over a step that is not.
+        floor = self.values.shape[0] * eps(self.values) * float(self.values[-1])
+        steps = xp.clip(self.values, max(floor, float(np.finfo(np.float64).tiny)), None)
+        # First the functions at the shift, then at the modes of RᵀR.
+        rows = evaluate(law, self.shift + xp.concat([xp.zeros_like(steps[:1]), steps]))
+        modes = {j: vectors.T @ product for j, product in products.items()}
+        results = []
+        for row in (rows[law.outputs.index(name)] for name in outputs):
+            terms = [((row[j][1:] - row[j][0]) / steps)[:, None] * modes[j] for j in modes if row[j] is not None]
+            results.append(vectors @ sum(terms[1:], start=terms[0]) if terms else 0 * vectors[:, :1])
+        return results
+
+    def _by_polynomials(
+        self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]
+    ) -> list[Array] | None:
+        """As `_by_modes` without a decomposition, unless that has become, or would be, the dearer way."""
+        gram = self.operator.weight * self.operator.factor.symmetric_gram
+        r = gram.shape[0]
+        largest = float(namespace(gram).linalg.trace(gram))
+        if largest <= 0:
+            return None
+        differences = DividedDifferences.of(law, outputs, self.shift, largest, eps(self.operator.like))
+        if differences is None:
+            return None
+        each = 2.0 * r**2 * _PRODUCT_WEIGHT * sum(product.shape[1] for product in products.values())
+        left = self.price(0, r).setup - self._spent - r**3
+        degree = differences.degree(outputs, int(left / each)) if left > each else None
+        if degree is None:
+            return None
+        self._spent += r**3 + degree * each
+        return differences.apply(gram, products, outputs, int(left / each))

@@ -67,8 +67,10 @@ class Choice:
     Parameters
     ----------
     engine : Engine
+        What runs.
     reason : str
-    cost : Cost
+        Why.
+    cost : Cost, optional
         Declared before running.
     """
 
@@ -91,7 +93,7 @@ class Engines:
 
     operator: Operator
     largest: float | None = None
-    _built: dict[str, Engine] = field(default_factory=dict)
+    _built: dict[str, Engine] = field(default_factory=dict, init=False, repr=False)
 
     def interval(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue, from the cheapest engine that knows them."""
@@ -103,8 +105,11 @@ class Engines:
         Parameters
         ----------
         law : LinearLaw
+            What is simulated.
         outputs : sequence of str
+            Which of its outputs are asked for.
         columns : int
+            Of each block.
 
         Returns
         -------

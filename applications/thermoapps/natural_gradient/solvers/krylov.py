@@ -13,9 +13,7 @@ from thermoapps.natural_gradient.solvers._checks import check_count, check_delay
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column, begun
 from thermolinalg import Overdamped, Schedule
 from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
-from thermolinalg.matrix_functions.lanczos import LanczosEngine
-from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
+from thermolinalg.matrix_functions import ChebyshevEngine, LanczosEngine, largest_eigenvalue
 from thermolinalg.operators import Operator
 
 __all__ = ["Krylov"]

@@ -16,7 +16,7 @@ from thermoapps.natural_gradient.solvers.thermodynamic import Thermodynamic
 from thermoapps.natural_gradient.solvers.woodbury import Woodbury
 from thermoapps.natural_gradient.timing import TimingModel
 from thermolinalg.devices import Device
-from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
+from thermolinalg.matrix_functions import largest_eigenvalue
 from thermolinalg.operators import Dense
 
 __all__ = ["CostModel", "Scheduled"]
