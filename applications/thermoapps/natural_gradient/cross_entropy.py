@@ -79,11 +79,13 @@ class CrossEntropy(Loss):
     def count(self, outputs: Tensor, targets: Tensor) -> int:
         return self._positions(outputs, targets)[3]
 
-    def scores(self, outputs: Tensor, targets: Tensor, generator: torch.Generator | None) -> Tensor:
+    def scores(self, outputs: Tensor, targets: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
         logits, _, weights, _ = self._positions(outputs, targets)
         p = logits.softmax(-1)
-        drawn = torch.multinomial(p.flatten(0, 1), 1, generator=generator).view(*weights.shape, 1)
-        return self._like_outputs((p - torch.zeros_like(p).scatter_(-1, drawn, 1)) * weights.sqrt()[..., None], outputs)
+        drawn = torch.multinomial(p.flatten(0, 1), samples, replacement=True, generator=generator)
+        hot = functional.one_hot(drawn.T.reshape(samples, *weights.shape), p.shape[-1])
+        scores = (p - hot) * weights.sqrt()[..., None]
+        return torch.stack([self._like_outputs(score, outputs) for score in scores])
 
     def _like_outputs(self, positions: Tensor, outputs: Tensor) -> Tensor:
         shape = outputs.movedim(self.class_dim, -1).shape

@@ -63,8 +63,8 @@ class MonteCarloFisher(_Replaced):
         self.samples, self.generator = samples, generator
 
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
-        drawn = [self.loss.scores(outputs, targets, self.generator) for _ in range(self.samples)]
-        return _full_columns(torch.stack(drawn, -1) / self.samples**0.5)
+        drawn = self.loss.scores(outputs, targets, self.samples, self.generator)
+        return _full_columns(drawn.movedim(0, -1) / self.samples**0.5)
 
 
 class EmpiricalFisher(_Replaced):

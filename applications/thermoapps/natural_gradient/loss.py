@@ -39,8 +39,9 @@ class Loss(ABC):
         """Number n of data in the mean."""
         return outputs.shape[0]
 
-    def scores(self, outputs: Tensor, targets: Tensor, generator: torch.Generator | None) -> Tensor:
-        """A random vector for each datum, of the outputs' shape, whose second moment is its Hessian."""
+    def scores(self, outputs: Tensor, targets: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
+        """Random vectors (samples, b, …) whose second moment is each datum's Hessian."""
         root = self.hessian_root(outputs, targets)
-        shape = outputs.shape[0], root.columns
-        return root.times(torch.randn(shape, generator=generator, dtype=outputs.dtype, device=outputs.device))
+        shape = samples, outputs.shape[0], root.columns
+        normal = torch.randn(shape, generator=generator, dtype=outputs.dtype, device=outputs.device)
+        return torch.stack([root.times(vectors) for vectors in normal])

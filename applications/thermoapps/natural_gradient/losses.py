@@ -91,8 +91,8 @@ class BCEWithLogits(_Elementwise):
         # 1 − p would lose p's small complement to rounding.
         return torch.mul(p, torch.sigmoid(-outputs))
 
-    def scores(self, outputs: Tensor, targets: Tensor, generator: torch.Generator | None) -> Tensor:
-        p = outputs.sigmoid()
+    def scores(self, outputs: Tensor, targets: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
+        p = outputs.sigmoid().expand(samples, *outputs.shape)
         scale: float = outputs[0].numel() ** -0.5
         return scale * (p - torch.bernoulli(p, generator=generator))
 
@@ -116,8 +116,8 @@ class PoissonNLL(_Elementwise):
     def _curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return outputs.exp()
 
-    def scores(self, outputs: Tensor, targets: Tensor, generator: torch.Generator | None) -> Tensor:
-        rate = outputs.exp()
+    def scores(self, outputs: Tensor, targets: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
+        rate = outputs.exp().expand(samples, *outputs.shape)
         scale: float = outputs[0].numel() ** -0.5
         return scale * (rate - torch.poisson(rate, generator=generator))
 

@@ -89,7 +89,7 @@ class Recorder:
         self._handles: list[RemovableHandle] = []
         self._known_inseparable: dict[tuple[str, ...], dict[str, str]] = {}
         self._data: int | None = None
-        self._every_pass = self._busy = False
+        self._every_pass = self._attached = self._busy = False
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -115,11 +115,14 @@ class Recorder:
 
     def __enter__(self) -> Self:
         self.clear()
+        self._attached = self._every_pass
         self._install()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._remove()
+        if self._attached:
+            self.attach()
 
     def _install(self) -> None:
         self._remove()

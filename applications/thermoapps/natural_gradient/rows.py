@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.layers import LayerRows
+from thermoapps.natural_gradient.layers.base import BUDGET
 
 __all__ = ["Batch", "CurvatureRows"]
 
@@ -146,7 +147,19 @@ class CurvatureRows:
     def apply(self, block: Tensor) -> Tensor:
         """R V (r, k) for a block of vectors V (N, k)."""
         self._check(block, self.shape[1])
-        block = block.contiguous()
+        return torch.cat([self._apply(part.contiguous()) for part in torch.split(block, self._width, 1)], 1)
+
+    def apply_transposed(self, block: Tensor) -> Tensor:
+        """Rᵀ U (N, k) for a block of vectors U (r, k)."""
+        self._check(block, self.shape[0])
+        return torch.cat([self._apply_transposed(part) for part in torch.split(block, self._width, 1)], 1)
+
+    @property
+    def _width(self) -> int:
+        """Columns of a block that are multiplied at a time."""
+        return max(1, BUDGET // max((layer.numbers for layer in self.layers), default=1))
+
+    def _apply(self, block: Tensor) -> Tensor:
         bands = []
         for batch in self.batches:
             total = block.new_zeros(batch.columns, batch.data, block.shape[1])
@@ -156,9 +169,7 @@ class CurvatureRows:
         rows: Tensor = torch.cat(bands) / self.count**0.5
         return rows
 
-    def apply_transposed(self, block: Tensor) -> Tensor:
-        """Rᵀ U (N, k) for a block of vectors U (r, k)."""
-        self._check(block, self.shape[0])
+    def _apply_transposed(self, block: Tensor) -> Tensor:
         total = block.new_zeros(self.shape[1], block.shape[1])
         bands = torch.split(block / self.count**0.5, [batch.length for batch in self.batches])
         for batch, band in zip(self.batches, bands, strict=True):

@@ -71,6 +71,15 @@ def test_a_context_records_in_eval_mode_too_and_leaves_no_hooks():
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
 
 
+def test_an_attached_recorder_stays_attached_after_a_context():
+    model, inputs = mlp().double().train(), batch(4)
+    recorder = Recorder(model).attach()
+    with recorder:
+        model.eval()(inputs)
+    outputs = model.train()(inputs[:2])
+    assert recorder.rows(outputs, torch.zeros(2, 3), "mse").rows.shape[0] == 6
+
+
 def test_a_record_is_forgotten():
     model = mlp().double().train()
     recorder = Recorder(model).attach()

@@ -113,6 +113,17 @@ def test_kept_factors_give_the_same_curvature(model_name):
     close(kept.rmatvec(kept.matvec(v)), plain.rmatvec(plain.matvec(v)))
 
 
+def test_wide_blocks_are_multiplied_in_parts(monkeypatch):
+    model, inputs = MODELS["sequence, pooled"].make()
+    rows = recorded(model, inputs, torch.zeros_like, "mse")[0].rows
+    V, U = torch.randn(rows.shape[1], 7, dtype=rows.dtype), torch.randn(rows.shape[0], 7, dtype=rows.dtype)
+    expected = rows.apply(V), rows.apply_transposed(U)
+    monkeypatch.setattr("thermoapps.natural_gradient.rows.BUDGET", 300)
+    assert rows._width == 4
+    close(rows.apply(V), expected[0])
+    close(rows.apply_transposed(U), expected[1])
+
+
 def test_monte_carlo_fisher_of_a_model_is_its_gauss_newton_matrix_on_average():
     loss, make_targets = LOSSES["cross-entropy"]
     model, inputs = MODELS["linear"].make()

@@ -37,6 +37,11 @@ class LayerRows(ABC):
         self.name, self.parameters = name, dict(parameters)
         self.columns, self.data = columns, data
 
+    @property
+    def numbers(self) -> int:
+        """Numbers that a product holds for each column of a block, beside its result."""
+        return 1
+
     @abstractmethod
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
         """R V (v, n, k) for one tangent (shape of the parameter, k) by each name."""

@@ -66,9 +66,11 @@ def patches(convolution: Convolution, inputs: Tensor) -> Tensor:
     windows = functional.pad(inputs, _padding(convolution), mode)
     for axis, (size, stride, dilation) in enumerate(zip(kernel, convolution.stride, convolution.dilation, strict=True)):
         windows = windows.unfold(axis + 2, dilation * (size - 1) + 1, stride)[..., ::dilation]
-    n, _, *places = windows.shape[: 2 + len(kernel)]
-    windows = windows.reshape(n, convolution.groups, -1, *windows.shape[2:]).movedim(2, 2 + len(kernel))
-    return windows.reshape(n, convolution.groups, torch.Size(places).numel(), -1)
+    # Kernel entries before places: rows of an image then stay contiguous.
+    dims = len(kernel)
+    windows = windows.permute(0, 1, *range(2 + dims, 2 + 2 * dims), *range(2, 2 + dims))
+    places = windows.shape[2 + dims :].numel()
+    return windows.reshape(len(inputs), convolution.groups, -1, places).transpose(2, 3)
 
 
 def _padding(convolution: Convolution) -> list[int]:

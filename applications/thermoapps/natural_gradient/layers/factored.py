@@ -40,6 +40,10 @@ class FactoredRows(LayerRows):
         self.cotangents = cotangents
 
     @property
+    def numbers(self) -> int:
+        return self.cotangents[0].numel()
+
+    @property
     @abstractmethod
     def fan_in(self) -> int:
         """Length of the inputs a[n,t], as far as the cost of instantiating goes."""
