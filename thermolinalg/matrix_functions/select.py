@@ -114,6 +114,7 @@ class Engines:
         Returns
         -------
         Choice
+            The engine, and why.
         """
         exact = self._exact()
         if exact:
@@ -134,6 +135,7 @@ class Engines:
         Returns
         -------
         Choice
+            The engine, and why.
         """
         exact = self._exact()
         if exact and isinstance(exact.engine, Diagonalising):

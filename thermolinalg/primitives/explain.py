@@ -217,7 +217,8 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
 
 def _engines(program: LangevinProgram, schedule: Schedule, columns: int) -> tuple[EngineReport, EngineReport]:
     """The engines of one run of the schedule and of a trajectory from rest."""
-    engines = _Pricing(program.effective, _built=program.engines._built)
+    engines = _Pricing(program.effective)
+    engines._built.update(program.engines._built)
 
     def report(law: LinearLaw, outputs: Sequence[str], columns: int) -> EngineReport:
         law = law.rescaled(program.factor)
