@@ -181,6 +181,7 @@ def as_loss(loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Loss:
     Returns
     -------
     Loss
+        The loss itself, or the one of that name or function.
 
     Raises
     ------

@@ -23,7 +23,17 @@ __all__ = ["Recorded", "Recorder"]
 
 
 class Recorded(NamedTuple):
-    """What one recorded pass gives: `rows`, the `gradient` (N,) of the mean loss, and the `loss` itself."""
+    """What one recorded pass gives.
+
+    Parameters
+    ----------
+    rows : CurvatureRows
+        The curvature.
+    gradient : Tensor, shape (N,)
+        Gradient of the mean loss.
+    loss : Tensor
+        The mean loss, a scalar.
+    """
 
     rows: CurvatureRows
     gradient: Tensor
@@ -127,8 +137,9 @@ class Recorder:
     def _install(self) -> None:
         self._remove()
         self._handles.append(self.model.register_forward_pre_hook(self._begin, prepend=True, with_kwargs=True))
+        given = {id(parameter) for parameter in self._given}
         for name, module in self.model.named_modules():
-            if isinstance(module, _BatchNorm) or any(id(p) in self._names for p in module.parameters(recurse=False)):
+            if isinstance(module, _BatchNorm) or any(id(p) in given for p in module.parameters(recurse=False)):
                 hook = partial(self._keep, name)
                 self._handles.append(module.register_forward_hook(hook, prepend=True, with_kwargs=True))
 
@@ -161,6 +172,8 @@ class Recorder:
         if isinstance(output, Tensor):
             output = self._own_tensor(module, output)
         outputs = {i: tensor for i, tensor in enumerate(tensors_in(output)) if tensor.requires_grad}
+        if not outputs:
+            return None
         edges = [get_gradient_edge(tensor) for tensor in outputs.values()]
         detached = [tensor.detach() for tensor in outputs.values()]
         self._uses.append(

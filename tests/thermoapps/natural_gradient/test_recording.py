@@ -346,6 +346,15 @@ def test_layers_frozen_later_are_left_out():
     assert recorder.rows(outputs, torch.zeros(5, 3), "mse").rows.shape == (15, 21)
 
 
+def test_a_layer_that_returns_nothing_differentiable():
+    class Detached(Scale):
+        def forward(self, x):
+            return super().forward(x).detach()
+
+    rows = check_exact(nn.Sequential(Detached(4), nn.Linear(4, 3)).double(), batch(4))
+    assert not rows.rmatvec(torch.ones(15, dtype=torch.float64))[:5].any()
+
+
 def test_what_the_outputs_do_not_depend_on_has_zero_columns():
     model = nn.ModuleDict({"used": nn.Linear(4, 3), "idle": nn.Linear(4, 3)}).double()
     recorder = Recorder(model)
