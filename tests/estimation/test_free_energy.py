@@ -23,7 +23,7 @@ def gaussian_works(rng, n, deviation, n_reverse=None):
 @pytest.mark.parametrize("n_reverse", [300, 60])
 def test_bennett_covers(n_reverse):
     errors = []
-    for seed in range(2000):
+    for seed in range(800):
         works = gaussian_works(np.random.default_rng(seed), 300, 1.0, n_reverse)
         estimate = bennett(*works)
         errors.append((estimate.value - DF) / estimate.standard_error)

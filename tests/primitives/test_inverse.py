@@ -177,7 +177,7 @@ def test_wishart_of_any_rank(readings):
 
 
 def test_error_falls_as_the_square_root_of_readings():
-    a, counts = spd(8), np.array([100, 1000, 10_000, 100_000])
+    a, counts = spd(8), np.array([100, 1000, 10_000])
     exact = np.linalg.inv(a)
     for spacing in (100.0, 1.0):
         errors = []
@@ -185,7 +185,7 @@ def test_error_falls_as_the_square_root_of_readings():
             schedule = tla.Schedule(burn_in=100, readings=int(n), spacing=spacing)
             runs = [
                 np.linalg.norm(tla.inv(a, refine=False, schedule=schedule, device=AS_WRITTEN, rng=seed) - exact) ** 2
-                for seed in range(12)
+                for seed in range(30)
             ]
             errors.append(np.mean(runs) ** 0.5)
         slope = np.polyfit(np.log(counts), np.log(errors), 1)[0]
@@ -206,13 +206,13 @@ def test_burn_in_that_is_too_short_shows():
     runs = np.array(
         [
             tla.inv(np.array([[lam]]), refine=False, schedule=schedule, device=AS_WRITTEN, rng=s)[0, 0]
-            for s in range(4000)
+            for s in range(1500)
         ]
     )
     t = t0 + h * np.arange(n)
     between = (np.exp(-lam * np.abs(t[:, None] - t)) - np.exp(-lam * (t[:, None] + t))) / lam
     expected = (np.trace(between) - between.sum() / n) / (n - 1)
-    assert abs(runs.mean() - expected) < 4.5 * runs.std() / 4000**0.5
+    assert abs(runs.mean() - expected) < 4.5 * runs.std() / 1500**0.5
     assert expected < 0.8 / lam
 
 
