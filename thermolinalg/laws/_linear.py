@@ -34,7 +34,7 @@ class LinearLaw:
         Names of the blocks that go in and come out; inputs whose name starts with ``"z"`` are standard normal.
     functions : callable
         ``functions(lam)`` returns f_ij at the eigenvalues `lam` (array of any namespace, ≥ 0) as a nested sequence
-        [outputs][inputs] of arrays shaped like `lam`, None standing for zero.
+        ``[outputs][inputs]`` of arrays shaped like `lam`, None standing for zero.
     equilibrium : callable, optional
         ``equilibrium(lam_min)`` returns the same nested sequence of `InversePolynomial`, valid for all λ ≥ lam_min,
         or None where the run is too short for that.

@@ -118,6 +118,7 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
     Returns
     -------
     SpectralInterval
+        The ends, and what it cost to find them.
 
     Raises
     ------
