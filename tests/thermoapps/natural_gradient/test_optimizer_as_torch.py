@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import copy
+import functools
+import io
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from oracles import trained  # noqa: E402
+from small_problem import DAMPING, assert_moved, batch, convolutional, copies, dense_step, flat, gradients, mlp  # noqa: E402
+from torch import nn  # noqa: E402
+
+from thermoapps.natural_gradient import (  # noqa: E402
+    TNGD,
+    NaturalGradient,
+    SignDescent,
+)
+
+
+def test_parameter_groups_have_rates_of_their_own():
+    model, (inputs, targets) = mlp(), batch()
+    expected, before = dense_step(model, inputs, targets), copies(model)
+    groups = [{"params": model[0].parameters(), "lr": 0.5}, {"params": model[2].parameters()}]
+    opt = NaturalGradient(model, lr=0.1, damping=DAMPING, params=groups)
+    opt.backward(model(inputs), targets)
+    opt.step()
+    rates = [0.5, 0.5, 0.1, 0.1]
+    for (name, start), direction, lr in zip(before.items(), expected, rates, strict=True):
+        torch.testing.assert_close(trained(model)[name].detach(), start - lr * direction, rtol=1e-10, atol=1e-12)
+
+
+def test_a_part_of_the_parameters():
+    model, (inputs, targets) = mlp(), batch()
+    frozen = copy.deepcopy(model)
+    frozen[0].requires_grad_(False)
+    expected, before = dense_step(frozen, inputs, targets), copies(model)
+    opt = NaturalGradient(model, lr=1.0, damping=DAMPING, params=model[2].parameters())
+    opt.backward(model(inputs), targets)
+    opt.step()
+    after = trained(model)
+    assert all(torch.equal(after[name], before[name]) for name in ("0.weight", "0.bias"))
+    for name, direction in zip(("2.weight", "2.bias"), expected, strict=True):
+        torch.testing.assert_close(after[name].detach(), before[name] - direction, rtol=1e-10, atol=1e-12)
+
+
+def test_parameters_can_be_frozen_and_added_later():
+    model, (inputs, targets) = mlp(), batch()
+    opt = TNGD(model, lr=0.1, params=model[2].parameters(), momentum=0.9, weight_decay=0.1)
+    opt.step(lambda: (model(inputs), targets))
+    opt.add_param_group({"params": model[0].parameters(), "lr": 0.01})
+    for _ in range(2):
+        opt.step(lambda: (model(inputs), targets))
+    model[2].requires_grad_(False)
+    before = flat(model[2])
+    moving = flat(model[0])
+    opt.step(lambda: (model(inputs), targets))
+    assert torch.equal(flat(model[2]), before)
+    assert not torch.equal(flat(model[0]), moving)
+    assert opt.report.rows == 14
+
+
+def test_schedulers_change_the_rate():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model, lr=1.0, damping=DAMPING)
+    scheduler = torch.optim.lr_scheduler.StepLR(opt, step_size=1, gamma=0.1)
+    opt.step(lambda: (model(inputs), targets))
+    scheduler.step()
+    expected, before = dense_step(model, inputs, targets), copies(model)
+    opt.step(lambda: (model(inputs), targets))
+    assert_moved(model, before, expected, 0.1)
+
+
+def test_clipping_scales_the_direction():
+    model, (inputs, targets) = mlp(), batch()
+    expected, before = dense_step(model, inputs, targets), copies(model)
+    opt = NaturalGradient(model, lr=1.0, damping=DAMPING)
+    opt.backward(model(inputs), targets)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+    assert norm > 0.01
+    opt.step()
+    assert opt.report.gradient_norm == pytest.approx(0.01, rel=1e-4)
+    scale = 0.01 / (norm + 1e-6)  # as torch clips
+    assert_moved(model, before, [scale * direction for direction in expected], 1.0)
+
+
+def test_momentum_and_decay_act_on_directions():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model, lr=0.2, damping=DAMPING, momentum=0.9, weight_decay=0.01)
+    reference, buffer = mlp(), None
+    for _ in range(3):
+        directions = dense_step(reference, inputs, targets)
+        with torch.no_grad():
+            moved = [d + 0.01 * p for d, p in zip(directions, reference.parameters(), strict=True)]
+            buffer = moved if buffer is None else [0.9 * b + m for b, m in zip(buffer, moved, strict=True)]
+            for p, b in zip(reference.parameters(), buffer, strict=True):
+                p -= 0.2 * b
+        opt.backward(model(inputs), targets)
+        opt.step()
+        opt.zero_grad()
+    torch.testing.assert_close(flat(model), flat(reference), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "update",
+    [torch.optim.Adam, torch.optim.RMSprop, functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True)],
+)
+def test_any_torch_optimiser_applies_the_direction(update):
+    model, (inputs, targets) = mlp(), batch()
+    reference = mlp()
+    inner = update(reference.parameters(), lr=0.01)
+    opt = NaturalGradient(model, lr=0.01, damping=DAMPING, update=update)
+    for _ in range(3):
+        for p, direction in zip(reference.parameters(), dense_step(reference, inputs, targets), strict=True):
+            p.grad = direction
+        inner.step()
+        opt.backward(model(inputs), targets)
+        opt.step()
+        opt.zero_grad()
+    torch.testing.assert_close(flat(model), flat(reference), rtol=1e-8, atol=1e-10)
+
+
+def test_adam_without_memory_is_sign_descent_and_says_so():
+    inputs, targets = batch()
+    moved = []
+    for update in (functools.partial(torch.optim.Adam, betas=(0.0, 0.0), eps=0.0), SignDescent):
+        model = mlp()
+        if update is SignDescent:
+            opt = TNGD(model, lr=0.01, update=update)
+        else:
+            with pytest.warns(UserWarning, match="sign descent"):
+                opt = TNGD(model, lr=0.01, update=update)
+        opt.step(lambda model=model: (model(inputs), targets))
+        moved.append(flat(model))
+    torch.testing.assert_close(*moved)
+    assert float((moved[0] - flat(mlp())).abs().max()) == pytest.approx(0.01)
+
+
+def test_hooks_are_removed():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model)
+    model(inputs)
+    opt.close()
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    with pytest.raises(RuntimeError, match="no pass was recorded"):
+        opt.backward(model(inputs), targets)
+
+
+def test_models_can_be_copied_while_they_are_trained():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model, lr=1.0, damping=DAMPING)
+    outputs = model(inputs)
+    average = copy.deepcopy(model)
+    average(inputs)
+    torch.save(model, io.BytesIO())
+    before, expected = copies(model), dense_step(average, inputs, targets)
+    opt.backward(outputs, targets)
+    opt.step()
+    assert_moved(model, before, expected, 1.0)
+
+
+def test_scaler_leaves_the_step_as_it_is():
+    model, (inputs, targets) = mlp(), batch()
+    expected, before = dense_step(model, inputs, targets), copies(model)
+    opt = NaturalGradient(model, lr=0.3, damping=DAMPING)
+    slopes = torch.autograd.grad(nn.functional.cross_entropy(model(inputs), targets), list(model.parameters()))
+    gradient = torch.cat([slope.flatten() for slope in slopes])
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    for part, labels in zip(inputs.split([3, 4]), targets.split([3, 4]), strict=True):
+        opt.backward(model(part), labels, scaler=scaler)
+    torch.testing.assert_close(gradients(model), 2.0**10 * gradient)
+    scaler.step(opt)
+    scaler.update()
+    assert_moved(model, before, expected, 0.3, rtol=1e-8)
+    off = torch.amp.GradScaler("cpu", enabled=False)
+    opt.zero_grad()
+    opt.backward(model(inputs), targets, scaler=off)
+    assert off.step(opt) is None
+
+
+def test_scaler_skips_steps_that_overflow():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    before = flat(model)
+    opt.backward(model(inputs), targets, scaler=scaler)
+    model[0].weight.grad[0, 0] = torch.inf
+    scaler.step(opt)
+    scaler.update()
+    opt.zero_grad()
+    assert torch.equal(flat(model), before)
+    assert scaler.get_scale() == 2.0**9
+    opt.backward(model(inputs), targets, scaler=scaler)
+    scaler.step(opt)
+    assert not torch.equal(flat(model), before)
+
+
+@pytest.mark.parametrize("build", [mlp, convolutional])
+def test_autocast(build):
+    inputs, targets = batch(32)
+    inputs = inputs.float() if build is mlp else inputs.float()[:, None]
+    model = build().float()
+    start = copy.deepcopy(model)
+    opt = TNGD(model, lr=0.3, damping=0.5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = model(inputs)
+    assert outputs.dtype == torch.bfloat16
+    opt.backward(outputs, targets)
+    opt.step()
+    full = TNGD(start, lr=0.3, damping=0.5)
+    before = flat(start)
+    full.backward(start(inputs), targets)
+    full.step()
+    assert flat(model).dtype == torch.float32
+    difference = float((flat(model) - flat(start)).norm() / (flat(start) - before).norm())
+    assert difference < 0.05
