@@ -149,10 +149,11 @@ def demo(
     output: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("demo.png"),
     rng: Annotated[int, typer.Option("--rng", "--seed", min=0, help="Seed.")] = 0,
 ) -> int:
-    """Solve, invert, take determinants and sample on real data: a table and a picture, in half a minute."""
-    from thermolinalg.demo import run
+    """Work on real data: tables and pictures of linear algebra, and of a training race, in less than a minute."""
+    from thermolinalg.demo import run, run_guests
 
     run(output=output, seed=rng)
+    run_guests(output, rng)
     return 0
 
 

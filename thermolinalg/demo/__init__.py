@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from thermolinalg.demo.guests import run_guests
 from thermolinalg.demo.problems import problems
 from thermolinalg.demo.tasks import LARGEST_INVERSE, TASKS, Row, Subject, measure
 
-__all__ = ["Row", "run"]
+__all__ = ["Row", "run", "run_guests"]
 
 
 def run(output: str | Path | None = "demo.png", seed: int = 0, *, size: int | None = None) -> list[Row]:
