@@ -22,6 +22,7 @@ __all__ = [
     "as_blocks",
     "as_float64",
     "cholesky",
+    "cholesky_inverse",
     "cholesky_solve",
     "column_norms",
     "dtype_name",
@@ -149,6 +150,17 @@ def cholesky_solve(factor: Array, b: Array) -> Array:
     (potrs,) = scipy.linalg.get_lapack_funcs(("potrs",), (factor, b))
     x, _ = potrs(factor.T, b, lower=False)
     return x
+
+
+def cholesky_inverse(factor: Array) -> Array:
+    """The inverse of L Lᵀ."""
+    if is_torch(factor):
+        import torch
+
+        return torch.cholesky_inverse(factor)
+    (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (factor,))
+    upper, _ = potri(factor.T, lower=False)
+    return np.triu(upper) + np.triu(upper, 1).T
 
 
 def solve_triangular(factor: Array, b: Array, *, transposed: bool) -> Array:

@@ -130,17 +130,26 @@ class LowRankEngine:
     def _by_modes(self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]) -> list[Array]:
         vectors = self.operator.factor.spectrum[1]
         xp = namespace(vectors)
-        # Modes at the level of rounding are zero: their divided difference is taken over a step that is not.
-        floor = self.values.shape[0] * eps(self.values) * float(self.values[-1])
-        steps = xp.clip(self.values, max(floor, float(np.finfo(np.float64).tiny)), None)
-        # First the functions at the shift, then at the modes of RᵀR.
+        floor = max(self._rounding * float(self.values[-1]), float(np.finfo(np.float64).tiny))
+        tiny = eps(self.values) * floor
+        # The functions at the shift, then at the modes of RᵀR, and again with modes at the level of rounding moved off.
+        steps = xp.concat([xp.clip(self.values, tiny, None), xp.clip(self.values, floor, None)])
         rows = evaluate(law, self.shift + xp.concat([xp.zeros_like(steps[:1]), steps]))
         modes = {j: vectors.T @ product for j, product in products.items()}
         results = []
         for row in (rows[law.outputs.index(name)] for name in outputs):
-            terms = [((row[j][1:] - row[j][0]) / steps)[:, None] * modes[j] for j in modes if row[j] is not None]
-            results.append(vectors @ sum(terms[1:], start=terms[0]) if terms else 0 * vectors[:, :1])
+            total = 0 * vectors[:, :1]
+            for j, mode in modes.items():
+                if row[j] is not None:
+                    total = total + _slopes(row[j], steps, floor)[:, None] * mode
+            results.append(vectors @ total)
         return results
+
+    @property
+    def _rounding(self) -> float:
+        """Modes below this share of the largest come from the rounding of R V, at 1e-6 of what it does to f(λ)."""
+        rows = self.operator.factor.shape[0]
+        return float(max(1e6 * rows**0.5 * eps(self.operator.like) ** 2, rows * np.finfo(np.float64).eps))
 
     def _by_polynomials(
         self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]
@@ -161,3 +170,14 @@ class LowRankEngine:
             return None
         self._spent += r**3 + degree * each
         return differences.apply(gram, products, outputs, int(left / each))
+
+
+def _slopes(f: Array, steps: Array, floor: float) -> Array:
+    """Divided differences at the modes; where steeper than f(λ)/floor, which would blow up rounding, those over floor.
+
+    ``f`` holds f(λ), f(λ + steps); ``steps`` the modes twice, the second time not below `floor`.
+    """
+    xp = namespace(f)
+    slopes = (f[1:] - f[0]) / steps
+    r = steps.shape[0] // 2
+    return xp.where(floor * xp.abs(slopes[:r]) <= xp.abs(f[0]), slopes[:r], slopes[r:])

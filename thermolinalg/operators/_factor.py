@@ -12,7 +12,7 @@ from array_api_compat import device
 from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, as_array, as_float64, eigh, eps, is_array, namespace, to_numpy
-from thermolinalg._validation import checked_sparse
+from thermolinalg._validation import checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty, real, real_array
 
 __all__ = ["Factor", "as_factor"]
@@ -65,13 +65,23 @@ class Factor:
         raise NotImplementedError
 
     @cached_property
+    def symmetric_gram(self) -> Array:
+        """RRᵀ (r, r) in double precision, symmetric to the last digit and finite."""
+        gram = self.gram()
+        if not is_finite(gram):
+            raise ValueError(f"{self.name} {self.name}ᵀ contains NaN or infinity; all entries must be finite")
+        return (gram + gram.T) / 2
+
+    @property
+    def is_decomposed(self) -> bool:
+        """Whether the spectrum is known already."""
+        return "spectrum" in vars(self)
+
+    @cached_property
     def spectrum(self) -> tuple[Array, Array]:
         """Eigenvalues σ (r,), ascending and ≥ 0, and eigenvectors Q (r, r) of RRᵀ, in double precision."""
-        gram = self.gram()
-        xp = namespace(gram)
-        if not bool(xp.all(xp.isfinite(gram))):
-            raise ValueError(f"{self.name} {self.name}ᵀ contains NaN or infinity; all entries must be finite")
-        values, vectors = eigh((gram + gram.T) / 2)
+        values, vectors = eigh(self.symmetric_gram)
+        xp = namespace(values)
         largest = float(xp.max(xp.abs(values)))
         if float(values[0]) < -self.shape[0] * eps(self.like) * largest * 4:
             raise ValueError(
