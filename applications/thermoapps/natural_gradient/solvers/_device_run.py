@@ -15,6 +15,9 @@ from thermolinalg.operators import LowRankPlusIdentity
 
 __all__ = ["DeviceRun"]
 
+POWERS = 6
+"""Products spent on the largest eigenvalue."""
+
 
 @dataclass(frozen=True)
 class DeviceRun:
@@ -69,14 +72,23 @@ class DeviceRun:
 
 
 def _report(name: str, operator: LowRankPlusIdentity, device_time: float) -> SolverReport:
-    """What the spectrum of the Gram matrix, which the run decomposed once, tells."""
-    values = operator.factor.spectrum[0]
-    rows, size = operator.factor.shape
-    rounding = rows * torch.finfo(operator.factor.like.dtype).eps * float(values[-1])
-    return SolverReport(
-        name,
-        device_time=device_time,
-        rank=int((values > rounding).sum()),
-        smallest_eigenvalue=operator.shift + (float(values[rows - size]) if rows >= size else 0.0),
-        largest_eigenvalue=operator.shift + float(values[-1]),
-    )
+    """What the run has learnt of the spectrum; where it needed none, the largest eigenvalue from a few products."""
+    factor, (rows, size) = operator.factor, operator.factor.shape
+    report = SolverReport(name, device_time=device_time)
+    if factor.is_decomposed:
+        values = factor.spectrum[0]
+        report.rank = int((values > rows * torch.finfo(factor.like.dtype).eps * float(values[-1])).sum())
+        report.largest_eigenvalue = operator.shift + float(values[-1])
+        report.smallest_eigenvalue = operator.shift + (float(values[rows - size]) if rows >= size else 0.0)
+    else:
+        report.largest_eigenvalue = operator.shift + _largest(factor.symmetric_gram)
+        report.smallest_eigenvalue = operator.shift if rows < size else None
+    return report
+
+
+def _largest(gram: Tensor) -> float:
+    """The largest eigenvalue of a Gram matrix by power iteration: from below, and good enough for a report."""
+    vector = gram.sum(1)
+    for _ in range(POWERS):
+        vector = gram @ (vector / torch.linalg.vector_norm(vector).clamp(min=torch.finfo(gram.dtype).tiny))
+    return float(torch.linalg.vector_norm(vector))

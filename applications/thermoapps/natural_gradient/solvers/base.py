@@ -54,7 +54,7 @@ class SolverReport:
     rank : int, optional
         Rank of the curvature matrix RᵀR to working precision.
     smallest_eigenvalue, largest_eigenvalue : float, optional
-        Ends of the spectrum of RᵀR + λI.
+        Ends of the spectrum of RᵀR + λI; where `rank` is None the largest is an estimate from below.
     residual : float, optional
         ‖(RᵀR + λI) d − g‖ / ‖g‖ of the direction d.
     iterations : int

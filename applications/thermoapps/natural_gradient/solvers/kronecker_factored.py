@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ class KroneckerFactored(Solver):
 
     Notes
     -----
-    Rows must keep the factors of all such layers (``Recorder(…, keep_factors=True)``); layers whose rows are stored
+    Rows must keep the factors of all such layers, ``Recorder(…, keep_factors=True)``; layers whose rows are stored
     instead get their exact block.
 
     References
@@ -77,7 +78,7 @@ class KroneckerFactored(Solver):
     period: int = 5
     damping_rule: str = "factored"
 
-    needs_factors = True
+    needs_factors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.approximation not in ("expand", "reduce"):

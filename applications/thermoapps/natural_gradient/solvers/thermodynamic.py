@@ -27,7 +27,7 @@ class Thermodynamic(Solver):
     and the direction is its state x(t). It starts from the voltages that the run before left, noise included; the
     first run starts from the gradient. Short times give directions near the start, so that ``start="gradient"`` goes
     from the gradient (t = 0) to the natural gradient (t = ∞). The law is exact for every t, T and start; it costs one
-    product with R, one with Rᵀ and one eigendecomposition of R Rᵀ.
+    product with R, one with Rᵀ and one decomposition of R Rᵀ.
 
     Parameters
     ----------
