@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
+BENCH_NGD_READY := .venv-bench/.ready-ngd
 EVERYTHING := .[all,test,docs]
 
-.PHONY: demo test lint types imports unit docs bench clean help
+.PHONY: demo test lint types imports unit docs bench bench-ngd clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -38,18 +39,25 @@ docs: $(READY)  ## the documentation, into site/
 bench: $(BENCH_READY)  ## side by side with peers, in an environment of its own
 	.venv-bench/bin/python -m benchmarks
 
+bench-ngd: $(BENCH_NGD_READY)  ## steps of natural gradient descent beside Adam and time stepping
+	.venv-bench/bin/python -m benchmarks.natural_gradient
+
 clean:  ## back to a fresh clone
 	rm -rf .venv .venv-bench site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(call environment,.venv,-e '$(EVERYTHING)')
 
 $(BENCH_READY): benchmarks/requirements.txt pyproject.toml constraints.txt
 	$(call environment,.venv-bench,-r benchmarks/requirements.txt -e .)
+
+$(BENCH_NGD_READY): benchmarks/requirements-ngd.txt $(BENCH_READY)
+	.venv-bench/bin/python -m pip install --quiet --no-deps -r benchmarks/requirements-ngd.txt
+	@touch $@
 
 # $(1) the folder, $(2) what pip installs into it; the stamp is written only when all went well.
 define environment

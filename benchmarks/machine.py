@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,13 +24,13 @@ def confine(threads: int) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
 
 
-def describe(threads: int) -> dict[str, object]:
+def describe(threads: int, packages: Sequence[str] = PACKAGES) -> dict[str, object]:
     """What ran where: processor, threads and versions, for the report."""
     return {
         "processor": _processor(),
         "threads": threads,
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in packages},
     }
 
 

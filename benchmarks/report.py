@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from benchmarks.markdown import duration, short, table
 
 Results = dict[str, Any]
 
@@ -65,16 +67,16 @@ def tables(results: Results) -> str:
         ("Covariance with the non-normal drift [[1, 5], [0, 2]], noise √2 dW", _covariances(results["covariances"])),
         ("Exponential of [[−1, 4], [0, −1.2]]", _exponentials(results["exponentials"])),
     ]
-    return "\n".join(f"## {title}\n\n{table}\n" for title, table in sections)
+    return "\n".join(f"## {title}\n\n{body}\n" for title, body in sections)
 
 
 def _targets(targets: Sequence[Results]) -> str:
-    rows = ([t["name"], t["bound"], _short(t["measured"]), "yes" if t["met"] else "no"] for t in targets)
-    return _table(["aim", "bound", "measured", "met"], rows)
+    rows = ([t["name"], t["bound"], short(t["measured"]), "yes" if t["met"] else "no"] for t in targets)
+    return table(["aim", "bound", "measured", "met"], rows)
 
 
 def _window_title(window: Results) -> str:
-    return f"`{window['task']}`, d = {window['d']}, condition number {_short(window['condition'])}"
+    return f"`{window['task']}`, d = {window['d']}, condition number {short(window['condition'])}"
 
 
 def _window(window: Results) -> str:
@@ -83,39 +85,39 @@ def _window(window: Results) -> str:
         return [
             entry["name"] + ("" if whole else " *"),
             f"{entry['readings_run']:,}",
-            _time(entry["cpu_s"]),
-            _time(entry["wall_s"]),
-            _short(entry["ratio"]),
+            duration(entry["cpu_s"]),
+            duration(entry["wall_s"]),
+            short(entry["ratio"]),
             f"{entry['z']:+.1f}",
             f"{entry['error_over_law']:.3f}",
         ]
 
     header = ["who", "readings run", "CPU time", "wall time", "ratio", "z", "error / law"]
-    return f"{_table(header, map(row, window['rows']))}\n\nOurs ran on: {window['engine']}."
+    return f"{table(header, map(row, window['rows']))}\n\nOurs ran on: {window['engine']}."
 
 
 def _methods(window: Results) -> str:
-    return _table(["who", "call"], ([row["name"], row["method"]] for row in window["rows"]))
+    return table(["who", "call"], ([row["name"], row["method"]] for row in window["rows"]))
 
 
 def _floors(floors: Sequence[Results]) -> str:
     names = [row["name"] for row in floors[0]["rows"]]
-    rows = ([str(floor["d"]), *(_time(row["cpu_s"]) for row in floor["rows"])] for floor in floors)
-    return _table(["d", *names], rows)
+    rows = ([str(floor["d"]), *(duration(row["cpu_s"]) for row in floor["rows"])] for floor in floors)
+    return table(["d", *names], rows)
 
 
 def _to_tolerance(cases: Sequence[Results]) -> str:
     rows = (
-        [str(case["d"]), row["name"], _time(row["cpu_s"]), _time(row["wall_s"]), f"{row['residual']:.1e}", ratio]
+        [str(case["d"]), row["name"], duration(row["cpu_s"]), duration(row["wall_s"]), f"{row['residual']:.1e}", ratio]
         for case in cases
         for row, ratio in zip(case["rows"], (f"{case['ratio']:.2f}", "1"), strict=True)
     )
-    return _table(["d", "who", "CPU time", "wall time", "‖b − A x‖/‖b‖", "ratio to SciPy"], rows)
+    return table(["d", "who", "CPU time", "wall time", "‖b − A x‖/‖b‖", "ratio to SciPy"], rows)
 
 
 def _imports(imports: dict[str, Results]) -> str:
-    rows = ([name, _time(times["cpu_s"]), _time(times["wall_s"])] for name, times in imports.items())
-    return _table(["import", "CPU time", "wall time"], rows)
+    rows = ([name, duration(times["cpu_s"]), duration(times["wall_s"])] for name, times in imports.items())
+    return table(["import", "CPU time", "wall time"], rows)
 
 
 def _covariances(cases: Sequence[Results]) -> str:
@@ -124,7 +126,7 @@ def _covariances(cases: Sequence[Results]) -> str:
         [f"{case['t']:g}", *_matrices(case), f"{case['thermolinalg_error']:.1e}", f"{case['thermox_error']:.1e}"]
         for case in cases
     )
-    return _table(["t", *_WHOSE, *errors], rows)
+    return table(["t", *_WHOSE, *errors], rows)
 
 
 def _exponentials(cases: Sequence[Results]) -> str:
@@ -138,7 +140,7 @@ def _exponentials(cases: Sequence[Results]) -> str:
         for case in cases
     )
     truth = ["truth", "", _matrix(cases[0]["truth"]), ""]
-    return _table(["who, shift", "runs × readings", "estimate", "error"], [truth, *rows])
+    return table(["who, shift", "runs × readings", "estimate", "error"], [truth, *rows])
 
 
 _WHOSE = ["truth", "thermolinalg", "thermox"]
@@ -155,26 +157,3 @@ def _versions(machine: Results) -> str:
 
 def _matrix(entries: Sequence[Sequence[float]]) -> str:
     return "[" + ", ".join("[" + ", ".join(f"{x:.4g}" for x in row) + "]" for row in entries) + "]"
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{_short(seconds / size)} {unit}"
-    return f"{_short(seconds / 1e-6)} µs"
-
-
-def _short(x: float) -> str:
-    """Three significant digits, without an exponent where it can be avoided."""
-    return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.3g}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table that reads well as plain text too."""
-    body = [list(header), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in body
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
