@@ -223,6 +223,7 @@ class NaturalGradient(Optimizer):
             loss = ScaledLoss(loss, scaler.get_scale())
         recorded = self._recorder.rows(outputs, targets, loss)
         self._recorder.clear()
+        self._timings.forward += began - self._recorder.began
         add_to_gradients(self._pending.add(recorded), recorded.rows.parameters)
         self._timings.rows += perf_counter() - began
         return recorded.loss.detach()
@@ -270,7 +271,8 @@ class NaturalGradient(Optimizer):
         report = StepReport(self._steps, batch.loss, batch.count, batch.rows.shape[0], timings=self._timings)
         self._timings = Timings()
         self._descent.step(Start(batch.rows, loss_again), report)
-        report.timings.forward = 0.0 if replayed is None else replayed.seconds
+        if replayed is not None:
+            report.timings.forward = replayed.seconds
         self.report = report
         self._steps += 1
         if not report.accepted and report.ratio in (None, -math.inf):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from time import perf_counter
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -99,6 +100,7 @@ class Recorder:
         self._handles: list[RemovableHandle] = []
         self._known_inseparable: dict[tuple[str, ...], dict[str, str]] = {}
         self._data: int | None = None
+        self.began = 0.0
         self._every_pass = self._attached = self._busy = False
 
     @property
@@ -156,6 +158,7 @@ class Recorder:
             return
         if self._every_pass:
             self.clear()
+        self.began = perf_counter()
         self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
 
     def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:

@@ -20,7 +20,7 @@ class Timings:
     Parameters
     ----------
     forward : float
-        Forward passes of the model in training mode, and of the trial points.
+        From the beginning of the model's pass to the call of `backward`, or in closures, trial points included.
     rows : float
         Gradient and curvature rows: everything that goes backward.
     solve : float

@@ -44,6 +44,16 @@ def test_what_a_step_reports():
     assert times.total == times.forward + times.rows + times.solve + times.update
 
 
+def test_time_split_of_accumulated_batches():
+    model = torch.nn.Linear(4, 3)
+    opt = NaturalGradient(model)
+    for _ in range(2):
+        opt.backward(model(torch.ones(2, 4)), torch.tensor([0, 1]))
+    opt.step()
+    times = opt.report.timings
+    assert min(times.forward, times.rows, times.solve, times.update) > 0
+
+
 def test_scalars_are_flat_finite_numbers():
     scalars = trained(TNGD).report.scalars()
     assert {"loss", "cosine", "damping", "ratio", "device_time", "timings/solve", "solver/rank"} <= scalars.keys()
