@@ -11,7 +11,7 @@ from thermolinalg._arrays import Array, as_array, namespace
 from thermolinalg._validation import as_count, as_nonnegative
 from thermolinalg.operators import Dense, Operator, Sparse
 
-__all__ = ["Imperfections"]
+__all__ = ["Imperfections", "quantise"]
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,10 @@ def settle(program: LangevinProgram, b: Array, time: float, rng: np.random.Gener
     load, gain = program.load(b)
     (value,) = program.draw(law, ("state",), load, program.started(start, gain), rng)
     program.ledger.record(b.shape[0], b.shape[1], waited)
-    user = program.to_user(program.convert(value), gain)
-    return Reading(user, b.shape[1] * waited, Schedule(waited, readings=1, duration=max(waited, 1e-300)), user)
+    schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
+    # Converters round what is read; the voltages stay what they are.
+    read, left = program.to_user(program.convert(value), gain), program.to_user(value, gain)
+    return Reading(read, b.shape[1] * waited, schedule, left)
 
 
 def readings(

@@ -222,16 +222,36 @@ def test_inputs_are_left_alone():
     assert torch.equal(state["voltages"], before)
 
 
-def test_a_device_brings_its_own_law_and_imperfections():
-    rows, g = random_rows(7, 20)
-    exact = torch.linalg.solve(damped(rows, DAMPING), g)
-    errors = {}
+def device_with(**errors):
+    return LangevinDevice(law=Overdamped(0.0), loading=AsWritten(), imperfections=Imperfections(**errors))
+
+
+def test_a_device_brings_its_own_imperfections():
+    rows, g = random_rows(7, 20_000)
+    exact, _, _ = Woodbury().direction(rows, g, DAMPING)
+    errors = []
     for bits in (4, 8, 12):
-        imperfections = Imperfections(matrix_bits=bits, input_bits=bits, output_bits=bits)
-        device = LangevinDevice(law=Overdamped(0.0), loading=AsWritten(), imperfections=imperfections)
-        direction, _, _ = Thermodynamic(time=1e4, device=device, rng=0).direction(rows, g, 0.3 + DAMPING)
-        errors[bits] = float((direction - torch.linalg.solve(damped(rows, 0.3 + DAMPING), g)).norm() / exact.norm())
-    assert errors[4] > 8 * errors[8] > 32 * errors[12] > 0
+        device = device_with(matrix_bits=bits, input_bits=bits, output_bits=bits)
+        direction, _, _ = Thermodynamic(time=1e4, device=device, rng=0).direction(rows, g, DAMPING)
+        errors.append(float((direction - exact).norm() / exact.norm()))
+    assert errors[0] > 8 * errors[1] > 64 * errors[2] > 0
+
+
+def test_mismatch_is_that_of_the_rows():
+    rows, g = random_rows(7, 20)
+    direction, _, _ = Thermodynamic(time=math.inf, device=device_with(mismatch=0.1), rng=0).direction(rows, g, DAMPING)
+    exact, _, _ = Woodbury().direction(rows, g, DAMPING)
+    assert 1e-3 < float((direction - exact).norm() / exact.norm()) < 0.5
+    again, _, _ = Thermodynamic(time=math.inf, device=device_with(mismatch=0.1), rng=0).direction(rows, g, DAMPING)
+    assert torch.equal(direction, again)
+
+
+def test_converters_round_what_is_read_and_leave_the_voltages():
+    rows, g = random_rows(7, 20)
+    direction, state, _ = Thermodynamic(time=2.0, device=device_with(output_bits=4)).direction(rows, g, DAMPING)
+    exact, _, _ = Thermodynamic(time=2.0).direction(rows, g, DAMPING)
+    assert close(state["voltages"], exact, 1e-12)
+    assert len(direction.unique()) <= 15
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.solvers._written import written
 from thermoapps.natural_gradient.solvers.base import Rows, SolverReport, State, as_column, begun
 from thermolinalg import Schedule
 from thermolinalg.devices import Device
@@ -56,8 +57,9 @@ class DeviceRun:
         """See `Solver.direction`."""
         load, rng = as_column(rows, gradient, damping), begun(self.rng, state)
         start = load if state is None or not self.remember else state["voltages"].to(load)[:, None]
-        operator = LowRankPlusIdentity(rows, shift=damping, like=rows.like)
-        program = self.device.program(operator, rng=rng)
+        device, factor = written(self.device, rows, rng)
+        operator = LowRankPlusIdentity(factor, shift=damping, like=rows.like)
+        program = device.program(operator, rng=rng)
         if self.readings == 1:
             reading = program.settle(load, self.time, rng=rng, start=start)
         else:

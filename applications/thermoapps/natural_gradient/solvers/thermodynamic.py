@@ -47,8 +47,8 @@ class Thermodynamic(Solver):
         Where runs after the first one start.
     device : Device, optional
         Any device of ``thermolinalg.devices``, with its own temperature, loading and imperfections. By default an
-        ideal overdamped one into which the matrix goes as it is. Errors of the written matrix need all of its N × N
-        entries: small networks only.
+        ideal overdamped one into which the matrix goes as it is. Errors of a `LangevinDevice`'s matrix are taken for
+        those of an array that holds the r × N elements of R, which are then formed.
     rng : None, int, SeedSequence or numpy.random.Generator
         Begins the stream of random numbers; the state carries it on.
 

@@ -1,0 +1,49 @@
+"""Curvature rows as they stand in a device whose elements have errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.solvers.base import Rows
+from thermolinalg import LangevinDevice
+from thermolinalg.devices import Device
+from thermolinalg.devices.imperfections import quantise
+
+__all__ = ["written"]
+
+
+def written(device: Device, rows: Rows, rng: np.random.Generator) -> tuple[Device, Rows | Tensor]:
+    """The rows with the errors of a device that holds them in an array of r × N elements.
+
+    Rounding and mismatch are those of the elements of R, which are formed for that, not of RᵀR: the curvature stays
+    positive semidefinite. R and Rᵀ have the same errors.
+
+    Parameters
+    ----------
+    device : Device
+    rows : Rows
+    rng : numpy.random.Generator
+        Draws the mismatch.
+
+    Returns
+    -------
+    device : Device
+        The same without errors of its matrix.
+    rows : Rows or Tensor, shape (r, N)
+    """
+    if not isinstance(device, LangevinDevice):
+        return device, rows
+    errors = device.imperfections
+    if not errors.matrix_bits and not errors.mismatch:
+        return device, rows
+    identity = torch.eye(rows.shape[0], dtype=rows.dtype, device=rows.like.device)
+    elements = quantise(rows.apply_transposed(identity).T, errors.matrix_bits)
+    if errors.mismatch:
+        noise = torch.Generator(identity.device).manual_seed(int(rng.integers(2**63 - 1)))
+        spread = torch.randn(elements.shape, generator=noise, dtype=rows.dtype, device=identity.device)
+        elements = elements * (1 + errors.mismatch * spread)
+    return replace(device, imperfections=replace(errors, matrix_bits=0, mismatch=0.0)), elements
