@@ -71,8 +71,8 @@ def unclaimed_reasons(outputs: Tensor, uses: Sequence[Use], owned: Owned, names:
         A message by each such parameter's id.
     """
     return {
-        which: f"parameter {names[which]!r} acts where no call of its layer was seen (its tensor is used directly, or "
-        "the layer was compiled)"
+        which: f"parameter {names[which]!r} acts where no call of its layer was seen (its tensor is used directly, "
+        "the layer was compiled, or the outputs are not of the last pass alone)"
         for which in unclaimed_parameters(outputs, uses, owned, names.keys())
     }
 

@@ -142,8 +142,8 @@ class NaturalGradient(Optimizer):
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
         self._descent = Descent(solver or Woodbury(), as_damping(damping), inner, trust_region)
-        # One set of groups and one state: schedulers and checkpoints see those of the update.
-        self.param_groups, self.state = inner.param_groups, inner.state
+        # One set of groups and one state: schedulers and checkpoints see those of `update`.
+        self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
         self._record()
 
     @property

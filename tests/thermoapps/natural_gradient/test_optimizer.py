@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cases import MODELS  # noqa: E402
+from networks import MODELS  # noqa: E402
 from small_problem import DAMPING, assert_moved, batch, copies, dense_step, gradients, mlp  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -18,6 +18,7 @@ from thermoapps.natural_gradient import (  # noqa: E402
     MonteCarloFisher,
     NaturalGradient,
     Thermodynamic,
+    UnsupportedLayerError,
     Woodbury,
 )
 
@@ -167,6 +168,16 @@ def test_evaluation_is_not_recorded():
     outputs = model(inputs)
     with pytest.raises(RuntimeError, match="no pass was recorded"):
         opt.backward(outputs, targets)
+
+
+def test_outputs_of_another_pass_are_refused():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model)
+    outputs = model(inputs)
+    later = model(inputs)
+    for wrong in (outputs, outputs + later):
+        with pytest.raises(UnsupportedLayerError, match="not of the last pass alone"):
+            opt.backward(wrong, targets)
 
 
 def test_a_pass_is_used_once():

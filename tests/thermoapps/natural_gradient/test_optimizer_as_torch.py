@@ -72,6 +72,16 @@ def test_schedulers_change_the_rate():
     assert_moved(model, before, expected, 0.1)
 
 
+def test_schedulers_find_the_settings_of_the_update():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model, lr=0.1, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.1, total_steps=3)
+    opt.step(lambda: (model(inputs), targets))
+    assert opt.update.param_groups[0]["momentum"] == 0.95
+    scheduler.step()
+    assert 0.85 < opt.update.param_groups[0]["momentum"] < 0.95
+
+
 def test_clipping_scales_the_direction():
     model, (inputs, targets) = mlp(), batch()
     expected, before = dense_step(model, inputs, targets), copies(model)
