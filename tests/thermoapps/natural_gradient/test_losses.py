@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from cases import LOSSES  # noqa: E402
+from networks import LOSSES  # noqa: E402
 from oracles import datum_hessians  # noqa: E402
 from torch.nn import functional  # noqa: E402
 

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cases import Flat, Scale, mlp  # noqa: E402
+from networks import Flat, Scale, mlp  # noqa: E402
 from oracles import close, curvature, trained  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402

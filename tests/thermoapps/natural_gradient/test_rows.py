@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cases import LOSSES, MODELS  # noqa: E402
+from networks import LOSSES, MODELS  # noqa: E402
 from oracles import close, curvature, trained  # noqa: E402
 
 from thermoapps.natural_gradient import CurvatureRows, EmpiricalFisher, MonteCarloFisher, Recorder  # noqa: E402
