@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, as_array, namespace
+from thermolinalg._arrays import Array, namespace, standard_normal
 from thermolinalg._validation import as_count, as_nonnegative
 from thermolinalg.operators import Dense, Operator, Sparse
 
-__all__ = ["Imperfections", "quantise"]
+__all__ = ["Imperfections"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,16 @@ class Imperfections:
             triangle.data = quantise(triangle.data, self.matrix_bits)
             triangle.data *= 1 + self.mismatch * rng.standard_normal(triangle.nnz)
             return Sparse(triangle + scipy.sparse.tril(triangle, k=-1).T)
-        matrix = quantise(operator.dense(), self.matrix_bits)
+        matrix = self.write_array(operator.dense(), rng)
         xp = namespace(matrix)
-        noise = as_array(rng.standard_normal(tuple(matrix.shape)), matrix)
-        matrix = matrix * (1 + self.mismatch * noise)
         return Dense(xp.tril(matrix) + xp.tril(matrix, k=-1).T)
+
+    def write_array(self, elements: Array, rng: np.random.Generator) -> Array:
+        """What ends up in an array of couplings (m, n) that need not be symmetric: rounded, then mismatched."""
+        written = quantise(elements, self.matrix_bits)
+        if self.mismatch == 0.0:
+            return written
+        return written * (1 + self.mismatch * standard_normal(rng, tuple(elements.shape), elements))
 
 
 def quantise(x: Array, bits: int, axis: int | None = None) -> Array:

@@ -11,7 +11,6 @@ from torch import Tensor
 from thermoapps.natural_gradient.solvers.base import Rows
 from thermolinalg import LangevinDevice
 from thermolinalg.devices import Device
-from thermolinalg.devices.imperfections import quantise
 
 __all__ = ["written"]
 
@@ -41,9 +40,5 @@ def written(device: Device, rows: Rows, rng: np.random.Generator) -> tuple[Devic
     if not errors.matrix_bits and not errors.mismatch:
         return device, rows
     identity = torch.eye(rows.shape[0], dtype=rows.dtype, device=rows.like.device)
-    elements = quantise(rows.apply_transposed(identity).T, errors.matrix_bits)
-    if errors.mismatch:
-        noise = torch.Generator(identity.device).manual_seed(int(rng.integers(2**63 - 1)))
-        spread = torch.randn(elements.shape, generator=noise, dtype=rows.dtype, device=identity.device)
-        elements = elements * (1 + errors.mismatch * spread)
+    elements = errors.write_array(rows.apply_transposed(identity).T, rng)
     return replace(device, imperfections=replace(errors, matrix_bits=0, mismatch=0.0)), elements
