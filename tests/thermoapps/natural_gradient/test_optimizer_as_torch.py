@@ -206,18 +206,30 @@ def test_scaler_skips_steps_that_overflow():
     assert not torch.equal(flat(model), before)
 
 
+@pytest.mark.parametrize("closure", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("build", [mlp, convolutional])
-def test_autocast(build):
+def test_autocast(build, dtype, closure):
     inputs, targets = batch(32)
     inputs = inputs.float() if build is mlp else inputs.float()[:, None]
     model = build().float()
     start = copy.deepcopy(model)
     opt = TNGD(model, lr=0.3, damping=0.5)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = model(inputs)
-    assert outputs.dtype == torch.bfloat16
-    opt.backward(outputs, targets)
-    opt.step()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8, enabled=dtype == torch.float16)
+
+    def passed():
+        with torch.autocast("cpu", dtype=dtype):
+            outputs = model(inputs)
+        assert outputs.dtype == dtype
+        return outputs, targets
+
+    if closure:
+        opt.step(passed)
+        assert opt.report.new_loss < opt.report.loss
+    else:
+        opt.backward(*passed(), scaler=scaler)
+        scaler.step(opt)
+        scaler.update()
     full = TNGD(start, lr=0.3, damping=0.5)
     before = flat(start)
     full.backward(start(inputs), targets)
