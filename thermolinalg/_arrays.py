@@ -31,6 +31,7 @@ __all__ = [
     "is_array",
     "is_torch",
     "namespace",
+    "plus_identity",
     "solve_triangular",
     "standard_normal",
     "to_numpy",
@@ -126,6 +127,17 @@ def add_gram(gram: Array | None, block: Array) -> Array:
         return block.mT @ block if gram is None else gram.addmm_(block.mT, block)
     (syrk,) = scipy.linalg.get_blas_funcs(("syrk",), (block,))
     return syrk(1.0, block.T) if gram is None else syrk(1.0, block.T, beta=1.0, c=gram, overwrite_c=True)
+
+
+def plus_identity(a: Array, shift: float) -> Array:
+    """A + shift I for a square array."""
+    if is_torch(a):
+        result = a.clone()
+        result.diagonal().add_(shift)
+        return result
+    result = a.copy()
+    result.flat[:: a.shape[0] + 1] += shift
+    return result
 
 
 def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermolinalg._arrays import Array, cholesky, cholesky_inverse, namespace
+from thermolinalg._arrays import Array, cholesky, cholesky_inverse, plus_identity
 from thermolinalg.laws import LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
@@ -101,9 +101,7 @@ class DividedDifferences:
 
     def apply(self, gram: Array, blocks: Mapping[int, Array], outputs: Sequence[str], most: int) -> list[Array] | None:
         """The outputs for blocks (r, k) of the inputs, or None if K + μI is not positive definite to rounding."""
-        xp = namespace(gram)
-        shifted = gram + self.pole * xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
-        factor, failed = cholesky(shifted, overwrite=True)
+        factor, failed = cholesky(plus_identity(gram, self.pole), overwrite=True)
         if failed:
             return None
         engine = self._engine(cholesky_inverse(factor), most)

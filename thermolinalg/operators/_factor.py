@@ -70,7 +70,9 @@ class Factor:
         gram = self.gram()
         if not is_finite(gram):
             raise ValueError(f"{self.name} {self.name}ᵀ contains NaN or infinity; all entries must be finite")
-        return (gram + gram.T) / 2
+        symmetric = gram + gram.T
+        symmetric *= 0.5
+        return symmetric
 
     @property
     def is_decomposed(self) -> bool:

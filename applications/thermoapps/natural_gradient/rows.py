@@ -11,6 +11,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers import LayerRows
 from thermoapps.natural_gradient.layers.base import BUDGET
+from thermoapps.natural_gradient.layers.factored import side_by_side
 
 __all__ = ["Batch", "CurvatureRows"]
 
@@ -127,11 +128,10 @@ class CurvatureRows:
         Tensor, shape (r, r)
         """
         bands = [
-            torch.cat([self._gram_block(upper, lower, dtype or self.dtype) for lower in self.batches], 1)
+            side_by_side([self._gram_block(upper, lower, dtype or self.dtype) for lower in self.batches], 1)
             for upper in self.batches
         ]
-        gram: Tensor = torch.cat(bands) / self.count
-        return gram
+        return side_by_side(bands, 0).div_(self.count)
 
     def _gram_block(self, upper: Batch, lower: Batch, dtype: torch.dtype) -> Tensor:
         total: Tensor | None = None

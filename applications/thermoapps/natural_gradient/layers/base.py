@@ -9,10 +9,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-__all__ = ["BUDGET", "DenseRows", "LayerRows"]
+__all__ = ["BUDGET", "DenseRows", "LayerRows", "add_gram"]
 
 BUDGET = 1 << 24
 """Numbers that an intermediate block may hold."""
+
+BANDS = 4
+"""Bands in which symmetric products are formed: each saves some of the work above the diagonal, and costs a call."""
 
 Selection = slice | Tensor
 
@@ -74,9 +77,10 @@ class LayerRows(ABC):
             support = other.support(role_of_other) if support is None else support
             for index in _blocks(parameter, support, max(total.shape)):
                 left = self.instantiate(role, index).flatten(0, 1).to(dtype)
-                same = other is self
-                right = left if same else other.instantiate(role_of_other, index).flatten(0, 1).to(dtype)
-                total.addmm_(left, right.T)
+                if other is self:
+                    add_gram(total, left)
+                else:
+                    total.addmm_(left, other.instantiate(role_of_other, index).flatten(0, 1).to(dtype).T)
         return total
 
     @abstractmethod
@@ -131,6 +135,23 @@ class DenseRows(LayerRows):
         length = self.parameters[role].shape[0] if self.parameters[role].dim() else 1
         chosen: Tensor = rows.reshape(self.columns, self.data, length, -1)[:, :, index]
         return chosen.flatten(2)
+
+
+def add_gram(total: Tensor, rows: Tensor) -> None:
+    """Add R Rᵀ to a symmetric matrix in place, band by band: above the diagonal it is mirrored, not computed.
+
+    Parameters
+    ----------
+    total : Tensor, shape (r, r)
+        Symmetric.
+    rows : Tensor, shape (r, k)
+        R.
+    """
+    length = -(-len(rows) // BANDS)
+    for start in range(0, len(rows), length):
+        band, stop = slice(start, start + length), start + length
+        total[band, :stop].addmm_(rows[band], rows[:stop].T)
+        total[:start, band] = total[band, :start].T
 
 
 def _blocks(parameter: Tensor, support: Tensor | None, rows: int) -> Iterator[Selection]:

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows
+from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows, add_gram
 
 __all__ = ["FactoredRows", "positions", "side_by_side"]
 
@@ -76,7 +76,11 @@ class FactoredRows(LayerRows):
 
     def _hadamard(self, other: Self, left: Tensor, right: Tensor) -> Tensor:
         inner = self.input_gram(other, slice(None), left.dtype)[:, 0, :, 0]
-        gram = left.flatten(0, 2) @ right.flatten(0, 2).T
+        if other is self:
+            gram = left.new_zeros(self.columns * self.data, self.columns * self.data)
+            add_gram(gram, left.flatten(0, 2))
+        else:
+            gram = left.flatten(0, 2) @ right.flatten(0, 2).T
         gram.view(self.columns, self.data, other.columns, other.data).mul_(inner[:, None])
         return gram
 
