@@ -155,7 +155,8 @@ class LowRankEngine:
         self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]
     ) -> list[Array] | None:
         """As `_by_modes` without a decomposition, unless that has become, or would be, the dearer way."""
-        gram = self.operator.weight * self.operator.factor.symmetric_gram
+        gram, weight = self.operator.factor.symmetric_gram, self.operator.weight
+        gram = gram if weight == 1 else weight * gram
         r = gram.shape[0]
         largest = float(namespace(gram).linalg.trace(gram))
         if largest <= 0:

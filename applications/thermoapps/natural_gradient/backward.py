@@ -40,10 +40,10 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     """
     edges = [edge for use in uses for edge in use.edges]
     numbers = max(output.numel() for use in uses for output in use.outputs)
-    step = max(1, NUMBERS.get(outputs.device.type, NUMBERS_ELSEWHERE) // numbers)
-    for start in range(0, root.columns, step):
-        columns = root.cotangents(start, min(start + step, root.columns)).to(outputs.dtype)
-        found = iter(_backward(outputs, edges, columns))
+    most = NUMBERS.get(outputs.device.type, NUMBERS_ELSEWHERE)
+    step = max(1, most // numbers)
+    for columns in _groups(root, step, most // outputs.numel()):
+        found = iter(_backward(outputs, edges, columns.to(outputs.dtype)))
         for use in uses:
             reached = [(next(found), output) for output in use.outputs]
             known = next((cotangents for cotangents, _ in reached if cotangents is not None), None)
@@ -54,6 +54,13 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
                     for cotangents, output in reached
                 ]
         yield
+
+
+def _groups(root: HessianRoot, step: int, drawn: int) -> Iterator[Tensor]:
+    """All columns in groups of `step`, written out `drawn` or so at once."""
+    drawn = max(step, drawn // step * step)
+    for start in range(0, root.columns, drawn):
+        yield from root.cotangents(start, min(start + drawn, root.columns)).split(step)
 
 
 def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:

@@ -14,8 +14,9 @@ __all__ = ["BUDGET", "DenseRows", "LayerRows", "add_gram"]
 BUDGET = 1 << 24
 """Numbers that an intermediate block may hold."""
 
-BANDS = 4
-"""Bands in which symmetric products are formed: each saves some of the work above the diagonal, and costs a call."""
+BANDS, NARROW = 4, 64
+"""Bands in which symmetric products are formed: each saves some of the work above the diagonal, and costs a call, which
+rows of fewer numbers than `NARROW` are not worth."""
 
 Selection = slice | Tensor
 
@@ -147,7 +148,8 @@ def add_gram(total: Tensor, rows: Tensor) -> None:
     rows : Tensor, shape (r, k)
         R.
     """
-    length = -(-len(rows) // BANDS)
+    bands = BANDS if rows.shape[1] >= NARROW else 1
+    length = max(1, -(-len(rows) // bands))
     for start in range(0, len(rows), length):
         band, stop = slice(start, start + length), start + length
         total[band, :stop].addmm_(rows[band], rows[:stop].T)
