@@ -1,0 +1,33 @@
+"""Root columns travel in groups: how many at once does not show in the rows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from thermoapps.natural_gradient import backward, curvature_rows
+from thermoapps.natural_gradient.layers.base import BANDS, NARROW, add_gram
+
+
+@pytest.mark.parametrize("numbers", [1, 30, 100, 1 << 20])
+def test_groups_of_columns(numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 5)).double()
+    inputs, targets = torch.randn(3, 4, dtype=torch.float64), torch.tensor([0, 4, 2])
+    expected = curvature_rows(model, inputs, targets, "cross_entropy").rows.apply(torch.eye(65, dtype=torch.float64))
+    monkeypatch.setitem(backward.NUMBERS, "cpu", numbers)
+    rows = curvature_rows(model, inputs, targets, "cross_entropy").rows
+    torch.testing.assert_close(rows.apply(torch.eye(65, dtype=torch.float64)), expected)
+    torch.testing.assert_close(rows.gram(), expected @ expected.T)
+
+
+@pytest.mark.parametrize("rows", [1, BANDS - 1, BANDS, 2 * BANDS + 1, 50])
+@pytest.mark.parametrize("width", [1, NARROW - 1, NARROW, 2 * NARROW])
+def test_add_gram(rows: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(rows)
+    first, second = torch.randn(2, rows, width, generator=generator, dtype=torch.float64)
+    total = first @ first.T
+    add_gram(total, second)
+    torch.testing.assert_close(total, first @ first.T + second @ second.T)
+    torch.testing.assert_close(total, total.T)
