@@ -47,7 +47,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         ax.set_xscale("log")
     axes[0, 0].set(ylabel="training loss")
     axes[1, 0].set(ylabel="test error (%)", xlabel="steps")
-    axes[1, 1].set(xlabel="seconds of training on one core (device simulated)")
+    axes[1, 1].set(xlabel="processor seconds, one core (device simulated)")
     axes[0, 0].legend(frameon=False, fontsize=9)
     count = max(len(entry["runs"]) for entry in results["methods"].values())
     spread = f", {count} seeds: mean, smallest to largest" if count > 1 else ""
@@ -57,10 +57,10 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, images=10_000, epochs=2, methods="", name="compare-10k")
+    given = options(__doc__, images=10_000, epochs=2, methods="", name="compare-10k", settings="tune")
     path = given.results / f"{given.name}.json"
     if not given.draw:
-        tuned = read(given.results / "tune.json")
+        tuned = read(given.results / f"{given.settings}.json")
         data = load_data(given.data)
         names = given.methods.split(";") if given.methods else list(tuned["methods"])
         results = compare(data, tuned["methods"], names, given.images, given.epochs, given.seeds)

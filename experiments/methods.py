@@ -76,10 +76,10 @@ def _tngd_adam(betas: tuple[float, float], model: nn.Module, seed: int, lr: floa
         return TNGD(model, lr, damping, time=time, rng=seed, update=partial(torch.optim.Adam, betas=betas))
 
 
-STEP = {"lr": (0.03, 1.0)}
-DAMPING = {"damping": (3e-3, 1.0)}
+STEP = {"lr": (0.03, 0.3)}
+DAMPING = {"damping": (0.01, 1.0)}
 CURVED = STEP | DAMPING
-FORGET = {"forget": (0.05, 1.0)}  # 1 − momentum
+FORGET = {"forget": (0.1, 1.0)}  # 1 − momentum
 ANALOG = {"time": (0.5, 50.0)}
 SIGNED = {"lr": (1e-4, 3e-3)} | DAMPING
 

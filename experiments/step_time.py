@@ -1,4 +1,4 @@
-"""Seconds of one step against the number of parameters and against the batch, method by method."""
+"""Processor seconds of one step against the number of parameters and against the batch, method by method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import torch
@@ -47,14 +47,14 @@ def measure(width: int, batch: int, repeats: int) -> dict[str, Any]:
         optimizer = make(model)
         times = []
         for _ in range(repeats + 1):
-            began = perf_counter()
+            began = process_time()
             optimizer.zero_grad()
             if isinstance(optimizer, NaturalGradient):
                 optimizer.backward(model(x), y)
             else:
                 nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
-            times.append(perf_counter() - began)
+            times.append(process_time() - began)
         seconds[name] = median(times[1:])  # The first step warms up.
         if isinstance(optimizer, NaturalGradient):
             optimizer.close()
@@ -76,7 +76,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
             values = [row["seconds"][name] for row in rows]
             ax.plot([row[along] for row in rows], values, style, color=color, marker="o", markersize=3, label=name)
         ax.set(xscale="log", yscale="log", xlabel=along)
-    axes[0].set(ylabel="seconds per step, one core", title=f"batch {results['parameters'][0]['batch']}")
+    axes[0].set(ylabel="processor seconds per step, one core", title=f"batch {results['parameters'][0]['batch']}")
     axes[1].set(title=f"{results['batch'][0]['parameters']} parameters")
     axes[0].legend(frameon=False, fontsize=8)
     save(figure, path)

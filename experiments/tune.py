@@ -1,4 +1,7 @@
-"""Tune every method with the same number of runs: Sobol points, one short run each, judged on held-out images."""
+"""Tune every method with the same number of runs: Sobol points, one short run each, judged on held-out images.
+
+With ``--start tune`` the runs are given to the best settings of that search instead, say on more images.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,28 @@ from common import Data, load_data, options, ordinary_cnn, pyplot, read, save, t
 from methods import METHODS
 
 
-def search(data: Data, names: list[str], runs: int, images: int, held_out: int, epochs: int) -> dict[str, Any]:
-    """Accuracy on held-out images of `runs` settings for each method, and the best of them."""
+def search(
+    data: Data, candidates: dict[str, list[dict[str, float]]], images: int, held_out: int, epochs: int
+) -> dict[str, Any]:
+    """Accuracy on held-out images of the candidate settings of each method, and the best of them."""
     train_part, judge = data.first(images), data.held_out(images, held_out)
     found: dict[str, Any] = {}
-    for name in names:
+    for name, points in candidates.items():
         method, tried = METHODS[name], []
-        for settings in method.points(runs):
+        for settings in points:
             run = train(
                 ordinary_cnn, method.build(settings), train_part, judge, seed=100, epochs=epochs, points=1, label=name
             )
             tried.append({"settings": settings, "accuracy": run["accuracy"][-1], "seconds": run["seconds"][-1]})
-        best = max(tried, key=lambda entry: entry["accuracy"])
-        found[name] = {"ranges": method.ranges, "tried": tried, "best": best["settings"]}
-        print(f"{name}: {best}", flush=True)
-    budget = {"runs per method": runs, "epochs per run": epochs, "images": images, "held-out images": held_out}
+        found[name] = {"ranges": method.ranges, "tried": tried, "best": best(tried, 1)[0]}
+        print(f"{name}: {found[name]['best']}", flush=True)
+    budget = {"runs per method": len(points), "epochs per run": epochs, "images": images, "held-out images": held_out}
     return {"data": data.name, "network": "ordinary_cnn", "budget": budget, "seed": 100, "methods": found}
+
+
+def best(tried: list[dict[str, Any]], count: int) -> list[dict[str, float]]:
+    """The settings with the best accuracy."""
+    return [entry["settings"] for entry in sorted(tried, key=lambda entry: -entry["accuracy"])[:count]]
 
 
 def draw(results: dict[str, Any], path: Any) -> None:
@@ -44,17 +53,22 @@ def draw(results: dict[str, Any], path: Any) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, runs=8, images=5_000, judge=3_000, epochs=1, methods="")
-    path = given.results / "tune.json"
+    given = options(__doc__, runs=16, images=5_000, judge=3_000, epochs=1, methods="", start="", name="tune")
+    path = given.results / f"{given.name}.json"
     if not given.draw:
         data = load_data(given.data)
         names = given.methods.split(";") if given.methods else list(METHODS)
         images = min(given.images, 2 * len(data.train[1]) // 3)
-        results = search(data, names, given.runs, images, given.judge, given.epochs)
+        if given.start:
+            before = read(given.results / f"{given.start}.json")["methods"]
+            candidates = {name: best(before[name]["tried"], given.runs) for name in names}
+        else:
+            candidates = {name: METHODS[name].points(given.runs) for name in names}
+        results = search(data, candidates, images, given.judge, given.epochs)
         if given.methods and path.is_file():  # Methods may be run one after the other.
             results["methods"] = read(path)["methods"] | results["methods"]
         write(results, path)
-    draw(read(path), given.pictures / "experiments-tune.png")
+    draw(read(path), given.pictures / f"experiments-{given.name}.png")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every experiment, at a size of seconds, on the digits of scikit-learn: numbers, picture, page."""
 
+import importlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,10 +16,12 @@ NO_MNIST = EXPERIMENTS / "no-such-folder"
 
 
 def run(script: str, folder: Path, *arguments: str) -> None:
+    """What ``python experiments/script.py`` does, without a new process."""
     places = ("--data", str(NO_MNIST), "--results", str(folder), "--pictures", str(folder))
-    command = [sys.executable, "-W", "error", str(EXPERIMENTS / script), *places, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXPERIMENTS))
+        patch.setattr(sys, "argv", [script, *places, *arguments])
+        importlib.import_module(script).main()
 
 
 def results(folder: Path, name: str) -> dict:
@@ -29,7 +31,7 @@ def results(folder: Path, name: str) -> dict:
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiments")
-    run("tune.py", folder, "--runs", "2", "--images", "192", "--judge", "96", "--methods", "TNGD;Adam;K-FAC")
+    run("tune", folder, "--runs", "2", "--images", "128", "--judge", "96", "--methods", "TNGD;Adam;K-FAC")
     return folder
 
 
@@ -47,24 +49,31 @@ def test_every_method_gets_the_same_budget(tuned):
 
 
 def test_comparison_over_seeds(tuned):
-    run("compare.py", tuned, "--images", "192", "--epochs", "1", "--seeds", "2", "--methods", "TNGD;Adam")
+    run("compare", tuned, "--images", "128", "--epochs", "1", "--seeds", "2", "--methods", "TNGD;Adam")
     runs = results(tuned, "compare-10k")["methods"]["TNGD"]["runs"]
     assert [entry["seed"] for entry in runs] == [0, 1]
     assert runs[0]["loss"] != runs[1]["loss"]
-    assert runs[0]["step"][-1] == 192 // 32
+    assert runs[0]["step"][-1] == 128 // 32
     assert (tuned / "experiments-compare-10k.png").is_file()
 
 
 @pytest.mark.parametrize("which", ["time", "delay", "noise"])
 def test_sweeps(tmp_path, which):
-    run("sweep.py", tmp_path, "--which", which, "--images", "96", "--seeds", "1")
+    run("sweep", tmp_path, "--which", which, "--images", "64", "--seeds", "1")
     found = results(tmp_path, f"sweep-{which}")["runs"]
     assert len(found) == (6 if which == "time" else 4)
     assert (tmp_path / f"experiments-{which}.png").is_file()
 
 
 def test_time_of_a_step(tmp_path):
-    run("step_time.py", tmp_path, "--repeats", "1", "--widths", "4,8", "--batches", "4,8")
+    run("step_time", tmp_path, "--repeats", "1", "--widths", "4,8", "--batches", "4,8")
     for row in results(tmp_path, "step-time")["batch"]:
         assert row["seconds"]["TNGD, Euler–Maruyama"] > row["seconds"]["Adam"] > 0
     assert (tmp_path / "experiments-step-time.png").is_file()
+
+
+def test_the_page_is_written_from_the_results(tmp_path):
+    run("page", EXPERIMENTS / "results", "--output", str(tmp_path / "page.md"))
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "{{" not in text
+    assert text == (EXPERIMENTS.parent / "docs" / "experiments.md").read_text(encoding="utf-8")

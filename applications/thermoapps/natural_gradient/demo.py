@@ -17,7 +17,7 @@ from thermoapps.natural_gradient.tngd import TNGD
 __all__ = ["Racer", "race"]
 
 BATCH, HELD_OUT = 32, 360
-LR, DAMPING, TIME, ADAM_LR = 0.1, 0.01, 50.0, 0.02
+LR, DAMPING, TIME, ADAM_LR = 0.1, 0.01, 50.0, 0.01
 COLORS = {"TNGD": "#D55E00", "NGD": "#0072B2", "Adam": "#555555"}
 
 Batch = tuple[Tensor, Tensor]
@@ -68,7 +68,7 @@ class Racer:
         self.checks.append((len(self.losses), self.seconds, accuracy))
 
 
-def race(output: Path | None = None, seed: int = 0, *, seconds: float = 30.0, epochs: int = 8) -> list[Racer]:
+def race(output: Path | None = None, seed: int = 0, *, seconds: float = 30.0, epochs: int = 16) -> list[Racer]:
     """Train three equal networks on the same batches in turns, show how they fare, and draw their curves.
 
     Parameters
