@@ -44,7 +44,7 @@ def run(threads: int, *, quick: bool, tell: Tell) -> dict[str, Any]:
     """Measure everything; `quick` keeps to small problems and two rounds, to see that all of it works."""
     torch.set_num_threads(threads)
     rounds = 2 if quick else 5
-    sizes = [2e3, 4e3] if quick else [2e3, 4e3, 1e4, 1e5, 1e6, 1e7]
+    sizes = [2e3, 3e3] if quick else [2e3, 3e3, 1e4, 1e5, 1e6, 1e7]
     batches = [16, 32] if quick else [16, 32, 64, 128, 256]
     classes = [10, 32] if quick else [10, 32, 100, 316, 1000]
     results: dict[str, Any] = {
