@@ -8,18 +8,17 @@ from typing import Any
 from common import SEEDS, Data, load_data, options, ordinary_cnn, pyplot, read, save, shaded, train, write
 from methods import METHODS
 
-SHOWN = ("TNGD", "NGD (Woodbury)", "NGD (CG)", "K-FAC", "Adam", "SGD")
-"""In the picture; the relatives of TNGD–Adam are in the table."""
 
-
-def compare(data: Data, best: dict[str, Any], names: list[str], images: int, epochs: int, seeds: int) -> dict[str, Any]:
+def compare(
+    data: Data, best: dict[str, Any], names: list[str], images: int, epochs: int, seeds: int, points: int
+) -> dict[str, Any]:
     """Runs of each method over several seeds."""
     part = data.first(images)
     found = {}
     for name in names:
         build = METHODS[name].build(best[name]["best"])
         runs = [
-            train(ordinary_cnn, build, part, data.test, seed=seed, epochs=epochs, points=2, label=f"{name} {seed}")
+            train(ordinary_cnn, build, part, data.test, seed=seed, epochs=epochs, points=points, label=f"{name} {seed}")
             for seed in SEEDS[:seeds]
         ]
         found[name] = {"settings": best[name]["best"], "runs": runs}
@@ -32,13 +31,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
     plt = pyplot()
     figure, axes = plt.subplots(2, 2, figsize=(10.5, 7), layout="constrained", sharex="col")
     for column, along in enumerate(("step", "seconds")):
-        for name in SHOWN:
-            if name not in results["methods"]:
-                continue
-            runs = [
-                run | {"error": [100 * (1 - value) for value in run["accuracy"]]}
-                for run in results["methods"][name]["runs"]
-            ]
+        for name, found in results["methods"].items():
+            runs = [run | {"error": [100 * (1 - value) for value in run["accuracy"]]} for run in found["runs"]]
             for ax, quantity in zip(axes[:, column], ("loss", "error"), strict=True):
                 shaded(ax, runs, along, quantity, name, METHODS[name].color)
         for ax in axes[:, column]:
@@ -57,13 +51,13 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, images=10_000, epochs=2, methods="", name="compare-10k", settings="tune")
+    given = options(__doc__, images=10_000, epochs=1, points=5, methods="", name="compare-10k", settings="tune-long")
     path = given.results / f"{given.name}.json"
     if not given.draw:
         tuned = read(given.results / f"{given.settings}.json")
         data = load_data(given.data)
         names = given.methods.split(";") if given.methods else list(tuned["methods"])
-        results = compare(data, tuned["methods"], names, given.images, given.epochs, given.seeds)
+        results = compare(data, tuned["methods"], names, given.images, given.epochs, given.seeds, given.points)
         if given.methods and path.is_file():  # Methods may be run one after the other.
             results["methods"] = read(path)["methods"] | results["methods"]
         write(results, path)

@@ -11,12 +11,23 @@ from common import ROOT, options, read
 
 def main() -> None:
     given = options(__doc__, output=ROOT / "docs" / "experiments.md")
-    names = ("tune", "compare-10k", "compare-60k", "sweep-time", "sweep-delay", "sweep-noise", "step-time")
+    names = (
+        "tune",
+        "tune-long",
+        "compare-10k",
+        "compare-60k",
+        "compare-signs",
+        "sweep-time",
+        "sweep-delay",
+        "sweep-noise",
+        "step-time",
+    )
     results = {name: read(given.results / f"{name}.json") for name in names}
     template = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
     parts = {
         "search": search(results["tune"]),
-        "budget": "; ".join(f"{name} {value}" for name, value in results["tune"]["budget"].items()),
+        "long": search(results["tune-long"]),
+        "signs": comparison(results["compare-signs"]),
         "part": comparison(results["compare-10k"]),
         "whole": comparison(results["compare-60k"]),
         **{name: sweep(results[f"sweep-{name}"]) for name in ("time", "delay", "noise")},
