@@ -65,7 +65,7 @@ class LinearRows(FactoredRows):
     def instantiate(self, role: str, index: Selection) -> Tensor:
         chosen = self.cotangents[..., index]
         if role == "bias":
-            return chosen.mT @ chosen.new_ones(chosen.shape[2])
+            return chosen.sum(2)
         return torch.einsum("vnto,nti->vnoi", chosen, self.inputs).flatten(2)
 
 
