@@ -22,19 +22,21 @@ and for time stepping a step of {time_step:g} τ, {steps} products with the Gaus
 two convolutions and two dense layers with {parameters:,} parameters, since the paper gives no widths. Times are
 medians of {rounds} rounds in which everyone takes a turn, after calls that warm up; ratios are of CPU times.
 
-**What it means.** The curvature of a batch has rank b (d_z − 1) at most, so that a noiseless or noisy run of the
-device is a function of a small Gram matrix. One eigendecomposition of it gives the law for every duration, where time
-stepping needs a product with the curvature in each step. What is left is mostly that decomposition and the backward
-passes of d_z − 1 columns; both are floors below. An Adam step is one forward and one backward pass: natural gradients
-cost several of them on any digital computer, and pay only where they save as many steps.
+**What it means.** The curvature of a batch has rank b (d_z − 1) at most, so that a run of the device is a function of
+a small Gram matrix. Its eigendecomposition, or for a single run a few dozen products with its shifted inverse, gives
+the law for every duration, where time stepping needs a product with the whole curvature in each step. An Adam step is
+one forward and one backward pass. The exact step sends d_z − 1 columns backward instead of one, forms the rows of the
+convolutions, their Gram matrix and the function of it: of these the rows cost most, as the parts below show, and they
+are what stands between this step and one of Adam. Natural gradients pay only where they save as many steps as they
+cost.
 
 Rows marked * ran fewer products, and their time is scaled up: the cost of time stepping is linear in them.
 """
 
 SCALING = """\
 The networks are dense, with three layers. *Slope* is the exponent between the last two columns; the paper's
-complexities stand beside it. At small N the b³ d_z³ of the eigendecomposition hides the rest, which on a device is not
-there: the paper's t stands in its place."""
+complexities stand beside it. For TNGD they count the digital work beside a device; a simulation adds the b³ d_z³ of
+functions of the Gram matrix, which takes the place of t and hides the rest where N is small or b d_z is large."""
 
 MEMORY = """\
 Peak resident memory that a step adds to a process that holds model and batch already, each measured in a process of
