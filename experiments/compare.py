@@ -51,7 +51,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, images=10_000, epochs=1, points=5, methods="", name="compare-10k", settings="tune-long")
+    given = options(__doc__, images=10_000, epochs=1, points=2, methods="", name="compare-10k", settings="tune")
     path = given.results / f"{given.name}.json"
     if not given.draw:
         tuned = read(given.results / f"{given.settings}.json")

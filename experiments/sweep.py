@@ -47,7 +47,7 @@ def sweep(data: Data, which: str, images: int, epochs: int, seeds: int) -> dict[
     found = {}
     for label, build in builds.items():
         found[label] = [
-            train(one_convolution, build, part, data.test, seed=seed, epochs=epochs, points=8, decay=False, label=label)
+            train(one_convolution, build, part, data.test, seed=seed, epochs=epochs, points=4, decay=False, label=label)
             for seed in SEEDS[:seeds]
         ]
         print(f"{label}: {[run['accuracy'][-1] for run in found[label]]}", flush=True)
