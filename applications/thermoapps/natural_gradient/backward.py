@@ -60,7 +60,7 @@ def _groups(root: HessianRoot, step: int, drawn: int) -> Iterator[Tensor]:
     """All columns in groups of `step`, written out `drawn` or so at once."""
     drawn = max(step, drawn // step * step)
     for start in range(0, root.columns, drawn):
-        yield from root.cotangents(start, min(start + drawn, root.columns)).split(step)
+        yield from torch.split(root.cotangents(start, min(start + drawn, root.columns)), step)
 
 
 def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:
