@@ -1,0 +1,44 @@
+"""Chip design: voltages of power grids, and where the cells of a circuit should stand."""
+
+from thermoapps.chip_design.bookshelf import Circuit, Rows, read_bookshelf
+from thermoapps.chip_design.netlist import Element, Netlist, read_netlist
+from thermoapps.chip_design.placement import Placement, QuadraticWirelength, quadratic_placement, wirelength
+from thermoapps.chip_design.power_grid import (
+    GridSolution,
+    PowerGrid,
+    effective_resistance,
+    johnson_temperature,
+    sample_voltages,
+    solve_grid,
+)
+from thermoapps.chip_design.spreading import (
+    global_placement,
+    legal_placement,
+    overlap,
+    rows_between_pads,
+    spread_placement,
+)
+
+__all__ = [
+    "Circuit",
+    "Element",
+    "GridSolution",
+    "Netlist",
+    "Placement",
+    "PowerGrid",
+    "QuadraticWirelength",
+    "Rows",
+    "effective_resistance",
+    "global_placement",
+    "johnson_temperature",
+    "legal_placement",
+    "overlap",
+    "quadratic_placement",
+    "read_bookshelf",
+    "read_netlist",
+    "rows_between_pads",
+    "sample_voltages",
+    "solve_grid",
+    "spread_placement",
+    "wirelength",
+]

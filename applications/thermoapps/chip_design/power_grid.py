@@ -1,0 +1,309 @@
+"""Power grids: from a netlist to a symmetric positive definite conductance matrix, and to voltages on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.constants import Boltzmann
+
+import thermolinalg as tla
+from thermoapps.chip_design import _assembly
+from thermoapps.chip_design.netlist import GROUND, Netlist
+
+__all__ = ["GridSolution", "PowerGrid", "effective_resistance", "johnson_temperature", "sample_voltages", "solve_grid"]
+
+
+@dataclass(frozen=True)
+class PowerGrid:
+    r"""A network with its voltage sources eliminated.
+
+    Nodes joined by voltage sources differ by known voltages: they share one unknown u, and :math:`v = P u + o`. The
+    group that holds ground has u = 0 and leaves the system. Kirchhoff's current law is then
+    :math:`P^T G P\,u = P^T(i - G o)` with a symmetric positive definite matrix.
+
+    Parameters
+    ----------
+    names : list of str
+        Nodes without ground.
+    group : int array, shape (len(names),)
+        Column of the unknown of each node; −1 where sources fix the node.
+    offset : float array, shape (len(names),)
+        o, volt.
+    conductance : scipy.sparse.csr_array, shape (n, n)
+        Pᵀ G P, in siemens.
+    from_sources, from_loads : float array, shape (n,)
+        −Pᵀ G o and Pᵀ i, in ampere: what voltage sources and current sources send into each unknown.
+    """
+
+    names: list[str]
+    group: np.ndarray
+    offset: np.ndarray
+    conductance: sp.csr_array
+    from_sources: np.ndarray
+    from_loads: np.ndarray
+
+    @classmethod
+    def from_netlist(cls, netlist: Netlist) -> PowerGrid:
+        """Join, eliminate and assemble.
+
+        Parameters
+        ----------
+        netlist : Netlist
+            A resistance of 0 joins its nodes like a source of 0 V.
+
+        Returns
+        -------
+        PowerGrid
+
+        Raises
+        ------
+        ValueError
+            Voltage sources that contradict each other, or nodes without a path to ground through resistors and voltage
+            sources.
+        """
+        names = netlist.nodes()
+        index = {GROUND: 0} | {name: number for number, name in enumerate(names, start=1)}
+        shorts = [element for element in netlist.resistors if element.value == 0]
+        root, offset = _assembly.joined(index, [*netlist.voltage_sources, *shorts])
+        roots, group = np.unique(root, return_inverse=True)
+        group -= 1  # ground is node 0 and its own root: its group comes first, and leaves the system
+        n = len(roots) - 1
+
+        a, b, resistance = _assembly.columns(index, netlist.resistors)
+        apart = group[a] != group[b]
+        a, b, g = a[apart], b[apart], 1 / resistance[apart]
+        _assembly.refuse_floating(group[a], group[b], group, list(index))
+        flow = g * (offset[a] - offset[b])
+        plus, minus, current = _assembly.columns(index, netlist.current_sources)
+        return cls(
+            names=names,
+            group=group[1:],
+            offset=offset[1:],
+            conductance=_assembly.laplacian(group[a], group[b], g, n),
+            from_sources=_assembly.sums(group[b], flow, n) - _assembly.sums(group[a], flow, n),
+            from_loads=_assembly.sums(group[minus], current, n) - _assembly.sums(group[plus], current, n),
+        )
+
+    def voltages(self, u: np.ndarray) -> np.ndarray:
+        """Voltage of each node.
+
+        Parameters
+        ----------
+        u : float array, shape (..., n)
+            Unknowns.
+
+        Returns
+        -------
+        float array, shape (..., len(names))
+            v = P u + o.
+        """
+        return np.asarray(self.offset + self.spread(u))
+
+    def spread(self, u: np.ndarray) -> np.ndarray:
+        """One value for each node from one for each unknown; 0 where sources fix the node.
+
+        Parameters
+        ----------
+        u : float array, shape (..., n)
+            Unknowns.
+
+        Returns
+        -------
+        float array, shape (..., len(names))
+            P u.
+        """
+        u = np.asarray(u)
+        return np.asarray(np.concatenate([u, np.zeros((*u.shape[:-1], 1))], axis=-1)[..., self.group])
+
+    def coordinates(self) -> np.ndarray:
+        """Layer, x and y of each node.
+
+        Returns
+        -------
+        float array, shape (len(names), 3)
+            From names such as ``n1_250_3600`` (``_X_n1_250_3600`` too); NaN for others.
+        """
+        return np.array([_assembly.place(name) for name in self.names]).reshape(-1, 3)
+
+
+@dataclass(frozen=True)
+class GridSolution:
+    """Voltages of a grid.
+
+    Parameters
+    ----------
+    names : list of str
+        Nodes.
+    voltages : float array, shape (len(names),)
+        Volt.
+    drop : float array, shape (len(names),)
+        What the load currents take from each node: its voltage without them less its voltage; negative in a ground
+        net, which they lift.
+    info : thermolinalg.Info
+        Report of the device.
+    """
+
+    names: list[str]
+    voltages: np.ndarray
+    drop: np.ndarray
+    info: tla.Info
+
+
+def solve_grid(
+    grid: PowerGrid, *, rtol: float = 1e-10, device: tla.LangevinDevice | None = None, rng: Any = None
+) -> GridSolution:
+    """Voltages and IR drop of a power grid on a simulated thermodynamic device.
+
+    The matrix is written into the device once; the currents of voltage sources and of loads are two right-hand sides
+    that run side by side.
+
+    Parameters
+    ----------
+    grid : PowerGrid
+        From `PowerGrid.from_netlist`.
+    rtol : float, optional
+        Relative residual of both solves.
+    device : LangevinDevice, optional
+        Default: an ideal overdamped one.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+
+    Returns
+    -------
+    GridSolution
+
+    Raises
+    ------
+    ValueError
+        A negative tolerance.
+
+    Examples
+    --------
+    >>> from thermoapps.chip_design import Element, Netlist
+    >>> supply = [Element("v1", "vdd", "0", 1.0, 1)]
+    >>> wires = [Element("r1", "vdd", "a", 0.5, 2), Element("r2", "a", "b", 0.5, 3)]
+    >>> loads = [Element("i1", "b", "0", 0.1, 4)]
+    >>> solution = solve_grid(PowerGrid.from_netlist(Netlist(wires, supply, loads)))
+    >>> {name: round(float(v), 6) for name, v in zip(solution.names, solution.voltages)}
+    {'vdd': 1.0, 'a': 0.95, 'b': 0.9}
+    """
+    right = np.stack([grid.from_sources, grid.from_loads], axis=1)
+    u, info = tla.solve(grid.conductance, right, rtol=rtol, device=device, rng=rng, assume_a="pos", return_info=True)
+    return GridSolution(grid.names, grid.voltages(u.sum(axis=1)), -grid.spread(u[:, 1]), info)
+
+
+def johnson_temperature(bandwidth: float, kelvin: float = 300.0) -> float:
+    r"""Temperature of the device at which its samples are the thermal noise of the grid's own resistors.
+
+    A resistance R has the noise voltage :math:`4 k_B \Theta R\,\Delta f` (Nyquist's theorem). In a network of resistors
+    at one temperature the noise voltages of all nodes together have the covariance
+    :math:`4 k_B \Theta \Delta f\,G^{-1}`: that of a device at :math:`T = 4 k_B \Theta \Delta f`.
+
+    Parameters
+    ----------
+    bandwidth : float
+        Δf, hertz.
+    kelvin : float, optional
+        Θ, of all resistors.
+
+    Returns
+    -------
+    float
+        T, watt.
+
+    Raises
+    ------
+    ValueError
+        One of them is not positive.
+
+    Notes
+    -----
+    It is assumed that capacitances and inductances play no part within Δf.
+
+    Examples
+    --------
+    >>> f"{johnson_temperature(1e9):.3g}"
+    '1.66e-11'
+    """
+    for name, value in (("bandwidth", bandwidth), ("kelvin", kelvin)):
+        if not 0 < value < np.inf:
+            raise ValueError(f"{name} must be positive and finite, got {value}")
+    return float(4 * Boltzmann * kelvin * bandwidth)
+
+
+def sample_voltages(
+    grid: PowerGrid,
+    size: int,
+    *,
+    temperature: float,
+    mean: Any = None,
+    device: tla.LangevinDevice | None = None,
+    rng: Any = None,
+) -> np.ndarray:
+    r"""Draw node voltages from N(v*, T P G⁻¹ Pᵀ): readings of the device in equilibrium.
+
+    Parameters
+    ----------
+    grid : PowerGrid
+        From `PowerGrid.from_netlist`.
+    size : int
+        How many samples.
+    temperature : float
+        T in watt; `johnson_temperature` makes it thermal noise.
+    mean : array_like, shape (len(grid.names),), optional
+        v*, such as `GridSolution.voltages`; default: 0, the noise alone.
+    device : LangevinDevice, optional
+        Default: an ideal overdamped one.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+
+    Returns
+    -------
+    float array, shape (size, len(grid.names))
+        Volt; nodes that sources fix have their mean without noise.
+
+    Raises
+    ------
+    ValueError
+        temperature is not positive.
+    """
+    noise = tla.sample(grid.conductance, size, temperature=temperature, device=device, rng=rng)
+    return grid.spread(noise) + (0.0 if mean is None else np.asarray(mean))
+
+
+def effective_resistance(
+    grid: PowerGrid, *, rtol: float = 0.05, device: tla.LangevinDevice | None = None, rng: Any = None
+) -> tuple[np.ndarray, tla.Info]:
+    r"""Resistance of each node towards the supply: the diagonal of G⁻¹, from the fluctuations of the device.
+
+    One ampere more at node i lowers its voltage by :math:`(G^{-1})_{ii}` volt, and its thermal noise in a bandwidth Δf
+    has the variance :math:`4 k_B \Theta \Delta f\,(G^{-1})_{ii}`.
+
+    Parameters
+    ----------
+    grid : PowerGrid
+        From `PowerGrid.from_netlist`.
+    rtol : float, optional
+        Relative standard error of each entry; 2/rtol² readings are taken.
+    device : LangevinDevice, optional
+        Default: an ideal overdamped one.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+
+    Returns
+    -------
+    resistance : float array, shape (len(grid.names),)
+        Ohm; 0 where sources fix the node.
+    info : thermolinalg.Info
+        Report of the device; its standard errors belong to the unknowns, in the order of `grid.conductance`.
+
+    Raises
+    ------
+    ValueError
+        rtol is not positive.
+    """
+    diagonal, info = tla.inv_diagonal(grid.conductance, rtol=rtol, device=device, rng=rng, return_info=True)
+    return grid.spread(diagonal), info
