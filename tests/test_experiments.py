@@ -49,7 +49,20 @@ def test_every_method_gets_the_same_budget(tuned):
 
 
 def test_comparison_over_seeds(tuned):
-    run("compare", tuned, "--settings", "tune", "--images", "128", "--epochs", "1", "--seeds", "2", "--methods", "TNGD;Adam")
+    run(
+        "compare",
+        tuned,
+        "--settings",
+        "tune",
+        "--images",
+        "128",
+        "--epochs",
+        "1",
+        "--seeds",
+        "2",
+        "--methods",
+        "TNGD;Adam",
+    )
     runs = results(tuned, "compare-10k")["methods"]["TNGD"]["runs"]
     assert [entry["seed"] for entry in runs] == [0, 1]
     assert runs[0]["loss"] != runs[1]["loss"]
