@@ -1,0 +1,99 @@
+"""What solving a quadratic program returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from thermoapps.quadratic_program.problem import Problem, Vector
+
+__all__ = ["Solution"]
+
+
+@dataclass
+class Solution:
+    r"""Primal and dual solution of a `Problem`, with Px + q + Gᵀz + Aᵀy + z_box = 0 as in qpsolvers.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was solved.
+    status : str
+        "solved", "primal infeasible", "dual infeasible" or "not certified".
+    x : ndarray, shape (n,), optional
+        Minimum; None unless the status is "solved".
+    z : ndarray, shape (m,), optional
+        Multipliers of Gx ≤ h, all ≥ 0.
+    y : ndarray, shape (p,), optional
+        Multipliers of Ax = b.
+    z_box : ndarray, shape (n,), optional
+        Multipliers of the bounds: negative at lb, positive at ub.
+    obj : float, optional
+        ½ xᵀPx + qᵀx.
+    residuals : dict
+        "primal", "dual" and "gap" of the last point, whatever the status; each is recomputed from the problem as given.
+    certificate : ndarray, optional
+        Proof of infeasibility. Primal: multipliers v of the rows (G, A, bounds) with Cᵀv = 0 and a negative support.
+        Dual: a direction of x along which the cost falls for ever. Equalities hold to rounding, which excludes every
+        point up to 1000 times the size of the last iterate. None where lb > ub shows it.
+    iterations : dict
+        "splitting" and "newton" steps.
+    programs : int
+        Matrices written into the device.
+    device_time : float
+        Time the device ran, in units of its time constant τ.
+
+    See Also
+    --------
+    thermoapps.quadratic_program.solve_problem : Returns it.
+    """
+
+    problem: Problem
+    status: str
+    x: Vector | None = None
+    z: Vector | None = None
+    y: Vector | None = None
+    z_box: Vector | None = None
+    obj: float | None = None
+    residuals: dict[str, float] = field(default_factory=dict)
+    certificate: Vector | None = None
+    iterations: dict[str, int] = field(default_factory=dict)
+    programs: int = 0
+    device_time: float = 0.0
+
+    @property
+    def found(self) -> bool:
+        """Whether x is certified to solve the problem."""
+        return self.status == "solved"
+
+
+def residuals(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector) -> dict[str, float]:
+    """Primal residual, dual residual and duality gap, of x and the multipliers v of all rows."""
+    C, below, above = rows
+    Cx, Px = C @ x, problem.P @ x
+    return {
+        "primal": float(np.abs(Cx - np.clip(Cx, below, above)).max(initial=0.0)),
+        "dual": float(np.abs(Px + problem.q + C.T @ v).max()),
+        "gap": float(abs(x @ Px + problem.q @ x + support(below, above, v))),
+    }
+
+
+def support(below: Vector, above: Vector, v: Vector) -> float:
+    """max vᵀs over below ≤ s ≤ above; infinite where v pushes at a bound that is not there."""
+    up, down = v > 0, v < 0
+    return float(above[up] @ v[up] + below[down] @ v[down])
+
+
+def certified(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector, tol: float) -> bool:
+    """Whether x and v meet the conditions of optimality to `tol`, relative to the terms that must cancel."""
+    C, below, above = rows
+    found = residuals(problem, rows, x, v)
+    Cx, Px = C @ x, problem.P @ x
+    sizes = {
+        "primal": np.abs(np.clip(Cx, below, above)).max(initial=0.0),
+        "dual": max(np.abs(Px).max(), np.abs(problem.q).max(), np.abs(C.T @ v).max()),
+        "gap": abs(problem.objective(x)),
+    }
+    return all(found[name] <= tol * (1 + size) for name, size in sizes.items())

@@ -1,0 +1,87 @@
+"""Operator splitting: one program per penalty ρ, one device solve per step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from thermoapps.quadratic_program.problem import Vector
+from thermoapps.quadratic_program.programmed import Programmed
+from thermoapps.quadratic_program.scaled import Scaled
+
+__all__ = ["State", "split"]
+
+SIGMA = 1e-6
+RELAXATION = 1.6
+EQUALITY = 1e3
+CHECK = 20
+RETUNE = 60
+ENOUGH = 1e-3
+DIRECTION = 1e-3
+
+
+@dataclass
+class State:
+    """Iterates, and what ended the iteration.
+
+    Parameters
+    ----------
+    x, v : ndarray
+        Point and multipliers of the scaled problem.
+    steps : int
+        Steps taken.
+    status : str
+        "primal infeasible", "dual infeasible" or empty.
+    certificate : ndarray, optional
+        Its proof, scaled.
+    """
+
+    x: Vector
+    v: Vector
+    steps: int = 0
+    status: str = ""
+    certificate: Vector | None = None
+
+
+def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: int) -> State:
+    """Alternate between the linear system and the limits until both residuals are moderately small.
+
+    The method is ADMM with over-relaxation and an adaptive ρ: Stellato et al., OSQP: an operator splitting solver for
+    quadratic programs, Math. Prog. Comp. 12 (2020).
+    """
+    P, q, C, below, above = problem.P, problem.q, problem.C, problem.below, problem.above
+    weight = np.where(below == above, EQUALITY, 1.0)
+    penalty, solved = 0.1, x
+    s = np.clip(C @ x, below, above)
+
+    def program() -> Vector:
+        rho = penalty * weight
+        device.write(P + SIGMA * sp.eye_array(len(q)) + C.T @ sp.diags_array(rho) @ C, rtol=DIRECTION)
+        return rho
+
+    rho = program()
+    for step in range(1, maxiter + 1):
+        solved = device.solve(SIGMA * x - q + C.T @ (rho * s - v), guess=solved)
+        x_next = RELAXATION * solved + (1 - RELAXATION) * x
+        mixed = RELAXATION * (C @ solved) + (1 - RELAXATION) * s
+        s = np.clip(mixed + v / rho, below, above)
+        v_next = v + rho * (mixed - s)
+        dx, dv, x, v = x_next - x, v_next - v, x_next, v_next
+        if step % CHECK:
+            continue
+        if problem.proves_primal_infeasible(dv, x):
+            return State(x, v, step, "primal infeasible", dv)
+        if problem.proves_dual_infeasible(dx, x, v):
+            return State(x, v, step, "dual infeasible", dx)
+        Cx, Px, Cv = C @ x, P @ x, C.T @ v
+        primal = np.abs(Cx - s).max(initial=0.0) / max(1e-10, np.abs(Cx).max(initial=0.0), np.abs(s).max(initial=0.0))
+        dual = np.abs(Px + q + Cv).max() / max(1e-10, np.abs(Px).max(), np.abs(q).max(), np.abs(Cv).max())
+        if max(primal, dual) <= ENOUGH:
+            return State(x, v, step)
+        change = float(np.sqrt(max(primal, 1e-12) / max(dual, 1e-12)))
+        if step % RETUNE == 0 and not 0.2 < change < 5:
+            penalty = float(np.clip(penalty * change, 1e-5, 1e5))
+            rho = program()
+    return State(x, v, maxiter)
