@@ -1,0 +1,267 @@
+"""Logistic regression, binary and multinomial, by Fisher scoring on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from thermoapps._rows import read_number, read_weights, sparse_array, weighted_gram
+from thermoapps.generalized_linear.scoring import fisher_scoring
+
+__all__ = ["ThermodynamicLogisticRegression"]
+
+
+class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    r"""Logistic regression on a simulated device: the answers of `sklearn.linear_model.LogisticRegression`.
+
+    Minimises :math:`C\sum_i w_i (-\ln p_{i, y_i}) + \|B\|^2/2` over coefficients B and free intercepts, with p the
+    softmax of K linear scores, or the logistic function of one where there are two classes. Each step is a solve
+    with the Fisher information, whose blocks are Zᵀ diag(w p_k (δ_kl − p_l)) Z plus the penalty: a natural gradient.
+
+    Parameters
+    ----------
+    C : float, optional
+        Inverse of the penalty, > 0.
+    fit_intercept : bool, optional
+        Whether to fit intercepts; they are not penalised.
+    class_weight : dict, 'balanced' or None, optional
+        Weights of the classes.
+    max_iter : int, optional
+        Steps at most.
+    tol : float, optional
+        Largest entry to accept of the gradient of the objective over C Σ w.
+    rtol : float, optional
+        Relative residual of each step on the device.
+    device : thermolinalg.devices.Device, optional
+        Default: an ideal overdamped `thermolinalg.LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness; None is fresh entropy.
+
+    Attributes
+    ----------
+    classes_ : array, shape (n_classes,)
+        Labels.
+    coef_ : array, shape (1, n_features) or (n_classes, n_features)
+        B.
+    intercept_ : array, shape (1,) or (n_classes,)
+        Intercepts; those of more than two classes sum to zero.
+    n_iter_ : int
+        Steps taken.
+    device_time_ : float
+        Time the device ran, in units of its time constant.
+    n_features_in_ : int
+        Number of features.
+
+    References
+    ----------
+    McCullagh and Nelder, Generalized Linear Models, 1989; Amari, Natural Gradient Works Efficiently in Learning, 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermoapps.generalized_linear import ThermodynamicLogisticRegression
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> model = ThermodynamicLogisticRegression(rng=0).fit(X, ["cold", "cold", "hot", "hot"])
+    >>> model.predict([[-1.5], [0.3]])
+    array(['cold', 'hot'], dtype='<U4')
+    """
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        max_iter: int = 100,
+        tol: float = 1e-10,
+        rtol: float = 1e-6,
+        device: Any = None,
+        rng: Any = None,
+    ) -> None:
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.rtol = rtol
+        self.device = device
+        self.rng = rng
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ThermodynamicLogisticRegression:
+        """Fit to labelled samples.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n_samples, n_features)
+            Samples.
+        y : array_like, shape (n_samples,)
+            Labels.
+        sample_weight : float or array_like, shape (n_samples,), optional
+            Weights ≥ 0.
+
+        Returns
+        -------
+        ThermodynamicLogisticRegression
+            The estimator itself.
+        """
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=np.float64)
+        X = sparse_array(X)
+        check_classification_targets(y)
+        C = read_number(self.C, "C", positive=True)
+        weights = read_weights(sample_weight, X)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        n_classes = len(self.classes_)
+        if n_classes < 2:
+            raise ValueError(f"y holds one class only, {self.classes_[0]!r}; a classifier needs at least two")
+        if np.any(np.bincount(labels, weights, n_classes) == 0):
+            raise ValueError("sample_weight is zero throughout a class; leave its samples out")
+        if self.class_weight is not None:
+            counted = weights if sample_weight is not None else None
+            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=counted)
+            weights = weights * factors[labels]
+        scores = 1 if n_classes == 2 else n_classes
+        problem = _Softmax(
+            X, labels, weights / weights.sum(), 1 / (C * weights.sum()), scores, bool(self.fit_intercept)
+        )
+        fitted = fisher_scoring(
+            problem.objective,
+            problem.derivatives,
+            np.zeros(scores * problem.width),
+            tol=read_number(self.tol, "tol"),
+            max_iter=self.max_iter,
+            rtol=self.rtol,
+            device=self.device,
+            rng=self.rng,
+        )
+        theta = fitted.theta.reshape(scores, -1)
+        if scores > 1:
+            theta = theta - theta.mean(axis=0)  # zero but for the residuals of the steps
+        self.coef_, self.intercept_ = theta[:, : X.shape[1]], theta[:, X.shape[1] :].sum(axis=1)
+        self.n_iter_, self.device_time_ = fitted.n_iter, fitted.device_time
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Linear scores.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array, shape (n_samples,) or (n_samples, n_classes)
+            Scores; of the second class where there are two.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
+        scores = np.asarray(X @ self.coef_.T) + self.intercept_
+        return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable labels.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array, shape (n_samples,)
+            Labels.
+        """
+        scores = self.decision_function(X)
+        chosen = (scores > 0).astype(int) if scores.ndim == 1 else np.argmax(scores, axis=1)
+        return np.asarray(self.classes_[chosen])
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes)
+            Probabilities in the order of `classes_`.
+        """
+        return np.asarray(softmax(_all_scores(self.decision_function(X)), axis=1))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes)
+            Logarithms in the order of `classes_`.
+        """
+        return np.asarray(log_softmax(_all_scores(self.decision_function(X)), axis=1))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _all_scores(scores: np.ndarray) -> np.ndarray:
+    """Scores of all classes; a single score is that of the second class against zero."""
+    return scores if scores.ndim == 2 else np.stack([np.zeros_like(scores), scores], axis=1)
+
+
+class _Softmax:
+    """The penalised negative log-likelihood, its gradient and its Fisher information, for one or K scores."""
+
+    def __init__(
+        self, X: Any, labels: np.ndarray, weights: np.ndarray, penalty: float, scores: int, intercept: bool
+    ) -> None:
+        n, p = X.shape
+        ones = np.ones((n, 1))
+        self.Z = (
+            X if not intercept else (sp.hstack([X, ones], format="csr") if sp.issparse(X) else np.hstack([X, ones]))
+        )
+        self.width, self.scores, self.intercept = p + intercept, scores, intercept
+        self.labels, self.weights = labels, weights
+        self.penalty = np.full(self.width, penalty)
+        self.penalty[p:] = 0
+        n_classes = max(scores, 2)
+        self.hits = np.eye(n_classes)[labels][:, n_classes - scores :]
+
+    def _logits(self, theta: np.ndarray) -> np.ndarray:
+        scores = np.asarray(self.Z @ theta.reshape(self.scores, self.width).T)
+        return _all_scores(scores[:, 0]) if self.scores == 1 else scores
+
+    def objective(self, theta: np.ndarray) -> float:
+        logits = self._logits(theta)
+        losses = logsumexp(logits, axis=1) - logits[np.arange(len(logits)), self.labels]
+        squares = theta.reshape(self.scores, self.width) ** 2
+        return float(self.weights @ losses + np.sum(squares * self.penalty) / 2)
+
+    def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        K, width = self.scores, self.width
+        p = softmax(self._logits(theta), axis=1)[:, -K:]
+        gradient = np.asarray(self.Z.T @ ((p - self.hits) * self.weights[:, None])).T
+        gradient = gradient + theta.reshape(K, width) * self.penalty
+        information = np.empty((K, width, K, width))
+        for k in range(K):
+            for m in range(k + 1):
+                block = weighted_gram(self.Z, self.weights * p[:, k] * ((k == m) - p[:, m]))
+                information[k, :, m, :] = information[m, :, k, :] = (block + block.T) / 2
+            information[k, :, k, :] += np.diag(self.penalty)
+        if self.intercept and K > 1:  # the same constant on all scores changes nothing: hold their sum at zero
+            information[:, -1, :, -1] += 1 / K
+        return gradient.ravel(), information.reshape(K * width, K * width)

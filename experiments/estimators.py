@@ -1,0 +1,81 @@
+"""Ridge regression of the diabetes data on a device, beside scikit-learn's: times, differences, and a picture."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn import linear_model
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.preprocessing import StandardScaler
+
+from thermoapps.generalized_linear import ThermodynamicLogisticRegression, ThermodynamicPoissonRegressor
+from thermoapps.least_squares import ThermodynamicBayesianRidge, ThermodynamicRidge
+
+ROOT = Path(__file__).resolve().parents[1]
+REPEATS = 5
+
+
+def compared(name, mine, theirs, X, y):
+    seconds = {}
+    for who, model in (("device", mine), ("digital", theirs)):
+        runs = []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            model.fit(X, y)
+            runs.append(time.perf_counter() - start)
+        seconds[who] = float(np.median(runs))
+    difference = np.linalg.norm(mine.coef_ - theirs.coef_) / np.linalg.norm(theirs.coef_)
+    return {
+        "estimator": name,
+        "samples": len(y),
+        "features": X.shape[1],
+        "relative difference of coefficients": float(difference),
+        "simulation, seconds": seconds["device"],
+        "scikit-learn, seconds": seconds["digital"],
+        "device time, time constants": mine.device_time_,
+    }
+
+
+def main():
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    cancer, labels = load_breast_cancer(return_X_y=True)
+    cancer = StandardScaler().fit_transform(cancer)
+    precise = {"tol": 1e-10, "max_iter": 1000}
+    logistic = linear_model.LogisticRegression(solver="newton-cholesky", **precise)
+    poisson = linear_model.PoissonRegressor(solver="newton-cholesky", **precise)
+    bayes = ThermodynamicBayesianRidge(rng=0)
+    rows = [
+        compared("Ridge", ThermodynamicRidge(rng=0), linear_model.Ridge(), X, y),
+        compared("BayesianRidge", bayes, linear_model.BayesianRidge(), X, y),
+        compared("LogisticRegression", ThermodynamicLogisticRegression(rng=0), logistic, cancer, labels),
+        compared("PoissonRegressor", ThermodynamicPoissonRegressor(rng=0), poisson, X, y),
+    ]
+    (ROOT / "experiments" / "results" / "estimators.json").write_text(
+        json.dumps({"machine": platform.platform(), "rows": rows}, indent=1) + "\n"
+    )
+
+    names, draws = load_diabetes().feature_names, bayes.sample_coef(2000, rng=1)
+    figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    axis.violinplot(draws, range(len(names)), showextrema=False)
+    exact = linear_model.BayesianRidge().fit(X, y)
+    error = np.sqrt(np.diag(exact.sigma_))
+    axis.errorbar(range(len(names)), exact.coef_, error, fmt="k.", capsize=3, label="scikit-learn: mean ± one σ")
+    axis.axhline(0, color="gray", linewidth=0.5)
+    axis.set_xticks(range(len(names)), names)
+    axis.set_ylabel("coefficient")
+    axis.set_title("Diabetes progression: 2000 readings of the device, coefficient by coefficient", fontsize=10)
+    axis.legend()
+    figure.savefig(ROOT / "docs" / "images" / "estimators.png", dpi=130)
+
+
+if __name__ == "__main__":
+    main()

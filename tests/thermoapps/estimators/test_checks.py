@@ -1,0 +1,22 @@
+"""scikit-learn's own checks of estimators; none is expected to fail."""
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from thermoapps.generalized_linear import ThermodynamicLogisticRegression, ThermodynamicPoissonRegressor
+from thermoapps.least_squares import ThermodynamicBayesianRidge, ThermodynamicRidge
+
+ESTIMATORS = [
+    ThermodynamicRidge(),
+    ThermodynamicBayesianRidge(),
+    ThermodynamicLogisticRegression(),
+    ThermodynamicPoissonRegressor(),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
