@@ -20,6 +20,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from scipy.optimize import curve_fit, least_squares
+from scipy.stats import f
 
 from thermoapps.least_squares import thermodynamic_curve_fit, thermodynamic_least_squares
 
@@ -125,7 +126,7 @@ def picture(path: Path) -> None:
     right.plot(*fit.samples.T, ".", ms=2, alpha=0.4, label="device samples")
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)])
-    ellipse = fit.popt[:, None] + np.sqrt(-2 * np.log(0.05)) * np.linalg.cholesky(pcov) @ circle
+    ellipse = fit.popt[:, None] + np.sqrt(2 * f.ppf(0.95, 2, TEMPERATURE.size - 2)) * np.linalg.cholesky(pcov) @ circle
     right.plot(*ellipse, "k", lw=1, label="95 % ellipse of curve_fit")
     right.set(xlabel="factor", ylabel="exponent")
     right.legend()

@@ -1,0 +1,246 @@
+"""Nonlinear least squares: Levenberg–Marquardt whose linear problems are solved on a device."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import OptimizeResult
+
+from thermoapps.least_squares._damped_step import DampedSteps
+from thermoapps.least_squares._problem import Point, Problem, read_problem
+from thermolinalg.devices import Device
+
+__all__ = ["thermodynamic_least_squares"]
+
+Vector = NDArray[np.float64]
+
+FIRST_DAMPING = 1e-3  # of J with columns of norm one
+LEAST_DAMPING = 1e-27  # of the first
+DAMPING_AGAIN = 1e-13  # of the first, where a step has failed: below it damping is rounding
+ROUNDING = 64 * np.finfo(float).eps  # of the cost, a sum of squares
+MESSAGES = {
+    -2: "`callback` raised StopIteration.",
+    0: "The maximum number of function evaluations is exceeded; pass a larger `max_nfev`.",
+    1: "`gtol` termination condition is satisfied.",
+    2: "`ftol` termination condition is satisfied.",
+    3: "`xtol` termination condition is satisfied.",
+    4: "Both `ftol` and `xtol` termination conditions are satisfied.",
+}
+
+
+def thermodynamic_least_squares(
+    fun: Callable[..., ArrayLike],
+    x0: ArrayLike,
+    jac: str | Callable[..., Any] = "2-point",
+    bounds: Any = (-np.inf, np.inf),
+    method: str = "trf",
+    ftol: float | None = 1e-8,
+    xtol: float | None = 1e-8,
+    gtol: float | None = 1e-8,
+    x_scale: str | ArrayLike | None = None,
+    loss: str | Callable[[Vector], ArrayLike] = "linear",
+    f_scale: float = 1.0,
+    diff_step: ArrayLike | None = None,
+    tr_solver: str | None = None,  # noqa: ARG001 - SciPy's
+    tr_options: Mapping[str, Any] | None = None,  # noqa: ARG001 - SciPy's
+    jac_sparsity: Any = None,  # noqa: ARG001 - SciPy's
+    max_nfev: int | None = None,
+    verbose: int = 0,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    callback: Callable[..., Any] | None = None,
+    workers: Any = None,  # noqa: ARG001 - SciPy's
+    *,
+    device: Device | None = None,
+    rng: Any = None,
+) -> OptimizeResult:
+    r"""Minimise :math:`F(x) = \frac12 \sum_i C^2 \rho(f_i(x)^2/C^2)` within bounds, on a simulated device.
+
+    The signature, the losses and the result are those of `scipy.optimize.least_squares`. Each Levenberg–Marquardt
+    step p minimises ‖J p + f‖² + λ ‖D p‖²: a device loaded with JᵀJ + λD² relaxes to it, and residuals are sent back
+    until the step is exact to six digits. λ follows the ratio of the actual to the predicted reduction. Variables at
+    a bound that the gradient pushes outwards stay there; a step that would cross a bound stops at it in that
+    variable, and the others are solved for again.
+
+    Parameters
+    ----------
+    fun : callable
+        Residuals f(x, \*args, \*\*kwargs), shape (m,), of x, shape (n,).
+    x0 : array_like, shape (n,) or float
+        Start, within the bounds.
+    jac : {'2-point', '3-point', 'cs'} or callable, optional
+        Jacobian: by differences within the bounds, or a function like `fun` that returns shape (m, n), dense or sparse.
+    bounds : 2-tuple of array_like or scipy.optimize.Bounds, optional
+        Lower and upper bounds.
+    method : {'trf', 'dogbox', 'lm'}, optional
+        SciPy's names. All run the method above; 'lm' takes neither bounds nor robust losses, as in SciPy.
+    ftol, xtol, gtol : float or None, optional
+        Stop when the reduction of F is below ftol · F by a good model, when ‖p‖ < xtol (xtol + ‖x‖), or when the
+        largest gradient entry of the free variables is below gtol. None switches a test off.
+    x_scale : array_like, 'jac' or None, optional
+        Characteristic sizes of the variables, 1/D. 'jac' and None take D from the largest column norms of J so far.
+    loss : {'linear', 'soft_l1', 'huber', 'cauchy', 'arctan'} or callable, optional
+        ρ; a callable returns ρ, ρ′ and ρ″ of an array z as an array of shape (3, m).
+    f_scale : float, optional
+        C, the residual at which outliers begin.
+    diff_step : array_like, optional
+        Relative step of the differences.
+    tr_solver, tr_options, jac_sparsity, workers : optional
+        Accepted for SciPy's sake; no use is made of them.
+    max_nfev : int, optional
+        Evaluations of `fun` at most, those for differences not counted. Default: 100 n.
+    verbose : {0, 1, 2}, optional
+        Whether to print the outcome (1) and every iteration (2).
+    args, kwargs : tuple and dict, optional
+        Further arguments of `fun` and `jac`.
+    callback : callable, optional
+        Called after each iteration as callback(x), or callback(intermediate_result=OptimizeResult) where its
+        parameter has that name; it ends the search by raising StopIteration.
+    device : Device, optional
+        Default: an ideal overdamped `LangevinDevice`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of the device's noise; None is fresh entropy.
+
+    Returns
+    -------
+    OptimizeResult
+        x, cost, fun, jac, grad, optimality, active_mask, nfev, njev, nit, status, message, success as in SciPy, and
+        `device_time`: what all steps took in units of the device's time constant. `jac` is that of the model: scaled
+        where the loss is robust.
+
+    Raises
+    ------
+    ValueError
+        Arguments that are out of range or do not fit, residuals that are not finite at `x0`, a Jacobian that is not
+        finite.
+
+    See Also
+    --------
+    thermoapps.least_squares.thermodynamic_curve_fit : Fits of curves, with confidence bands.
+
+    References
+    ----------
+    Levenberg (1944), Marquardt (1963); the rule for λ is Nielsen's (Damping Parameter in Marquardt's Method, 1999).
+    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from thermoapps.least_squares import thermodynamic_least_squares
+    >>> def rosenbrock(x):
+    ...     return np.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+    >>> result = thermodynamic_least_squares(rosenbrock, [2.0, 2.0], rng=0)
+    >>> result.success, bool(np.allclose(result.x, [1, 1]))
+    (True, True)
+    >>> result = thermodynamic_least_squares(rosenbrock, [2.0, 2.0], bounds=([-np.inf, 1.5], np.inf), rng=0)
+    >>> np.round(result.x, 4), result.active_mask
+    (array([1.2244, 1.5   ]), array([ 0, -1]))
+    """
+    problem = read_problem(
+        fun, x0, jac, bounds, method, (ftol, xtol, gtol), x_scale, loss, f_scale, diff_step, max_nfev, args, kwargs
+    )
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
+    if callback is not None and not callable(callback):
+        raise ValueError("callback must be callable")
+    steps = DampedSteps(device, np.random.default_rng(rng))
+    result = _search(problem, steps, _watcher(callback, verbose))
+    if verbose:
+        print(f"{result.message} F = {result.cost:.6g}, {result.nfev} evaluations, {result.device_time:.3g} τ")
+    return result
+
+
+def _search(problem: Problem, steps: DampedSteps, watch: Callable[[OptimizeResult], bool]) -> OptimizeResult:
+    """Levenberg–Marquardt from the start of the problem to a test that is met."""
+    point = problem.start()
+    nfev, nit, njev, status = 1, 0, 1, None
+    largest = point.column_norms
+    first = FIRST_DAMPING * (float(np.max(largest / problem.scale(largest))) ** 2 or 1.0)
+    damping, growth = first, 2.0
+    while True:
+        largest = np.maximum(largest, point.column_norms)
+        scale = problem.scale(largest)
+        if problem.optimality(point) < problem.gtol:
+            status = 1
+        if nit and watch(_report(problem, point, steps, nfev, njev, nit, status)) and status is None:
+            status = -2
+        moved = False
+        while status is None and not moved:
+            if nfev >= problem.max_nfev:
+                status = 0
+                break
+            room = (problem.lower - point.x, problem.upper - point.x)
+            step = steps(point.residuals, point.jacobian, scale, damping, room)
+            x = np.clip(point.x + step, problem.lower, problem.upper)
+            f = problem.residuals(x)
+            nfev += 1
+            taken = x - point.x
+            change = point.jacobian @ taken
+            predicted = -float(point.gradient @ taken + 0.5 * change @ change)
+            actual = point.cost - problem.loss.cost(f)
+            ratio = min(actual / predicted, 1.0) if predicted > 0 else 0.0
+            status = problem.termination(point, taken, actual, ratio)
+            # Where both reductions are rounding, the cost cannot tell a good step from a bad one; the gradient can.
+            if actual <= 0 < predicted and max(predicted, -actual) < ROUNDING * point.cost:
+                njev += 1
+                following = problem.point(x, f)
+                gain = np.linalg.norm(following.gradient / scale) / np.linalg.norm(point.gradient / scale)
+                moved, ratio = bool(gain < 0.5), 1.0 - float(gain)
+            elif actual > 0:
+                njev += 1
+                following, moved = problem.point(x, f), True
+            if moved:
+                damping, growth = max(damping * max(0.1, 1 - (2 * ratio - 1) ** 3), LEAST_DAMPING * first), 2.0
+            else:
+                damping, growth = max(damping, DAMPING_AGAIN * first) * growth, 2 * growth
+        if not moved:
+            return _report(problem, point, steps, nfev, njev, nit, status)
+        point, nit = following, nit + 1
+        if status is not None:
+            watch(_report(problem, point, steps, nfev, njev, nit, status))
+            return _report(problem, point, steps, nfev, njev, nit, status)
+
+
+def _report(
+    problem: Problem, point: Point, steps: DampedSteps, nfev: int, njev: int, nit: int, status: int | None
+) -> OptimizeResult:
+    final = {} if status is None else {"status": status, "message": MESSAGES[status], "success": status > 0}
+    return OptimizeResult(
+        x=point.x,
+        cost=point.cost,
+        fun=point.f,
+        jac=point.jacobian,
+        grad=point.gradient,
+        optimality=problem.optimality(point),
+        active_mask=problem.active_mask(point.x),
+        nfev=nfev,
+        njev=njev,
+        nit=nit,
+        device_time=steps.device_time,
+        **final,
+    )
+
+
+def _watcher(callback: Callable[..., Any] | None, verbose: int) -> Callable[[OptimizeResult], bool]:
+    """What is done after each iteration; True ends the search."""
+    named = callback is not None and "intermediate_result" in inspect.signature(callback).parameters
+
+    def watch(result: OptimizeResult) -> bool:
+        if verbose == 2:
+            print(f"{result.nit:5d} {result.nfev:5d} {result.cost:14.6e} {result.optimality:10.2e}")
+        if callback is None:
+            return False
+        try:
+            if named:
+                callback(intermediate_result=result)
+            else:
+                callback(result.x.copy())
+        except StopIteration:
+            return True
+        return False
+
+    return watch
