@@ -63,7 +63,13 @@ class Circuit:
     rows: Rows | None = None
 
     def centre(self) -> np.ndarray:
-        """Centres of the cells as given, shape (n, 2)."""
+        """Centres of the cells as given.
+
+        Returns
+        -------
+        float array, shape (n, 2)
+            Corner plus half the size.
+        """
         return np.asarray(self.corner + self.size / 2)
 
 
@@ -79,6 +85,7 @@ def read_bookshelf(folder: str | os.PathLike[str]) -> Circuit:
     Returns
     -------
     Circuit
+        In the units of the files.
 
     Raises
     ------

@@ -58,7 +58,13 @@ class Netlist:
     current_sources: list[Element] = field(default_factory=list)
 
     def nodes(self) -> list[str]:
-        """Names of all nodes but ground, in the order in which they appear: resistors first, then sources."""
+        """Names of all nodes but ground.
+
+        Returns
+        -------
+        list of str
+            In the order in which they appear: resistors first, then sources.
+        """
         elements = (*self.resistors, *self.voltage_sources, *self.current_sources)
         names = dict.fromkeys(name for element in elements for name in (element.plus, element.minus))
         names.pop(GROUND, None)
@@ -80,6 +86,7 @@ def read_netlist(path: str | os.PathLike[str]) -> Netlist:
     Returns
     -------
     Netlist
+        Names in lower case, values in ohm, volt and ampere.
 
     Raises
     ------

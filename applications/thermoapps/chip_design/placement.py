@@ -159,6 +159,7 @@ def quadratic_placement(
     Returns
     -------
     Placement
+        With the device's report.
 
     Raises
     ------

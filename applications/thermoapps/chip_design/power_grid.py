@@ -174,6 +174,7 @@ def solve_grid(
     Returns
     -------
     GridSolution
+        Voltages and drop of all nodes, and the device's report.
 
     Raises
     ------

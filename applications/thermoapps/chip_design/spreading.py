@@ -27,6 +27,7 @@ def rows_between_pads(circuit: Circuit) -> Rows:
     Returns
     -------
     Rows
+        As many as fit, in the middle of the box.
 
     Raises
     ------
