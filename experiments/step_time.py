@@ -84,7 +84,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, repeats=5, widths="8,32,128,512,2048", batches="8,16,32,64,128")
+    given = options(__doc__, repeats=1, widths="8,32,128,512", batches="8,16,32,64,128")
     path = given.results / "step-time.json"
     if not given.draw:
         by_width = [measure(int(width), 64, given.repeats) for width in given.widths.split(",")]
