@@ -130,7 +130,7 @@ def _vector(value: Any, name: str, n: int | None = None, *, infinite: bool = Fal
 
 def _matrix(value: Any, name: str, n: int) -> Any:
     if sp.issparse(value):
-        _real(value.data[:0] if hasattr(value, "data") else [], name)
+        _real(np.zeros(0, value.dtype), name)
         matrix = sp.csr_array(value, dtype=float, copy=True)
         matrix.sum_duplicates()
     else:

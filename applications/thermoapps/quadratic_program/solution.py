@@ -87,7 +87,7 @@ def support(below: Vector, above: Vector, v: Vector) -> float:
 
 
 def certified(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector, tol: float) -> bool:
-    """Whether x and v meet the conditions of optimality to `tol`, relative to the terms that must cancel."""
+    """Whether x and v meet the conditions of optimality to `tol`, see `solve_qp`."""
     C, below, above = rows
     found = residuals(problem, rows, x, v)
     Cx, Px = C @ x, problem.P @ x

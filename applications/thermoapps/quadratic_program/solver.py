@@ -59,7 +59,8 @@ def solve_qp(
     verbose : bool, optional
         Whether to print a line at the end.
     tol : float, optional
-        Primal residual, dual residual and duality gap, each relative to one plus the terms that must cancel in it.
+        Primal and dual residual relative to one plus the terms that cancel in them; duality gap relative to one plus
+        the size of the objective.
     maxiter : int, optional
         Steps of operator splitting at most, and Newton steps of polishing at most.
     rng : None, int or numpy.random.Generator, optional
@@ -119,7 +120,8 @@ def solve_problem(
     verbose : bool, optional
         Whether to print a line at the end.
     tol : float, optional
-        Primal residual, dual residual and duality gap, each relative to one plus the terms that must cancel in it.
+        Primal and dual residual relative to one plus the terms that cancel in them; duality gap relative to one plus
+        the size of the objective.
     maxiter : int, optional
         Steps of operator splitting at most, and Newton steps of polishing at most.
     rng : None, int or numpy.random.Generator, optional

@@ -88,6 +88,14 @@ def test_a_problem_without_constraints_is_a_linear_system():
     np.testing.assert_allclose(solve_qp(np.diag([1.0, 4.0]), [1.0, 2.0], rng=0), [-1, -0.5], atol=1e-8)
 
 
+@pytest.mark.parametrize("kind", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+def test_every_sparse_format_is_read(kind):
+    x = solve_qp(
+        sp.eye_array(2).asformat(kind), [-1.0, -3.0], A=sp.csr_array([[1.0, 1.0]]).asformat(kind), b=[1], rng=0
+    )
+    np.testing.assert_allclose(x, [-0.5, 1.5], atol=1e-8)
+
+
 def test_infinite_limits_do_not_constrain():
     problem = Problem(np.eye(2), [-1.0, -1.0], np.eye(2), [np.inf, 0.5], lb=[-np.inf, 0.0], ub=[np.inf, np.inf])
     solution = solve_problem(problem, rng=0)
@@ -117,6 +125,17 @@ def test_dual_infeasibility_is_proved():
     assert abs(problem.P @ d).max() < 1e-3
     assert (problem.G @ d).max() < 1e-3
     assert d.min() > -1e-3
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_badly_scaled_problems_are_never_called_infeasible(seed):
+    rng = np.random.default_rng(seed)
+    root, G = rng.standard_normal((rng.integers(0, 9), 8)), rng.standard_normal((6, 8))
+    inside = rng.standard_normal(8) * 10 ** rng.uniform(-3, 4)
+    h, A = G @ inside + rng.random(6) * (rng.random(6) < 0.5), G[:2] - G[2:4]
+    q = root.T @ rng.standard_normal(len(root)) * 10 ** rng.uniform(-3, 3)  # in the range of P: bounded below
+    solution = solve_problem(Problem(root.T @ root * 10 ** rng.uniform(-4, 4), q, G, h, A, A @ inside), rng=0)
+    assert solution.status in {"solved", "not certified"}
 
 
 def test_crossed_bounds_have_no_solution():
