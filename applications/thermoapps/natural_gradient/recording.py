@@ -26,7 +26,7 @@ __all__ = ["Recorded", "Recorder"]
 class Recorded(NamedTuple):
     """What one recorded pass gives.
 
-    Parameters
+    Attributes
     ----------
     rows : CurvatureRows
         The curvature.
