@@ -59,6 +59,11 @@ def test_optimum_is_the_reference(data_folder, name):
     assert abs(solution.obj + constant - reference) <= 1e-6 * scale
 
 
-def test_what_the_method_does_not_reach_is_not_returned(data_folder):
+def test_more_steps_solve_the_worst_scaled(data_folder):
+    problem, reference, _ = read(data_folder / "qp", "QSHARE1B")
+    assert solve_problem(problem, maxiter=2000, rng=0).obj == pytest.approx(reference, rel=1e-6)
+
+
+def test_what_few_steps_do_not_reach_is_not_returned(data_folder):
     problem, _, _ = read(data_folder / "qp", "QSHARE1B")
     assert solve_problem(problem, maxiter=40, rng=0).status == "not certified"
