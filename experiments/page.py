@@ -56,7 +56,7 @@ def comparison(results: dict[str, Any]) -> str:
         runs = found["runs"]
         accuracies = [run["accuracy"][-1] for run in runs]
         spread = f" ({percent(min(accuracies))} to {percent(max(accuracies))})" if len(runs) > 1 else ""
-        loss = f"{mean(run['loss'][-1] for run in runs):.3f}"
+        loss = average_loss(runs)
         seconds = f"{mean(run['seconds'][-1] for run in runs):.1f}"
         rows.append([name, str(len(runs)), percent(mean(accuracies)) + spread, loss, seconds])
     return table(["method", "seeds", "test accuracy", "last training loss", "processor seconds"], rows)
@@ -66,11 +66,17 @@ def sweep(results: dict[str, Any]) -> str:
     """Last loss and test accuracy of every value."""
     rows = []
     for label, runs in results["runs"].items():
-        losses, accuracies = ([run[key][-1] for run in runs] for key in ("loss", "accuracy"))
-        loss = "diverged" if None in losses else f"{mean(losses):.3f}"
+        accuracies = [run["accuracy"][-1] for run in runs]
         spread = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
-        rows.append([label, loss, percent(mean(accuracies)), spread])
+        rows.append([label, average_loss(runs), percent(mean(accuracies)), spread])
     return table(["", "last training loss", "test accuracy", "over seeds"], rows)
+
+
+def average_loss(runs: list[dict[str, Any]]) -> str:
+    """Of the last losses, or how many runs diverged."""
+    losses = [run["loss"][-1] for run in runs]
+    diverged = losses.count(None)
+    return f"{diverged} diverged" if diverged else f"{mean(losses):.3f}"
 
 
 def steps(results: dict[str, Any]) -> str:
