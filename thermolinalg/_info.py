@@ -64,6 +64,16 @@ class Info(dict[str, Any]):
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __reduce__(self) -> tuple[type[Info], tuple[dict[str, Any]]]:
+        # Deferred entries are closures, which do not pickle: a report is evaluated before it travels.
+        return type(self), ({name: self[name] for name in self},)
+
     def __dir__(self) -> list[str]:
         return list(self)
 
