@@ -184,9 +184,13 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
         Returns
         -------
         float
-            At most 1.
+            At most 1. Where all targets are equal there is no deviance to explain: 1 for predictions without any,
+            else 0, as scikit-learn's R² has it.
         """
-        return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=1))
+        predicted = self.predict(X)
+        if np.ptp(y) == 0:
+            return float(np.allclose(predicted, np.ravel(y)[0]))
+        return float(d2_tweedie_score(y, predicted, sample_weight=sample_weight, power=1))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
