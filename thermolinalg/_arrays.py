@@ -6,6 +6,7 @@ Everything else in the package is written against the array API namespace return
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = [
     "as_blocks",
     "as_float64",
     "cholesky",
-    "cholesky_inverse",
+    "cholesky_products",
     "cholesky_solve",
     "column_norms",
     "dtype_name",
@@ -164,16 +165,23 @@ def cholesky_solve(factor: Array, b: Array) -> Array:
     return x
 
 
-def cholesky_inverse(factor: Array) -> Array:
-    """The inverse of L Lᵀ."""
+def cholesky_products(factor: Array) -> Callable[[Array], Array]:
+    """The map b ↦ (L Lᵀ)⁻¹ b for many blocks (d, k) of few columns, one after the other.
+
+    Two triangular solves move as much memory as one product with the inverse, which takes twice the factorisation to
+    form. It is formed only where triangular solves are slow: in NumPy's LAPACK, and on accelerators.
+    """
     if is_torch(factor):
         import torch
 
-        # Symmetric, and transposed in C order: products with a few columns are faster.
-        return torch.cholesky_inverse(factor).mT
-    (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (factor,))
-    upper, _ = potri(factor.T, lower=False)
-    return np.triu(upper) + np.triu(upper, 1).T
+        if factor.device.type == "cpu":
+            return lambda b: solve_triangular(factor, solve_triangular(factor, b, transposed=False), transposed=True)
+        inverse = torch.cholesky_inverse(factor)
+    else:
+        (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (factor,))
+        upper, _ = potri(factor.T, lower=False)
+        inverse = np.triu(upper) + np.triu(upper, 1).T
+    return lambda b: inverse @ b
 
 
 def solve_triangular(factor: Array, b: Array, *, transposed: bool) -> Array:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermolinalg._arrays import Array, cholesky, cholesky_inverse, plus_identity
+from thermolinalg._arrays import Array, cholesky, cholesky_products, plus_identity
 from thermolinalg.laws import LinearLaw
 from thermolinalg.laws._linear import Coefficients
-from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
-from thermolinalg.operators import Dense
+from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine, chebyshev_series
+from thermolinalg.operators.base import Operator
 
 __all__ = ["DividedDifferences"]
 
@@ -95,19 +95,32 @@ class DividedDifferences:
 
         return LinearLaw(self.law.inputs, self.law.outputs, functions)
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """An interval that holds the spectrum of S."""
+        return 1 / (self.largest + self.pole), 1 / self.pole
+
     def degree(self, outputs: Sequence[str], most: int) -> int | None:
         """Products with S that the outputs take, or None if they take more than `most`."""
-        return self._engine(np.empty((0, 0)), most).degree(self.as_law(), outputs)
+        series = chebyshev_series(self.as_law(), outputs, self.interval, rtol=self.rtol, max_degree=most)
+        return series.degree if series.error <= self.rtol else None
 
     def apply(self, gram: Array, blocks: Mapping[int, Array], outputs: Sequence[str], most: int) -> list[Array] | None:
         """The outputs for blocks (r, k) of the inputs, or None if K + μI is not positive definite to rounding."""
         factor, failed = cholesky(plus_identity(gram, self.pole), overwrite=True)
         if failed:
             return None
-        engine = self._engine(cholesky_inverse(factor), most)
+        engine = ChebyshevEngine(_ShiftedInverse(factor), self.interval, rtol=self.rtol, max_degree=most)
         inputs = [blocks.get(j) for j in range(len(self.law.inputs))]
         return engine.apply(self.as_law(), inputs, outputs)
 
-    def _engine(self, inverse: Array, most: int) -> ChebyshevEngine:
-        interval = (1 / (self.largest + self.pole), 1 / self.pole)
-        return ChebyshevEngine(Dense(inverse), interval, rtol=self.rtol, max_degree=most)
+
+class _ShiftedInverse(Operator):
+    """S by its products, from the Cholesky factor of K + μI."""
+
+    def __init__(self, factor: Array) -> None:
+        super().__init__(factor.dtype, tuple(factor.shape), factor)
+        self._products = cholesky_products(factor)
+
+    def apply(self, block: Array) -> Array:
+        return self._products(block)

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.backward import columns_backward, unclaimed_parameters
+from thermoapps.natural_gradient.backward import at_once, columns_backward, unclaimed_parameters
 from thermoapps.natural_gradient.layers import LayerRows, UnsupportedLayerError, Use, generic_rows, rule_for
 from thermoapps.natural_gradient.roots import HessianRoot
 
 __all__ = ["Owned", "layer_rows", "owned_parameters", "unclaimed_reasons"]
+
+GATHERED = 8
+"""Passes' worth of cotangents that are gathered where a single one is small."""
 
 Owned = Mapping[nn.Module, Mapping[str, Tensor]]
 
@@ -103,40 +106,77 @@ def layer_rows(
         module: {role: parameter for role, parameter in own.items() if id(parameter) not in refused}
         for module, own in owned.items()
     }
-    pieces = {id(use): use.pieces(outputs.shape[0]) for use in uses if kept[use.module]}
-    by_module: dict[nn.Module, list[Use]] = {}
-    for use in uses:
-        if kept[use.module]:
-            by_module.setdefault(use.module, []).extend(pieces[id(use)])
-    parts: dict[nn.Module, list[LayerRows]] = {module: [] for module in by_module}
-    # A layer that has to be replayed is replayed once, for all columns.
-    waiting: dict[int, list[list[Tensor]]] = {}
+    layers = [
+        _Layer([use for use in uses if use.module is module], parameters, outputs.shape[0])
+        for module, parameters in kept.items()
+        if parameters
+    ]
     for _ in columns_backward(outputs, uses, root):
-        for use in uses:
-            for start, piece in enumerate(pieces.get(id(use), [])):
-                piece.cotangents = [c[:, start :: len(pieces[id(use)])] for c in use.cotangents]
-        for module, own_uses in by_module.items():
-            reached = [use for use in own_uses if use.cotangents]
-            if not reached:
-                continue
-            rule = rule_for(module, kept[module])
-            if rule is not generic_rows:
-                parts[module].append(rule(reached, kept[module]))
-                continue
-            for use in reached:
-                waiting.setdefault(id(use), []).append(use.cotangents)
-    failed: dict[int, str] = {}
-    for module, own_uses in by_module.items():
-        replayed = [use for use in own_uses if id(use) in waiting]
-        if not replayed:
-            continue
-        for use in replayed:
-            use.cotangents = [torch.cat(columns) for columns in zip(*waiting.pop(id(use)), strict=True)]
-        try:
-            parts[module].append(generic_rows(replayed, kept[module]))
-        except UnsupportedLayerError as error:
-            failed |= dict.fromkeys(map(id, kept[module].values()), str(error))
+        for layer in layers:
+            layer.take()
+    found = [layer.rows() for layer in layers]
+    failed = {which: reason for layer in layers for which, reason in layer.failed.items()}
     if failed:
         refused |= failed
         return layer_rows(outputs, uses, root, owned, refused)
-    return [first.joined(following) if following else first for first, *following in filter(None, parts.values())]
+    return [rows for rows in found if rows is not None]
+
+
+class _Layer:
+    """Cotangents of one layer's uses, gathered until they are worth a call of the layer's rule."""
+
+    def __init__(self, uses: Sequence[Use], parameters: Mapping[str, Tensor], data: int) -> None:
+        self.uses, self.parameters, self.data = uses, parameters, data
+        self.rule = rule_for(uses[0].module, parameters)
+        # The uses themselves, or several for each where the layer saw each datum as several in a row.
+        self.pieces = {id(use): use.pieces(data) for use in uses}
+        self.failed: dict[int, str] = {}
+        self._waiting: list[dict[int, list[Tensor]]] = []
+        self._numbers = 0
+        self._parts: list[LayerRows] = []
+
+    def take(self) -> None:
+        """Gather what the uses hold of some columns."""
+        reached = {id(use): use.cotangents for use in self.uses if use.cotangents}
+        if not reached:
+            return
+        self._waiting.append(reached)
+        self._numbers += sum(c.numel() for cotangents in reached.values() for c in cotangents)
+        # Many numbers are best used while they are in the cache, few all at once; a layer that has to be replayed is
+        # replayed once, for all columns.
+        enough = at_once(self.uses[0].outputs[0].device) * (1 if len(self._waiting) == 1 else GATHERED)
+        if self._numbers >= enough and self.rule is not generic_rows:
+            self._form()
+
+    def rows(self) -> LayerRows | None:
+        """The layer's rows for all columns; None if the outputs do not depend on it, or it has no rule (`failed`)."""
+        if self._waiting:
+            try:
+                self._form()
+            except UnsupportedLayerError as error:
+                if self.rule is not generic_rows:
+                    raise
+                self.failed = dict.fromkeys(map(id, self.parameters.values()), str(error))
+        if not self._parts or self.failed:
+            return None
+        first, *following = self._parts
+        return first.joined(following) if following else first
+
+    def _form(self) -> None:
+        reached = []
+        for use in self.uses:
+            groups = [waiting[id(use)] for waiting in self._waiting if id(use) in waiting]
+            if not groups:
+                continue
+            use.cotangents = [_of_all_columns(parts) for parts in zip(*groups, strict=True)]
+            pieces = self.pieces[id(use)]
+            for start, piece in enumerate(pieces):
+                piece.cotangents = [cotangents[:, start :: len(pieces)] for cotangents in use.cotangents]
+                reached.append(piece)
+        self._waiting, self._numbers = [], 0
+        self._parts.append(self.rule(reached, self.parameters))
+
+
+def _of_all_columns(groups: Sequence[Tensor]) -> Tensor:
+    """Cotangents (v, n, …) of several groups of columns as one, each datum's columns side by side in memory."""
+    return groups[0] if len(groups) == 1 else torch.cat([c.transpose(0, 1) for c in groups], 1).transpose(0, 1)

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.roots import HessianRoot
 
-__all__ = ["columns_backward", "inseparable", "row_by_row", "unclaimed_parameters"]
+__all__ = ["at_once", "columns_backward", "inseparable", "row_by_row", "unclaimed_parameters"]
 
-NUMBERS = {"cpu": 1 << 18}
-"""Numbers per layer pass for which columns travel together: what fits a cache, or fills an accelerator."""
+IN_CACHE, ON_ACCELERATOR = 1 << 18, 1 << 26
+"""Numbers that are handled at once: what fits a cache, or fills an accelerator."""
 
-NUMBERS_ELSEWHERE = 1 << 26
+
+def at_once(device: torch.device) -> int:
+    """Numbers per layer for which columns travel together on this device."""
+    return IN_CACHE if device.type == "cpu" else ON_ACCELERATOR
 
 
 def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) -> Iterator[None]:
@@ -40,7 +43,7 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     """
     edges = [edge for use in uses for edge in use.edges]
     numbers = max(output.numel() for use in uses for output in use.outputs)
-    most = NUMBERS.get(outputs.device.type, NUMBERS_ELSEWHERE)
+    most = at_once(outputs.device)
     step = max(1, most // numbers)
     for columns in _groups(root, step, most // outputs.numel()):
         found = iter(_backward(outputs, edges, columns.to(outputs.dtype)))
@@ -193,4 +196,4 @@ def row_by_row(outputs: Tensor, parameters: Mapping[str, Tensor], root: HessianR
         for (name, parameter), slopes in zip(parameters.items(), found, strict=True):
             missing = parameter.detach().new_zeros(b, parameter.numel())
             rows[name].append(missing if slopes is None else slopes.reshape(b, -1))
-    return DenseRows("row by row", parameters, {name: torch.stack(parts) for name, parts in rows.items()})
+    return DenseRows.of_parts("row by row", parameters, {name: torch.stack(parts) for name, parts in rows.items()})

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, combinations_with_replacement, product
 
 import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.layers import LayerRows
 from thermoapps.natural_gradient.layers.base import BUDGET
-from thermoapps.natural_gradient.layers.factored import side_by_side
 
 __all__ = ["Batch", "CurvatureRows"]
 
@@ -127,22 +126,17 @@ class CurvatureRows:
         -------
         Tensor, shape (r, r)
         """
-        bands = [
-            side_by_side([self._gram_block(upper, lower, dtype or self.dtype) for lower in self.batches], 1)
-            for upper in self.batches
-        ]
-        return side_by_side(bands, 0).div_(self.count)
-
-    def _gram_block(self, upper: Batch, lower: Batch, dtype: torch.dtype) -> Tensor:
-        total: Tensor | None = None
-        for left in upper.layers:
-            for right in lower.layers:
+        total = torch.zeros(self.shape[0], self.shape[0], dtype=dtype or self.dtype, device=self.device)
+        ends = list(accumulate(batch.length for batch in self.batches))
+        places = [slice(end - batch.length, end) for end, batch in zip(ends, self.batches, strict=True)]
+        for (i, upper), (j, lower) in combinations_with_replacement(enumerate(self.batches), 2):
+            block = total[places[i], places[j]]
+            for left, right in product(upper.layers, lower.layers):
                 if any(right.role_of(parameter) for parameter in left.parameters.values()):
-                    part = left.gram_with(right, dtype)
-                    total = part if total is None else total.add_(part)
-        if total is None:
-            return torch.zeros(upper.length, lower.length, dtype=dtype, device=self.device)
-        return total
+                    left.add_gram_with(right, block)
+            if i != j:
+                total[places[j], places[i]] = block.T
+        return total.div_(self.count)
 
     def apply(self, block: Tensor) -> Tensor:
         """R V (r, k) for a block of vectors V (N, k)."""
@@ -175,8 +169,8 @@ class CurvatureRows:
         for batch, band in zip(self.batches, bands, strict=True):
             weights = band.reshape(batch.columns, batch.data, -1)
             for layer in batch.layers:
-                for role, product in layer.apply_transposed(weights).items():
-                    self._part(total, layer.parameters[role]).add_(product)
+                for role, change in layer.apply_transposed(weights).items():
+                    self._part(total, layer.parameters[role]).add_(change)
         return total
 
     def matvec(self, vector: Tensor) -> Tensor:

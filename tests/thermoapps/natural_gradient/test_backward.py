@@ -16,7 +16,7 @@ def test_groups_of_columns(numbers: int, monkeypatch: pytest.MonkeyPatch) -> Non
     model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 5)).double()
     inputs, targets = torch.randn(3, 4, dtype=torch.float64), torch.tensor([0, 4, 2])
     expected = curvature_rows(model, inputs, targets, "cross_entropy").rows.apply(torch.eye(65, dtype=torch.float64))
-    monkeypatch.setitem(backward.NUMBERS, "cpu", numbers)
+    monkeypatch.setattr(backward, "IN_CACHE", numbers)
     rows = curvature_rows(model, inputs, targets, "cross_entropy").rows
     torch.testing.assert_close(rows.apply(torch.eye(65, dtype=torch.float64)), expected)
     torch.testing.assert_close(rows.gram(), expected @ expected.T)

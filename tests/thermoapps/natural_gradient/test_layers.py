@@ -34,6 +34,8 @@ def test_a_convolution_is_its_weight_times_its_patches(dims, kernel, stride, dil
     expected = layer(inputs).flatten(2)
     weight = layer.weight.reshape(groups, 6 // groups, -1)
     close(torch.einsum("ngti,goi->ngot", patches(layer, inputs), weight).flatten(1, 2), expected)
+    last = layer.weight.reshape(groups, 6 // groups, 4 // groups, -1).mT.flatten(2)
+    close(torch.einsum("ngti,goi->ngot", patches(layer, inputs, channels_last=True), last).flatten(1, 2), expected)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -58,6 +60,13 @@ def embedding(n, t, v, seed, weight):
     return EmbeddingRows("words", {"weight": weight}, indices, torch.randn(v, n, t, 4, dtype=torch.float64))
 
 
+def gram(left, right, add=None):
+    """R R'ᵀ of two layers' rows."""
+    total = torch.zeros(left.columns * left.data, right.columns * right.data, dtype=torch.float64)
+    (add or type(left).add_gram_with)(left, right, total)
+    return total
+
+
 @pytest.mark.parametrize("budget", [1, 100, 1 << 24])
 @pytest.mark.parametrize("positions", [(1, 1), (3, 3), (2, 5), (1, 4)])
 @pytest.mark.parametrize("with_bias", [True, False])
@@ -66,15 +75,16 @@ def test_all_ways_to_a_gram_matrix_agree(monkeypatch, positions, with_bias, budg
     weight, bias = torch.zeros(3, 4, dtype=torch.float64), torch.zeros(3, dtype=torch.float64) if with_bias else None
     left = linear(3, positions[0], 2, 0, weight, bias)
     right = linear(4, positions[1], 5, 1, weight, bias)
-    expected = LayerRows.gram_with(left, right, torch.float64)
+    expected = gram(left, right, LayerRows.add_gram_with)
     monkeypatch.setattr(factored, "BUDGET", budget)
     monkeypatch.setattr("thermoapps.natural_gradient.layers.base.BUDGET", budget)
-    close(LayerRows.gram_with(left, right, torch.float64), expected)
-    close(left._contraction(right, left.cotangents, right.cotangents), expected)
-    close(left.gram_with(right, torch.float64), expected)
-    close(left.dense().gram_with(right, torch.float64), expected)
+    close(gram(left, right, LayerRows.add_gram_with), expected)
+    close(left._contraction(right, torch.float64), expected)
+    close(gram(left, right), expected)
+    close(gram(left.dense(), right), expected)
+    close(gram(left.dense(), right.dense()), expected)
     if positions == (1, 1):
-        close(left._hadamard(right, left.cotangents, right.cotangents), expected)
+        close(gram(left, right, LinearRows._add_hadamard), expected)
 
 
 def test_tied_embedding_and_decoder_share_their_gram_matrix():
@@ -83,9 +93,9 @@ def test_tied_embedding_and_decoder_share_their_gram_matrix():
     generator = torch.Generator().manual_seed(2)
     inputs = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64)
     decoder = LinearRows("decoder", {"weight": weight}, inputs, torch.randn(2, 3, 2, 9, dtype=torch.float64))
-    expected = words.dense().rows["weight"].flatten(0, 1) @ decoder.dense().rows["weight"].flatten(0, 1).T
-    close(words.gram_with(decoder, torch.float64), expected)
-    close(decoder.gram_with(words, torch.float64), expected.T)
+    expected = words.dense().parts["weight"].flatten(0, 1) @ decoder.dense().parts["weight"].flatten(0, 1).T
+    close(gram(words, decoder), expected)
+    close(gram(decoder, words), expected.T)
 
 
 def test_embedding_rows_are_made_for_what_was_looked_up_only(monkeypatch):
@@ -96,19 +106,19 @@ def test_embedding_rows_are_made_for_what_was_looked_up_only(monkeypatch):
     monkeypatch.setattr(
         EmbeddingRows, "instantiate", lambda self, role, index: asked.append(len(index)) or original(self, role, index)
     )
-    expected = words._contraction(words, words.cotangents, words.cotangents)
-    close(LayerRows.gram_with(words, words, torch.float64), expected)
+    expected = words._contraction(words, torch.float64)
+    close(gram(words, words, LayerRows.add_gram_with), expected)
     assert sum(asked) <= 6
 
 
 def test_layers_without_common_parameters_have_no_gram_matrix():
     left = linear(2, 1, 2, 0, torch.zeros(3, 4), None)
     right = linear(3, 1, 2, 0, torch.zeros(3, 4), None)
-    assert torch.equal(left.gram_with(right, torch.float64), torch.zeros(4, 6, dtype=torch.float64))
+    assert torch.equal(gram(left, right), torch.zeros(4, 6, dtype=torch.float64))
 
 
 def test_stored_rows_are_joined_along_their_columns():
     rows = torch.randn(3, 2, 5)
     weight = torch.zeros(5)
-    parts = [DenseRows("layer", {"weight": weight}, {"weight": part}) for part in rows.split(1)]
-    assert torch.equal(parts[0].joined(parts[1:]).rows["weight"], rows)
+    parts = [DenseRows("layer", {"weight": weight}, part) for part in rows.split(1)]
+    assert torch.equal(parts[0].joined(parts[1:]).parts["weight"], rows)

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-__all__ = ["BUDGET", "DenseRows", "LayerRows", "add_gram"]
+__all__ = ["BUDGET", "DenseRows", "LayerRows", "add_gram", "side_by_side", "thin_product"]
 
 BUDGET = 1 << 24
 """Numbers that an intermediate block may hold."""
@@ -17,6 +17,9 @@ BUDGET = 1 << 24
 BANDS, NARROW = 4, 64
 """Bands in which symmetric products are formed: each saves some of the work above the diagonal, and costs a call, which
 rows of fewer numbers than `NARROW` are not worth."""
+
+THIN = 3
+"""Columns up to which products are taken column by column."""
 
 Selection = slice | Tensor
 
@@ -66,10 +69,11 @@ class LayerRows(ABC):
         """Name under which this layer holds the parameter, or None."""
         return next((role for role, own in self.parameters.items() if own is parameter), None)
 
-    def gram_with(self, other: LayerRows, dtype: torch.dtype) -> Tensor:
-        """R R'ᵀ (v n, w m) over the parameters that both layers share, instantiating both in blocks."""
-        anchor = next(iter(self.parameters.values()))
-        total = torch.zeros(self.columns * self.data, other.columns * other.data, dtype=dtype, device=anchor.device)
+    def add_gram_with(self, other: LayerRows, total: Tensor) -> None:
+        """Add R R'ᵀ over the parameters that both layers share to total (v n, w m), in its precision.
+
+        Both are instantiated in blocks, unless a kind of layer knows better.
+        """
         for role, parameter in self.parameters.items():
             role_of_other = other.role_of(parameter)
             if role_of_other is None:
@@ -77,12 +81,11 @@ class LayerRows(ABC):
             support = self.support(role)
             support = other.support(role_of_other) if support is None else support
             for index in _blocks(parameter, support, max(total.shape)):
-                left = self.instantiate(role, index).flatten(0, 1).to(dtype)
+                left = self.instantiate(role, index).flatten(0, 1).to(total.dtype)
                 if other is self:
                     add_gram(total, left)
                 else:
-                    total.addmm_(left, other.instantiate(role_of_other, index).flatten(0, 1).to(dtype).T)
-        return total
+                    total.addmm_(left, other.instantiate(role_of_other, index).flatten(0, 1).to(total.dtype).T)
 
     @abstractmethod
     def joined(self, others: Sequence[Self]) -> LayerRows:
@@ -90,15 +93,12 @@ class LayerRows(ABC):
 
     def dense(self) -> DenseRows:
         """The same rows, stored."""
-        return DenseRows(
-            self.name,
-            self.parameters,
-            {role: self.instantiate(role, slice(None)) for role in self.parameters},
-        )
+        parts = {role: self.instantiate(role, slice(None)) for role in self.parameters}
+        return DenseRows.of_parts(self.name, self.parameters, parts)
 
 
 class DenseRows(LayerRows):
-    """Stored rows of a layer with few parameters.
+    """Stored rows of a layer with few parameters, those of one parameter beside those of the next.
 
     Parameters
     ----------
@@ -106,36 +106,84 @@ class DenseRows(LayerRows):
         Qualified name of the layer.
     parameters : mapping of str to Tensor
         The trained parameters.
-    rows : mapping of str to Tensor
-        Rows (v, n, entries) by each name.
+    matrix : Tensor, shape (v, n, entries)
+        The rows, for the entries of all parameters in order.
     """
 
-    def __init__(self, name: str, parameters: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> None:
-        columns, data = next(iter(rows.values())).shape[:2]
-        super().__init__(name, parameters, columns, data)
-        self.rows = {role: rows[role].reshape(columns, data, -1) for role in parameters}
+    def __init__(self, name: str, parameters: Mapping[str, Tensor], matrix: Tensor) -> None:
+        super().__init__(name, parameters, *matrix.shape[:2])
+        self.matrix = matrix
+
+    @classmethod
+    def of_parts(cls, name: str, parameters: Mapping[str, Tensor], parts: Mapping[str, Tensor]) -> DenseRows:
+        """Rows given as (v, n, …) for each parameter by its name."""
+        flat = [parts[role].reshape(*parts[role].shape[:2], -1) for role in parameters]
+        return cls(name, parameters, side_by_side(flat, 2))
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """Rows (v, n, entries) by each name, as views."""
+        split = torch.split(self.matrix, [parameter.numel() for parameter in self.parameters.values()], 2)
+        return dict(zip(self.parameters, split, strict=True))
 
     def joined(self, others: Sequence[Self]) -> DenseRows:
-        parts = [self, *others]
-        rows = {role: torch.cat([part.rows[role] for part in parts]) for role in self.parameters}
-        return DenseRows(self.name, self.parameters, rows)
+        return DenseRows(self.name, self.parameters, torch.cat([part.matrix for part in [self, *others]]))
+
+    def add_gram_with(self, other: LayerRows, total: Tensor) -> None:
+        if other is not self or total.dtype != self.matrix.dtype:
+            super().add_gram_with(other, total)
+        else:
+            add_gram(total, self.matrix.flatten(0, 1))
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
-        products = [rows.flatten(0, 1) @ tangents[role].reshape(rows.shape[2], -1) for role, rows in self.rows.items()]
-        return torch.stack(products).sum(0).reshape(self.columns, self.data, -1)
+        flat = side_by_side([tangents[role].reshape(-1, tangents[role].shape[-1]) for role in self.parameters], 0)
+        return thin_product(self.matrix.flatten(0, 1), flat).view(self.columns, self.data, -1)
 
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
-        flat = weights.flatten(0, 1)
+        flat = thin_product(self.matrix.flatten(0, 1).T, weights.flatten(0, 1))
+        split = torch.split(flat, [parameter.numel() for parameter in self.parameters.values()])
         return {
-            role: (rows.flatten(0, 1).T @ flat).reshape(*self.parameters[role].shape, -1)
-            for role, rows in self.rows.items()
+            role: part.view(*parameter.shape, -1)
+            for (role, parameter), part in zip(self.parameters.items(), split, strict=True)
         }
 
     def instantiate(self, role: str, index: Selection) -> Tensor:
-        rows = self.rows[role]
         length = self.parameters[role].shape[0] if self.parameters[role].dim() else 1
-        chosen: Tensor = rows.reshape(self.columns, self.data, length, -1)[:, :, index]
+        chosen: Tensor = self.parts[role].reshape(self.columns, self.data, length, -1)[:, :, index]
         return chosen.flatten(2)
+
+
+def side_by_side(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Concatenate along an axis, without a copy of a single part.
+
+    Parameters
+    ----------
+    parts : sequence of Tensor
+        Uses of a layer along its positions, say.
+    axis : int
+
+    Returns
+    -------
+    Tensor
+    """
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), axis)
+
+
+def thin_product(matrix: Tensor, block: Tensor) -> Tensor:
+    """Product with a block of columns; a few of them one by one, which a processor's libraries are better at.
+
+    Parameters
+    ----------
+    matrix : Tensor, shape (m, n)
+    block : Tensor, shape (n, k)
+
+    Returns
+    -------
+    Tensor, shape (m, k)
+    """
+    if not 1 < block.shape[1] <= THIN or matrix.device.type != "cpu":
+        return matrix @ block
+    return torch.stack([matrix @ column for column in block.unbind(1)], 1)
 
 
 def add_gram(total: Tensor, rows: Tensor) -> None:

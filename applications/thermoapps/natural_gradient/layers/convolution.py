@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows
-from thermoapps.natural_gradient.layers.factored import side_by_side
+from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, side_by_side
 from thermoapps.natural_gradient.layers.linear import matrix_rows
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["convolution_rows", "patches"]
+
+WIDE = 32
+"""Kernel entries from which products are faster with these side by side in memory, places apart."""
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -35,18 +37,32 @@ def convolution_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> L
     """
     module = uses[0].module
     assert isinstance(module, Convolution)
-    inputs = side_by_side([use.derived(partial(patches, module)) for use in uses], 2)
     cotangents = side_by_side([use.cotangents[0].flatten(3) for use in uses], 3)
-    if module.groups == 1:
+    entries = module.weight[0].numel()
+    if module.groups == 1 and (entries >= cotangents.shape[3] or uses[0].keep_factors):
+        inputs = side_by_side([use.derived(partial(patches, module)) for use in uses], 2)
         return matrix_rows(uses[0], parameters, inputs[:, 0], cotangents.transpose(2, 3))
+    return DenseRows.of_parts(uses[0].name, parameters, _stored(uses, module, parameters, cotangents))
+
+
+def _stored(
+    uses: Sequence[Use], module: Convolution, parameters: Mapping[str, Tensor], cotangents: Tensor
+) -> dict[str, Tensor]:
+    """The rows themselves (v, n, entries), for cotangents (v, n, o, t)."""
     rows = {"bias": cotangents.sum(3)}
     if "weight" in parameters:
-        grouped = cotangents.reshape(*cotangents.shape[:2], module.groups, -1, cotangents.shape[3])
-        rows["weight"] = torch.einsum("vngot,ngti->vngoi", grouped, inputs)
-    return DenseRows(uses[0].name, parameters, rows)
+        channels_last = module.weight[0].numel() >= WIDE
+        inputs = side_by_side([use.derived(partial(patches, module, channels_last=channels_last)) for use in uses], 2)
+        v, n, o, t = cotangents.shape
+        grouped = cotangents.view(v, n, module.groups, -1, t)
+        weight = torch.einsum("vngot,ngti->vngoi", grouped, inputs)
+        if channels_last:
+            weight = weight.view(v, n, o, -1, module.weight.shape[1]).transpose(3, 4)
+        rows["weight"] = weight.flatten(2)
+    return {role: rows[role] for role in parameters}
 
 
-def patches(convolution: Convolution, inputs: Tensor) -> Tensor:
+def patches(convolution: Convolution, inputs: Tensor, *, channels_last: bool = False) -> Tensor:
     """What lies under the kernel at each of its positions.
 
     Parameters
@@ -55,22 +71,32 @@ def patches(convolution: Convolution, inputs: Tensor) -> Tensor:
         Its stride, padding (with its mode), dilation and groups are obeyed.
     inputs : Tensor, shape (n, channels, …)
         What the convolution was called with.
+    channels_last : bool, optional
+        Order in memory and along i; see below.
 
     Returns
     -------
     Tensor, shape (n, g, t, i)
-        For each group g and position t of the kernel the channels times kernel entries, in the order of the weight.
+        For each group g and position t of the kernel the channels times kernel entries, in the order of the weight;
+        neighbours along t are neighbours in memory. With `channels_last` kernel entries times channels, and
+        neighbours along i.
     """
     kernel = tuple(convolution.kernel_size)
     mode = "constant" if convolution.padding_mode == "zeros" else convolution.padding_mode
     windows = functional.pad(inputs, _padding(convolution), mode)
+    if channels_last:
+        windows = windows.movedim(1, -1).contiguous().movedim(-1, 1)
     for axis, (size, stride, dilation) in enumerate(zip(kernel, convolution.stride, convolution.dilation, strict=True)):
         windows = windows.unfold(axis + 2, dilation * (size - 1) + 1, stride)[..., ::dilation]
-    # Kernel entries before places: rows of an image then stay contiguous.
     dims = len(kernel)
-    windows = windows.permute(0, 1, *range(2 + dims, 2 + 2 * dims), *range(2, 2 + dims))
-    places = windows.shape[2 + dims :].numel()
-    return windows.reshape(len(inputs), convolution.groups, -1, places).transpose(2, 3)
+    n, channels, *rest = windows.shape
+    windows = windows.reshape(n, convolution.groups, channels // convolution.groups, *rest)
+    places, entries = range(3, 3 + dims), range(3 + dims, 3 + 2 * dims)
+    if channels_last:
+        windows = windows.permute(0, 1, *places, *entries, 2)
+        return windows.flatten(2 + dims).flatten(2, 1 + dims)
+    windows = windows.permute(0, 1, 2, *entries, *places)
+    return windows.flatten(3 + dims).flatten(2, 2 + dims).transpose(2, 3)
 
 
 def _padding(convolution: Convolution) -> list[int]:

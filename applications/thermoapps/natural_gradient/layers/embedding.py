@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.layers.base import LayerRows, Selection
-from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, side_by_side
+from thermoapps.natural_gradient.layers.base import LayerRows, Selection, side_by_side
+from thermoapps.natural_gradient.layers.factored import FactoredRows, positions
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
 
 __all__ = ["EmbeddingRows", "embedding_rows"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Self
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows, add_gram
 
-__all__ = ["FactoredRows", "positions", "side_by_side"]
+__all__ = ["FactoredRows", "positions"]
 
 
 class FactoredRows(LayerRows):
@@ -52,15 +52,15 @@ class FactoredRows(LayerRows):
     def input_gram(self, other: Self, data: slice, dtype: torch.dtype) -> Tensor:
         """Inner products (n, t, m, s) of the inputs of some data with all inputs of another batch."""
 
-    def gram_with(self, other: LayerRows, dtype: torch.dtype) -> Tensor:
+    def add_gram_with(self, other: LayerRows, total: Tensor) -> None:
         if not isinstance(other, type(self)) or not self._pairs_with(other):
-            return super().gram_with(other, dtype)
-        left, right = self.cotangents.to(dtype), other.cotangents.to(dtype)
-        if left.shape[2] == right.shape[2] == 1:
-            return self._hadamard(other, left, right)
-        if self._instantiating_is_cheaper(other):
-            return super().gram_with(other, dtype)
-        return self._contraction(other, left, right)
+            super().add_gram_with(other, total)
+        elif self.cotangents.shape[2] == other.cotangents.shape[2] == 1:
+            self._add_hadamard(other, total)
+        elif self._instantiating_is_cheaper(other):
+            super().add_gram_with(other, total)
+        else:
+            total += self._contraction(other, total.dtype)
 
     def _pairs_with(self, other: LayerRows) -> bool:
         """Whether the other layer holds the same parameters in the same way."""
@@ -74,17 +74,19 @@ class FactoredRows(LayerRows):
         instantiation = (v * n * t + w * m * s + v * n * w * m) * self.fan_in * o
         return instantiation < contraction
 
-    def _hadamard(self, other: Self, left: Tensor, right: Tensor) -> Tensor:
-        inner = self.input_gram(other, slice(None), left.dtype)[:, 0, :, 0]
+    def _add_hadamard(self, other: Self, total: Tensor) -> None:
+        left, right = (layer.cotangents.flatten(0, 2).to(total.dtype) for layer in (self, other))
+        inner = self.input_gram(other, slice(None), total.dtype)[:, 0, :, 0]
         if other is self:
-            gram = left.new_zeros(self.columns * self.data, self.columns * self.data)
-            add_gram(gram, left.flatten(0, 2))
+            gram = total.new_zeros(total.shape)
+            add_gram(gram, left)
         else:
-            gram = left.flatten(0, 2) @ right.flatten(0, 2).T
-        gram.view(self.columns, self.data, other.columns, other.data).mul_(inner[:, None])
-        return gram
+            gram = left @ right.T
+        shape = self.columns, self.data, other.columns, other.data
+        total.view(shape).addcmul_(gram.view(shape), inner[:, None])
 
-    def _contraction(self, other: Self, left: Tensor, right: Tensor) -> Tensor:
+    def _contraction(self, other: Self, dtype: torch.dtype) -> Tensor:
+        left, right = self.cotangents.to(dtype), other.cotangents.to(dtype)
         (v, n, t, o), (w, m, s, _) = left.shape, right.shape
         gram = left.new_empty(v, n, w, m)
         step = max(1, BUDGET // (t * m * (s + w * o)))
@@ -111,20 +113,3 @@ def positions(tensor: Tensor, leading: int) -> Tensor:
     Tensor, shape (…, t, o)
     """
     return tensor.reshape(*tensor.shape[:leading], -1, tensor.shape[-1])
-
-
-def side_by_side(parts: Sequence[Tensor], axis: int) -> Tensor:
-    """Concatenate the uses of a layer along its positions, without a copy of a single one.
-
-    Parameters
-    ----------
-    parts : sequence of Tensor
-        Inputs or cotangents of each use.
-    axis : int
-        Axis of the positions.
-
-    Returns
-    -------
-    Tensor
-    """
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), axis)

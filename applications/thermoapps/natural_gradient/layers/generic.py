@@ -44,7 +44,7 @@ def generic_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> Layer
         if not all(_agree(new, old) for new, old in zip(outputs, use.outputs, strict=True)):
             raise UnsupportedLayerError(_message(use, "replaying it for single data gives other outputs"))
         rows = {role: rows[role] + parts[role] for role in parameters}
-    return DenseRows(uses[0].name, parameters, rows)
+    return DenseRows.of_parts(uses[0].name, parameters, rows)
 
 
 def _replayed(use: Use, parameters: Mapping[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:

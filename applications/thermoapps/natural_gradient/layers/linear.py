@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, Selection
-from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, side_by_side
+from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, Selection, side_by_side
+from thermoapps.natural_gradient.layers.factored import FactoredRows, positions
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["LinearRows", "linear_rows"]
@@ -107,6 +107,6 @@ def matrix_rows(use: Use, parameters: Mapping[str, Tensor], inputs: Tensor, cota
     LayerRows
     """
     if "weight" not in parameters:
-        return DenseRows(use.name, parameters, {"bias": cotangents.sum(2)})
+        return DenseRows.of_parts(use.name, parameters, {"bias": cotangents.sum(2)})
     rows = LinearRows(use.name, parameters, inputs, cotangents)
     return rows.dense() if inputs.shape[2] < inputs.shape[1] and not use.keep_factors else rows

@@ -45,7 +45,7 @@ def normalization_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) ->
             else:
                 positions = tuple(range(2, cotangents.dim() - len(shape)))
             rows[role] = rows[role] + (cotangents.sum(positions) if positions else cotangents)
-    return DenseRows(uses[0].name, parameters, rows)
+    return DenseRows.of_parts(uses[0].name, parameters, rows)
 
 
 def _normalised(module: nn.Module, inputs: Tensor) -> Tensor:
