@@ -117,7 +117,7 @@ def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], like: Arra
 
 
 def eigh(a: Array) -> tuple[Array, Array]:
-    """Eigenvalues (ascending) and eigenvectors of a symmetric matrix."""
+    """Eigenvalues (ascending) and eigenvectors of a symmetric matrix, from its lower triangle."""
     w, q = namespace(a).linalg.eigh(a)
     return w, q
 
@@ -142,7 +142,7 @@ def plus_identity(a: Array, shift: float) -> Array:
 
 
 def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:
-    """Lower Cholesky factor of a symmetric matrix, and 0; or anything and the order of the first bad minor."""
+    """Lower Cholesky factor of a symmetric matrix from its lower triangle, and 0; or anything and where it fails."""
     if is_torch(a):
         import torch
 

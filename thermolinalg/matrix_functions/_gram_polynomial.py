@@ -29,7 +29,7 @@ _CONDITION = 1e8
 _NEGLIGIBLE = 1e-6
 """Functions this much smaller than the largest one have no say in the pole."""
 
-_RTOL = 1e-4, 1e-13
+_RTOL = 1e-3, 1e-13
 """Of the polynomials, in units of the precision of R and at least: errors at large σ, where h is small, count more."""
 
 

@@ -102,7 +102,7 @@ class LowRankEngine:
 
     def _probed(self, law: LinearLaw, outputs: Sequence[str]) -> list[Any]:
         """The functions of each output at λ, and at a few points more: zero everywhere, and its input is not needed."""
-        gram = self.operator.factor.symmetric_gram
+        gram = self.operator.factor.gram_matrix
         # Up to the mean of the eigenvalues, which lies among them: a law need not hold beyond the largest.
         mean = self.operator.weight * float(namespace(gram).linalg.trace(gram)) / gram.shape[0]
         rows = law.functions(self.shift + mean * np.array([0.0, 0.13, 0.37, 0.71, 1.0]))
@@ -155,7 +155,7 @@ class LowRankEngine:
         self, law: LinearLaw, products: Mapping[int, Array], outputs: Sequence[str]
     ) -> list[Array] | None:
         """As `_by_modes` without a decomposition, unless that has become, or would be, the dearer way."""
-        gram, weight = self.operator.factor.symmetric_gram, self.operator.weight
+        gram, weight = self.operator.factor.gram_matrix, self.operator.weight
         gram = gram if weight == 1 else weight * gram
         r = gram.shape[0]
         largest = float(namespace(gram).linalg.trace(gram))

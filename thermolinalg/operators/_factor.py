@@ -65,14 +65,12 @@ class Factor:
         raise NotImplementedError
 
     @cached_property
-    def symmetric_gram(self) -> Array:
-        """RRᵀ (r, r) in double precision, symmetric to the last digit and finite."""
+    def gram_matrix(self) -> Array:
+        """RRᵀ (r, r) in double precision and finite; its lower triangle counts, the upper one may differ by rounding."""
         gram = self.gram()
         if not is_finite(gram):
             raise ValueError(f"{self.name} {self.name}ᵀ contains NaN or infinity; all entries must be finite")
-        symmetric = gram + gram.T
-        symmetric *= 0.5
-        return symmetric
+        return gram
 
     @property
     def is_decomposed(self) -> bool:
@@ -82,7 +80,7 @@ class Factor:
     @cached_property
     def spectrum(self) -> tuple[Array, Array]:
         """Eigenvalues σ (r,), ascending and ≥ 0, and eigenvectors Q (r, r) of RRᵀ, in double precision."""
-        values, vectors = eigh(self.symmetric_gram)
+        values, vectors = eigh(self.gram_matrix)
         xp = namespace(values)
         largest = float(xp.max(xp.abs(values)))
         if float(values[0]) < -self.shape[0] * eps(self.like) * largest * 4:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from thermoapps.natural_gradient.backward import at_once, columns_backward, unclaimed_parameters
@@ -14,7 +13,7 @@ from thermoapps.natural_gradient.roots import HessianRoot
 __all__ = ["Owned", "layer_rows", "owned_parameters", "unclaimed_reasons"]
 
 GATHERED = 8
-"""Passes' worth of cotangents that are gathered where a single one is small."""
+"""How many times what is handled at once may be gathered of cotangents that come in smaller portions."""
 
 Owned = Mapping[nn.Module, Mapping[str, Tensor]]
 
@@ -107,76 +106,73 @@ def layer_rows(
         for module, own in owned.items()
     }
     layers = [
-        _Layer([use for use in uses if use.module is module], parameters, outputs.shape[0])
+        _Layer([use for use in uses if use.module is module], parameters, outputs.shape[0], root.columns)
         for module, parameters in kept.items()
         if parameters
     ]
     for _ in columns_backward(outputs, uses, root):
         for layer in layers:
             layer.take()
-    found = [layer.rows() for layer in layers]
     failed = {which: reason for layer in layers for which, reason in layer.failed.items()}
     if failed:
         refused |= failed
         return layer_rows(outputs, uses, root, owned, refused)
-    return [rows for rows in found if rows is not None]
+    parts = [layer.parts for layer in layers if layer.parts]
+    return [first.joined(following) if following else first for first, *following in parts]
 
 
 class _Layer:
-    """Cotangents of one layer's uses, gathered until they are worth a call of the layer's rule."""
+    """One layer's uses, whose cotangents are gathered until they are worth a call of the layer's rule."""
 
-    def __init__(self, uses: Sequence[Use], parameters: Mapping[str, Tensor], data: int) -> None:
-        self.uses, self.parameters, self.data = uses, parameters, data
+    def __init__(self, uses: Sequence[Use], parameters: Mapping[str, Tensor], data: int, columns: int) -> None:
+        self.uses, self.parameters, self.columns = uses, parameters, columns
         self.rule = rule_for(uses[0].module, parameters)
         # The uses themselves, or several for each where the layer saw each datum as several in a row.
-        self.pieces = {id(use): use.pieces(data) for use in uses}
+        self.pieces = [use.pieces(data) for use in uses]
+        self.parts: list[LayerRows] = []
         self.failed: dict[int, str] = {}
-        self._waiting: list[dict[int, list[Tensor]]] = []
-        self._numbers = 0
-        self._parts: list[LayerRows] = []
+        self._taken = self._filled = 0
+        self._gathered: list[Tensor] = []
 
     def take(self) -> None:
-        """Gather what the uses hold of some columns."""
-        reached = {id(use): use.cotangents for use in self.uses if use.cotangents}
+        """Take what the uses hold of some columns."""
+        reached = [cotangents for use in self.uses for cotangents in use.cotangents]
         if not reached:
             return
-        self._waiting.append(reached)
-        self._numbers += sum(c.numel() for cotangents in reached.values() for c in cotangents)
-        # Many numbers are best used while they are in the cache, few all at once; a layer that has to be replayed is
-        # replayed once, for all columns.
-        enough = at_once(self.uses[0].outputs[0].device) * (1 if len(self._waiting) == 1 else GATHERED)
-        if self._numbers >= enough and self.rule is not generic_rows:
-            self._form()
+        size = len(reached[0])
+        if not self._filled:
+            room = self._room(reached)
+            if room == size:
+                self._form(reached)
+                return
+            # Each datum's columns side by side in memory.
+            self._gathered = [c.new_empty(c.shape[1], room, *c.shape[2:]).transpose(0, 1) for c in reached]
+        for gathered, cotangents in zip(self._gathered, reached, strict=True):
+            gathered[self._filled : self._filled + size] = cotangents
+        self._filled += size
+        if self._filled == len(self._gathered[0]):
+            self._form(self._gathered)
 
-    def rows(self) -> LayerRows | None:
-        """The layer's rows for all columns; None if the outputs do not depend on it, or it has no rule (`failed`)."""
-        if self._waiting:
-            try:
-                self._form()
-            except UnsupportedLayerError as error:
-                if self.rule is not generic_rows:
-                    raise
-                self.failed = dict.fromkeys(map(id, self.parameters.values()), str(error))
-        if not self._parts or self.failed:
-            return None
-        first, *following = self._parts
-        return first.joined(following) if following else first
+    def _room(self, reached: Sequence[Tensor]) -> int:
+        """How many columns to gather: many numbers are best used while they are in the cache, few all at once."""
+        left, size = self.columns - self._taken, len(reached[0])
+        if self.rule is generic_rows:  # It replays the layer, once for all columns.
+            return left
+        numbers, enough = max(c.numel() for c in reached), at_once(reached[0].device)
+        return min(left, size * (GATHERED * enough // numbers if numbers < enough else 1))
 
-    def _form(self) -> None:
-        reached = []
-        for use in self.uses:
-            groups = [waiting[id(use)] for waiting in self._waiting if id(use) in waiting]
-            if not groups:
-                continue
-            use.cotangents = [_of_all_columns(parts) for parts in zip(*groups, strict=True)]
-            pieces = self.pieces[id(use)]
+    def _form(self, gathered: Sequence[Tensor]) -> None:
+        self._taken += len(gathered[0])
+        self._filled, self._gathered = 0, []
+        columns, reached = iter(gathered), []
+        for use, pieces in zip(self.uses, self.pieces, strict=True):
+            use.cotangents = [next(columns) for _ in use.cotangents]
             for start, piece in enumerate(pieces):
-                piece.cotangents = [cotangents[:, start :: len(pieces)] for cotangents in use.cotangents]
-                reached.append(piece)
-        self._waiting, self._numbers = [], 0
-        self._parts.append(self.rule(reached, self.parameters))
-
-
-def _of_all_columns(groups: Sequence[Tensor]) -> Tensor:
-    """Cotangents (v, n, …) of several groups of columns as one, each datum's columns side by side in memory."""
-    return groups[0] if len(groups) == 1 else torch.cat([c.transpose(0, 1) for c in groups], 1).transpose(0, 1)
+                piece.cotangents = [c[:, start :: len(pieces)] for c in use.cotangents]
+                reached += [piece] if piece.cotangents else []
+        try:
+            self.parts.append(self.rule(reached, self.parameters))
+        except UnsupportedLayerError as error:
+            if self.rule is not generic_rows:
+                raise
+            self.failed = dict.fromkeys(map(id, self.parameters.values()), str(error))

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers import DenseRows, Use
+from thermoapps.natural_gradient.layers.base import IN_CACHE
 from thermoapps.natural_gradient.roots import HessianRoot
 
 __all__ = ["at_once", "columns_backward", "inseparable", "row_by_row", "unclaimed_parameters"]
 
-IN_CACHE, ON_ACCELERATOR = 1 << 18, 1 << 26
-"""Numbers that are handled at once: what fits a cache, or fills an accelerator."""
+ON_ACCELERATOR = 1 << 26
+"""Numbers that fill an accelerator."""
 
 
 def at_once(device: torch.device) -> int:

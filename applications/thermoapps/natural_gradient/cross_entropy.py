@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from thermoapps.natural_gradient.loss import Loss
-from thermoapps.natural_gradient.roots import HessianRoot, categorical_root
+from thermoapps.natural_gradient.roots import HessianRoot, categorical_coordinates, categorical_root
 
 __all__ = ["CrossEntropy"]
 
@@ -75,6 +75,19 @@ class CrossEntropy(Loss):
         root, dropped = categorical_root(logits.softmax(-1), self.truncation)
         bound = float((dropped * weights).amax())
         return HessianRoot(root * weights.sqrt()[..., None, None], shape, self.class_dim, places, bound)
+
+    def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor | None:
+        logits, labels, weights, _ = self._positions(outputs, targets)
+        if root.blocks.shape[3] < logits.shape[2] - 1:
+            return None
+        if not labels.is_floating_point():
+            labels = functional.one_hot(labels.where(weights > 0, 0), logits.shape[2]).to(logits.dtype)
+            labels = labels * weights[..., None]
+        coordinates = categorical_coordinates(logits.softmax(-1), labels)
+        coordinates = torch.where(weights[..., None] > 0, coordinates / weights[..., None].sqrt(), 0.0)
+        if root.places is not None:
+            coordinates = coordinates.gather(1, root.places[..., None].expand(-1, -1, coordinates.shape[2]))
+        return coordinates.flatten(1)
 
     def count(self, outputs: Tensor, targets: Tensor) -> int:
         return self._positions(outputs, targets)[3]

@@ -86,6 +86,9 @@ class EmpiricalFisher(_Replaced):
         gradients = self.gradient(outputs, targets) * self.count(outputs, targets)
         return _full_columns(gradients[..., None])
 
+    def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor:
+        return outputs.new_ones(outputs.shape[0], 1)
+
 
 def _full_columns(columns: Tensor) -> HessianRoot:
     """Columns (b, …, r) that span all outputs of a datum."""

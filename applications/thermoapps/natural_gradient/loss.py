@@ -35,6 +35,13 @@ class Loss(ABC):
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
         """S with S Sᵀ = Hessian of what each datum loses (without the factor 1/n of the mean)."""
 
+    def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor | None:
+        """w (b, V) with S w the gradient of what each datum loses, or None: the rows of w then give the gradient.
+
+        Entries that are not finite say that a gradient lies outside the range of S, to working precision.
+        """
+        return None
+
     def count(self, outputs: Tensor, targets: Tensor) -> int:
         """Number n of data in the mean."""
         return outputs.shape[0]

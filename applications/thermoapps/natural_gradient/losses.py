@@ -49,6 +49,10 @@ class _Elementwise(Loss):
         curvature = self._curvature(outputs, _same_shape(outputs, targets)) / outputs[0].numel()
         return HessianRoot(curvature.sqrt().reshape(outputs.shape[0], -1, 1, 1), outputs.shape)
 
+    def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor:
+        slope = self._slope(outputs, _same_shape(outputs, targets)).flatten(1) / outputs[0].numel()
+        return torch.where(slope == 0, 0.0, slope / root.blocks.flatten(1))
+
 
 class MeanSquaredError(_Elementwise):
     """Mean of (z − y)² over data and outputs, as ``torch.nn.functional.mse_loss``; a datum's Hessian is 2/d_z I.

@@ -18,6 +18,7 @@ from thermoapps.natural_gradient.backward import inseparable, row_by_row
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.layers.use import tensors_in
 from thermoapps.natural_gradient.losses import Loss, as_loss
+from thermoapps.natural_gradient.pooling import behind_pooling
 from thermoapps.natural_gradient.rows import Batch, CurvatureRows
 
 __all__ = ["Recorded", "Recorder"]
@@ -233,11 +234,8 @@ class Recorder:
     def _rows(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Recorded:
         parameters, uses = self.parameters, self._uses
         final = outputs.detach().to(parameters[0].dtype)
-        value, gradient = loss.value(final, targets), loss.gradient(final, targets).to(outputs.dtype)
-        count, root = loss.count(final, targets), loss.hessian_root(final, targets)
-        slopes = torch.autograd.grad(outputs, parameters, gradient, retain_graph=True, allow_unused=True)
-        flat = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
-
+        value, count = loss.value(final, targets), loss.count(final, targets)
+        root = loss.hessian_root(final, targets)
         owned = owned_parameters(self.model, uses, parameters)
         refused = unclaimed_reasons(outputs, uses, owned, {id(p): self._names[id(p)] for p in parameters})
         for name, reason in self._inseparable(outputs).items():
@@ -245,11 +243,22 @@ class Recorder:
                 (id(p) for use in uses if use.name == name for p in owned[use.module].values()), reason
             )
         self._raise_if(refused)
-        layers = layer_rows(outputs, uses, root, owned, refused)
+        layers = layer_rows(outputs, behind_pooling(outputs, uses), root, owned, refused)
         self._raise_if(refused)
         if refused and self.unsupported == "row_by_row":
             layers.append(row_by_row(outputs, {self._names[id(p)]: p for p in parameters if id(p) in refused}, root))
-        return Recorded(CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count), flat, value)
+        rows = CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count)
+        coordinates = None
+        if outputs.dtype == final.dtype and not (refused and self.unsupported == "gradient"):
+            coordinates = loss.root_coordinates(final, targets, root)
+        if coordinates is not None and bool(torch.isfinite(coordinates).all()):
+            # The gradient is in the range of the rows, so that it needs no backward pass of its own.
+            return Recorded(rows, rows.rmatvec(coordinates.T.flatten()) / count**0.5, value)
+        slopes = torch.autograd.grad(
+            outputs, parameters, loss.gradient(final, targets).to(outputs.dtype), retain_graph=True, allow_unused=True
+        )
+        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
+        return Recorded(rows, gradient, value)
 
     def _inseparable(self, outputs: Tensor) -> dict[str, str]:
         """Layers that do not keep the data apart, found out at the first pass of more than one datum."""

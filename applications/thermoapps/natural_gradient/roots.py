@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["HessianRoot", "categorical_root", "semidefinite_root"]
+__all__ = ["HessianRoot", "categorical_coordinates", "categorical_root", "semidefinite_root"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,36 @@ def categorical_root(probabilities: Tensor, columns: int | None = None) -> tuple
         return root, p.new_zeros(p.shape[:-1])
     unsorted = torch.empty_like(root).scatter_(-2, order[..., None].expand_as(root), root)
     return unsorted, p[..., kept]
+
+
+def categorical_coordinates(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """w with L w = (Σ_j y_j) p − y, the gradient of −Σ_j y_j log p_j, for the root L of `categorical_root`.
+
+    Since (diag(p) − p pᵀ)(−y/p) is that gradient, w = −Lᵀ(y/p): with the tails of p and of y,
+
+        w_k = (√(p_k/q_k) Σ_{j>k} y_j − √(q_k/p_k) y_k) / √q_{k−1},
+
+    without cancellation where the model fits.
+
+    Parameters
+    ----------
+    probabilities : Tensor, shape (…, d)
+        p > 0 wherever a later or the same label counts.
+    labels : Tensor, shape (…, d)
+        y ≥ 0.
+
+    Returns
+    -------
+    Tensor, shape (…, d − 1)
+        Not finite where p has underflowed.
+    """
+    tails, later = (x.flip(-1).cumsum(-1).flip(-1) for x in (probabilities, labels))
+    before, after = tails[..., :-1], tails[..., 1:]
+    ratio = (probabilities[..., :-1] / after).sqrt()
+    behind = torch.where(later[..., 1:] > 0, ratio * later[..., 1:], 0.0)
+    here = torch.where(labels[..., :-1] > 0, labels[..., :-1] / ratio, 0.0)
+    coordinates: Tensor = (behind - here) / before.sqrt()
+    return coordinates
 
 
 def semidefinite_root(hessian: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from thermoapps.natural_gradient import BCEWithLogits, CrossEntropy, CustomLoss, Loss, MeanSquaredError, PoissonNLL
 
@@ -87,6 +88,26 @@ def convolutional(**options: object) -> nn.Sequential:
     )
 
 
+class Pooled(nn.Module):
+    """A convolution at the bottom and what comes between it and a linear layer."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor], dims: int = 2, **options: object) -> None:
+        super().__init__()
+        self.conv = (nn.Conv2d if dims == 2 else nn.Conv3d)(2, 4, 2, **options)
+        self.between, self.last = between, nn.LazyLinear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.between(self.conv(x)).flatten(1))
+
+
+def overlapping(x: Tensor) -> Tensor:
+    return functional.max_pool2d(functional.leaky_relu(torch.tanh(x)), 3, stride=2, padding=1, ceil_mode=True)
+
+
+def seen_elsewhere(x: Tensor) -> Tensor:
+    return functional.max_pool2d(torch.relu(x), 2).flatten(1).sum(1, keepdim=True) + x.flatten(1)
+
+
 def normalised(dims: int, norm: nn.Module) -> nn.Sequential:
     conv = nn.Conv1d if dims == 1 else nn.Conv2d
     return nn.Sequential(conv(2, 4, 3), norm, nn.Tanh(), nn.Flatten(), nn.LazyLinear(3))
@@ -159,6 +180,17 @@ MODELS = {
     "conv2d wide": Case(
         lambda: nn.Sequential(nn.Conv2d(6, 8, 3), nn.Tanh(), nn.Flatten(), nn.LazyLinear(3)), (6, 4, 4)
     ),
+    "pooled, then rectified": Case(lambda: Pooled(lambda x: torch.relu(functional.max_pool2d(x, 2))), (2, 7, 6)),
+    "pooled, overlapping": Case(lambda: Pooled(overlapping, padding=1), (2, 6, 7)),
+    "pooled adaptively, no bias": Case(
+        lambda: Pooled(lambda x: functional.adaptive_max_pool2d(functional.gelu(x), 3), bias=False), (2, 7, 6)
+    ),
+    "pooled in space": Case(lambda: Pooled(lambda x: functional.max_pool3d(x.sigmoid(), 2), 3), (2, 4, 5, 5)),
+    "pooled, seen elsewhere": Case(lambda: Pooled(seen_elsewhere), (2, 5, 5)),
+    "pooled twice": Case(
+        lambda: Pooled(lambda x: functional.max_pool2d(x, 2) + functional.max_pool2d(torch.relu(x), 2)), (2, 5, 5)
+    ),
+    "pooled on average": Case(lambda: Pooled(lambda x: functional.avg_pool2d(torch.relu(x), 2)), (2, 5, 5)),
     "conv3d": Case(lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.Tanh(), nn.Flatten(), nn.LazyLinear(3)), (1, 3, 4, 3)),
     "conv used twice": Case(
         lambda: nn.Sequential(Twice(nn.Conv2d(2, 2, 3, padding="same")), nn.Flatten(), nn.LazyLinear(3)), (2, 4, 4)

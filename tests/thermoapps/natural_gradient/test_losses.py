@@ -56,6 +56,50 @@ def test_gradient_and_root_agree_with_automatic_differentiation(name, shape):
     torch.testing.assert_close(root.cotangents(1, root.columns), root.cotangents()[1:])
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", LOSSES)
+def test_coordinates_of_the_gradient_in_the_root(name, shape):
+    loss, outputs, targets = outputs_and_targets(name, shape)
+    root = loss.hessian_root(outputs, targets)
+    coordinates = loss.root_coordinates(outputs, targets, root)
+    if name == "custom":
+        assert coordinates is None
+        return
+    expected = loss.gradient(outputs, targets) * loss.count(outputs, targets)
+    torch.testing.assert_close(root.times(coordinates), expected, rtol=1e-12, atol=1e-14)
+
+
+@given(
+    logits=st.lists(st.floats(-30, 30), min_size=2, max_size=6),
+    label=st.integers(0, 5),
+    dtype=st.sampled_from([32, 64]),
+)
+def test_coordinates_keep_the_digits_of_well_and_badly_fitted_data(logits, label, dtype):
+    dtype = getattr(torch, f"float{dtype}")
+    z, y = torch.tensor([logits], dtype=dtype), torch.tensor([label % len(logits)])
+    loss = CrossEntropy()
+    root = loss.hessian_root(z, y)
+    found = root.times(loss.root_coordinates(z, y, root))
+    expected = z.double().softmax(-1)
+    expected[0, y] = 0.0
+    expected[0, y] = -expected.sum()
+    assert float((found - expected).abs().max()) <= 40 * torch.finfo(dtype).eps * float(expected.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "targets"),
+    [
+        ("cross_entropy", [[0.0, -1000.0]], [1]),
+        ("cross_entropy", [[-1000.0, 0.0, 0.0]], [0]),
+        ("bce_with_logits", [[-1000.0]], [[1.0]]),
+        ("poisson_nll", [[-1000.0]], [[2.0]]),
+    ],
+)
+def test_gradients_outside_the_range_of_the_root_say_so(name, outputs, targets):
+    loss, z, y = as_loss(name), torch.tensor(outputs), torch.tensor(targets)
+    assert not bool(loss.root_coordinates(z, y, loss.hessian_root(z, y)).isfinite().all())
+
+
 def test_values_are_those_of_torch():
     z, y = torch.randn(4, 3), torch.rand(4, 3)
     assert MeanSquaredError().value(z, y) == functional.mse_loss(z, y)

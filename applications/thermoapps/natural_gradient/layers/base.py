@@ -9,10 +9,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-__all__ = ["BUDGET", "DenseRows", "LayerRows", "add_gram", "side_by_side", "thin_product"]
+__all__ = ["BUDGET", "IN_CACHE", "DenseRows", "LayerRows", "add_gram", "side_by_side", "thin_product"]
 
 BUDGET = 1 << 24
 """Numbers that an intermediate block may hold."""
+
+IN_CACHE = 1 << 18
+"""Numbers that fit a processor's cache."""
 
 BANDS, NARROW = 4, 64
 """Bands in which symmetric products are formed: each saves some of the work above the diagonal, and costs a call, which
@@ -116,9 +119,13 @@ class DenseRows(LayerRows):
 
     @classmethod
     def of_parts(cls, name: str, parameters: Mapping[str, Tensor], parts: Mapping[str, Tensor]) -> DenseRows:
-        """Rows given as (v, n, …) for each parameter by its name."""
-        flat = [parts[role].reshape(*parts[role].shape[:2], -1) for role in parameters]
-        return cls(name, parameters, side_by_side(flat, 2))
+        """Rows given as (v, n, …), with the entries in any shape, for each parameter by its name."""
+        columns, data, *_ = next(iter(parts.values())).shape
+        sizes = [parameter.numel() for parameter in parameters.values()]
+        matrix = next(iter(parts.values())).new_empty(columns, data, sum(sizes))
+        for role, place in zip(parameters, torch.split(matrix, sizes, 2), strict=True):
+            place.view(parts[role].shape).copy_(parts[role])
+        return cls(name, parameters, matrix)
 
     @property
     def parts(self) -> dict[str, Tensor]:

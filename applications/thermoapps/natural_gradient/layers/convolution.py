@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, side_by_side
+from thermoapps.natural_gradient.layers.base import IN_CACHE, DenseRows, LayerRows, side_by_side
 from thermoapps.natural_gradient.layers.linear import matrix_rows
-from thermoapps.natural_gradient.layers.use import Use
+from thermoapps.natural_gradient.layers.use import Pooling, Use
 
-__all__ = ["convolution_rows", "patches"]
+__all__ = ["convolution_rows", "is_stored", "patches"]
 
 WIDE = 32
 """Kernel entries from which products are faster with these side by side in memory, places apart."""
@@ -37,18 +37,37 @@ def convolution_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> L
     """
     module = uses[0].module
     assert isinstance(module, Convolution)
+    if uses[0].pooling is not None:
+        return DenseRows.of_parts(uses[0].name, parameters, _pooled(uses[0], uses[0].pooling, parameters))
     cotangents = side_by_side([use.cotangents[0].flatten(3) for use in uses], 3)
-    entries = module.weight[0].numel()
-    if module.groups == 1 and (entries >= cotangents.shape[3] or uses[0].keep_factors):
+    if not is_stored(*uses):
         inputs = side_by_side([use.derived(partial(patches, module)) for use in uses], 2)
         return matrix_rows(uses[0], parameters, inputs[:, 0], cotangents.transpose(2, 3))
     return DenseRows.of_parts(uses[0].name, parameters, _stored(uses, module, parameters, cotangents))
 
 
+def is_stored(*uses: Use) -> bool:
+    """Whether the rows of a convolution are stored: they are, where they are shorter than the cotangents, or grouped.
+
+    Parameters
+    ----------
+    *uses : Use
+        All uses of the layer in one forward pass.
+
+    Returns
+    -------
+    bool
+    """
+    module = uses[0].module
+    assert isinstance(module, Convolution)
+    places = sum(use.outputs[0][0, 0].numel() for use in uses)
+    return module.groups > 1 or (module.weight[0].numel() < places and not uses[0].keep_factors)
+
+
 def _stored(
     uses: Sequence[Use], module: Convolution, parameters: Mapping[str, Tensor], cotangents: Tensor
 ) -> dict[str, Tensor]:
-    """The rows themselves (v, n, entries), for cotangents (v, n, o, t)."""
+    """The rows themselves, entries in the shape (g, o, channels, kernel) or (g, o, i), for cotangents (v, n, o, t)."""
     rows = {"bias": cotangents.sum(3)}
     if "weight" in parameters:
         channels_last = module.weight[0].numel() >= WIDE
@@ -58,8 +77,32 @@ def _stored(
         weight = torch.einsum("vngot,ngti->vngoi", grouped, inputs)
         if channels_last:
             weight = weight.view(v, n, o, -1, module.weight.shape[1]).transpose(3, 4)
-        rows["weight"] = weight.flatten(2)
+        rows["weight"] = weight
     return {role: rows[role] for role in parameters}
+
+
+def _pooled(use: Use, pooling: Pooling, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rows of a convolution whose outputs were pooled: what was under the kernel where the largest ones stood."""
+    module, cotangents = use.module, use.cotangents[0].flatten(3)
+    assert isinstance(module, Convolution)
+    inputs = use.derived(partial(patches, module))[:, 0].mT if "weight" in parameters else None
+    v, n, o, c = cotangents.shape
+    entries = 0 if inputs is None else inputs.shape[1]
+    rows = cotangents.new_empty(n, o, v, entries + 1)
+    step = max(1, IN_CACHE // (o * c * (entries + 1)))
+    for start in range(0, n, step):
+        data = slice(start, start + step)
+        places = pooling.indices[data, :, None]
+        # A bias is the weight of one more input, which is 1.
+        seen = torch.ones(*places.shape[:2], entries + 1, c, dtype=rows.dtype, device=rows.device)
+        if inputs is not None:
+            seen[:, :, :-1] = inputs[data, None].expand(-1, o, -1, -1).gather(3, places.expand(-1, -1, entries, -1))
+        if pooling.slopes is not None:
+            seen *= pooling.slopes[data, :, None]
+        torch.matmul(cotangents[:, data].permute(1, 2, 0, 3), seen.mT, out=rows[data])
+    rows = rows.permute(2, 0, 1, 3)
+    parts = {"weight": rows[..., :-1], "bias": rows[..., -1]}
+    return {role: parts[role] for role in parameters}
 
 
 def patches(convolution: Convolution, inputs: Tensor, *, channels_last: bool = False) -> Tensor:

@@ -10,11 +10,27 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-__all__ = ["UnsupportedLayerError", "Use", "tensors_in", "with_tensors"]
+__all__ = ["Pooling", "UnsupportedLayerError", "Use", "tensors_in", "with_tensors"]
 
 
 class UnsupportedLayerError(NotImplementedError):
     """A layer whose curvature rows cannot be formed; the message names it and the remedies."""
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """What max pooling made of a convolution's outputs.
+
+    Parameters
+    ----------
+    indices : Tensor, shape (n, o, c)
+        Places t whose entries were the largest.
+    slopes : Tensor, shape (n, o, c), optional
+        Derivatives of the pooled entries with respect to the convolution's outputs there; ones if left out.
+    """
+
+    indices: Tensor
+    slopes: Tensor | None
 
 
 @dataclass
@@ -39,6 +55,8 @@ class Use:
         Floating type of its parameters, which its rows have even where it was called in a lower precision.
     keep_factors : bool
         Whether inputs and cotangents are wanted even where the rows themselves are shorter.
+    pooling : Pooling, optional
+        If given, outputs and cotangents are those of a pooling above the layer.
     cotangents : list of Tensor
         Derivatives with respect to these outputs (v, n, …) for the columns at hand; none where there are none.
     """
@@ -52,6 +70,7 @@ class Use:
     edges: list[GradientEdge]
     dtype: torch.dtype
     keep_factors: bool = False
+    pooling: Pooling | None = None
     versions: list[int] = field(init=False)
     cotangents: list[Tensor] = field(default_factory=list)
     _derived: Tensor | None = None

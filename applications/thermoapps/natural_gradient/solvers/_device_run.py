@@ -83,7 +83,7 @@ def _report(name: str, operator: LowRankPlusIdentity, device_time: float) -> Sol
         report.largest_eigenvalue = operator.shift + float(values[-1])
         report.smallest_eigenvalue = operator.shift + (float(values[rows - size]) if rows >= size else 0.0)
     else:
-        report.largest_eigenvalue = operator.shift + _largest(factor.symmetric_gram)
+        report.largest_eigenvalue = operator.shift + _largest(factor.gram_matrix)
         report.smallest_eigenvalue = operator.shift if rows < size else None
     return report
 
