@@ -49,8 +49,8 @@ clean:  ## back to a fresh clone
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml constraints.txt
-	$(call environment,.venv,-e '$(EVERYTHING)')
+$(READY): pyproject.toml constraints.txt tests/requirements-peers.txt
+	$(call environment,.venv,-e '$(EVERYTHING)',-r tests/requirements-peers.txt)
 
 $(BENCH_READY): benchmarks/requirements.txt pyproject.toml constraints.txt
 	$(call environment,.venv-bench,-r benchmarks/requirements.txt -e .)
@@ -59,10 +59,12 @@ $(BENCH_NGD_READY): benchmarks/requirements-ngd.txt $(BENCH_READY)
 	.venv-bench/bin/python -m pip install --quiet --no-deps -r benchmarks/requirements-ngd.txt
 	@touch $@
 
-# $(1) the folder, $(2) what pip installs into it; the stamp is written only when all went well.
+# $(1) the folder, $(2) what pip installs into it, $(3) what without dependencies, if anything; the stamp is written
+# only when all went well.
 define environment
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(1)
 	$(1)/bin/python -m pip install --quiet -c constraints.txt $(2)
+	$(if $(3),$(1)/bin/python -m pip install --quiet --no-deps $(3))
 	@touch $@
 endef

@@ -66,7 +66,7 @@ class Factor:
 
     @cached_property
     def gram_matrix(self) -> Array:
-        """RRᵀ (r, r) in double precision and finite; its lower triangle counts, the upper one may differ by rounding."""
+        """RRᵀ (r, r) in double precision and finite; its lower triangle counts, the other may differ by rounding."""
         gram = self.gram()
         if not is_finite(gram):
             raise ValueError(f"{self.name} {self.name}ᵀ contains NaN or infinity; all entries must be finite")
