@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-SHORTEST = 0.1  # s; faster calls are repeated until a sample is this long
+SHORTEST = 0.5  # s; faster calls are repeated until a sample is this long, as warm as a loop that makes nothing else
 
 Call = Callable[[int], Any]
 

@@ -65,5 +65,5 @@ def test_changed_inputs_are_still_noticed():
         outputs = model(inputs)
     with torch.no_grad():
         inputs += 1
-    with pytest.raises(RuntimeError, match="modified in place|modified by an inplace"):
+    with pytest.raises(RuntimeError, match=r"modified in place|modified by an inplace"):
         recorder.rows(outputs, torch.zeros_like(outputs), "mse")
