@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thermoapps.natural_gradient.layers.base import IN_CACHE, DenseRows, LayerRows, side_by_side
+from thermoapps.natural_gradient.layers.factored import stored_rather
 from thermoapps.natural_gradient.layers.linear import matrix_rows
 from thermoapps.natural_gradient.layers.use import Pooling, Use
 
@@ -47,7 +48,7 @@ def convolution_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> L
 
 
 def is_stored(*uses: Use) -> bool:
-    """Whether the rows of a convolution are stored: they are, where they are shorter than the cotangents, or grouped.
+    """Whether the rows of a convolution are stored; with groups they always are.
 
     Parameters
     ----------
@@ -60,8 +61,10 @@ def is_stored(*uses: Use) -> bool:
     """
     module = uses[0].module
     assert isinstance(module, Convolution)
+    if module.groups > 1:
+        return True
     places = sum(use.outputs[0][0, 0].numel() for use in uses)
-    return module.groups > 1 or (module.weight[0].numel() < places and not uses[0].keep_factors)
+    return stored_rather(module.weight[0].numel(), module.out_channels, places) and not uses[0].keep_factors
 
 
 def _stored(

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows, add_gram
 
-__all__ = ["FactoredRows", "positions"]
+__all__ = ["FactoredRows", "positions", "stored_rather"]
+
+SHORT = 1 << 13
+"""Entries of a row that may be stored though its factors are fewer."""
 
 
 class FactoredRows(LayerRows):
@@ -96,6 +99,24 @@ class FactoredRows(LayerRows):
             folded = torch.einsum("ntms,wmso->ntowm", inner, right)
             gram[:, data] = torch.einsum("vnto,ntowm->vnwm", left[:, data], folded)
         return gram.reshape(v * n, w * m)
+
+
+def stored_rather(i: int, o: int, t: int) -> bool:
+    """Whether rows of i · o entries are better stored than kept as their t inputs and cotangents.
+
+    They are where they are shorter than the cotangents, and where they are short and not much longer: then the Gram
+    matrix and products with them cost less.
+
+    Parameters
+    ----------
+    i, o, t : int
+        Inputs, outputs and positions.
+
+    Returns
+    -------
+    bool
+    """
+    return i < t or (t > 1 and i <= 4 * t and i * o <= SHORT)
 
 
 def positions(tensor: Tensor, leading: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, Selection, side_by_side
-from thermoapps.natural_gradient.layers.factored import FactoredRows, positions
+from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, stored_rather
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["LinearRows", "linear_rows"]
@@ -89,7 +89,7 @@ def linear_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> LayerR
 
 
 def matrix_rows(use: Use, parameters: Mapping[str, Tensor], inputs: Tensor, cotangents: Tensor) -> LayerRows:
-    """Rows of a layer with a weight matrix, stored where they are shorter than the cotangents: i < t.
+    """Rows of a layer with a weight matrix, stored where that is better.
 
     Parameters
     ----------
@@ -109,4 +109,5 @@ def matrix_rows(use: Use, parameters: Mapping[str, Tensor], inputs: Tensor, cota
     if "weight" not in parameters:
         return DenseRows.of_parts(use.name, parameters, {"bias": cotangents.sum(2)})
     rows = LinearRows(use.name, parameters, inputs, cotangents)
-    return rows.dense() if inputs.shape[2] < inputs.shape[1] and not use.keep_factors else rows
+    stored = stored_rather(inputs.shape[2], cotangents.shape[3], inputs.shape[1]) and not use.keep_factors
+    return rows.dense() if stored else rows
