@@ -93,7 +93,7 @@ def test_tied_embedding_and_decoder_share_their_gram_matrix():
     generator = torch.Generator().manual_seed(2)
     inputs = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64)
     decoder = LinearRows("decoder", {"weight": weight}, inputs, torch.randn(2, 3, 2, 9, dtype=torch.float64))
-    expected = words.dense().parts["weight"].flatten(0, 1) @ decoder.dense().parts["weight"].flatten(0, 1).T
+    expected = words.dense().matrix.flatten(0, 1) @ decoder.dense().matrix.flatten(0, 1).T
     close(gram(words, decoder), expected)
     close(gram(decoder, words), expected.T)
 
@@ -121,4 +121,4 @@ def test_stored_rows_are_joined_along_their_columns():
     rows = torch.randn(3, 2, 5)
     weight = torch.zeros(5)
     parts = [DenseRows("layer", {"weight": weight}, part) for part in rows.split(1)]
-    assert torch.equal(parts[0].joined(parts[1:]).parts["weight"], rows)
+    assert torch.equal(parts[0].joined(parts[1:]).matrix, rows)

@@ -26,6 +26,8 @@ THIN = 3
 
 Selection = slice | Tensor
 
+_NONE: Mapping[str, tuple[int, ...]] = {}
+
 
 class LayerRows(ABC):
     """Rows SᵀJ of one layer: derivatives of the outputs with respect to its parameters, weighted by the root S.
@@ -111,30 +113,36 @@ class DenseRows(LayerRows):
         The trained parameters.
     matrix : Tensor, shape (v, n, entries)
         The rows, for the entries of all parameters in order.
+    axes : mapping of str to tuple of int, optional
+        Order of a parameter's axes in which its entries stand, where that is not their own.
     """
 
-    def __init__(self, name: str, parameters: Mapping[str, Tensor], matrix: Tensor) -> None:
+    def __init__(
+        self, name: str, parameters: Mapping[str, Tensor], matrix: Tensor, axes: Mapping[str, tuple[int, ...]] = _NONE
+    ) -> None:
         super().__init__(name, parameters, *matrix.shape[:2])
-        self.matrix = matrix
+        self.matrix, self.axes = matrix, dict(axes)
+        self._sizes = [parameter.numel() for parameter in self.parameters.values()]
 
     @classmethod
-    def of_parts(cls, name: str, parameters: Mapping[str, Tensor], parts: Mapping[str, Tensor]) -> DenseRows:
+    def of_parts(
+        cls,
+        name: str,
+        parameters: Mapping[str, Tensor],
+        parts: Mapping[str, Tensor],
+        axes: Mapping[str, tuple[int, ...]] = _NONE,
+    ) -> DenseRows:
         """Rows given as (v, n, …), with the entries in any shape, for each parameter by its name."""
         columns, data, *_ = next(iter(parts.values())).shape
         sizes = [parameter.numel() for parameter in parameters.values()]
         matrix = next(iter(parts.values())).new_empty(columns, data, sum(sizes))
         for role, place in zip(parameters, torch.split(matrix, sizes, 2), strict=True):
             place.view(parts[role].shape).copy_(parts[role])
-        return cls(name, parameters, matrix)
-
-    @property
-    def parts(self) -> dict[str, Tensor]:
-        """Rows (v, n, entries) by each name, as views."""
-        split = torch.split(self.matrix, [parameter.numel() for parameter in self.parameters.values()], 2)
-        return dict(zip(self.parameters, split, strict=True))
+        return cls(name, parameters, matrix, axes)
 
     def joined(self, others: Sequence[Self]) -> DenseRows:
-        return DenseRows(self.name, self.parameters, torch.cat([part.matrix for part in [self, *others]]))
+        matrix = torch.cat([part.matrix for part in [self, *others]])
+        return DenseRows(self.name, self.parameters, matrix, self.axes)
 
     def add_gram_with(self, other: LayerRows, total: Tensor) -> None:
         if other is not self or total.dtype != self.matrix.dtype:
@@ -143,21 +151,33 @@ class DenseRows(LayerRows):
             add_gram(total, self.matrix.flatten(0, 1))
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
-        flat = side_by_side([tangents[role].reshape(-1, tangents[role].shape[-1]) for role in self.parameters], 0)
-        return thin_product(self.matrix.flatten(0, 1), flat).view(self.columns, self.data, -1)
+        parts = []
+        for role in self.parameters:
+            tangent = tangents[role]
+            if role in self.axes:
+                tangent = tangent.permute(*self.axes[role], -1)
+            parts.append(tangent.reshape(-1, tangent.shape[-1]))
+        return thin_product(self.matrix.flatten(0, 1), side_by_side(parts, 0)).view(self.columns, self.data, -1)
 
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
         flat = thin_product(self.matrix.flatten(0, 1).T, weights.flatten(0, 1))
-        split = torch.split(flat, [parameter.numel() for parameter in self.parameters.values()])
-        return {
-            role: part.view(*parameter.shape, -1)
-            for (role, parameter), part in zip(self.parameters.items(), split, strict=True)
-        }
+        split = zip(self.parameters, torch.split(flat, self._sizes), strict=True)
+        return {role: self._in_shape(role, part, 0) for role, part in split}
 
     def instantiate(self, role: str, index: Selection) -> Tensor:
-        length = self.parameters[role].shape[0] if self.parameters[role].dim() else 1
-        chosen: Tensor = self.parts[role].reshape(self.columns, self.data, length, -1)[:, :, index]
-        return chosen.flatten(2)
+        part = torch.split(self.matrix, self._sizes, 2)[list(self.parameters).index(role)]
+        shaped = self._in_shape(role, part[..., None], 2)[..., 0]
+        if not self.parameters[role].dim():
+            shaped = shaped[..., None]
+        return shaped[:, :, index].flatten(2)
+
+    def _in_shape(self, role: str, entries: Tensor, dim: int) -> Tensor:
+        """Entries along an axis before the last, in the shape of the parameter."""
+        shape = self.parameters[role].shape
+        axes = self.axes.get(role, tuple(range(len(shape))))
+        stored = entries.view(*entries.shape[:dim], *(shape[axis] for axis in axes), entries.shape[-1])
+        back = [dim + axes.index(axis) for axis in range(len(shape))]
+        return stored.permute(*range(dim), *back, -1)
 
 
 def side_by_side(parts: Sequence[Tensor], axis: int) -> Tensor:

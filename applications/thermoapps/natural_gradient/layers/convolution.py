@@ -39,12 +39,12 @@ def convolution_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> L
     module = uses[0].module
     assert isinstance(module, Convolution)
     if uses[0].pooling is not None:
-        return DenseRows.of_parts(uses[0].name, parameters, _pooled(uses[0], uses[0].pooling, parameters))
+        return _pooled(uses[0], uses[0].pooling, parameters)
     cotangents = side_by_side([use.cotangents[0].flatten(3) for use in uses], 3)
     if not is_stored(*uses):
         inputs = side_by_side([use.derived(partial(patches, module)) for use in uses], 2)
         return matrix_rows(uses[0], parameters, inputs[:, 0], cotangents.transpose(2, 3))
-    return DenseRows.of_parts(uses[0].name, parameters, _stored(uses, module, parameters, cotangents))
+    return _stored(uses, module, parameters, cotangents)
 
 
 def is_stored(*uses: Use) -> bool:
@@ -69,22 +69,21 @@ def is_stored(*uses: Use) -> bool:
 
 def _stored(
     uses: Sequence[Use], module: Convolution, parameters: Mapping[str, Tensor], cotangents: Tensor
-) -> dict[str, Tensor]:
-    """The rows themselves, entries in the shape (g, o, channels, kernel) or (g, o, i), for cotangents (v, n, o, t)."""
-    rows = {"bias": cotangents.sum(3)}
+) -> DenseRows:
+    """The rows themselves, for cotangents (v, n, o, t)."""
+    parts, axes = {"bias": cotangents.sum(3)}, {}
     if "weight" in parameters:
         channels_last = module.weight[0].numel() >= WIDE
         inputs = side_by_side([use.derived(partial(patches, module, channels_last=channels_last)) for use in uses], 2)
-        v, n, o, t = cotangents.shape
+        v, n, _, t = cotangents.shape
         grouped = cotangents.view(v, n, module.groups, -1, t)
-        weight = torch.einsum("vngot,ngti->vngoi", grouped, inputs)
+        parts["weight"] = torch.einsum("vngot,ngti->vngoi", grouped, inputs)
         if channels_last:
-            weight = weight.view(v, n, o, -1, module.weight.shape[1]).transpose(3, 4)
-        rows["weight"] = weight
-    return {role: rows[role] for role in parameters}
+            axes["weight"] = (0, *range(2, module.weight.dim()), 1)
+    return DenseRows.of_parts(uses[0].name, parameters, {role: parts[role] for role in parameters}, axes)
 
 
-def _pooled(use: Use, pooling: Pooling, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _pooled(use: Use, pooling: Pooling, parameters: Mapping[str, Tensor]) -> DenseRows:
     """Rows of a convolution whose outputs were pooled: what was under the kernel where the largest ones stood."""
     module, cotangents = use.module, use.cotangents[0].flatten(3)
     assert isinstance(module, Convolution)
@@ -105,7 +104,7 @@ def _pooled(use: Use, pooling: Pooling, parameters: Mapping[str, Tensor]) -> dic
         torch.matmul(cotangents[:, data].permute(1, 2, 0, 3), seen.mT, out=rows[data])
     rows = rows.permute(2, 0, 1, 3)
     parts = {"weight": rows[..., :-1], "bias": rows[..., -1]}
-    return {role: parts[role] for role in parameters}
+    return DenseRows.of_parts(use.name, parameters, {role: parts[role] for role in parameters})
 
 
 def patches(convolution: Convolution, inputs: Tensor, *, channels_last: bool = False) -> Tensor:
