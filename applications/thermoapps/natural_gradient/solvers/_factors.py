@@ -15,7 +15,8 @@ __all__ = ["balance", "factors", "flat_of", "matrix_of"]
 def factors(block: LayerBlock, approximation: str) -> tuple[Tensor, Tensor] | None:
     """A (i, i) and B (o, o) with B ⊗ A ≈ RᵀR of the block, in double precision; None for layers of other kinds.
 
-    Positions t are summed up before outer products are taken ("reduce") or after ("expand").
+    Sums over data are taken in the precision of the rows; positions t are summed up before outer products are taken
+    ("reduce") or after ("expand").
     """
     layers = [layer for layer in block.layers if isinstance(layer, LinearRows)]
     if not layers or len(layers) < len(block.layers) or not isinstance(block.rows, CurvatureRows):
@@ -24,16 +25,23 @@ def factors(block: LayerBlock, approximation: str) -> tuple[Tensor, Tensor] | No
         return None
     moments, inputs_seen = [], 0
     for layer in layers:
-        inputs, cotangents = layer.inputs.to(torch.float64), layer.cotangents.to(torch.float64)
+        inputs, cotangents = layer.inputs, layer.cotangents
         if approximation == "reduce":
             inputs, cotangents = inputs.mean(1, keepdim=True), cotangents.sum(2, keepdim=True)
-        if "bias" in layer.parameters:
-            inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=2)
         inputs, cotangents = inputs.flatten(0, 1), cotangents.flatten(0, 2)
-        moments.append((inputs.T @ inputs, cotangents.T @ cotangents))
+        of_inputs = inputs.T @ inputs
+        if "bias" in layer.parameters:
+            of_inputs = _with_ones(of_inputs, inputs.sum(0), len(inputs))
+        moments.append((of_inputs.to(torch.float64), (cotangents.T @ cotangents).to(torch.float64)))
         inputs_seen += len(inputs)
     of_inputs, of_cotangents = (torch.stack(parts).sum(0) for parts in zip(*moments, strict=True))
     return of_inputs / inputs_seen, of_cotangents / block.rows.count
+
+
+def _with_ones(gram: Tensor, sums: Tensor, count: int) -> Tensor:
+    """aᵀa for inputs a with a one appended, from aᵀa without."""
+    corner = sums.new_full((1,), count)
+    return torch.cat([torch.cat([gram, sums[None]]), torch.cat([sums, corner])[:, None]], 1)
 
 
 def balance(A: Tensor, B: Tensor, damping: float) -> tuple[float, float]:
