@@ -5,25 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from common import SEEDS, Data, load_data, options, ordinary_cnn, pyplot, read, save, shaded, train, write
+from common import SEEDS, options, pyplot, read, save, shaded, unfinished, write
+from data import load_data
 from methods import METHODS
+from training import Run, train_all
+from tune import tuned
 
 
-def compare(
-    data: Data, best: dict[str, Any], names: list[str], images: int, epochs: int, seeds: int, points: int
-) -> dict[str, Any]:
+def compare(given: Any, settings: dict[str, dict[str, float]], kept: Path) -> dict[str, Any]:
     """Runs of each method over several seeds."""
-    part = data.first(images)
-    found = {}
-    for name in names:
-        build = METHODS[name].build(best[name]["best"])
-        runs = [
-            train(ordinary_cnn, build, part, data.test, seed=seed, epochs=epochs, points=points, label=f"{name} {seed}")
-            for seed in SEEDS[:seeds]
-        ]
-        found[name] = {"settings": best[name]["best"], "runs": runs}
-        print(f"{name}: {[run['accuracy'][-1] for run in runs]}, {runs[0]['seconds'][-1]:.1f} s", flush=True)
-    return {"data": data.name, "network": "ordinary_cnn", "images": len(part[1]), "epochs": epochs, "methods": found}
+    seeds = SEEDS[: given.seeds]
+    runs = [
+        Run(name, settings[name], given.images, seed=seed, epochs=given.epochs, points=given.points)
+        for name in settings
+        for seed in seeds
+    ]
+    histories = train_all(runs, given.data, kept, given.workers)
+    found = {
+        name: {"settings": settings[name], "runs": histories[len(seeds) * i : len(seeds) * (i + 1)]}
+        for i, name in enumerate(settings)
+    }
+    return {"data": load_data(given.data).name, "images": given.images, "epochs": given.epochs, "methods": found}
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
@@ -44,23 +46,20 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes[1, 1].set(xlabel="processor seconds, one core (device simulated)")
     axes[0, 0].legend(frameon=False, fontsize=9)
     count = max(len(entry["runs"]) for entry in results["methods"].values())
-    spread = f", {count} seeds: mean, smallest to largest" if count > 1 else ""
-    figure.suptitle(f"{results['data']}, {results['images']} images{spread}", x=0.01, ha="left")
+    title = f"{results['data']}, {results['images']} images, {results['epochs']} epochs"
+    figure.suptitle(f"{title}, {count} seeds: mean, smallest to largest", x=0.01, ha="left")
     save(figure, path)
     plt.close(figure)
 
 
 def main() -> None:
-    given = options(__doc__, images=10_000, epochs=1, points=2, methods="", name="compare-10k", settings="tune")
+    given = options(__doc__, images=10_000, epochs=2, points=4, methods="", tuned="10000", name="compare-10k")
     path = given.results / f"{given.name}.json"
     if not given.draw:
-        tuned = read(given.results / f"{given.settings}.json")
-        data = load_data(given.data)
-        names = given.methods.split(";") if given.methods else list(tuned["methods"])
-        results = compare(data, tuned["methods"], names, given.images, given.epochs, given.seeds, given.points)
-        if given.methods and path.is_file():  # Methods may be run one after the other.
-            results["methods"] = read(path)["methods"] | results["methods"]
-        write(results, path)
+        search = read(given.results / "tune.json")
+        names = given.methods.split(";") if given.methods else list(search["methods"])
+        settings = {name: tuned(search, name, int(given.tuned)) for name in names}
+        write(compare(given, settings, unfinished(path)), path)
     draw(read(path), given.pictures / f"experiments-{given.name}.png")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Build
 from scipy.stats import qmc
 from torch import nn
 from torch.optim import Optimizer
@@ -22,6 +21,9 @@ from thermoapps.natural_gradient import (
     NaturalGradient,
     SignDescent,
 )
+
+Build = Callable[[nn.Module, int], Optimizer]
+"""An optimiser for a model and a seed."""
 
 Range = tuple[float, float]
 
@@ -46,7 +48,7 @@ class Method:
         return lambda model, seed: self.make(model, seed, **settings)
 
 
-def _sgd(model: nn.Module, _: int, lr: float, forget: float) -> Optimizer:
+def _sgd(model: nn.Module, _: int, lr: float, forget: float = 1.0) -> Optimizer:
     return torch.optim.SGD(model.parameters(), lr, momentum=1 - forget)
 
 
@@ -58,7 +60,7 @@ def _sign(model: nn.Module, _: int, lr: float) -> Optimizer:
     return SignDescent(model.parameters(), lr)
 
 
-def _natural(model: nn.Module, _: int, lr: float, damping: float, forget: float, **options: Any) -> Optimizer:
+def _natural(model: nn.Module, _: int, lr: float, damping: float, forget: float = 1.0, **options: Any) -> Optimizer:
     return NaturalGradient(model, lr, damping, momentum=1 - forget, **options)
 
 
@@ -66,8 +68,8 @@ def _sign_of_natural(model: nn.Module, _: int, lr: float, damping: float) -> Opt
     return NaturalGradient(model, lr, damping, update=SignDescent)
 
 
-def _tngd(model: nn.Module, seed: int, lr: float, damping: float, time: float) -> Optimizer:
-    return TNGD(model, lr, damping, time=time, rng=seed)
+def _tngd(model: nn.Module, seed: int, lr: float, damping: float, **options: float) -> Optimizer:
+    return TNGD(model, lr, damping, rng=seed, **options)
 
 
 def _tngd_adam(betas: tuple[float, float], model: nn.Module, seed: int, lr: float, damping: float, time: float) -> Any:

@@ -1,4 +1,4 @@
-"""Processor seconds of one step against the number of parameters and against the batch, method by method."""
+"""Time of one step against parameters, outputs and batch, method by method (the paper's Figure 2)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from torch.optim import Optimizer
 from thermoapps.natural_gradient import (
     TNGD,
     ConjugateGradient,
+    Dense,
     EulerMaruyama,
     KroneckerFactored,
     NaturalGradient,
     TimingModel,
 )
 
+PIXELS, DENSE_LIMIT = 784, 7_000
+
 OPTIMIZERS: dict[str, tuple[Callable[[nn.Module], Optimizer], str]] = {
     "Adam": (lambda model: torch.optim.Adam(model.parameters()), "#222222"),
+    "NGD (dense)": (partial(NaturalGradient, solver=Dense(max_parameters=DENSE_LIMIT)), "#7f7fd5"),
     "NGD (Woodbury)": (NaturalGradient, "#1f4e9c"),
     "NGD (CG)": (partial(NaturalGradient, solver=ConjugateGradient(200, progress=0.0)), "#5aa9e6"),
     "K-FAC": (partial(NaturalGradient, solver=KroneckerFactored()), "#2e8b57"),
@@ -34,16 +38,18 @@ OPTIMIZERS: dict[str, tuple[Callable[[nn.Module], Optimizer], str]] = {
         "#e9a3a6",
     ),
 }
+MODELLED = "TNGD, modelled device"
 
 
-def measure(width: int, batch: int, repeats: int) -> dict[str, Any]:
-    """Median seconds of a step of each method on a dense network, and the modelled device."""
+def measure(width: int, outputs: int, batch: int, repeats: int) -> dict[str, Any]:
+    """Median processor seconds of a step of each method on a dense network, and of the modelled device."""
     torch.manual_seed(0)
-    x, y = 0.1 * torch.randn(batch, 784), torch.randint(0, 10, (batch,))
-    seconds, report, parameters = {}, None, 0
+    x, y = 0.1 * torch.randn(batch, PIXELS), torch.randint(0, outputs, (batch,))
+    seconds, report, parameters = {}, None, width * (PIXELS + 1 + outputs) + outputs
     for name, (make, _) in OPTIMIZERS.items():
-        model = nn.Sequential(nn.Linear(784, width), nn.ReLU(), nn.Linear(width, 10))
-        parameters = sum(p.numel() for p in model.parameters())
+        if name == "NGD (dense)" and parameters > DENSE_LIMIT:
+            continue
+        model = nn.Sequential(nn.Linear(PIXELS, width), nn.ReLU(), nn.Linear(width, outputs))
         optimizer = make(model)
         times = []
         for _ in range(repeats + 1):
@@ -60,36 +66,52 @@ def measure(width: int, batch: int, repeats: int) -> dict[str, Any]:
             optimizer.close()
             report = optimizer.report if name == "TNGD, exact law" else report
     timing = TimingModel().step(report, parameters)
-    seconds["TNGD, modelled device"] = timing.digital + timing.device.total
-    return {"parameters": parameters, "batch": batch, "seconds": seconds}
+    seconds[MODELLED] = timing.digital + timing.device.total
+    return {"parameters": parameters, "outputs": outputs, "batch": batch, "seconds": seconds}
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Two panels: growing network, growing batch."""
+    """One panel for each quantity that grows."""
     plt = pyplot()
-    figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained", sharey=True)
-    colors = {name: color for name, (_, color) in OPTIMIZERS.items()} | {"TNGD, modelled device": "#000000"}
-    for ax, along in zip(axes, ("parameters", "batch"), strict=True):
-        rows = results[along]
+    figure, axes = plt.subplots(1, len(results["panels"]), figsize=(14, 4.2), layout="constrained", sharey=True)
+    colors = {name: color for name, (_, color) in OPTIMIZERS.items()} | {MODELLED: "#000000"}
+    for ax, panel in zip(axes, results["panels"], strict=True):
+        rows, along = panel["rows"], panel["along"]
         for name, color in colors.items():
-            style = ":" if name == "TNGD, modelled device" else "-"
-            values = [row["seconds"][name] for row in rows]
-            ax.plot([row[along] for row in rows], values, style, color=color, marker="o", markersize=3, label=name)
+            style = ":" if name == MODELLED else "-"
+            shown = [row for row in rows if name in row["seconds"]]
+            x, values = [row[along] for row in shown], [row["seconds"][name] for row in shown]
+            ax.plot(x, values, style, color=color, marker="o", markersize=3, label=name)
+        fixed = {key: rows[0][key] for key in ("parameters", "outputs", "batch") if key != along}
+        title = ", ".join(f"{value:,} {key}" if key != "batch" else f"batch {value}" for key, value in fixed.items())
         ax.set(xscale="log", yscale="log", xlabel=along)
-    axes[0].set(ylabel="processor seconds per step, one core", title=f"batch {results['parameters'][0]['batch']}")
-    axes[1].set(title=f"{results['batch'][0]['parameters']} parameters")
+        ax.set_title(title, loc="left", fontsize=9)
+    axes[0].set(ylabel="processor seconds per step, one core")
     axes[0].legend(frameon=False, fontsize=8)
     save(figure, path)
     plt.close(figure)
 
 
 def main() -> None:
-    given = options(__doc__, repeats=1, widths="8,32,128,512", batches="8,16,32,64,128")
+    given = options(
+        __doc__, repeats=2, widths="2,8,32,128,512", outputs="2,5,10,20,50,100", batches="8,16,32,64,128", batch=32
+    )
     path = given.results / "step-time.json"
     if not given.draw:
-        by_width = [measure(int(width), 64, given.repeats) for width in given.widths.split(",")]
-        by_batch = [measure(64, int(batch), given.repeats) for batch in given.batches.split(",")]
-        write({"parameters": by_width, "batch": by_batch}, path)
+        widths, outputs, batches = (
+            [int(part) for part in text.split(",")] for text in (given.widths, given.outputs, given.batches)
+        )
+        middle = widths[len(widths) // 2]
+        panels = [
+            ("parameters", [(width, 2, given.batch) for width in widths]),
+            ("parameters", [(width, 20, given.batch) for width in widths]),
+            ("outputs", [(middle, count, given.batch) for count in outputs]),
+            ("batch", [(middle, 10, batch) for batch in batches]),
+        ]
+        rows = [
+            {"along": along, "rows": [measure(*point, given.repeats) for point in points]} for along, points in panels
+        ]
+        write({"panels": rows}, path)
     draw(read(path), given.pictures / "experiments-step-time.png")
 
 

@@ -1,16 +1,13 @@
-"""TNGD with the settings of its paper while one is changed: analog time t, delay t_d, or noise κ₀."""
+"""TNGD with the settings of its paper while one is changed: analog time, delay, or noise (Figures 4(a), 4(b) and 7)."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import SEEDS, Data, load_data, one_convolution, options, pyplot, read, save, shaded, train, write
-from torch import nn
-from torch.optim import Optimizer
-
-from thermoapps.natural_gradient import TNGD, NaturalGradient
+from common import SEEDS, options, pyplot, read, save, shaded, unfinished, write
+from data import load_data
+from training import Run, train_all
 
 PAPER = {"lr": 0.01, "damping": 0.01}
 """η and λ of the paper's runs on MNIST."""
@@ -23,39 +20,22 @@ SWEEPS: dict[str, tuple[str, dict[str, float], list[float], str]] = {
 }
 
 
-def tngd(model: nn.Module, seed: int, **settings: float) -> Optimizer:
-    return TNGD(model, **PAPER, rng=seed, **settings)
-
-
-def sgd(model: nn.Module, _: int) -> Optimizer:
-    import torch
-
-    return torch.optim.SGD(model.parameters(), PAPER["lr"])
-
-
-def ngd(model: nn.Module, _: int) -> Optimizer:
-    return NaturalGradient(model, **PAPER)
-
-
-def sweep(data: Data, which: str, images: int, epochs: int, seeds: int) -> dict[str, Any]:
+def sweep(given: Any, kept: Path) -> dict[str, Any]:
     """Runs over several seeds for each value, without a schedule of the rate, as in the paper."""
-    argument, others, values, sign = SWEEPS[which]
-    builds = {f"{sign} = {value:g}": partial(tngd, **others, **{argument: value}) for value in values}
-    if which == "time":  # The two ends.
-        builds = {"SGD": sgd} | builds | {"NGD": ngd}
-    part = data.first(images)
-    found = {}
-    for label, build in builds.items():
-        found[label] = [
-            train(one_convolution, build, part, data.test, seed=seed, epochs=epochs, points=4, decay=False, label=label)
-            for seed in SEEDS[:seeds]
-        ]
-        print(f"{label}: {[run['accuracy'][-1] for run in found[label]]}", flush=True)
-    settings = PAPER | others
-    return {"data": data.name, "network": "one_convolution", "images": len(part[1]), "epochs": epochs} | {
-        "settings": settings,
-        "runs": found,
-    }
+    argument, others, values, sign = SWEEPS[given.which]
+    methods = {f"{sign} = {value:g}": ("TNGD", PAPER | others | {argument: value}) for value in values}
+    if given.which == "time":  # The two ends.
+        methods = {"SGD": ("SGD", {"lr": PAPER["lr"]})} | methods | {"NGD": ("NGD (Woodbury)", PAPER)}
+    seeds = SEEDS[: given.seeds]
+    runs = [
+        Run(method, settings, given.images, 0, "one convolution", seed, given.epochs, decay=False)
+        for method, settings in methods.values()
+        for seed in seeds
+    ]
+    histories = train_all(runs, given.data, kept, given.workers)
+    found = {label: histories[len(seeds) * i : len(seeds) * (i + 1)] for i, label in enumerate(methods)}
+    shape = {"images": given.images, "epochs": given.epochs, "settings": PAPER | others}
+    return {"data": load_data(given.data).name} | shape | {"runs": found}
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
@@ -82,10 +62,10 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, which="time", images=10_000, epochs=1)
+    given = options(__doc__, which="time", images=10_000, epochs=2)
     path = given.results / f"sweep-{given.which}.json"
     if not given.draw:
-        write(sweep(load_data(given.data), given.which, given.images, given.epochs, given.seeds), path)
+        write(sweep(given, unfinished(path)), path)
     draw(read(path), given.pictures / f"experiments-{given.which}.png")
 
 

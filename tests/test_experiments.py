@@ -17,7 +17,7 @@ NO_MNIST = EXPERIMENTS / "no-such-folder"
 
 def run(script: str, folder: Path, *arguments: str) -> None:
     """What ``python experiments/script.py`` does, without a new process."""
-    places = ("--data", str(NO_MNIST), "--results", str(folder), "--pictures", str(folder))
+    places = ("--data", str(NO_MNIST), "--results", str(folder), "--pictures", str(folder), "--workers", "1")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXPERIMENTS))
         patch.setattr(sys, "argv", [script, *places, *arguments])
@@ -28,59 +28,82 @@ def results(folder: Path, name: str) -> dict:
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
+SEARCH = ("--runs", "2", "--images", "128", "--judge", "96", "--epochs", "1", "--finalists", "1")
+
+
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiments")
-    run("tune", folder, "--runs", "2", "--images", "128", "--judge", "96", "--methods", "TNGD;Adam;K-FAC")
+    run("tune", folder, *SEARCH, "--finals", "128:1:2,10000:1:1", "--methods", "TNGD;Adam;K-FAC")
     return folder
 
 
 def test_every_method_gets_the_same_budget(tuned):
     found = results(tuned, "tune")
     assert found["data"] == "digits of scikit-learn"
-    assert found["budget"]["runs per method"] == 2
     for method in found["methods"].values():
-        assert len(method["tried"]) == 2
-        best = max(method["tried"], key=lambda entry: entry["accuracy"])
-        assert method["best"] == best["settings"]
-        for entry in method["tried"]:
+        assert [len(entry["accuracies"]) for entry in method["first"]] == [1, 1]
+        assert {name: len(tried) for name, tried in method["finals"].items()} == {"128": 1, "10000": 1}
+        best = max(method["first"], key=lambda entry: entry["accuracies"])
+        assert method["finals"]["128"][0]["settings"] == best["settings"]
+        assert len(method["finals"]["128"][0]["accuracies"]) == 2
+        for entry in method["first"]:
             assert all(low <= entry["settings"][name] <= high for name, (low, high) in method["ranges"].items())
     assert (tuned / "experiments-tune.png").is_file()
+    assert not list(tuned.glob("*.unfinished"))
 
 
 def test_comparison_over_seeds(tuned):
     run(
-        "compare",
-        tuned,
-        "--settings",
-        "tune",
-        "--images",
-        "128",
-        "--epochs",
-        "1",
-        "--seeds",
-        "2",
-        "--methods",
-        "TNGD;Adam",
+        "compare", tuned, "--images", "256", "--epochs", "1", "--seeds", "2", "--methods", "TNGD;Adam", "--tuned", "128"
     )
     runs = results(tuned, "compare-10k")["methods"]["TNGD"]["runs"]
     assert [entry["seed"] for entry in runs] == [0, 1]
     assert runs[0]["loss"] != runs[1]["loss"]
-    assert runs[0]["step"][-1] == 128 // 32
+    assert runs[0]["step"] == [1, 2, 3, 4]
     assert (tuned / "experiments-compare-10k.png").is_file()
+
+
+def test_curves_against_run_time(tuned):
+    run("runtime", tuned, "--images", "256", "--epochs", "1", "--seeds", "1")
+    curves = results(tuned, "runtime")["curves"]
+    (adam,), (tngd,) = (curves[name]["runs"] for name in ("Adam, tuned", "TNGD, paper"))
+    assert adam["modelled"] == adam["seconds"]
+    assert tngd["modelled"] != tngd["seconds"]
+    assert all(0 < share <= 1 for share in tngd["seen"] + tngd["accuracy"])
+    assert (tuned / "experiments-runtime.png").is_file()
 
 
 @pytest.mark.parametrize("which", ["time", "delay", "noise"])
 def test_sweeps(tmp_path, which):
-    run("sweep", tmp_path, "--which", which, "--images", "64", "--seeds", "1")
+    run("sweep", tmp_path, "--which", which, "--images", "64", "--epochs", "1", "--seeds", "1")
     found = results(tmp_path, f"sweep-{which}")["runs"]
     assert len(found) == (6 if which == "time" else 4)
     assert (tmp_path / f"experiments-{which}.png").is_file()
 
 
+def test_an_interrupted_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    training = importlib.import_module("training")
+    runs = [training.Run("Adam", {"lr": 0.01, "forget": 0.1}, 128, seed=seed) for seed in (0, 1)]
+    kept = tmp_path / "some.unfinished"
+    first = training.train_all(runs[:1], None, kept, workers=1)
+    made = []
+    original = training.train
+    monkeypatch.setattr(training, "train", lambda run, folder: made.append(run.seed) or original(run, folder))
+    both = training.train_all(runs, None, kept, workers=1)
+    assert made == [1]
+    assert both[0] == first[0]
+    assert [entry["seed"] for entry in both] == [0, 1]
+
+
 def test_time_of_a_step(tmp_path):
-    run("step_time", tmp_path, "--repeats", "1", "--widths", "4,8", "--batches", "4,8")
-    for row in results(tmp_path, "step-time")["batch"]:
+    run(
+        "step_time", tmp_path, "--repeats", "1", "--widths", "2,8", "--outputs", "2,5", "--batches", "4", "--batch", "8"
+    )
+    panels = results(tmp_path, "step-time")["panels"]
+    assert [panel["along"] for panel in panels] == ["parameters", "parameters", "outputs", "batch"]
+    for row in panels[1]["rows"]:
         assert row["seconds"]["TNGD, Euler–Maruyama"] > row["seconds"]["Adam"] > 0
     assert (tmp_path / "experiments-step-time.png").is_file()
 

@@ -1,5 +1,6 @@
-"""Gaussian processes as scikit-learn estimators, whose kernel matrix a device holds."""
+"""Gaussian processes as scikit-learn estimators, whose covariance matrix a device holds."""
 
+from thermoapps.gaussian_process.kernels import Wendland
 from thermoapps.gaussian_process.regressor import ThermodynamicGPRegressor
 
-__all__ = ["ThermodynamicGPRegressor"]
+__all__ = ["ThermodynamicGPRegressor", "Wendland"]

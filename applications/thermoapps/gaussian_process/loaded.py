@@ -1,0 +1,89 @@
+"""The system of a Gaussian process, loaded into a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import thermolinalg as tla
+from thermoapps.gaussian_process.structures import Structure, white_noise
+
+__all__ = ["Loaded"]
+
+
+class Loaded:
+    """M = K + noise as a device holds it, whatever its form; vectors are in the order of the data.
+
+    Parameters
+    ----------
+    structure : Structure
+        Form of K.
+    kernel : Kernel
+        With its parameters.
+    noise : float or array, shape (n,)
+        Variance of the noise, to which the kernel's white noise is added.
+    rtol : float
+        Relative residual of linear systems, as far as the condition of M permits.
+    device : Device, optional
+        As in `thermolinalg.solve`.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Attributes
+    ----------
+    shift : array, shape () or (n,)
+        All of the noise.
+    device_time : float
+        Time that solves took, in units of τ.
+    """
+
+    def __init__(
+        self, structure: Structure, kernel: Any, noise: Any, rtol: float, device: Any, rng: np.random.Generator
+    ) -> None:
+        self.structure, self.kernel, self.device, self.rng = structure, kernel, device, rng
+        self.parts, self.order = structure.parts(kernel), structure.order
+        self._back = np.argsort(self.order)
+        self.shift = np.asarray(noise, dtype=float) + white_noise(kernel)
+        self.matrix = structure.system(self.parts, self.shift[self.order] if self.shift.ndim else float(self.shift))
+        largest = len(self.order) * structure.variance(self.parts) + float(np.max(self.shift))
+        self.rtol = max(rtol, float(np.finfo(float).eps * largest / np.min(self.shift)))
+        self.device_time = 0.0
+
+    def solve(self, b: np.ndarray, rtol: float = 0.0) -> np.ndarray:
+        """M⁻¹b for b of shape (n,) or (n, k), to a relative residual that may be larger than usual."""
+        x, info = tla.solve(
+            self.matrix,
+            b[self.order],
+            assume_a="pos",
+            rtol=max(self.rtol, rtol),
+            device=self.device,
+            rng=self.rng,
+            return_info=True,
+        )
+        self.device_time += info.device_time
+        return np.asarray(x)[self._back]
+
+    def readings(self, count: int) -> np.ndarray:
+        """Voltages (n, count) of covariance M⁻¹."""
+        return self._read(self.matrix, count)[self._back]
+
+    def times(self, V: np.ndarray) -> np.ndarray:
+        """K V for V of shape (n, k), without noise."""
+        return self.structure.times(self.parts, V[self.order])[self._back]
+
+    def slopes(self, V: np.ndarray) -> list[np.ndarray]:
+        """(∂K/∂θ_j) V for every logarithmic parameter of the kernel."""
+        return [product[self._back] for product in self.structure.slopes(self.kernel, V[self.order])]
+
+    def draws(self, count: int) -> np.ndarray:
+        """Functions (n, count) drawn from the prior."""
+        return self.structure.draws(self.parts, self._read, count)[self._back]
+
+    def slogdet(self, atol: float) -> tuple[float, float]:
+        """Logarithm of the determinant as measured, and its standard error."""
+        (_, value), info = tla.slogdet(self.matrix, atol=atol, device=self.device, rng=self.rng, return_info=True)
+        return float(value), float(info.standard_error)
+
+    def _read(self, A: Any, count: int) -> np.ndarray:
+        return np.asarray(tla.sample(A, count, device=self.device, rng=self.rng)).T

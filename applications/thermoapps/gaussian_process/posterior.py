@@ -1,0 +1,89 @@
+"""The posterior of a Gaussian process: its mean, its covariance, and functions drawn from it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+import thermolinalg as tla
+from thermoapps.gaussian_process.loaded import Loaded
+from thermoapps.gaussian_process.structures import JITTER, Dense, white_noise
+
+__all__ = ["Posterior", "drawn"]
+
+NUMBERS = 1 << 24
+"""Numbers of a block of covariances that are held at once."""
+
+
+class Posterior:
+    """What some data say of a function.
+
+    Parameters
+    ----------
+    X : array, shape (n, d)
+        Where the data are.
+    y : array, shape (n, k)
+        Targets.
+    loaded : Loaded
+        M.
+
+    Attributes
+    ----------
+    weights : array, shape (n, k)
+        M⁻¹y.
+    """
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, loaded: Loaded) -> None:
+        self.X, self.loaded, self.kernel = X, loaded, loaded.kernel
+        self.weights = loaded.solve(y)
+
+    def mean(self, X: np.ndarray) -> np.ndarray:
+        """(m, k) at places X (m, d)."""
+        if self._is_structured(X):
+            return self.loaded.times(self.weights)
+        return np.concatenate([self.kernel(part, self.X) @ self.weights for part in self._parts(X)])
+
+    def variance(self, X: np.ndarray) -> np.ndarray:
+        """(m,) at places X (m, d)."""
+        explained = [
+            np.sum(cross * self.loaded.solve(cross.T).T, axis=1)
+            for cross in (self.kernel(part, self.X) for part in self._parts(X))
+        ]
+        return np.asarray(self.kernel.diag(X) - np.concatenate(explained))
+
+    def covariance(self, X: np.ndarray) -> np.ndarray:
+        """(m, m) at places X (m, d)."""
+        cross = self.kernel(X, self.X)
+        explained = cross @ self.loaded.solve(cross.T)
+        return np.asarray(self.kernel(X) - (explained + explained.T) / 2)
+
+    def deviations(self, X: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Deviations (m, count) of random functions from the mean.
+
+        Where X is the data and their form is not dense, functions f of the prior are bent to the data,
+        f − K M⁻¹(f + noise), so that no dense matrix is ever made.
+        """
+        if not self._is_structured(X):
+            return drawn(self.covariance(X), count, self.loaded.device, rng)
+        loaded = copy.copy(self.loaded)
+        loaded.rng = rng
+        prior = loaded.draws(count)
+        noise = np.sqrt(loaded.shift).reshape(-1, 1) * rng.standard_normal(prior.shape)
+        fresh = white_noise(self.kernel) ** 0.5 * rng.standard_normal(prior.shape)
+        return np.asarray(prior - loaded.times(loaded.solve(prior + noise)) + fresh)
+
+    def _is_structured(self, X: np.ndarray) -> bool:
+        return not isinstance(self.loaded.structure, Dense) and np.array_equal(X, self.X)
+
+    def _parts(self, X: np.ndarray) -> list[np.ndarray]:
+        step = max(1, NUMBERS // len(self.X))
+        return [X[start : start + step] for start in range(0, len(X), step)]
+
+
+def drawn(covariance: np.ndarray, count: int, device: Any, rng: np.random.Generator) -> np.ndarray:
+    """Vectors (m, count) of a covariance C (m, m): C times readings of a device that holds C, of covariance C⁻¹."""
+    largest = max(float(covariance.diagonal().max()), float(np.finfo(float).tiny))
+    matrix = covariance + JITTER * largest * np.eye(len(covariance))
+    return np.asarray(matrix @ tla.sample(matrix, count, device=device, rng=rng).T)
