@@ -29,8 +29,8 @@ LONGEST = 2.0
 
 HALVINGS = 20
 
-TRACED = 1e-9
-"""Relative residual of the solves for traces."""
+EXACT, MEASURED = 1e-9, 1e-3
+"""Relative residuals of the solves for traces and information, and of those for the information alone."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def slope_of(loaded: Loaded, y: np.ndarray, readings: int | None) -> Slope:
     ahead = loaded.slopes(np.hstack([weights, probes]))
     quadratic = np.array([np.sum(weights * product[:, :targets]) for product in ahead])
     moved = [product[:, targets:] for product in ahead]
-    solved = np.split(loaded.solve(np.hstack(moved), TRACED), len(moved), axis=1)
+    rtol = EXACT if readings is None else MEASURED
+    solved = np.split(loaded.solve(np.hstack(moved), rtol), len(moved), axis=1)
     if readings is None:
         traces = np.array([np.trace(part) for part in solved])
         products = np.array([[np.sum(a * b.T) for b in solved] for a in solved])

@@ -17,7 +17,7 @@ from thermoapps.gaussian_process.structures import Dense, structure_of
 
 __all__ = ["ThermodynamicGPRegressor"]
 
-READINGS, MANY = 64, 1_000
+READINGS, MANY = 16, 1_000
 """Readings from which traces are measured where M is not dense, and the number of data from which they are."""
 
 
@@ -45,7 +45,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Whether to look for a cheaper form.
     n_readings : int, optional
         Measure traces in the slope of the evidence by so many readings of the device, instead of n solves for each
-        parameter. Default: 64 for more than 1000 data whose form is not dense, else none.
+        parameter. Default: 16 for more than 1000 data whose form is not dense, else none.
     tol : float, optional
         Largest slope of the evidence, in logarithmic parameters, at which the ascent ends.
     max_iter : int, optional

@@ -1,0 +1,190 @@
+"""Gaussian processes on a device: zinc in the banks of the Meuse against scikit-learn, and a noisy photograph.
+
+    python experiments/gaussian_process.py --data FOLDER
+
+FOLDER holds spatial/meuse.csv; without it only the photograph, which comes with scikit-learn, is made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from common import options, pyplot, read, save, write
+from sklearn.datasets import load_sample_image
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
+
+from thermoapps.gaussian_process import ThermodynamicGPRegressor
+
+NOISE, COARSE, DRAWS = 0.1, 4, 100
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    began = perf_counter()
+    value = function()
+    return value, perf_counter() - began
+
+
+def best(function: Callable[[], Any], repeats: int = 5) -> float:
+    return min(timed(function)[1] for _ in range(repeats))
+
+
+# -- zinc in the soil -------------------------------------------------------------------------------------------------
+
+
+def meuse(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Places in kilometres from the middle, and log zinc in mg/kg."""
+    table = np.genfromtxt(file, delimiter=",", names=True)
+    places = np.column_stack([table["x"], table["y"]]) / 1000
+    return places - places.mean(axis=0), np.log(table["zinc"])
+
+
+def zinc(file: Path) -> dict[str, Any]:
+    """The same kernel by both, and what a step of the ascent costs at least."""
+    X, y = meuse(file)
+    kernel = ConstantKernel(1.0) * Matern(0.5, nu=1.5) + WhiteKernel(0.1)
+    mine = ThermodynamicGPRegressor(kernel, alpha=1e-6, normalize_y=True, rng=0)
+    theirs = GaussianProcessRegressor(kernel, alpha=1e-6, normalize_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        digital = best(lambda: theirs.fit(X, y), 3)
+    simulated = best(lambda: mine.fit(X, y), 3)
+    M = mine.kernel_(X)
+    evidence, error = mine.log_marginal_likelihood(return_std=True)
+    return {
+        "data": len(X),
+        "parameters": str(mine.kernel_),
+        "of scikit-learn": str(theirs.kernel_),
+        "standard deviations of their logarithms": mine.theta_std_.tolist(),
+        "largest difference of theta in these": float(
+            np.max(np.abs(mine.kernel_.theta - theirs.kernel_.theta) / mine.theta_std_)
+        ),
+        "evidence, measured": evidence,
+        "its standard error": error,
+        "evidence, scikit-learn": float(theirs.log_marginal_likelihood_value_),
+        "kernels looked at": mine.n_iter_,
+        "simulation, seconds": simulated,
+        "scikit-learn, seconds": digital,
+        "floor, seconds: one Cholesky factorisation per kernel": mine.n_iter_ * best(lambda: scipy.linalg.cholesky(M)),
+        "device time of the solves, time constants": mine.device_time_,
+    }
+
+
+def zinc_map(ax: Any, file: Path, quantity: str) -> None:
+    X, y = meuse(file)
+    kernel = ConstantKernel(1.0) * Matern(0.5, nu=1.5) + WhiteKernel(0.1)
+    process = ThermodynamicGPRegressor(kernel, alpha=1e-6, normalize_y=True, rng=0).fit(X, y)
+    axes = [np.linspace(low - 0.2, high + 0.2, 60) for low, high in zip(X.min(axis=0), X.max(axis=0), strict=True)]
+    places = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+    mean, std = process.predict(places, return_std=True)
+    shown = (mean if quantity == "mean" else std).reshape(60, 60)
+    mesh = ax.pcolormesh(*axes, shown, cmap="viridis" if quantity == "mean" else "magma_r", rasterized=True)
+    ax.figure.colorbar(mesh, ax=ax)
+    if quantity == "mean":
+        ax.scatter(*X.T, c=y, s=9, edgecolors="white", linewidths=0.4, vmin=mesh.norm.vmin, vmax=mesh.norm.vmax)
+    else:
+        ax.scatter(*X.T, c="black", s=3)
+    ax.set(aspect="equal", xlabel="km", ylabel="km")
+    ax.grid(visible=False)
+    ax.set_title(f"ln zinc: {quantity}" if quantity == "mean" else "its standard deviation", loc="left", fontsize=10)
+
+
+# -- a photograph -----------------------------------------------------------------------------------------------------
+
+
+def photograph() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grey values as they are and with noise, and the pixels' coordinates row by row."""
+    grey = load_sample_image("flower.jpg").mean(axis=2)[::COARSE, ::COARSE] / 255
+    noisy = grey + NOISE * np.random.default_rng(0).standard_normal(grey.shape)
+    rows, columns = (np.arange(length, dtype=float) for length in grey.shape)
+    return grey, noisy, np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def restored() -> tuple[dict[str, Any], tuple[np.ndarray, ...]]:
+    """The noisy photograph seen as a function on a grid."""
+    grey, noisy, X = photograph()
+    level = float((NOISE / noisy.std()) ** 2)  # the noise of a camera is known
+    process = ThermodynamicGPRegressor(ConstantKernel(1.0) * RBF([2.0, 2.0]), alpha=level, normalize_y=True, rng=0)
+    _, fitting = timed(lambda: process.fit(X, noisy.ravel()))
+    mean, predicting = timed(lambda: process.predict(X).reshape(grey.shape))
+    draws, drawing = timed(lambda: process.sample_y(X, DRAWS, rng=0))
+    constant, factors = (
+        process.kernel_.k1.constant_value,
+        [
+            RBF(length)(np.arange(n, dtype=float)[:, None])
+            for length, n in zip(process.kernel_.k2.length_scale, grey.shape, strict=True)
+        ],
+    )
+
+    def directly() -> np.ndarray:
+        (a, P), (b, Q) = (scipy.linalg.eigh(factor) for factor in factors)
+        values = constant * np.outer(a, b)
+        centred = (noisy - noisy.mean()) / noisy.std()
+        shrunk = (P.T @ centred @ Q) * values / (values + level)
+        return (P @ shrunk @ Q.T) * noisy.std() + noisy.mean()
+
+    def error(image: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((image - grey) ** 2)))
+
+    numbers = {
+        "pixels": grey.size,
+        "parameters": str(process.kernel_),
+        "form": process.structure_,
+        "kernels looked at": process.n_iter_,
+        "root mean square error, noisy": error(noisy),
+        "root mean square error, mean": error(mean),
+        "difference from the direct computation": float(np.abs(mean - directly()).max()),
+        "fit with parameters, seconds": fitting,
+        "mean, seconds": predicting,
+        f"{DRAWS} functions, seconds": drawing,
+        "directly, seconds: mean at given parameters": best(directly),
+        "floor, seconds: the two eigendecompositions": best(lambda: [scipy.linalg.eigh(f) for f in factors]),
+        "device time of the solves, time constants": process.device_time_,
+    }
+    return numbers, (noisy, mean, draws[:, 0].reshape(grey.shape), draws.std(axis=1).reshape(grey.shape))
+
+
+def draw_photograph(images: tuple[np.ndarray, ...], path: Path) -> None:
+    plt = pyplot()
+    figure, axes = plt.subplots(1, 4, figsize=(13, 2.7), layout="constrained")
+    titles = ("with noise", "posterior mean", "one function of the posterior", "standard deviation")
+    for ax, image, title in zip(axes, images, titles, strict=True):
+        shown = ax.imshow(image, cmap="magma_r" if title == titles[-1] else "gray")
+        ax.axis("off")
+        ax.set_title(title, loc="left", fontsize=10)
+    figure.colorbar(shown, ax=axes[-1])
+    save(figure, path)
+    plt.close(figure)
+
+
+def draw_zinc(file: Path, path: Path) -> None:
+    plt = pyplot()
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+    for ax, quantity in zip(axes, ("mean", "standard deviation"), strict=True):
+        zinc_map(ax, file, quantity)
+    save(figure, path)
+    plt.close(figure)
+
+
+def main() -> None:
+    given = options(__doc__)
+    path, file = given.results / "gaussian-process.json", Path(given.data) / "spatial" / "meuse.csv"
+    photo, images = restored()
+    if not given.draw:
+        before = read(path) if path.is_file() else {}
+        results = {"zinc": zinc(file) if file.is_file() else before.get("zinc"), "photograph": photo}
+        write(results, path)
+    draw_photograph(images, given.pictures / "gaussian-process-photograph.png")
+    if file.is_file():
+        draw_zinc(file, given.pictures / "gaussian-process-zinc.png")
+
+
+if __name__ == "__main__":
+    main()
