@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from thermoapps.natural_gradient import NaturalGradient, RefusedStepWarning, TimingModel
+from thermoapps.natural_gradient import NaturalGradient, RefusedStepWarning
 
 SEEN = 2_000
 """Training images on which the accuracy is looked up."""
@@ -88,7 +88,7 @@ def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 0.5 * (1 + np.cos(np.pi * step / steps)) if run.decay else 1.0
     )
-    clock = Clock(optimizer, sum(parameter.numel() for parameter in model.parameters()))
+    clock = Clock(optimizer)
     marks = set(np.unique(np.linspace(0, steps, run.epochs * run.points + 1).astype(int))[1:].tolist())
     names = ("step", "seconds", "modelled", "loss", "seen", "test_loss", "accuracy")
     history: dict[str, list[float]] = {name: [] for name in names}
@@ -118,8 +118,8 @@ def _batches(count: int, run: Run) -> Iterable[Tensor]:
 class Clock:
     """Processor seconds of an optimiser's steps, as they were and with its device as the paper models it."""
 
-    def __init__(self, optimizer: Optimizer, parameters: int) -> None:
-        self.optimizer, self.parameters = optimizer, parameters
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
         self.seconds = self.modelled = 0.0
 
     def __enter__(self) -> None:
@@ -129,8 +129,7 @@ class Clock:
         taken = process_time() - self._began
         self.seconds += taken
         report = self.optimizer.report if isinstance(self.optimizer, NaturalGradient) else None
-        if report is not None and report.device_time:
-            timing = TimingModel().step(report, self.parameters)
+        if report is not None and (timing := report.hardware) is not None:
             simulated = report.timings.solve
             taken = taken * timing.digital / (timing.digital + simulated) + timing.device.total
         self.modelled += taken

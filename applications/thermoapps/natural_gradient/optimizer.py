@@ -268,7 +268,7 @@ class NaturalGradient(Optimizer):
         if not self._pending.parts:
             raise RuntimeError("nothing to step on: call backward(outputs, targets) first, or pass a closure")
         batch, self._pending = self._pending, Accumulated()
-        report = StepReport(self._steps, batch.loss, batch.count, batch.rows.shape[0], timings=self._timings)
+        report = StepReport(self._steps, batch.loss, batch.count, *batch.rows.shape, timings=self._timings)
         self._timings = Timings()
         self._descent.step(Start(batch.rows, loss_again), report)
         if replayed is not None:
@@ -276,7 +276,10 @@ class NaturalGradient(Optimizer):
         self.report = report
         self._steps += 1
         if not report.accepted and report.ratio in (None, -math.inf):
-            warnings.warn(f"step {report.step} was taken back: {report.message}", RefusedStepWarning, stacklevel=3)
+            advice = "lower lr or raise damping; where every step is taken back, load a state from before"
+            warnings.warn(
+                f"step {report.step} was taken back: {report.message}; {advice}", RefusedStepWarning, stacklevel=3
+            )
         for callback in self.callbacks:
             callback(report)
         return loss

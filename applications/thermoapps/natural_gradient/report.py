@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from tqdm.auto import tqdm
 
 from thermoapps.natural_gradient.solvers import SolverReport
+from thermoapps.natural_gradient.timing import StepTiming, TimingModel
 
 __all__ = ["ProgressBar", "ScalarWriter", "StepReport", "Timings"]
 
@@ -50,8 +51,8 @@ class StepReport:
         Its number, from 0.
     loss : float
         Loss on the batch before the step.
-    data, rows : int
-        Data n in the batch, and rows of the curvature factor.
+    data, rows, parameters : int
+        Data n in the batch, rows of the curvature factor, and its columns: the trained parameters.
     gradient_norm, direction_norm : float
         ‖g‖ and ‖d‖.
     cosine : float
@@ -88,6 +89,7 @@ class StepReport:
     loss: float
     data: int
     rows: int
+    parameters: int = 0
     damping: float = math.nan
     gradient_norm: float = math.nan
     direction_norm: float = math.nan
@@ -102,10 +104,20 @@ class StepReport:
     timings: Timings = field(default_factory=Timings)
     message: str = ""
 
+    @property
+    def hardware(self) -> StepTiming | None:
+        """What the step would take with the device in hardware, by the paper's constants; None for digital solvers.
+
+        Other constants: ``TimingModel(…).step(report)``.
+        """
+        return TimingModel().step(self) if self.device_time > 0 else None
+
     def scalars(self) -> dict[str, float]:
         """All finite numbers by name, as TensorBoard and its kin take them."""
         found: dict[str, float] = {}
         _gather(self, "", found)
+        if self.hardware is not None:
+            found |= {"hardware/digital": self.hardware.digital, "hardware/device": self.hardware.device.total}
         return found
 
 

@@ -148,15 +148,13 @@ class TimingModel:
         elements = rows * (rows + 2 * parameters) if self.array == "factors" else parameters**2
         return DeviceTiming(parameters * each, elements * each, time * self.time_constant, parameters * each)
 
-    def step(self, report: StepReport, parameters: int) -> StepTiming:
+    def step(self, report: StepReport) -> StepTiming:
         """Time of a step that was made with this package: its digital part as measured, its device run as modelled.
 
         Parameters
         ----------
         report : StepReport
             Of a step whose solver ran on a device.
-        parameters : int
-            Number of trained parameters.
 
         Returns
         -------
@@ -172,4 +170,4 @@ class TimingModel:
             raise ValueError("this step did not run on a device: its solver was digital")
         timings = report.timings
         digital = timings.forward + timings.rows + timings.update
-        return StepTiming(digital, self.device(parameters, report.rows, report.device_time), self.assumptions)
+        return StepTiming(digital, self.device(report.parameters, report.rows, report.device_time), self.assumptions)

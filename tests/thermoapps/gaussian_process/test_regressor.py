@@ -23,7 +23,9 @@ from thermoapps.gaussian_process.evidence import Slope, fisher_scoring
 from thermolinalg import Imperfections, LangevinDevice
 
 
-@parametrize_with_checks([ThermodynamicGPRegressor(), ThermodynamicGPRegressor(RBF(), alpha=1.0, normalize_y=True, tol=0.01)])
+@parametrize_with_checks(
+    [ThermodynamicGPRegressor(), ThermodynamicGPRegressor(RBF(), alpha=1.0, normalize_y=True, tol=0.01)]
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

@@ -30,7 +30,7 @@ class Writer:
 
 def test_what_a_step_reports():
     report = trained(lambda model: TNGD(model, time=7.0, delay=1.0), steps=3).report
-    assert (report.step, report.data, report.rows, report.damping) == (2, 6, 12, 0.01)
+    assert (report.step, report.data, report.rows, report.parameters, report.damping) == (2, 6, 12, 43, 0.01)
     assert report.device_time == 8.0
     assert report.solver.rank == 12
     assert report.solver.smallest_eigenvalue == pytest.approx(0.01)

@@ -25,15 +25,24 @@ def test_factors_of_the_curvature():
 
 def test_time_of_a_step():
     report = StepReport(
-        step=0, loss=1.0, data=64, rows=640, device_time=50.0, timings=Timings(0.001, 0.002, solve=5.0, update=0.003)
+        0,
+        loss=1.0,
+        data=64,
+        rows=640,
+        parameters=1000,
+        device_time=50.0,
+        timings=Timings(0.001, 0.002, solve=5.0, update=0.003),
     )
-    step = TimingModel().step(report, parameters=1000)
+    step = TimingModel().step(report)
     assert step.digital == pytest.approx(0.006)  # simulating the device is no part of it
     assert step.total == pytest.approx(0.006 + step.device.total)
     assert step.overlapped == max(step.digital, step.device.total)
+    assert report.hardware == step
+    assert report.scalars()["hardware/device"] == step.device.total
+    assert StepReport(step=0, loss=1.0, data=64, rows=640).hardware is None
     assert any("16-bit" in line for line in step.assumptions)
     with pytest.raises(ValueError, match="digital"):
-        TimingModel().step(StepReport(step=0, loss=1.0, data=64, rows=640), parameters=1000)
+        TimingModel().step(StepReport(step=0, loss=1.0, data=64, rows=640))
 
 
 @pytest.mark.parametrize("settings", [{"bits": 0}, {"bandwidth": 0.0}, {"time_constant": -1.0}, {"array": "sparse"}])

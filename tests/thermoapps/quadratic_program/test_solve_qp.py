@@ -134,7 +134,9 @@ def test_badly_scaled_problems_are_never_called_infeasible(seed):
     inside = rng.standard_normal(8) * 10 ** rng.uniform(-3, 4)
     h, A = G @ inside + rng.random(6) * (rng.random(6) < 0.5), G[:2] - G[2:4]
     q = root.T @ rng.standard_normal(len(root)) * 10 ** rng.uniform(-3, 3)  # in the range of P: bounded below
-    solution = solve_problem(Problem(root.T @ root * 10 ** rng.uniform(-4, 4), q, G, h, A, A @ inside), maxiter=400, rng=0)
+    solution = solve_problem(
+        Problem(root.T @ root * 10 ** rng.uniform(-4, 4), q, G, h, A, A @ inside), maxiter=400, rng=0
+    )
     assert solution.status in {"solved", "not certified"}
 
 
