@@ -8,84 +8,117 @@ from typing import Any
 
 from common import ROOT, options, read
 
+NAMES = (
+    "tune",
+    "compare-10k",
+    "compare-60k",
+    "runtime",
+    "sweep-time",
+    "sweep-delay",
+    "sweep-noise",
+    "step-time",
+)
+
 
 def main() -> None:
     given = options(__doc__, output=ROOT / "docs" / "experiments.md")
-    names = (
-        "tune",
-        "tune-long",
-        "compare-10k",
-        "compare-60k",
-        "compare-signs",
-        "sweep-time",
-        "sweep-delay",
-        "sweep-noise",
-        "step-time",
-    )
-    results = {name: read(given.results / f"{name}.json") for name in names}
-    template = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
+    results = {name: read(given.results / f"{name}.json") for name in NAMES}
+    page = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
     parts = {
         "search": search(results["tune"]),
-        "long": search(results["tune-long"]),
-        "signs": comparison(results["compare-signs"]),
         "part": comparison(results["compare-10k"]),
         "whole": comparison(results["compare-60k"]),
+        "runtime": curves(results["runtime"]),
         **{name: sweep(results[f"sweep-{name}"]) for name in ("time", "delay", "noise")},
         "steps": steps(results["step-time"]),
     }
     for name, text in parts.items():
-        template = template.replace("{{" + name + "}}", text)
-    given.output.write_text(template, encoding="utf-8")
+        page = page.replace("{{" + name + "}}", text)
+    given.output.write_text(page, encoding="utf-8")
 
 
 def search(results: dict[str, Any]) -> str:
-    """Best settings, and how good the median setting was: what a careless choice costs."""
+    """Every round's best setting and median one: what a careless choice costs."""
     rows = []
     for name, found in results["methods"].items():
-        accuracies = sorted(entry["accuracy"] for entry in found["tried"])
-        settings = ", ".join(f"{key} {value:g}" for key, value in found["best"].items())
-        middle = accuracies[len(accuracies) // 2]
-        rows.append([name, settings, percent(accuracies[-1]), percent(middle), percent(accuracies[0])])
-    return table(["method", "best settings", "best", "median", "worst"], rows)
+        row = [name, *middle_and_best(found["first"])]
+        for tried in found["finals"].values():
+            winner = max(tried, key=lambda entry: mean(entry["accuracies"]))
+            row += [percent(mean(winner["accuracies"])), settings(winner["settings"])]
+        rows.append(row)
+    sizes = next(iter(results["methods"].values()))["finals"]
+    finals = [head for size in sizes for head in (f"best on {size}", "its settings")]
+    return table(["method", "first: median", "first: best", *finals], rows)
+
+
+def middle_and_best(tried: list[dict[str, Any]]) -> list[str]:
+    accuracies = sorted(mean(entry["accuracies"]) for entry in tried)
+    return [percent(accuracies[len(accuracies) // 2]), percent(accuracies[-1])]
+
+
+def settings(values: dict[str, float]) -> str:
+    return ", ".join(f"{key} {value:g}" for key, value in values.items())
 
 
 def comparison(results: dict[str, Any]) -> str:
-    """Last loss, test accuracy and time of every method."""
+    """Test accuracy, last training loss and time of every method, best first."""
     rows = []
     for name, found in results["methods"].items():
         runs = found["runs"]
-        accuracies = [run["accuracy"][-1] for run in runs]
-        spread = f" ({percent(min(accuracies))} to {percent(max(accuracies))})" if len(runs) > 1 else ""
-        loss = average_loss(runs)
-        seconds = f"{mean(run['seconds'][-1] for run in runs):.1f}"
-        rows.append([name, str(len(runs)), percent(mean(accuracies)) + spread, loss, seconds])
-    return table(["method", "seeds", "test accuracy", "last training loss", "processor seconds"], rows)
+        rows.append([name, accuracy(runs), average_loss(runs), f"{mean(run['seconds'][-1] for run in runs):.1f}"])
+    rows.sort(key=lambda row: row[1], reverse=True)
+    return table(["method", "test accuracy", "last training loss", "processor seconds"], rows)
+
+
+def curves(results: dict[str, Any]) -> str:
+    """The ends of the curves against run time."""
+    rows = []
+    for label, found in results["curves"].items():
+        runs = found["runs"]
+        times = [f"{mean(run[name][-1] for run in runs):.1f}" for name in ("seconds", "modelled")]
+        steps_to = [reached(run, 0.97) for run in runs]
+        fastest = "–" if None in steps_to else f"{mean(step for step in steps_to if step):.0f}"
+        rows.append([label, settings(found["settings"]), accuracy(runs), average_loss(runs), fastest, *times])
+    head = ["", "settings", "test accuracy", "last training loss", "steps to 97 %", "seconds, simulated", "modelled"]
+    return table(head, rows)
+
+
+def reached(run: dict[str, Any], share: float) -> int | None:
+    """The first look at which the test accuracy was that high."""
+    return next((step for step, value in zip(run["step"], run["accuracy"], strict=True) if value >= share), None)
 
 
 def sweep(results: dict[str, Any]) -> str:
     """Last loss and test accuracy of every value."""
-    rows = []
-    for label, runs in results["runs"].items():
-        accuracies = [run["accuracy"][-1] for run in runs]
-        spread = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
-        rows.append([label, average_loss(runs), percent(mean(accuracies)), spread])
-    return table(["", "last training loss", "test accuracy", "over seeds"], rows)
+    rows = [[label, average_loss(runs), accuracy(runs)] for label, runs in results["runs"].items()]
+    return table(["", "last training loss", "test accuracy"], rows)
+
+
+def accuracy(runs: list[dict[str, Any]]) -> str:
+    """Mean over seeds of the last test accuracy, smallest and largest."""
+    last = [run["accuracy"][-1] for run in runs]
+    return f"{percent(mean(last))} ({percent(min(last))} to {percent(max(last))})"
 
 
 def average_loss(runs: list[dict[str, Any]]) -> str:
     """Of the last losses, or how many runs diverged."""
     losses = [run["loss"][-1] for run in runs]
     diverged = losses.count(None)
-    return f"{diverged} diverged" if diverged else f"{mean(losses):.3f}"
+    return f"{diverged} of {len(losses)} diverged" if diverged else f"{mean(losses):.3f}"
 
 
 def steps(results: dict[str, Any]) -> str:
     """Milliseconds of a step, one row for each network and batch."""
+    names = list(results["panels"][0]["rows"][0]["seconds"])
     rows = [
-        [f"{row['parameters']}", f"{row['batch']}", *(f"{1e3 * value:.3g}" for value in row["seconds"].values())]
-        for row in results["parameters"] + results["batch"]
+        [
+            *(f"{row[key]}" for key in ("parameters", "outputs", "batch")),
+            *(f"{1e3 * row['seconds'][name]:.3g}" if name in row["seconds"] else "" for name in names),
+        ]
+        for panel in results["panels"]
+        for row in panel["rows"]
     ]
-    return table(["parameters", "batch", *results["batch"][0]["seconds"]], rows)
+    return table(["parameters", "outputs", "batch", *names], rows)
 
 
 def percent(share: float) -> str:
