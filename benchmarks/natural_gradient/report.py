@@ -25,10 +25,10 @@ medians of {rounds} rounds in which everyone takes a turn, after calls that warm
 **What it means.** The curvature of a batch has rank b (d_z − 1) at most, so that a run of the device is a function of
 a small Gram matrix. Its eigendecomposition, or for a single run a few dozen products with its shifted inverse, gives
 the law for every duration, where time stepping needs a product with the whole curvature in each step. An Adam step is
-one forward and one backward pass. The exact step sends d_z − 1 columns backward instead of one, forms the rows of the
-convolutions, their Gram matrix and the function of it: of these the rows cost most, as the parts below show, and they
-are what stands between this step and one of Adam. Natural gradients pay only where they save as many steps as they
-cost.
+one forward and one backward pass. The exact step sends d_z − 1 columns backward, no further than to the first pooling,
+and forms the rows of the convolutions, their Gram matrix and the function of it; the gradient is in the range of the
+rows and needs no backward pass of its own. What stands between this step and one of Adam, the parts below show. Natural
+gradients pay only where they save as many steps as they cost.
 
 Rows marked * ran fewer products, and their time is scaled up: the cost of time stepping is linear in them.
 """
