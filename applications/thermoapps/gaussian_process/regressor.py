@@ -77,6 +77,19 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_features_in_ : int
         Number of features.
 
+    Raises
+    ------
+    ValueError
+        In `fit`: a setting out of range, NaN or infinity in the data, noise that does not fit them, or restarts without
+        finite bounds.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The ascent of the evidence ended before its slope was below `tol`.
+    ThermodynamicWarning
+        A linear system was not solved to its tolerance, or a determinant not measured to its.
+
     References
     ----------
     Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.30 and 5.9; Wilson et al.,
