@@ -98,9 +98,7 @@ def test_an_interrupted_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_time_of_a_step(tmp_path):
-    run(
-        "step_time", tmp_path, "--repeats", "1", "--widths", "1", "--outputs", "2,3", "--batches", "4", "--batch", "8"
-    )
+    run("step_time", tmp_path, "--repeats", "1", "--widths", "1", "--outputs", "2,3", "--batches", "4", "--batch", "8")
     panels = results(tmp_path, "step-time")["panels"]
     assert [panel["along"] for panel in panels] == ["parameters", "parameters", "outputs", "batch"]
     for row in panels[1]["rows"]:

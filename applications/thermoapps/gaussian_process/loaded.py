@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
+from thermoapps._rows import read_number
 from thermoapps.gaussian_process.structures import Structure, white_noise
 
-__all__ = ["Loaded"]
+__all__ = ["Loaded", "read_noise"]
 
 
 class Loaded:
@@ -87,3 +88,32 @@ class Loaded:
 
     def _read(self, A: Any, count: int) -> np.ndarray:
         return np.asarray(tla.sample(A, count, device=self.device, rng=self.rng)).T
+
+
+def read_noise(alpha: Any, n: int) -> Any:
+    """Noise as one variance, or one for each sample.
+
+    Parameters
+    ----------
+    alpha : float or array_like, shape (n,)
+        As the user gave it.
+    n : int
+        Number of samples.
+
+    Returns
+    -------
+    float or array, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        Not positive and finite, or of another shape.
+    """
+    if np.ndim(alpha) == 0:
+        return read_number(alpha, "alpha", positive=True)
+    noise = np.asarray(alpha, dtype=float)
+    if noise.shape != (n,):
+        raise ValueError(f"alpha must be a number or an array of {n} entries, one for each sample, got {noise.shape}")
+    if not (np.isfinite(noise).all() and (noise > 0).all()):
+        raise ValueError("alpha must be finite and > 0 for every sample")
+    return noise

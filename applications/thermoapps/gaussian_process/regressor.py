@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thermoapps._rows import read_number
 from thermoapps.gaussian_process.evidence import Slope, fisher_scoring, log_evidence, slope_of
-from thermoapps.gaussian_process.loaded import Loaded
+from thermoapps.gaussian_process.loaded import Loaded, read_noise
 from thermoapps.gaussian_process.posterior import Posterior, drawn
 from thermoapps.gaussian_process.structures import Dense, structure_of
 
@@ -152,7 +152,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             The estimator itself.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        self._noise = _read_noise(self.alpha, len(X))
+        self._noise = read_noise(self.alpha, len(X))
         if self.optimizer not in ("fisher_scoring", None):
             raise ValueError(f"optimizer must be 'fisher_scoring' or None, got {self.optimizer!r}")
         if self.structure not in ("auto", "dense"):
@@ -345,18 +345,6 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 def _default_kernel() -> Any:
     return ConstantKernel(1.0, "fixed") * RBF(1.0, "fixed")
-
-
-def _read_noise(alpha: Any, n: int) -> Any:
-    """One variance, or one for each sample."""
-    if np.ndim(alpha) == 0:
-        return read_number(alpha, "alpha", positive=True)
-    noise = np.asarray(alpha, dtype=float)
-    if noise.shape != (n,):
-        raise ValueError(f"alpha must be a number or an array of {n} entries, one for each sample, got {noise.shape}")
-    if not (np.isfinite(noise).all() and (noise > 0).all()):
-        raise ValueError("alpha must be finite and > 0 for every sample")
-    return noise
 
 
 def _nonzero(std: np.ndarray) -> np.ndarray:
