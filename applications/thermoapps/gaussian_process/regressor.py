@@ -159,7 +159,8 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(f"structure must be 'auto' or 'dense', got {self.structure!r}")
         y = np.array(y, dtype=np.float64)
         self._y_mean = y.mean(axis=0) if self.normalize_y else np.zeros(y.shape[1:])
-        self._y_std = _nonzero(y.std(axis=0)) if self.normalize_y else np.ones(y.shape[1:])
+        spread = y.std(axis=0) if self.normalize_y else np.ones(y.shape[1:])
+        self._y_std = np.where(spread > 0, spread, 1.0)
         self.X_train_, self.y_train_ = X.copy(), (y - self._y_mean) / self._y_std
         rng = np.random.default_rng(self.rng)
         self._seed = int(rng.integers(2**63))
@@ -345,8 +346,3 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 def _default_kernel() -> Any:
     return ConstantKernel(1.0, "fixed") * RBF(1.0, "fixed")
-
-
-def _nonzero(std: np.ndarray) -> np.ndarray:
-    """Standard deviations to divide by: one for constant targets."""
-    return np.where(std > 0, std, 1.0)
