@@ -364,6 +364,15 @@ def test_matrices(row, name):
     check(name, A, b[: len(outcome.matrix)] if isinstance(outcome, Right) else b, outcome)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])
+@pytest.mark.parametrize("d", range(2, 9))
+def test_a_map_of_any_scale_is_seen_to_be_symmetric(d, scale):
+    factor = np.random.default_rng(d).standard_normal((d, 2 * d))
+    a = factor @ factor.T
+    diagonal = tla.inv_diagonal(aslinearoperator(scale * a), rng=0)
+    np.testing.assert_allclose(scale * diagonal, np.diagonal(np.linalg.inv(a)), rtol=0.1)
+
+
 # -- b --------------------------------------------------------------------------------------------------------------
 
 NAN_B = Refused(ValueError, r"^b\b.*NaN or infinity")

@@ -269,6 +269,8 @@ def _is_hermitian_map(op: LinearOperator, name: str) -> bool:
     au, av = op.matvec(u), op.matvec(v)
     if not (np.all(np.isfinite(au)) and np.all(np.isfinite(av))):
         raise ValueError(f"products with {name} give NaN or infinity")
+    unit = max(np.abs(au).max(), np.abs(av).max()) or 1.0  # the squares of tiny and huge products leave the range
+    au, av = au / unit, av / unit
     size = np.linalg.norm(u) * np.linalg.norm(av) + np.linalg.norm(au) * np.linalg.norm(v)
     single = op.dtype is not None and np.dtype(op.dtype).name in ("float32", "complex64")
     return bool(abs(np.vdot(u, av) - np.vdot(au, v)) <= (1e-4 if single else 1e-7) * size)
