@@ -15,7 +15,7 @@ __all__ = ["Dense"]
 
 @dataclass(frozen=True)
 class Dense(Solver):
-    """Exact directions from the N × N matrix RᵀR + λI, formed and decomposed in double precision.
+    """Exact directions from the N × N matrix RᵀR + λI, formed and factorised in double precision.
 
     The plainest of all ways, O(r N² + N³): a reference for small networks. With λ = 0 the direction is the shortest
     one that solves the system in the least-squares sense.
@@ -57,18 +57,30 @@ class Dense(Solver):
                 "or pass a larger max_parameters"
             )
         matrix = rows.apply(torch.eye(n, dtype=rows.dtype, device=g.device)).to(torch.float64)
-        values, vectors = torch.linalg.eigh(matrix.T @ matrix)
-        values = values.clamp(min=0)
+        curvature = matrix.T @ matrix
+        # The eigenvalues other than zero are those of the smaller product.
+        values = torch.linalg.eigvalsh(curvature if n <= r else matrix @ matrix.T).clamp(min=0)
         rounding = max(r, n) * torch.finfo(rows.dtype).eps * float(values[-1])
-        shifted = values + damping
-        solvable = shifted > (0 if damping else rounding)
-        inverse = torch.where(solvable, 1 / torch.where(solvable, shifted, 1.0), 0.0)
-        direction = vectors @ (inverse[:, None] * (vectors.T @ g))
+        smallest = float(values[0]) if n <= r else 0.0
+        if damping + smallest > rounding:
+            factor = torch.linalg.cholesky(curvature.diagonal_scatter(curvature.diagonal() + damping))
+            direction = torch.cholesky_solve(g, factor)
+        else:
+            direction = _shortest(curvature, g, damping, rounding)
         report = SolverReport(
             "Dense",
             rank=int((values > rounding).sum()),
-            smallest_eigenvalue=float(shifted[0]),
-            largest_eigenvalue=float(shifted[-1]),
+            smallest_eigenvalue=damping + smallest,
+            largest_eigenvalue=damping + float(values[-1]),
             products=n,
         )
         return direction[:, 0].to(gradient), {}, report
+
+
+def _shortest(curvature: Tensor, g: Tensor, damping: float, rounding: float) -> Tensor:
+    """The solution of a system that is singular to rounding, by eigenvectors; without damping, the shortest."""
+    values, vectors = torch.linalg.eigh(curvature)
+    shifted = values.clamp(min=0) + damping
+    solvable = shifted > (0 if damping else rounding)
+    inverse = torch.where(solvable, 1 / torch.where(solvable, shifted, 1.0), 0.0)
+    return vectors @ (inverse[:, None] * (vectors.T @ g))
