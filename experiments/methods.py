@@ -16,10 +16,12 @@ from torch.optim import Optimizer
 
 from thermoapps.natural_gradient import (
     TNGD,
+    Asynchronous,
     ConjugateGradient,
     KroneckerFactored,
     NaturalGradient,
     SignDescent,
+    Thermodynamic,
 )
 
 Build = Callable[[nn.Module, int], Optimizer]
@@ -68,7 +70,9 @@ def _sign_of_natural(model: nn.Module, _: int, lr: float, damping: float) -> Opt
     return NaturalGradient(model, lr, damping, update=SignDescent)
 
 
-def _tngd(model: nn.Module, seed: int, lr: float, damping: float, **options: float) -> Optimizer:
+def _tngd(model: nn.Module, seed: int, lr: float, damping: float, late: float = 0, **options: float) -> Optimizer:
+    if late:
+        return NaturalGradient(model, lr, damping, solver=Asynchronous(Thermodynamic(rng=seed, **options)))
     return TNGD(model, lr, damping, rng=seed, **options)
 
 

@@ -15,6 +15,7 @@ NAMES = (
     "runtime",
     "sweep-time",
     "sweep-delay",
+    "sweep-late",
     "sweep-noise",
     "step-time",
     "products",
@@ -30,7 +31,7 @@ def main() -> None:
         "part": comparison(results["compare-10k"]),
         "whole": comparison(results["compare-60k"]),
         "runtime": curves(results["runtime"]),
-        **{name: sweep(results[f"sweep-{name}"]) for name in ("time", "delay", "noise")},
+        **{name: sweep(results[f"sweep-{name}"]) for name in ("time", "delay", "late", "noise")},
         "steps": steps(results["step-time"]),
         "products": products(results["products"]),
     }

@@ -1,4 +1,4 @@
-"""TNGD with the settings of its paper while one is changed: analog time, delay, or noise (Figures 4(a), 4(b) and 7)."""
+"""TNGD with the settings of its paper while one changes: time, delay, noise (Figures 4(a), 4(b), 7), or lateness."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SWEEPS: dict[str, tuple[str, dict[str, float], list[float], str]] = {
     # what is changed: argument of TNGD, the others, values, sign in the picture
     "time": ("time", {}, [1.0, 5.0, 20.0, 50.0], "t"),
     "delay": ("delay", {"time": 5.0}, [0.0, 1.0, 5.0, 20.0], "t_d"),
+    "late": ("late", {"time": 5.0}, [0.0, 1.0], "steps late"),
     "noise": ("temperature", {"time": 50.0}, [0.0, 1e-3, 1e-2, 1e-1], "κ₀"),
 }
 

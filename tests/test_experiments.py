@@ -74,11 +74,11 @@ def test_curves_against_run_time(tuned):
     assert (tuned / "experiments-runtime.png").is_file()
 
 
-@pytest.mark.parametrize("which", ["time", "delay", "noise"])
-def test_sweeps(tmp_path, which):
+@pytest.mark.parametrize(("which", "curves"), [("time", 6), ("delay", 4), ("late", 2), ("noise", 4)])
+def test_sweeps(tmp_path, which, curves):
     run("sweep", tmp_path, "--which", which, "--images", "64", "--epochs", "1", "--seeds", "1")
     found = results(tmp_path, f"sweep-{which}")["runs"]
-    assert len(found) == (6 if which == "time" else 4)
+    assert len(found) == curves
     assert (tmp_path / f"experiments-{which}.png").is_file()
 
 

@@ -23,6 +23,7 @@ from thermoapps.natural_gradient.recording import Recorded, Recorder
 from thermoapps.natural_gradient.report import ProgressBar, ScalarWriter, StepReport, Timings
 from thermoapps.natural_gradient.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers import (
+    Asynchronous,
     ConjugateGradient,
     CostModel,
     Dense,
@@ -46,6 +47,7 @@ from thermoapps.natural_gradient.updates import SignDescent
 
 __all__ = [
     "TNGD",
+    "Asynchronous",
     "BCEWithLogits",
     "ConjugateGradient",
     "CostModel",

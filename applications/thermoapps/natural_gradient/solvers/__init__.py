@@ -1,5 +1,6 @@
 """Ways to solve (RᵀR + λI) d = g for the direction of a step, one file each, with one contract."""
 
+from thermoapps.natural_gradient.solvers.asynchronous import Asynchronous
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, relative_residual
 from thermoapps.natural_gradient.solvers.conjugate_gradient import ConjugateGradient
 from thermoapps.natural_gradient.solvers.dense import Dense
@@ -14,6 +15,7 @@ from thermoapps.natural_gradient.solvers.thermodynamic_kfac import Thermodynamic
 from thermoapps.natural_gradient.solvers.woodbury import Woodbury
 
 __all__ = [
+    "Asynchronous",
     "ConjugateGradient",
     "CostModel",
     "Dense",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -83,8 +83,10 @@ class Solver(ABC):
     `direction` takes and returns.
     """
 
-    needs_factors: ClassVar[bool] = False
-    """Whether rows must keep the inputs and cotangents of every layer."""
+    @property
+    def needs_factors(self) -> bool:
+        """Whether rows must keep the inputs and cotangents of every layer."""
+        return False
 
     @abstractmethod
     def direction(

@@ -83,4 +83,5 @@ def _shortest(curvature: Tensor, g: Tensor, damping: float, rounding: float) -> 
     shifted = values.clamp(min=0) + damping
     solvable = shifted > (0 if damping else rounding)
     inverse = torch.where(solvable, 1 / torch.where(solvable, shifted, 1.0), 0.0)
-    return vectors @ (inverse[:, None] * (vectors.T @ g))
+    direction: Tensor = vectors @ (inverse[:, None] * (vectors.T @ g))
+    return direction

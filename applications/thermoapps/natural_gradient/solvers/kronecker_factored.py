@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -78,8 +77,6 @@ class KroneckerFactored(Solver):
     period: int = 5
     damping_rule: str = "factored"
 
-    needs_factors: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         if self.approximation not in ("expand", "reduce"):
             raise ValueError(f"approximation must be 'expand' or 'reduce', got {self.approximation!r}")
@@ -87,6 +84,10 @@ class KroneckerFactored(Solver):
             raise ValueError(f"damping_rule must be 'factored' or 'exact', got {self.damping_rule!r}")
         check_share(self.decay, "decay")
         check_count(self.period, "period")
+
+    @property
+    def needs_factors(self) -> bool:
+        return True
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
