@@ -53,10 +53,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, images=10_000, epochs=2, points=4, methods="", tuned="10000", name="compare-10k")
+    given = options(
+        __doc__, images=10_000, epochs=2, points=4, methods="", search="tune", tuned="10000", name="compare-10k"
+    )
     path = given.results / f"{given.name}.json"
     if not given.draw:
-        search = read(given.results / "tune.json")
+        search = read(given.results / f"{given.search}.json")
         names = given.methods.split(";") if given.methods else list(search["methods"])
         settings = {name: tuned(search, name, int(given.tuned)) for name in names}
         write(compare(given, settings, unfinished(path)), path)

@@ -10,6 +10,7 @@ from common import ROOT, options, read
 
 NAMES = (
     "tune",
+    "refine",
     "compare-10k",
     "compare-60k",
     "runtime",
@@ -28,6 +29,7 @@ def main() -> None:
     page = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
     parts = {
         "search": search(results["tune"]),
+        "refined": refinement(results["refine"]),
         "part": comparison(results["compare-10k"]),
         "whole": comparison(results["compare-60k"]),
         "runtime": curves(results["runtime"]),
@@ -47,11 +49,25 @@ def search(results: dict[str, Any]) -> str:
         row = [name, *middle_and_best(found["first"])]
         for tried in found["finals"].values():
             winner = max(tried, key=lambda entry: mean(entry["accuracies"]))
-            row += [percent(mean(winner["accuracies"])), settings(winner["settings"])]
+            row += shown(winner)
         rows.append(row)
     sizes = next(iter(results["methods"].values()))["finals"]
     finals = [head for size in sizes for head in (f"best on {size}", "its settings")]
     return table(["method", "first: median", "first: best", *finals], rows)
+
+
+def refinement(results: dict[str, Any]) -> str:
+    """The winner before, and the one of the search near it."""
+    rows = []
+    for name, found in results["methods"].items():
+        (tried,) = found["finals"].values()
+        winner = max(tried, key=lambda entry: mean(entry["accuracies"]))
+        rows.append([name, *(text for entry in (tried[0], winner) for text in shown(entry))])
+    return table(["method", "before", "its settings", "best", "its settings"], rows)
+
+
+def shown(entry: dict[str, Any]) -> list[str]:
+    return [percent(mean(entry["accuracies"])), settings(entry["settings"])]
 
 
 def middle_and_best(tried: list[dict[str, Any]]) -> list[str]:

@@ -23,7 +23,7 @@ Tried = list[dict[str, Any]]
 
 def search(given: Any, names: list[str], kept: Path) -> dict[str, Any]:
     """All rounds: the settings tried, how each did, and the best of each final round."""
-    first = _round(
+    first = round_of(
         {name: METHODS[name].points(given.runs) for name in names}, given.images, given.epochs, 1, given, kept
     )
     found: dict[str, Any] = {
@@ -32,7 +32,9 @@ def search(given: Any, names: list[str], kept: Path) -> dict[str, Any]:
     budget = [f"{given.runs} settings, {given.images} images, {given.epochs} epochs, 1 seed"]
     for final in given.finals.split(","):
         images, epochs, seeds = (int(part) for part in final.split(":"))
-        tried = _round({name: best(first[name], given.finalists) for name in names}, images, epochs, seeds, given, kept)
+        tried = round_of(
+            {name: best(first[name], given.finalists) for name in names}, images, epochs, seeds, given, kept
+        )
         for name in names:
             found[name]["finals"][str(images)] = tried[name]
             print(f"{name}, {images} images: {best(tried[name], 1)[0]}", flush=True)
@@ -40,7 +42,7 @@ def search(given: Any, names: list[str], kept: Path) -> dict[str, Any]:
     return {"data": load_data(given.data).name, "budget of each method": budget, "judge": given.judge, "methods": found}
 
 
-def _round(
+def round_of(
     candidates: dict[str, list[dict[str, float]]], images: int, epochs: int, seeds: int, given: Any, kept: Path
 ) -> dict[str, Tried]:
     """Accuracy of each candidate over some seeds, and processor seconds of a run."""

@@ -53,6 +53,20 @@ def test_every_method_gets_the_same_budget(tuned):
     assert not list(tuned.glob("*.unfinished"))
 
 
+def test_the_second_search_starts_from_the_winner(tuned):
+    sizes = ("--around", "128", "--points", "2", "--images", "128", "--judge", "96")
+    run("refine", tuned, *sizes, "--methods", "TNGD;K-FAC")
+    found = results(tuned, "refine")["methods"]
+    search = results(tuned, "tune")["methods"]
+    for name, method in found.items():
+        first, *others = (entry["settings"] for entry in method["finals"]["128"])
+        assert first == max(search[name]["finals"]["128"], key=lambda entry: sum(entry["accuracies"]))["settings"]
+        assert len(others) == 2
+        for entry in others:
+            assert all(0.3 < entry[key] / value < 3.2 for key, value in first.items())
+            assert entry.get("forget", 1) <= 1
+
+
 def test_comparison_over_seeds(tuned):
     run(
         "compare", tuned, "--images", "256", "--epochs", "1", "--seeds", "2", "--methods", "TNGD;Adam", "--tuned", "128"
