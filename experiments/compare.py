@@ -31,7 +31,7 @@ def compare(given: Any, settings: dict[str, dict[str, float]], kept: Path) -> di
 def draw(results: dict[str, Any], path: Path) -> None:
     """Training loss and test error against steps and against seconds."""
     plt = pyplot()
-    figure, axes = plt.subplots(2, 2, figsize=(10.5, 7), layout="constrained", sharex="col")
+    figure, axes = plt.subplots(2, 2, figsize=(12, 7), layout="constrained", sharex="col")
     for column, along in enumerate(("step", "seconds")):
         for name, found in results["methods"].items():
             runs = [run | {"error": [100 * (1 - value) for value in run["accuracy"]]} for run in found["runs"]]
@@ -44,7 +44,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes[0, 0].set(ylabel="training loss")
     axes[1, 0].set(ylabel="test error (%)", xlabel="steps")
     axes[1, 1].set(xlabel="processor seconds, one core (device simulated)")
-    axes[0, 0].legend(frameon=False, fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     count = max(len(entry["runs"]) for entry in results["methods"].values())
     title = f"{results['data']}, {results['images']} images, {results['epochs']} epochs"
     figure.suptitle(f"{title}, {count} seeds: mean, smallest to largest", x=0.01, ha="left")
