@@ -80,10 +80,12 @@ def pyplot() -> Any:
 
 
 def shaded(ax: Any, runs: Sequence[dict[str, Any]], x: str, y: str, label: str, color: Any, style: str = "-") -> None:
-    """Mean over seeds as a line, smallest to largest as a band."""
+    """Median over seeds as a line, smallest to largest as a band."""
     values = np.array([run[y] for run in runs], dtype=float)
     along = np.mean([run[x] for run in runs], axis=0)
-    ax.plot(along, values.mean(axis=0), style, color=color, label=label, marker="o", markersize=2.5, linewidth=1.4)
+    ax.plot(
+        along, np.median(values, axis=0), style, color=color, label=label, marker="o", markersize=2.5, linewidth=1.4
+    )
     ax.fill_between(along, values.min(axis=0), values.max(axis=0), color=color, alpha=0.18, linewidth=0)
 
 

@@ -37,8 +37,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
             runs = [run | {"error": [100 * (1 - value) for value in run["accuracy"]]} for run in found["runs"]]
             for ax, quantity in zip(axes[:, column], ("loss", "error"), strict=True):
                 shaded(ax, runs, along, quantity, name, METHODS[name].color)
-        for ax in axes[:, column]:
-            ax.set_yscale("log")
+        for ax, largest in zip(axes[:, column], (2, 20), strict=True):
+            ax.set(yscale="log", ylim=(None, largest))  # Runs that fail leave the picture.
     for ax in axes[:, 1]:
         ax.set_xscale("log")
     axes[0, 0].set(ylabel="training loss")
@@ -47,7 +47,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     count = max(len(entry["runs"]) for entry in results["methods"].values())
     title = f"{results['data']}, {results['images']} images, {results['epochs']} epochs"
-    figure.suptitle(f"{title}, {count} seeds: mean, smallest to largest", x=0.01, ha="left")
+    figure.suptitle(f"{title}, {count} seeds: median, smallest to largest", x=0.01, ha="left")
     save(figure, path)
     plt.close(figure)
 

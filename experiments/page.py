@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from common import ROOT, options, read
@@ -87,7 +87,7 @@ def comparison(results: dict[str, Any]) -> str:
     for name, found in results["methods"].items():
         runs = found["runs"]
         seconds = f"{mean(run['seconds'][-1] for run in runs):.1f}"
-        rows.append([name, accuracy(runs), percent(mean(early(run) for run in runs)), average_loss(runs), seconds])
+        rows.append([name, accuracy(runs), percent(median(early(run) for run in runs)), middle_loss(runs), seconds])
     rows.sort(key=lambda row: row[1], reverse=True)
     head = ["method", "test accuracy", "after a quarter of the steps", "last training loss", "processor seconds"]
     return table(head, rows)
@@ -104,28 +104,28 @@ def curves(results: dict[str, Any]) -> str:
     for label, found in results["curves"].items():
         runs = found["runs"]
         times = [f"{mean(run[name][-1] for run in runs):.1f}" for name in ("seconds", "modelled")]
-        rows.append([label, settings(found["settings"]), accuracy(runs), average_loss(runs), *times])
+        rows.append([label, settings(found["settings"]), accuracy(runs), middle_loss(runs), *times])
     head = ["", "settings", "test accuracy", "last training loss", "seconds, simulated", "modelled"]
     return table(head, rows)
 
 
 def sweep(results: dict[str, Any]) -> str:
     """Last loss and test accuracy of every value."""
-    rows = [[label, average_loss(runs), accuracy(runs)] for label, runs in results["runs"].items()]
+    rows = [[label, middle_loss(runs), accuracy(runs)] for label, runs in results["runs"].items()]
     return table(["", "last training loss", "test accuracy"], rows)
 
 
 def accuracy(runs: list[dict[str, Any]]) -> str:
-    """Mean over seeds of the last test accuracy, smallest and largest."""
+    """Median over seeds of the last test accuracy, smallest and largest."""
     last = [run["accuracy"][-1] for run in runs]
-    return f"{percent(mean(last))} ({percent(min(last))} to {percent(max(last))})"
+    return f"{percent(median(last))} ({percent(min(last))} to {percent(max(last))})"
 
 
-def average_loss(runs: list[dict[str, Any]]) -> str:
+def middle_loss(runs: list[dict[str, Any]]) -> str:
     """Of the last losses, or how many runs diverged."""
     losses = [run["loss"][-1] for run in runs]
     diverged = losses.count(None)
-    return f"{diverged} of {len(losses)} diverged" if diverged else f"{mean(losses):.3f}"
+    return f"{diverged} of {len(losses)} diverged" if diverged else f"{median(losses):.3f}"
 
 
 def steps(results: dict[str, Any]) -> str:
