@@ -20,6 +20,7 @@ from thermoapps.natural_gradient import (
     Dense,
     EulerMaruyama,
     KroneckerFactored,
+    Krylov,
     NaturalGradient,
 )
 
@@ -32,6 +33,7 @@ OPTIMIZERS: dict[str, tuple[Callable[[nn.Module], Optimizer], str]] = {
     "NGD (CG)": (partial(NaturalGradient, solver=ConjugateGradient(200, progress=0.0)), "#5aa9e6"),
     "K-FAC": (partial(NaturalGradient, solver=KroneckerFactored()), "#2e8b57"),
     "TNGD, exact law": (TNGD, "#c1272d"),
+    "TNGD, by products": (partial(NaturalGradient, solver=Krylov(time=50)), "#e07b39"),
     "TNGD, Euler–Maruyama": (
         partial(NaturalGradient, solver=EulerMaruyama(time=50, step_size=0.1, stepped=True)),
         "#e9a3a6",
