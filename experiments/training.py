@@ -165,7 +165,7 @@ def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int
     """Histories of many runs, each with its seed, in order.
 
     Every history is written to `kept` when its run ends, and not made again when an interrupted experiment is started
-    once more; the file goes when the experiment is complete (`forget`).
+    once more; `write` removes the file when the experiment is complete.
     """
     found: dict[str, dict[str, Any]] = {}
     if kept.is_file():

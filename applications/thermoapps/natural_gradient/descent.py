@@ -110,7 +110,7 @@ class Descent:
     def state_dict(self) -> dict[str, Any]:
         """What one step leaves for the next, but for the state of the update."""
         return {
-            "solver": type(self.solver).__name__,
+            "solver": self.solver.name,
             "solver_state": self.state,
             "damping": self.left,
             "length": self.length,
@@ -124,7 +124,7 @@ class Descent:
         ValueError
             It is of a run with another solver.
         """
-        solver = type(self.solver).__name__
+        solver = self.solver.name
         if state_dict["solver_state"] is not None and state_dict["solver"] != solver:
             raise ValueError(f"state_dict is of a run with solver={state_dict['solver']}, this one has {solver}")
         self.state = copy.deepcopy(state_dict["solver_state"])

@@ -22,6 +22,7 @@ from thermoapps.natural_gradient.recording import Recorder
 from thermoapps.natural_gradient.replay import Closure, ReplayedClosure
 from thermoapps.natural_gradient.report import StepReport, Timings
 from thermoapps.natural_gradient.solvers import Solver, Woodbury
+from thermoapps.natural_gradient.solvers.base import check_solver
 from thermoapps.natural_gradient.updates import built_update
 
 __all__ = ["NaturalGradient", "RefusedStepWarning"]
@@ -85,7 +86,7 @@ class NaturalGradient(Optimizer):
     Raises
     ------
     TypeError
-        Parameters in place of a model, or a setting that `update` does not take.
+        Parameters in place of a model, what is no solver, or a setting that `update` does not take.
     ValueError
         A setting out of range.
 
@@ -130,6 +131,8 @@ class NaturalGradient(Optimizer):
                 f"model must be a torch.nn.Module, got {type(model).__name__}: curvature comes from its layers, "
                 "so pass the model, and params= for a part of its parameters or for groups of them"
             )
+        solver = Woodbury() if solver is None else solver
+        check_solver(solver)
         if trust_region is not None and not trust_region > 0:
             raise ValueError(f"trust_region must be positive, got {trust_region!r}")
         self.loss = with_curvature(as_loss(loss), curvature)
@@ -141,7 +144,7 @@ class NaturalGradient(Optimizer):
         self._recorder: Recorder | None = None
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
-        self._descent = Descent(solver or Woodbury(), as_damping(damping), inner, trust_region)
+        self._descent = Descent(solver, as_damping(damping), inner, trust_region)
         # One set of groups and one state: schedulers and checkpoints see those of `update`.
         self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
         self._record()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State
+from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, check_solver
 
 __all__ = ["Asynchronous"]
 
@@ -27,6 +27,13 @@ class Asynchronous(Solver):
     solver : Solver
         Finds the directions, as a rule `Thermodynamic`, which keeps the device's voltages from run to run.
 
+    Raises
+    ------
+    TypeError
+        Not a solver.
+    ValueError
+        A solver with a line search: it would judge a direction on a batch that is not its own.
+
     Examples
     --------
     >>> import torch
@@ -40,6 +47,15 @@ class Asynchronous(Solver):
     """
 
     solver: Solver
+
+    def __post_init__(self) -> None:
+        check_solver(self.solver)
+        if getattr(self.solver, "line_search", None) is not None:
+            raise ValueError("solver must have no line search: directions that come late belong to another batch")
+
+    @property
+    def name(self) -> str:
+        return f"Asynchronous({self.solver.name})"
 
     @property
     def needs_factors(self) -> bool:

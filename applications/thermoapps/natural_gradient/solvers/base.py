@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Rows", "Solver", "SolverReport", "State", "as_column", "begun", "relative_residual"]
+__all__ = ["Rows", "Solver", "SolverReport", "State", "as_column", "begun", "check_solver", "relative_residual"]
 
 State = dict[str, Any]
 """What a solver hands from one step to the next: tensors, numbers and nested dictionaries of them."""
@@ -84,6 +84,11 @@ class Solver(ABC):
     """
 
     @property
+    def name(self) -> str:
+        """Under which its state is saved."""
+        return type(self).__name__
+
+    @property
     def needs_factors(self) -> bool:
         """Whether rows must keep the inputs and cotangents of every layer."""
         return False
@@ -118,6 +123,23 @@ class Solver(ABC):
         ValueError
             The gradient does not fit the rows or is not finite, or the damping is negative.
         """
+
+
+def check_solver(solver: Any) -> None:
+    """Refuse what is not a solver, such as its name or its class.
+
+    Parameters
+    ----------
+    solver : object
+
+    Raises
+    ------
+    TypeError
+        It is none.
+    """
+    if not isinstance(solver, Solver):
+        given = solver.__name__ if isinstance(solver, type) else repr(solver)
+        raise TypeError(f"solver must be a Solver such as Woodbury() or Thermodynamic(time=20), got {given}")
 
 
 def as_column(rows: Rows, gradient: Tensor, damping: float) -> Tensor:
