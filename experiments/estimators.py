@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import platform
 import time
 from pathlib import Path
+from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import scipy.linalg
+from common import options, pyplot, save, write
 from sklearn import linear_model
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.preprocessing import StandardScaler
@@ -20,11 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from thermoapps.generalized_linear import ThermodynamicLogisticRegression, ThermodynamicPoissonRegressor
 from thermoapps.least_squares import ThermodynamicBayesianRidge, ThermodynamicRidge
 
-ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
 
 
-def compared(name, mine, theirs, X, y):
+def compared(name: str, mine: Any, theirs: Any, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """Medians of the times of both, the floor, and how far their coefficients differ."""
     seconds = {}
     for who, model in (("device", mine), ("digital", theirs)):
         runs = []
@@ -54,7 +50,8 @@ def compared(name, mine, theirs, X, y):
     }
 
 
-def main():
+def main() -> None:
+    given = options(__doc__)
     X, y = load_diabetes(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     cancer, labels = load_breast_cancer(return_X_y=True)
@@ -69,10 +66,13 @@ def main():
         compared("LogisticRegression", ThermodynamicLogisticRegression(rng=0), logistic, cancer, labels),
         compared("PoissonRegressor", ThermodynamicPoissonRegressor(rng=0), poisson, X, y),
     ]
-    (ROOT / "experiments" / "results" / "estimators.json").write_text(
-        json.dumps({"machine": platform.platform(), "rows": rows}, indent=1) + "\n"
-    )
+    write({"rows": rows}, given.results / "estimators.json")
+    draw(bayes, X, y, given.pictures / "estimators.png")
 
+
+def draw(bayes: ThermodynamicBayesianRidge, X: np.ndarray, y: np.ndarray, path: Path) -> None:
+    """Readings of the device beside the posterior of scikit-learn."""
+    plt = pyplot()
     names, draws = load_diabetes().feature_names, bayes.sample_coef(2000, rng=1)
     figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
     axis.violinplot(draws, range(len(names)), showextrema=False)
@@ -84,7 +84,8 @@ def main():
     axis.set_ylabel("coefficient")
     axis.set_title("Diabetes progression: 2000 readings of the device, coefficient by coefficient", fontsize=10)
     axis.legend()
-    figure.savefig(ROOT / "docs" / "images" / "estimators.png", dpi=130)
+    save(figure, path)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
