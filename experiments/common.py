@@ -6,8 +6,9 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.5g}") if np.isfinite(value) else None
     return value
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a call returns, and its seconds by the clock."""
+    began = perf_counter()
+    value = function()
+    return value, perf_counter() - began
+
+
+def least_seconds(function: Callable[[], Any], repeats: int = 3) -> float:
+    """Of a few calls."""
+    return min(timed(function)[1] for _ in range(repeats))
 
 
 def pyplot() -> Any:

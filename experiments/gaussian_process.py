@@ -8,14 +8,12 @@ FOLDER holds spatial/meuse.csv; without it only the photograph, which comes with
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import scipy.linalg
-from common import options, pyplot, read, save, write
+from common import least_seconds, options, pyplot, read, save, timed, write
 from sklearn.datasets import load_sample_image
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -24,16 +22,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 from thermoapps.gaussian_process import ThermodynamicGPRegressor
 
 NOISE, COARSE, DRAWS = 0.1, 4, 100
-
-
-def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    began = perf_counter()
-    value = function()
-    return value, perf_counter() - began
-
-
-def best(function: Callable[[], Any], repeats: int = 5) -> float:
-    return min(timed(function)[1] for _ in range(repeats))
+KERNEL = ConstantKernel(1.0) * Matern(0.5, nu=1.5) + WhiteKernel(0.1)
 
 
 # -- zinc in the soil -------------------------------------------------------------------------------------------------
@@ -49,13 +38,12 @@ def meuse(file: Path) -> tuple[np.ndarray, np.ndarray]:
 def zinc(file: Path) -> dict[str, Any]:
     """The same kernel by both, and what a step of the ascent costs at least."""
     X, y = meuse(file)
-    kernel = ConstantKernel(1.0) * Matern(0.5, nu=1.5) + WhiteKernel(0.1)
-    mine = ThermodynamicGPRegressor(kernel, alpha=1e-6, normalize_y=True, rng=0)
-    theirs = GaussianProcessRegressor(kernel, alpha=1e-6, normalize_y=True)
+    mine = ThermodynamicGPRegressor(KERNEL, alpha=1e-6, normalize_y=True, rng=0)
+    theirs = GaussianProcessRegressor(KERNEL, alpha=1e-6, normalize_y=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        digital = best(lambda: theirs.fit(X, y), 3)
-    simulated = best(lambda: mine.fit(X, y), 3)
+        digital = least_seconds(lambda: theirs.fit(X, y), 3)
+    simulated = least_seconds(lambda: mine.fit(X, y), 3)
     M = mine.kernel_(X)
     evidence, error = mine.log_marginal_likelihood(return_std=True)
     return {
@@ -72,28 +60,35 @@ def zinc(file: Path) -> dict[str, Any]:
         "kernels looked at": mine.n_iter_,
         "simulation, seconds": simulated,
         "scikit-learn, seconds": digital,
-        "floor, seconds: one Cholesky factorisation per kernel": mine.n_iter_ * best(lambda: scipy.linalg.cholesky(M)),
+        "floor, seconds: one Cholesky factorisation per kernel": mine.n_iter_
+        * least_seconds(lambda: scipy.linalg.cholesky(M)),
         "device time of the solves, time constants": mine.device_time_,
     }
 
 
-def zinc_map(ax: Any, file: Path, quantity: str) -> None:
+def draw_zinc(file: Path, path: Path) -> None:
+    """Mean and standard deviation of the posterior over the land around the data."""
+    plt = pyplot()
     X, y = meuse(file)
-    kernel = ConstantKernel(1.0) * Matern(0.5, nu=1.5) + WhiteKernel(0.1)
-    process = ThermodynamicGPRegressor(kernel, alpha=1e-6, normalize_y=True, rng=0).fit(X, y)
-    axes = [np.linspace(low - 0.2, high + 0.2, 60) for low, high in zip(X.min(axis=0), X.max(axis=0), strict=True)]
-    places = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    mean, std = process.predict(places, return_std=True)
-    shown = (mean if quantity == "mean" else std).reshape(60, 60)
-    mesh = ax.pcolormesh(*axes, shown, cmap="viridis" if quantity == "mean" else "magma_r", rasterized=True)
-    ax.figure.colorbar(mesh, ax=ax)
-    if quantity == "mean":
-        ax.scatter(*X.T, c=y, s=9, edgecolors="white", linewidths=0.4, vmin=mesh.norm.vmin, vmax=mesh.norm.vmax)
-    else:
-        ax.scatter(*X.T, c="black", s=3)
-    ax.set(aspect="equal", xlabel="km", ylabel="km")
-    ax.grid(visible=False)
-    ax.set_title(f"ln zinc: {quantity}" if quantity == "mean" else "its standard deviation", loc="left", fontsize=10)
+    process = ThermodynamicGPRegressor(KERNEL, alpha=1e-6, normalize_y=True, rng=0).fit(X, y)
+    sides = [np.linspace(low - 0.2, high + 0.2, 60) for low, high in zip(X.min(axis=0), X.max(axis=0), strict=True)]
+    places = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+    shown = zip(process.predict(places, return_std=True), ("viridis", "magma_r"), strict=True)
+    meshes = [
+        ax.pcolormesh(*sides, values.reshape(60, 60), cmap=colors, rasterized=True)
+        for ax, (values, colors) in zip(axes, shown, strict=True)
+    ]
+    low, high = meshes[0].get_clim()
+    axes[0].scatter(*X.T, c=y, s=9, edgecolors="white", linewidths=0.4, vmin=low, vmax=high)
+    axes[1].scatter(*X.T, c="black", s=3)
+    for ax, mesh, title in zip(axes, meshes, ("ln zinc: mean", "its standard deviation"), strict=True):
+        figure.colorbar(mesh, ax=ax)
+        ax.set(aspect="equal", xlabel="km", ylabel="km")
+        ax.grid(visible=False)
+        ax.set_title(title, loc="left", fontsize=10)
+    save(figure, path)
+    plt.close(figure)
 
 
 # -- a photograph -----------------------------------------------------------------------------------------------------
@@ -144,8 +139,8 @@ def restored() -> tuple[dict[str, Any], tuple[np.ndarray, ...]]:
         "fit with parameters, seconds": fitting,
         "mean, seconds": predicting,
         f"{DRAWS} functions, seconds": drawing,
-        "directly, seconds: mean at given parameters": best(directly),
-        "floor, seconds: the two eigendecompositions": best(lambda: [scipy.linalg.eigh(f) for f in factors]),
+        "directly, seconds: mean at given parameters": least_seconds(directly),
+        "floor, seconds: the two eigendecompositions": least_seconds(lambda: [scipy.linalg.eigh(f) for f in factors]),
         "device time of the solves, time constants": process.device_time_,
     }
     return numbers, (noisy, mean, draws[:, 0].reshape(grey.shape), draws.std(axis=1).reshape(grey.shape))
@@ -160,15 +155,6 @@ def draw_photograph(images: tuple[np.ndarray, ...], path: Path) -> None:
         ax.axis("off")
         ax.set_title(title, loc="left", fontsize=10)
     figure.colorbar(shown, ax=axes[-1])
-    save(figure, path)
-    plt.close(figure)
-
-
-def draw_zinc(file: Path, path: Path) -> None:
-    plt = pyplot()
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
-    for ax, quantity in zip(axes, ("mean", "standard deviation"), strict=True):
-        zinc_map(ax, file, quantity)
     save(figure, path)
     plt.close(figure)
 

@@ -17,7 +17,7 @@ import clarabel
 import numpy as np
 import scipy.io
 import scipy.sparse as sp
-from common import options, pyplot, read, save, write
+from common import least_seconds, options, pyplot, read, save, write
 from scipy.sparse.linalg import splu
 
 from thermoapps.quadratic_program import Problem, Solution, solve_problem
@@ -58,8 +58,8 @@ def frontier_numbers() -> dict[str, Any]:
         "risk": [float(np.sqrt(2 * solution.obj)) for solution in solutions],
         "weights": [solution.x.tolist() for solution in solutions],
         "seconds": seconds,
-        "Clarabel, seconds": sum(best(digital_of(solution.problem)) for solution in solutions),
-        "floor, seconds": sum(best(factorisation_of(solution.problem)) for solution in solutions),
+        "Clarabel, seconds": sum(least_seconds(digital_of(solution.problem)) for solution in solutions),
+        "floor, seconds": sum(least_seconds(factorisation_of(solution.problem)) for solution in solutions),
         "device time": [solution.device_time for solution in solutions],
         "programs": [solution.programs for solution in solutions],
         "steps": [solution.iterations for solution in solutions],
@@ -67,16 +67,6 @@ def frontier_numbers() -> dict[str, Any]:
 
 
 # -- beside a digital solver ------------------------------------------------------------------------------------------
-
-
-def best(function: Callable[[], Any], repeats: int = 3) -> float:
-    """Least seconds of a few calls."""
-    times = []
-    for _ in range(repeats):
-        began = perf_counter()
-        function()
-        times.append(perf_counter() - began)
-    return min(times)
 
 
 def digital_of(problem: Problem) -> Callable[[], Any]:
@@ -135,8 +125,8 @@ def collection(folder: Path) -> list[dict[str, Any]]:
                     "error of the objective": error,
                     "Clarabel's error": abs(digital().obj_val + constant - reference) / scale,
                     "simulation, seconds": seconds,
-                    "Clarabel, seconds": best(digital),
-                    "floor, seconds": best(factorisation_of(problem)),
+                    "Clarabel, seconds": least_seconds(digital),
+                    "floor, seconds": least_seconds(factorisation_of(problem)),
                     "device time": solution.device_time,
                     "programs": solution.programs,
                     "steps": sum(solution.iterations.values()),
