@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgWarning
 
-__all__ = ["Info", "ThermodynamicWarning"]
+__all__ = ["Info", "ThermodynamicWarning", "warn"]
+
+_HERE = str(Path(__file__).parent)
 
 
 class ThermodynamicWarning(LinAlgWarning):  # type: ignore[misc]
     """An estimate could not be certified; the text ends with the keyword to change."""
+
+
+def warn(message: str) -> None:
+    """Issue a `ThermodynamicWarning` that points at the first line outside the package: the caller's own.
+
+    Parameters
+    ----------
+    message : str
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, ThermodynamicWarning, stacklevel=level - 1)
 
 
 class Info(dict[str, Any]):

@@ -8,7 +8,7 @@ import thermolinalg as tla
 from thermolinalg._arrays import to_numpy
 from thermolinalg.devices import Device, Program
 from thermolinalg.operators import Dense, Diagonal, Kronecker
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.testing import assert_covariance, assert_mean
 
 LOADINGS = {"equilibrated": tla.Equilibrated(), "as written": tla.AsWritten()}
@@ -137,7 +137,7 @@ def test_the_choice_of_engine_is_told():
 @pytest.mark.parametrize("case", cases("spd", "torch", without="complex"))
 def test_tensors_stay_tensors(case):
     torch = pytest.importorskip("torch")
-    loaded = as_loadable(case.make()).operator
+    loaded = read_matrix(case.make()).operator
     program, rng = tla.LangevinDevice().program(loaded), np.random.default_rng(0)
     b = torch.ones((loaded.shape[0], 2), dtype=loaded.like.dtype)
     reading = program.average(b, program.timetable(b, 0.01), rng=rng, state=True)

@@ -18,7 +18,7 @@ from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.matrix_functions.select import Choice, Engines
 from thermolinalg.operators import Operator
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 
 __all__ = ["LangevinDevice", "LangevinProgram"]
 
@@ -73,7 +73,7 @@ class LangevinDevice:
             A is complex or not symmetric.
         """
         if not isinstance(A, Operator):
-            loadable = as_loadable(A)
+            loadable = read_matrix(A)
             if loadable.is_complex or not loadable.symmetric:
                 raise ValueError("a device holds real symmetric A only; solve() takes others to such a form")
             A = loadable.operator

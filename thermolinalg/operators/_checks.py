@@ -7,7 +7,7 @@ from typing import Any, overload
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._validation import checked_array
 from thermolinalg.operators.base import Operator, _inverse_root
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 
 __all__ = ["not_empty", "real", "real_array", "rounded_inverse_root", "symmetric_operator"]
 
@@ -36,7 +36,7 @@ def real(x: Any, name: str) -> Any:
 
 def symmetric_operator(A: Any, name: str) -> Operator:
     """Whatever stands for a real symmetric matrix, as an operator."""
-    loaded = as_loadable(A, name=name)
+    loaded = read_matrix(A, name=name)
     if loaded.is_complex:
         raise TypeError(f"{name} must be real; a Hermitian matrix has a real symmetric form of twice its size")
     if not loaded.symmetric:

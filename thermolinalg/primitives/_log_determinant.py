@@ -17,7 +17,7 @@ from thermolinalg.devices import Device, LangevinProgram
 from thermolinalg.estimation.free_energy import bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, work_moments
 from thermolinalg.operators import Normal, Operator
-from thermolinalg.operators.loadable import Loadable
+from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._held import BATCHES, Held
 from thermolinalg.primitives._range import matrix_exponent
@@ -187,7 +187,7 @@ def _share_out(deviations: NDArray[np.float64], step: float, atol: float, budget
 
 
 def measure(
-    loadable: Loadable,
+    loadable: ReadMatrix,
     power: float,
     atol: float,
     method: str | None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices import Device, GeneralDevice, LangevinDevice
-from thermolinalg.operators.loadable import Loadable
+from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._system import System
 
@@ -18,7 +18,7 @@ __all__ = ["device_for", "refuse_inconsistent", "through_normal_operator_if_need
 T = TypeVar("T")
 
 
-def device_for(loadable: Loadable, device: Device | None) -> Device:
+def device_for(loadable: ReadMatrix, device: Device | None) -> Device:
     """The user's device, or the default one; TypeError where it cannot hold A as the drift itself."""
     if loadable.assume != "stable":
         return as_device(device)
@@ -27,7 +27,7 @@ def device_for(loadable: Loadable, device: Device | None) -> Device:
     return GeneralDevice() if device is None else device
 
 
-def through_normal_operator_if_needed(loadable: Loadable, attempt: Callable[[bool], T]) -> T:
+def through_normal_operator_if_needed(loadable: ReadMatrix, attempt: Callable[[bool], T]) -> T:
     """A where it is symmetric or 'stable'; AᵀA where it is not, or where 'sym'/'her' turns out indefinite."""
     if loadable.assume == "stable":
         return attempt(False)

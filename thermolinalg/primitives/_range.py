@@ -10,25 +10,25 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 from thermolinalg.operators import Dense, Operator, Sparse
-from thermolinalg.operators.loadable import Loadable
+from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._rhs import RightHandSide
 
 __all__ = ["in_range", "matrix_exponent"]
 
 
-def in_range(loadable: Loadable, rhs: RightHandSide) -> tuple[Loadable, RightHandSide]:
+def in_range(loadable: ReadMatrix, rhs: RightHandSide) -> tuple[ReadMatrix, RightHandSide]:
     """The same system in other units where its numbers are so large or small that squares of them would not fit.
 
     Scaling by powers of two makes no rounding errors; `RightHandSide.restore` goes back to the user's units.
 
     Parameters
     ----------
-    loadable : Loadable
+    loadable : ReadMatrix
     rhs : RightHandSide
 
     Returns
     -------
-    Loadable
+    ReadMatrix
     RightHandSide
     """
     if not rhs.block.shape[0] or not rhs.block.shape[1]:

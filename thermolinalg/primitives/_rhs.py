@@ -10,7 +10,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, is_torch, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array
-from thermolinalg.operators.loadable import Loadable
+from thermolinalg.operators.read import ReadMatrix
 
 __all__ = ["RightHandSide", "read_rhs"]
 
@@ -87,7 +87,7 @@ class RightHandSide:
         return self.restore(x), info
 
 
-def read_rhs(loadable: Loadable, b: Any, *, check_finite: bool = True, name: str = "b") -> RightHandSide:
+def read_rhs(loadable: ReadMatrix, b: Any, *, check_finite: bool = True, name: str = "b") -> RightHandSide:
     """Check b against A and bring both to one dtype.
 
     Raises

@@ -15,7 +15,7 @@ from thermolinalg._validation import as_nonnegative, as_positive
 from thermolinalg.devices import Device, Program, Reading, Schedule
 from thermolinalg.estimation.refinement import Refinement, refine
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
-from thermolinalg.operators.loadable import Loadable, complexify, realify
+from thermolinalg.operators.read import ReadMatrix, complexify, realify
 
 __all__ = [
     "MAXITER",
@@ -59,7 +59,7 @@ class System:
 
     Parameters
     ----------
-    loadable : Loadable
+    loadable : ReadMatrix
         The user's A.
     b : array, shape (m, k)
         The user's right-hand sides; complex where A or they are.
@@ -71,7 +71,7 @@ class System:
         A as it was programmed for an earlier system; default: program it now.
     """
 
-    loadable: Loadable
+    loadable: ReadMatrix
     b: Array
     device: Device
     rng: np.random.Generator

@@ -10,7 +10,7 @@ import numpy as np
 from thermolinalg._arrays import dtype_name, namespace
 from thermolinalg._validation import as_positive
 from thermolinalg.devices import Device
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._log_determinant import as_scalar, measure
 
@@ -100,7 +100,7 @@ def slogdet(
     >>> info.method
     'work'
     """
-    loadable = as_loadable(A, check_finite=check_finite)
+    loadable = read_matrix(A, check_finite=check_finite)
     if not loadable.symmetric:
         raise np.linalg.LinAlgError(
             "A is not symmetric (Hermitian): a device relaxes by the symmetric positive definite matrix it holds and "
@@ -170,7 +170,7 @@ def logabsdet(
     >>> bool(abs(value - np.log(6)) < 5 * info.standard_error)
     True
     """
-    loadable = as_loadable(A, assume_a="gen", check_finite=check_finite)
+    loadable = read_matrix(A, assume_a="gen", check_finite=check_finite)
     value, info = measure(loadable, 0.5, atol, method, max_readings, device, rng)
     result = as_scalar(value, loadable.operator)
     return (result, info) if return_info else result

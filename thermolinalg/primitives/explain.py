@@ -16,7 +16,7 @@ from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Engine
 from thermolinalg.matrix_functions.dense import DenseEngine
 from thermolinalg.matrix_functions.select import Engines
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._normal import device_for, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import read_rhs
@@ -175,7 +175,7 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     >>> told.structure, told.symmetric, told.solve.name
     ('dense', True, 'factorised (Cholesky)')
     """
-    loadable = as_loadable(a, assume_a=assume_a, name="a")
+    loadable = read_matrix(a, assume_a=assume_a, name="a")
     if 0 in loadable.shape:
         raise ValueError(f"a is empty, shape {loadable.shape}: there is nothing to explain")
     device = device_for(loadable, device)

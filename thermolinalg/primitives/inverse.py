@@ -12,7 +12,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_positive, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import readings_for, standard_error
-from thermolinalg.operators.loadable import Loadable, as_loadable, realify
+from thermolinalg.operators.read import ReadMatrix, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
@@ -140,7 +140,7 @@ def inv(
     >>> bool(np.all(abs(X - np.linalg.inv(A)) < 5 * info.standard_error))
     True
     """
-    loadable = as_loadable(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    loadable = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
     identity = _identity(loadable)
     atol, maxiter, schedule = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter"), as_schedule(schedule)
     rtol = rtol if rtol is None else as_nonnegative(rtol, "rtol")
@@ -156,13 +156,13 @@ def inv(
     return (x, info) if return_info else x
 
 
-def _identity(loadable: Loadable) -> RightHandSide:
+def _identity(loadable: ReadMatrix) -> RightHandSide:
     like = loadable.operator.like
     return read_rhs(loadable, as_array(np.eye(loadable.shape[0]), like))
 
 
 def _refined(
-    loadable: Loadable,
+    loadable: ReadMatrix,
     identity: RightHandSide,
     device: Device,
     rng: np.random.Generator,
@@ -210,7 +210,7 @@ def _joined(infos: list[Info], side_by_side: Callable[[list[Array]], Array]) -> 
 
 
 def _raw(
-    loadable: Loadable,
+    loadable: ReadMatrix,
     identity: RightHandSide,
     device: Device,
     rng: np.random.Generator,

@@ -12,7 +12,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import as_positive, as_rng
 from thermolinalg.devices import Device
 from thermolinalg.estimation.covariance import readings_for
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._readings import readings_report
@@ -98,7 +98,7 @@ def inv_diagonal(
     >>> bool(np.all(abs(values - np.diag(np.linalg.inv(A))) < 5 * info.standard_error))
     True
     """
-    loadable = as_loadable(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
+    loadable = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
     rtol, generator = as_positive(rtol, "rtol"), as_rng(rng)
     if not loadable.symmetric:
         raise ValueError("A is not symmetric, and only a symmetric one is a device's own; take the diagonal of inv(A)")

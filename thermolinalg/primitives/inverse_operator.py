@@ -11,7 +11,7 @@ from thermolinalg._arrays import Array, dtype_name, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
 from thermolinalg.primitives._range import in_range
@@ -94,7 +94,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         device: Device | None = None,
         rng: Any = None,
     ) -> None:
-        self._loadable: Loadable = as_loadable(A, assume_a=assume_a)
+        self._loadable: ReadMatrix = read_matrix(A, assume_a=assume_a)
         like = self._loadable.operator.like
         self.rtol = default_rtol(like) if rtol is None else as_nonnegative(rtol, "rtol")
         self.maxiter = as_count(maxiter, "maxiter")

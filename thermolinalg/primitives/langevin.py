@@ -15,7 +15,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.refinement import Refinement
-from thermolinalg.operators.loadable import as_loadable
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._range import in_range
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
@@ -112,7 +112,7 @@ def langevin(
     >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
     True
     """
-    loadable = as_loadable(A)
+    loadable = read_matrix(A)
     rhs = read_rhs(loadable, b)
     device = as_device(device)
     maxiter = MAXITER if maxiter is None else as_count(maxiter, "maxiter")

@@ -10,7 +10,7 @@ from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._least_squares_system import LeastSquaresSystem
@@ -128,7 +128,7 @@ def lstsq(
     >>> np.round(x, 6), rank
     (array([0.833333, 1.5     ]), 2)
     """
-    loadable = as_loadable(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
+    loadable = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
     rhs = read_rhs(loadable, b, check_finite=check_finite)
     generator = as_rng(rng)
     settings = _Settings(
@@ -257,7 +257,7 @@ def _pinv(
     *,
     rng: Any,
 ) -> tuple[Array, int, Info]:
-    loadable = as_loadable(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
+    loadable = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
     like = loadable.operator.like
     m, n = loadable.shape
     rhs = read_rhs(loadable, as_array(np.eye(m), like))
@@ -276,7 +276,7 @@ def _pinv(
 
 
 def _solve(
-    loadable: Loadable, rhs: RightHandSide, cutoff: float, settings: _Settings, rng: np.random.Generator
+    loadable: ReadMatrix, rhs: RightHandSide, cutoff: float, settings: _Settings, rng: np.random.Generator
 ) -> tuple[LstsqResult, Info]:
     xp = namespace(rhs.block)
     m, n = loadable.shape

@@ -11,7 +11,7 @@ from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_positive, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.operators.loadable import Loadable, as_loadable, complexify, realify
+from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._readings import readings_report
@@ -100,7 +100,7 @@ def sample(
     ((10000, 2), array([0.1, 0.6]), array([[ 0.3, -0.1],
            [-0.1,  0.4]]))
     """
-    loadable = as_loadable(A, check_finite=check_finite)
+    loadable = read_matrix(A, check_finite=check_finite)
     if not loadable.symmetric:
         raise ValueError("A must be symmetric (Hermitian): it is the inverse of a covariance matrix")
     shape, count = _shape_of(size, as_schedule(schedule))
@@ -144,7 +144,7 @@ def _timetable(schedule: Schedule | None, count: int, rate: float) -> Schedule:
     return schedule
 
 
-def _load_and_offset(loadable: Loadable, b: Any, mean: Any, check_finite: bool) -> tuple[Array, Array | None]:
+def _load_and_offset(loadable: ReadMatrix, b: Any, mean: Any, check_finite: bool) -> tuple[Array, Array | None]:
     """What is loaded, and what is added to the readings: blocks (d, 1)."""
     if b is not None and mean is not None:
         raise ValueError("pass b (the load, for the mean A⁻¹b) or mean, not both")

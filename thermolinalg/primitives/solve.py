@@ -10,7 +10,7 @@ from thermolinalg._arrays import Array
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.operators.loadable import Loadable, as_loadable
+from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
@@ -134,7 +134,7 @@ def solve(
     >>> bool(np.all(abs(x - np.linalg.solve(A, b)) < 5 * info.standard_error))
     True
     """
-    loadable = as_loadable(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    loadable = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
     if transposed:
         loadable = loadable.transposed()
     rhs = read_rhs(loadable, b, check_finite=check_finite)
@@ -153,7 +153,7 @@ def solve(
 
 
 def _refined(
-    loadable: Loadable,
+    loadable: ReadMatrix,
     rhs: RightHandSide,
     device: Device,
     rng: np.random.Generator,
@@ -177,7 +177,7 @@ def _refined(
 
 
 def _raw(
-    loadable: Loadable,
+    loadable: ReadMatrix,
     rhs: RightHandSide,
     device: Device,
     rng: np.random.Generator,

@@ -14,7 +14,7 @@ from thermolinalg._arrays import Array, dtype_name, eps, is_array, is_torch, nam
 from thermolinalg._validation import checked_array, checked_sparse
 from thermolinalg.operators.base import Dense, MatrixFree, Operator, Sparse, product
 
-__all__ = ["Loadable", "as_loadable", "complexify", "realify"]
+__all__ = ["ReadMatrix", "read_matrix", "complexify", "realify"]
 
 _STRUCTURES = {
     None: "auto",
@@ -40,7 +40,7 @@ _READ_IN_PART = ("pos", "sym", "her", "diagonal", "tridiagonal", "upper", "lower
 
 
 @dataclass(frozen=True)
-class Loadable:
+class ReadMatrix:
     """A, ready for a device.
 
     Parameters
@@ -66,7 +66,7 @@ class Loadable:
         m, n = self.operator.shape
         return (m // 2, n // 2) if self.is_complex else (m, n)
 
-    def adjoint(self) -> Loadable:
+    def adjoint(self) -> ReadMatrix:
         """The same for Aᴴ, whose real form is the transpose of that of A."""
         if self.symmetric:
             return self
@@ -74,7 +74,7 @@ class Loadable:
             return replace(self, operator=type(self.operator)(self.operator.matrix.T, symmetric=False))
         return replace(self, operator=MatrixFree(self.operator.H, symmetric=False))
 
-    def transposed(self) -> Loadable:
+    def transposed(self) -> ReadMatrix:
         """The same for Aᵀ (not conjugated)."""
         if self.symmetric and not self.is_complex:
             return self
@@ -83,7 +83,7 @@ class Loadable:
         return replace(self, operator=type(self.operator)(self.operator.matrix.T, symmetric=False))
 
 
-def as_loadable(
+def read_matrix(
     a: Any,
     *,
     assume_a: str | None = None,
@@ -91,7 +91,7 @@ def as_loadable(
     check_finite: bool = True,
     square: bool = True,
     name: str = "A",
-) -> Loadable:
+) -> ReadMatrix:
     """Read A and say what it is.
 
     Parameters
@@ -111,7 +111,7 @@ def as_loadable(
 
     Returns
     -------
-    Loadable
+    ReadMatrix
 
     Raises
     ------
@@ -125,7 +125,7 @@ def as_loadable(
         raise ValueError(f"assume_a must be None or one of {known}; got {assume_a!r}")
     assume = _STRUCTURES[assume_a]
     if isinstance(a, Operator):
-        loaded = Loadable(a, a.symmetric and assume not in ("gen", "stable"), False, assume)
+        loaded = ReadMatrix(a, a.symmetric and assume not in ("gen", "stable"), False, assume)
     elif scipy.sparse.issparse(a):
         loaded = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower)
     elif isinstance(a, LinearOperator) or (not is_array(a) and hasattr(a, "matvec") and hasattr(a, "shape")):
@@ -152,7 +152,7 @@ def complexify(block: Array) -> Array:
     return block[:d] + 1j * block[d:]
 
 
-def _from_dense(a: Array, assume: str, lower: bool) -> Loadable:
+def _from_dense(a: Array, assume: str, lower: bool) -> ReadMatrix:
     square = a.shape[0] == a.shape[1]
     if square and assume in _READ_IN_PART:
         a = _structured_part(a, assume, lower)
@@ -162,7 +162,7 @@ def _from_dense(a: Array, assume: str, lower: bool) -> Loadable:
         xp = namespace(a)
         re, im = xp.real(a), xp.imag(a)
         a = xp.concat([xp.concat([re, -im], axis=1), xp.concat([im, re], axis=1)])
-    return Loadable(Dense(a, symmetric=symmetric), symmetric, is_complex, assume)
+    return ReadMatrix(Dense(a, symmetric=symmetric), symmetric, is_complex, assume)
 
 
 def _structured_part(a: Array, assume: str, lower: bool) -> Array:
@@ -206,7 +206,7 @@ def _is_hermitian(a: Array) -> bool:
     return float(xp.max(xp.abs(a - adjoint))) <= 100 * eps(a) * float(xp.max(xp.abs(a)))
 
 
-def _from_sparse(a: Any, assume: str, lower: bool) -> Loadable:
+def _from_sparse(a: Any, assume: str, lower: bool) -> ReadMatrix:
     square = a.shape[0] == a.shape[1]
     if square and assume in _READ_IN_PART:
         a = _structured_sparse(a, assume, lower)
@@ -214,7 +214,7 @@ def _from_sparse(a: Any, assume: str, lower: bool) -> Loadable:
     is_complex = a.dtype.kind == "c"
     if is_complex:
         a = scipy.sparse.block_array([[a.real, -a.imag], [a.imag, a.real]], format="csr")
-    return Loadable(Sparse(a, symmetric=symmetric), symmetric, is_complex, assume)
+    return ReadMatrix(Sparse(a, symmetric=symmetric), symmetric, is_complex, assume)
 
 
 def _structured_sparse(a: Any, assume: str, lower: bool) -> Any:
@@ -245,7 +245,7 @@ def _is_hermitian_sparse(a: Any) -> bool:
     return bool(largest <= 100 * np.finfo(a.dtype).eps * abs(a).max())
 
 
-def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> Loadable:
+def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> ReadMatrix:
     square = op.shape[0] == op.shape[1]
     symmetric = square and assume not in ("gen", "stable") and _is_hermitian_map(op, name)
     if not symmetric and assume in _READ_IN_PART:
@@ -255,7 +255,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> Loadabl
             raise ValueError(f"{name} is not symmetric and its adjoint is unknown; give it rmatvec")
         return _from_dense(checked_array(product(op, np.eye(op.shape[1], dtype=op.dtype)), name), assume, False)
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
-    return Loadable(
+    return ReadMatrix(
         MatrixFree(_real_form(op) if is_complex else op, symmetric=symmetric), symmetric, is_complex, assume
     )
 
