@@ -29,7 +29,7 @@ def warn(message: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, ThermodynamicWarning, stacklevel=level - 1)
+    warnings.warn(message, ThermodynamicWarning, stacklevel=level)
 
 
 class Info(dict[str, Any]):
