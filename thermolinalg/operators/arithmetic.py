@@ -66,6 +66,15 @@ class Sum(Operator):
         products = [term.apply_transposed(block) for term in self.terms]
         return sum(products[1:], start=products[0])
 
+    def absolute(self, block: Array) -> Array | None:
+        total: Array = 0.0
+        for term in self.terms:
+            product = term.absolute(block)
+            if product is None:
+                return None
+            total = total + product
+        return total
+
     def diagonal(self) -> Array | None:
         total: Array = 0.0
         for term in self.terms:
@@ -89,6 +98,12 @@ class Sum(Operator):
 
     def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
         return Sum([term.scaled(factor, diagonal) for term in self.terms])
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        return Sum([term.rescaled(rows, columns, factor) for term in self.terms])
+
+    def negated(self) -> Operator:
+        return Sum([term.negated() for term in self.terms])
 
     def jacobi_scaling(self) -> Array | None:
         return rounded_inverse_root(self.diagonal())

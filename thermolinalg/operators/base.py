@@ -11,6 +11,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, as_array, is_torch, namespace, to_numpy
+from thermolinalg.operators._scaling import row_blocks, same_scaling, scaled_array, scaled_entries
 
 __all__ = ["Dense", "MatrixFree", "Operator", "Scaled", "Sparse"]
 
@@ -66,6 +67,10 @@ class Operator(LinearOperator):  # type: ignore[misc]
         """b − A (x + low) accumulated in extended precision, or None where there is none."""
         return None
 
+    def absolute(self, block: Array) -> Array | None:
+        """|A| V for a block V ≥ 0 (n, k), with |A| the entries' absolute values or an upper bound of them, or None."""
+        return None
+
     @property
     def order(self) -> int:
         """Order of the largest matrix that has to be diagonalised as a whole: rounding of eigenvalues grows with it."""
@@ -98,7 +103,15 @@ class Operator(LinearOperator):  # type: ignore[misc]
 
     def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
         """The operator factor · S A S with S = diag(diagonal) (None: the identity) and factor > 0."""
-        return Scaled(self, factor, diagonal)
+        return Scaled(self, factor, rows=diagonal, columns=diagonal)
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        """The operator factor · diag(rows) A diag(columns) of any A (None: the identity) and factor ≠ 0."""
+        return Scaled(self, factor, rows=rows, columns=columns)
+
+    def negated(self) -> Operator:
+        """The operator −A."""
+        return Scaled(self, -1.0)
 
     def jacobi_scaling(self) -> Array | None:
         """Entries of the S that gives S A S a unit diagonal without harming the structure, or None."""
@@ -166,6 +179,10 @@ class Dense(Operator):
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
         return None if is_torch(self.matrix) else _extended_residual(self.matrix, b, x, low)
 
+    def absolute(self, block: Array) -> Array:
+        parts = [abs(self.matrix[part]) @ block for part in row_blocks(self.shape)]
+        return namespace(self.matrix).concat([self.matrix[:0] @ block, *parts])
+
     def diagonal(self) -> Array:
         return namespace(self.matrix).linalg.diagonal(self.matrix)
 
@@ -183,6 +200,13 @@ class Dense(Operator):
         matrix = self.matrix * (factor * diagonal)
         matrix *= diagonal[:, None]
         return Dense(matrix, symmetric=self.symmetric)
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        symmetric = self.symmetric and same_scaling(rows, columns)
+        return Dense(scaled_array(self.matrix, rows, columns, factor), symmetric=symmetric)
+
+    def negated(self) -> Operator:
+        return Dense(-self.matrix, symmetric=self.symmetric)
 
     def jacobi_scaling(self) -> Array:
         return _inverse_root(self.diagonal())
@@ -215,6 +239,9 @@ class Sparse(Operator):
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
         return _extended_residual(self.matrix, b, x, low)
 
+    def absolute(self, block: Array) -> Array:
+        return abs(self.matrix) @ block
+
     def diagonal(self) -> Array:
         return self.matrix.diagonal()
 
@@ -238,6 +265,16 @@ class Sparse(Operator):
             return Sparse(self.matrix * factor, symmetric=self.symmetric)
         scaling = scipy.sparse.diags_array(diagonal)
         return Sparse(scaling @ (self.matrix * factor) @ scaling, symmetric=self.symmetric)
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        A = self.matrix
+        row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+        data = scaled_entries(A.data, row, A.indices, (rows, columns), factor)
+        symmetric = self.symmetric and same_scaling(rows, columns)
+        return Sparse(scipy.sparse.csr_array((data, A.indices, A.indptr), A.shape), symmetric=symmetric)
+
+    def negated(self) -> Operator:
+        return Sparse(-self.matrix, symmetric=self.symmetric)
 
     def jacobi_scaling(self) -> Array:
         return _inverse_root(self.diagonal())
@@ -280,56 +317,87 @@ class MatrixFree(Operator):
 
 
 class Scaled(Operator):
-    """The operator factor · S A S of one that keeps no rule of its own under scaling.
+    """The operator factor · diag(rows) A diag(columns) of one that keeps no rule of its own under scaling.
 
     Parameters
     ----------
     operator : Operator
-        What is scaled.
+        A, which is scaled.
     factor : float
-        Positive.
-    diagonal : array, shape (n,), optional
-        Diagonal of S; None is the identity.
+        Not zero.
+    rows : array, shape (m,), optional
+        Scaling from the left; None is the identity.
+    columns : array, shape (n,), optional
+        Scaling from the right; symmetry is kept where it is the same as `rows`.
     """
 
-    def __init__(self, operator: Operator, factor: float, diagonal: Array | None = None) -> None:
+    def __init__(
+        self, operator: Operator, factor: float = 1.0, *, rows: Array | None = None, columns: Array | None = None
+    ) -> None:
         super().__init__(operator.dtype, operator.shape, operator.like)
-        self.operator, self.factor, self.scaling = operator, factor, diagonal
+        self.operator, self.factor, self.rows, self.columns = operator, factor, rows, columns
         self.structure = operator.structure
-        self.symmetric = operator.symmetric
-
-    def _times(self, block: Array, product: Any) -> Array:
-        if self.scaling is None:
-            return self.factor * product(block)
-        scaling = self.scaling[:, None]
-        return self.factor * (scaling * product(scaling * block))
+        self.symmetric = operator.symmetric and same_scaling(rows, columns)
 
     def apply(self, block: Array) -> Array:
-        return self._times(block, self.operator.apply)
+        product = self.operator.apply(_times(self.columns, block))
+        return self.factor * _times(self.rows, product)
 
     def apply_transposed(self, block: Array) -> Array:
-        return self._times(block, self.operator.apply_transposed)
+        product = self.operator.apply_transposed(_times(self.rows, block))
+        return self.factor * _times(self.columns, product)
+
+    def absolute(self, block: Array) -> Array | None:
+        product = self.operator.absolute(_times(_size(self.columns), block))
+        return None if product is None else abs(self.factor) * _times(_size(self.rows), product)
 
     def diagonal(self) -> Array | None:
         diagonal = self.operator.diagonal()
         if diagonal is None:
             return None
-        return self.factor * diagonal * (1 if self.scaling is None else self.scaling**2)
+        for scaling in (self.rows, self.columns):
+            diagonal = diagonal if scaling is None else diagonal * scaling[: diagonal.shape[0]]
+        return self.factor * diagonal
 
     def eigenvalues(self) -> Array | None:
-        values = self.operator.eigenvalues() if self.scaling is None else None
+        values = self.operator.eigenvalues() if self.rows is None and self.columns is None else None
         return None if values is None else self.factor * values
 
     def norm_bound(self) -> float | None:
         bound = self.operator.norm_bound()
         if bound is None:
             return None
-        largest = 1.0 if self.scaling is None else float(namespace(self.scaling).max(self.scaling))
-        return self.factor * bound * largest**2
+        for scaling in (self.rows, self.columns):
+            bound *= 1.0 if scaling is None else float(namespace(scaling).max(abs(scaling)))
+        return abs(self.factor) * bound
 
     def dense(self) -> Array:
-        matrix = self.factor * self.operator.dense()
-        return matrix if self.scaling is None else self.scaling[:, None] * matrix * self.scaling
+        return scaled_array(self.operator.dense(), self.rows, self.columns, self.factor)
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        return Scaled(
+            self.operator, factor * self.factor, rows=_both(self.rows, rows), columns=_both(self.columns, columns)
+        )
+
+    def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
+        return self.rescaled(diagonal, diagonal, factor)
+
+    def negated(self) -> Operator:
+        if self.factor == -1.0 and self.rows is None and self.columns is None:
+            return self.operator
+        return self.rescaled(None, None, -1.0)
+
+
+def _times(scaling: Array | None, block: Array) -> Array:
+    return block if scaling is None else scaling[:, None] * block
+
+
+def _size(scaling: Array | None) -> Array | None:
+    return None if scaling is None else abs(scaling)
+
+
+def _both(first: Array | None, second: Array | None) -> Array | None:
+    return second if first is None else first if second is None else first * second
 
 
 def place(operator: Operator) -> Array:

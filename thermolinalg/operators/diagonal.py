@@ -48,6 +48,9 @@ class Diagonal(Operator):
     def apply(self, block: Array) -> Array:
         return self.entries[:, None] * block
 
+    def absolute(self, block: Array) -> Array:
+        return abs(self.entries)[:, None] * block
+
     def diagonal(self) -> Array:
         return self.entries
 
@@ -60,6 +63,13 @@ class Diagonal(Operator):
 
     def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
         return Diagonal(factor * self.entries * (1.0 if diagonal is None else diagonal**2))
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        first, second = [1.0 if scaling is None else scaling for scaling in (rows, columns)]
+        return Diagonal(factor * (first * self.entries * second))
+
+    def negated(self) -> Operator:
+        return Diagonal(-self.entries)
 
     def jacobi_scaling(self) -> Array:
         return rounded_inverse_root(self.entries)

@@ -1,0 +1,63 @@
+"""Scaling rows and columns without leaving the range of the numbers on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, namespace, to_numpy
+
+__all__ = ["BLOCK", "row_blocks", "same_scaling", "scaled_array", "scaled_entries"]
+
+BLOCK = 1 << 16
+"""Entries of a dense matrix taken at a time: temporaries stay in the cache, and loops over blocks stay short."""
+
+
+def row_blocks(shape: tuple[int, ...]) -> list[slice]:
+    """Slices of rows of at most `BLOCK` entries each, or of one row."""
+    rows, columns = shape
+    step = max(1, BLOCK // max(1, columns))
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
+def same_scaling(rows: Array | None, columns: Array | None) -> bool:
+    """Whether rows and columns are scaled alike, which keeps a symmetric matrix symmetric."""
+    if rows is None or columns is None or rows is columns:
+        return rows is columns
+    return rows.shape == columns.shape and bool(namespace(rows).all(rows == columns))
+
+
+def scaled_array(matrix: Array, rows: Array | None, columns: Array | None, factor: float) -> Array:
+    """The array factor · diag(rows) A diag(columns), without rounding where all three are powers of two."""
+    if rows is None and columns is None:
+        return matrix * factor
+    xp = namespace(matrix)
+    m, n = matrix.shape
+    r, c = _halves(rows, m, factor, matrix), _halves(columns, n, 1.0, matrix)
+    out = xp.empty_like(matrix)
+    for part in row_blocks((m, n)):
+        # Half of every exponent first: what lies between is no larger, and no smaller, than where it begins and ends.
+        out[part] = matrix[part] * (r[0][part, None] * c[0]) * (r[1][part, None] * c[1])
+    return out
+
+
+def scaled_entries(
+    data: np.ndarray, row: np.ndarray, column: np.ndarray, scalings: tuple[Array | None, Array | None], factor: float
+) -> Array:
+    """The same for the entries of a sparse array at the places (row, column)."""
+    if scalings[0] is None and scalings[1] is None:
+        return data * factor
+    m, n = int(row.max(initial=-1)) + 1, int(column.max(initial=-1)) + 1
+    r, c = _halves(scalings[0], m, factor, data), _halves(scalings[1], n, 1.0, data)
+    return data * (r[0][row] * c[0][column]) * (r[1][row] * c[1][column])
+
+
+def _halves(scaling: Array | None, size: int, factor: float, like: Array) -> tuple[Array, Array]:
+    """Two vectors whose product is factor · scaling, the first of powers of two near its root."""
+    whole = np.ones(size) if scaling is None else to_numpy(scaling).astype(np.float64)
+    mantissa, exponent = np.frexp(whole)
+    half = exponent // 2
+    factor_mantissa, factor_exponent = np.frexp(factor)
+    factor_half = int(factor_exponent) // 2
+    first = np.ldexp(1.0, half + factor_half)
+    second = np.ldexp(mantissa * factor_mantissa, exponent - half + int(factor_exponent) - factor_half)
+    return as_array(first, like), as_array(second, like)
