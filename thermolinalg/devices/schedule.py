@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from thermolinalg._validation import as_count, as_nonnegative, as_positive
+from thermolinalg.laws import EQUILIBRIUM_TIMES
 
 __all__ = ["Schedule"]
-
-EQUILIBRIUM_TIMES = 16.5
-"""Burn-in in relaxation times of the slowest mode: the start has decayed to e^-16.5 < 1e-7."""
 
 AVERAGING_TIMES = 64.0
 """Averaging in relaxation times of the slowest mode: 32 effectively independent readings of it."""

@@ -24,6 +24,7 @@ __all__ = [
     "continuous",
     "discrete",
     "one_minus_exp_over",
+    "phi2",
     "window_coefficients",
 ]
 
@@ -46,7 +47,7 @@ class Moments(NamedTuple):
 
 
 def one_minus_exp_over(z: Array) -> Array:
-    """φ₁(z) = (1 − e^{−z})/z, 1 at z = 0."""
+    """φ₁(z) = (1 − e^{−z})/z, 1 at z = 0; z may be complex, with Re z ≥ 0."""
     xp = namespace(z)
     safe = xp.where(z == 0, 1.0, z)
     return xp.where(z == 0, 1.0, -xp.expm1(-safe) / safe)
@@ -64,9 +65,10 @@ _PHI2 = [(-1.0) ** k / math.factorial(k + 2) for k in range(_TERMS)]
 _SQUARE = [(-1.0) ** j * (2.0**j - 2.0) / math.factorial(j) for j in range(2, _TERMS + 2)]
 
 
-def _phi2(z: Array) -> Array:
+def phi2(z: Array) -> Array:
+    """φ₂(z) = (1 − φ₁(z))/z, 1/2 at z = 0; z may be complex, with Re z ≥ 0."""
     xp = namespace(z)
-    small = z < _SERIES_BELOW
+    small = xp.abs(z) < _SERIES_BELOW
     safe = xp.where(small, 1.0, z)
     return xp.where(small, _horner(xp.where(small, z, 0.0), _PHI2), (1 - one_minus_exp_over(safe)) / safe)
 
@@ -147,7 +149,7 @@ def continuous(lam: Array, burn_in: float, duration: float) -> Moments:
     phi1 = one_minus_exp_over(z)
     conditional = (
         phi1,
-        duration * _phi2(z),
+        duration * phi2(z),
         xp.exp(-z),
         duration * phi1,
         duration * _psi(z),
@@ -175,7 +177,7 @@ def autoregression(u: Array, gain: Array, innovation: Array, n: int) -> tuple[Ar
     g_n, g_m = n * one_minus_exp_over(n * u) / phi1, m * one_minus_exp_over(m * u) / phi1
     return (
         g_n / n,
-        gain * (n * _phi2(n * u) - _phi2(u)) / phi1**2,
+        gain * (n * phi2(n * u) - phi2(u)) / phi1**2,
         xp.exp(-m * u),
         gain * g_m,
         innovation * n * _psi_discrete(u, n) / phi1**2,

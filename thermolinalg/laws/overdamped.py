@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.laws import _autoregression as ar
-from thermolinalg.laws._linear import EQUILIBRIUM_TIMES, Coefficients, InversePolynomial, LinearLaw, inverse_sqrt_series
+from thermolinalg.laws._linear import Coefficients, InversePolynomial, LinearLaw, forgotten, inverse_sqrt_series
 
 __all__ = ["Overdamped"]
 
@@ -79,9 +79,7 @@ class Overdamped:
             return [[self.decay(lam, t), self.response(lam, t), noise]]
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            if lam_min * t < EQUILIBRIUM_TIMES:
-                return None
-            return self.stationary_form()
+            return self.stationary_form() if forgotten(lam_min * t) else None
 
         return LinearLaw(("x0", "b", "z"), ("state",), functions, equilibrium)
 
@@ -138,7 +136,7 @@ class Overdamped:
             return ar.window_coefficients(moments, self.temperature)
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            if lam_min * burn_in < EQUILIBRIUM_TIMES:
+            if not forgotten(lam_min * burn_in):
                 return None
             return self._averaging_form(lam_min, duration, readings)
 
@@ -147,11 +145,11 @@ class Overdamped:
     def _averaging_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients | None:
         """The window law in equilibrium as inverse polynomials, where the readings allow it."""
         mean, state_noise = InversePolynomial((0.0, 1.0)), InversePolynomial((self.temperature**0.5,), half=True)
-        if readings is None and lam_min * duration >= EQUILIBRIUM_TIMES:
+        if readings is None and forgotten(lam_min * duration):
             # e^{−λT_w} is negligible: cov(average, state) = s²/z and var(average | state) = s² (2/z)(1 − 3/(2z)).
             shared = InversePolynomial((0.0, self.temperature**0.5 / duration), half=True)
             own = inverse_sqrt_series((2 * self.temperature / duration) ** 0.5, 1, 1.5 / duration, lam_min)
-        elif readings is not None and lam_min * duration / readings >= EQUILIBRIUM_TIMES:
+        elif readings is not None and forgotten(lam_min * duration / readings):
             # Readings so far apart are independent draws of N(A⁻¹b, T A⁻¹).
             shared = InversePolynomial((self.temperature**0.5 / readings,), half=True)
             own = InversePolynomial(((self.temperature * (readings - 1)) ** 0.5 / readings,), half=True)

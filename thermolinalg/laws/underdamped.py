@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg.laws._linear import EQUILIBRIUM_TIMES, Coefficients, InversePolynomial, LinearLaw, inverse_sqrt_series
+from thermolinalg.laws._linear import Coefficients, InversePolynomial, LinearLaw, forgotten, inverse_sqrt_series
 from thermolinalg.laws._oscillator import Oscillator, Segment, cholesky2
 
 __all__ = ["Underdamped"]
@@ -123,7 +123,7 @@ class Underdamped:
             ]
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            return self.stationary_form() if self.relaxation_rate(lam_min) * t >= EQUILIBRIUM_TIMES else None
+            return self.stationary_form() if forgotten(self.relaxation_rate(lam_min) * t) else None
 
         return LinearLaw(("x0", "v0", "b", "z1", "z2"), ("state", "velocity"), functions, equilibrium)
 
@@ -183,7 +183,7 @@ class Underdamped:
             return _window_coefficients(modes.integrate(burn_in), window, count, self._noise_scale())
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            if self.relaxation_rate(lam_min) * burn_in < EQUILIBRIUM_TIMES:
+            if not forgotten(self.relaxation_rate(lam_min) * burn_in):
                 return None
             return self._averaging_form(lam_min, duration, readings)
 
@@ -194,14 +194,14 @@ class Underdamped:
         t, m, gamma = self.temperature, self.mass, self.friction
         times = self.relaxation_rate(lam_min) * duration
         with_velocity = None
-        if readings is None and times >= EQUILIBRIUM_TIMES:
+        if readings is None and forgotten(times):
             with_state = InversePolynomial((0.0, t**0.5 * gamma / duration), half=True)
             with_velocity = InversePolynomial((0.0, -((t * m) ** 0.5) / duration))
             # What neither explains: (2γT/(λ²T_w)) (1 + m/(2γT_w) − 3γ/(2λT_w)).
             excess = 1 + m / (2 * gamma * duration)
             scale = (2 * gamma * t * excess / duration) ** 0.5
             own = inverse_sqrt_series(scale, 1, 1.5 * gamma / (duration * excess), lam_min)
-        elif readings is not None and times / readings >= EQUILIBRIUM_TIMES:
+        elif readings is not None and forgotten(times / readings):
             # Readings so far apart are independent draws of N(A⁻¹b, T A⁻¹).
             with_state = InversePolynomial((t**0.5 / readings,), half=True)
             own = InversePolynomial(((t * (readings - 1)) ** 0.5 / readings,), half=True)

@@ -4,6 +4,7 @@ from thermolinalg.operators.arithmetic import Sum
 from thermolinalg.operators.base import Dense, MatrixFree, Operator, Scaled, Sparse
 from thermolinalg.operators.block import BlockDiagonal
 from thermolinalg.operators.diagonal import Diagonal
+from thermolinalg.operators.embedding import SkewEmbedding
 from thermolinalg.operators.kronecker import Kronecker, KroneckerSum
 from thermolinalg.operators.low_rank import DiagonalPlusLowRank, LowRankPlusIdentity
 from thermolinalg.operators.normal import Normal
@@ -22,6 +23,7 @@ __all__ = [
     "Normal",
     "Operator",
     "Scaled",
+    "SkewEmbedding",
     "Sparse",
     "Sum",
     "Toeplitz",

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from thermolinalg._arrays import as_float64, eps, namespace, standard_normal, to_numpy
-from thermolinalg.devices.schedule import EQUILIBRIUM_TIMES
-from thermolinalg.laws import LinearLaw
+from thermolinalg.laws import EQUILIBRIUM_TIMES, LinearLaw
 from thermolinalg.laws.work import Drive
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Dense, Sparse

@@ -1,0 +1,287 @@
+"""Skew embeddings in equilibrium from one factorisation of A: polynomials in M⁻¹ applied by solves with A."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+import scipy.sparse.linalg
+
+from thermolinalg._arrays import Array, column_norms, eps, is_torch, namespace
+from thermolinalg.laws import LinearLaw, SkewPolynomial
+from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.matrix_functions.singular_interval import dominant, largest_singular_value
+from thermolinalg.matrix_functions.singular_values import nothing
+from thermolinalg.operators import Operator, Sparse
+
+__all__ = ["PivotedLUEngine", "apply_polynomials"]
+
+NOISE_RTOL = 1e-6
+"""Accuracy of what is drawn, relative to its noise: no experiment could tell it from exact, and every digit more costs
+solves."""
+
+LARGEST_CONTRACTION = 1.0
+"""Largest (α/σ_min)² that a polynomial in α²(AᵀA)⁻¹ serves, with about nine turns: beyond, other engines are cheaper."""
+
+_MARGIN = 1.05
+"""σ_min is estimated from above, to about a per cent: (α/σ_min)² is taken larger by this."""
+
+Solve = Callable[[Array], Array]
+SolveM = Callable[[Array, float], Array]
+"""(block c (m + n, k), relative accuracy) → M⁻¹c."""
+
+
+class PivotedLUEngine:
+    """Laws in equilibrium of M = [[αI, A], [−Aᵀ, αI]] for square nonsingular A, from one LU of A with row exchanges.
+
+    M (u, v) = (c1, c2) is v = (I + K)⁻¹ A⁻¹(c1 + α A⁻ᵀc2) and u = A⁻ᵀ(α v − c2) with K = α²(AᵀA)⁻¹. The spectrum of K
+    lies in [0, (α/σ_min)²], where a polynomial p(K) of low degree is (I + K)⁻¹: at α = σ_min/10 degree two gives seven
+    digits. Each degree takes one solve with A and one with Aᵀ.
+
+    One factor of the symmetric quasi-definite [[αI, A], [Aᵀ, −αI]] would do the same in one solve, and exists for every
+    ordering, but its static pivots lose (σ_max/α)²·eps: nothing is left at a condition of 1e8. Row exchanges in A itself
+    are stable as long as A is nonsingular to working precision, which is what `interval` tells.
+
+    Parameters
+    ----------
+    matrix : Operator, shape (n, n)
+        A, dense (LAPACK, or torch) or sparse (SuperLU, columns ordered by COLAMD). Where a pivot is exactly zero, A is
+        perturbed at the level of rounding, so that σ_min comes out there.
+    """
+
+    def __init__(self, matrix: Operator) -> None:
+        self.operator = matrix
+        self.name = f"{'sparse' if isinstance(matrix, Sparse) else 'dense'} LU with row exchanges"
+        factorise = _factorise_sparse if isinstance(matrix, Sparse) else _factorise_dense
+        self._solve, self._solve_transposed = factorise(matrix)
+
+    @staticmethod
+    def price(n: int, nonzeros: float | None = None) -> Cost:
+        """Cost of factorising an n × n matrix with so many nonzeros (None: dense), and of a solve with A and Aᵀ."""
+        if nonzeros is None:
+            return Cost(setup=2 * n**3 / 3, per_column=4.0 * n**2, memory=8.0 * n**2)
+        fill = 20.0 * nonzeros
+        return Cost(setup=2 * fill * fill / n, per_column=4.0 * fill, memory=12.0 * fill)
+
+    def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
+        """Cost of applying the law: about five solves with A and Aᵀ for each output."""
+        n = self.operator.shape[0]
+        nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
+        once = self.price(n, nonzeros)
+        return Cost(setup=0.0, per_column=5.0 * len(outputs) * once.per_column, memory=once.memory)
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest singular value, to about a per cent and a few per cent."""
+        return self._smallest[0], self._largest
+
+    def eigenvalues(self) -> None:
+        """None: only the ends of the singular spectrum are known."""
+        return
+
+    def null_vector(self) -> Array:
+        """The right singular vector (n,) of the smallest singular value."""
+        return self._smallest[1]
+
+    @cached_property
+    def _smallest(self) -> tuple[float, Array]:
+        """σ_min and its right singular vector, by Lanczos on (AᵀA)⁻¹."""
+        n = self.operator.shape[0]
+        value, vector = dominant(lambda v: self._solve(self._solve_transposed(v)), n, self.operator.like)
+        return 1 / math.sqrt(value), vector
+
+    @cached_property
+    def _largest(self) -> float:
+        return largest_singular_value(self.operator)
+
+    def supports(self, law: LinearLaw) -> bool:
+        """Whether the law is in equilibrium and α small enough beside σ_min."""
+        smallest = self._smallest[0]
+        form = law.equilibrium(smallest)
+        return form is not None and (alpha_of(form) / smallest) ** 2 <= LARGEST_CONTRACTION
+
+    def solve(self, block: Array, alpha: float, rtol: float = 0.0) -> Array:
+        """M⁻¹c.
+
+        Parameters
+        ----------
+        block : array, shape (2n, k)
+            c.
+        alpha : float
+            α, in the units of A.
+        rtol : float, optional
+            Accuracy relative to ‖M⁻¹c‖, as far as rounding allows.
+
+        Returns
+        -------
+        array, shape (2n, k)
+        """
+        n = self.operator.shape[0]
+        contraction = _MARGIN * (alpha / self._smallest[0]) ** 2
+        weights = _resolvent(contraction, max(rtol, eps(self.operator.like)))
+        below = self._solve_transposed(block[n:])
+        first = self._solve(block[:n] + alpha * below)
+        v = weights[-1] * first
+        for weight in reversed(weights[:-1]):
+            v = weight * first + alpha**2 * self._solve(self._solve_transposed(v))
+        u = alpha * self._solve_transposed(v) - below
+        return namespace(block).concat([u, v], axis=0)
+
+    def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
+        """The named outputs of the law for input blocks (2n, k); None is zero."""
+        return apply_polynomials(self, law, inputs, outputs)
+
+
+def alpha_of(form: Sequence[Sequence[SkewPolynomial | None]]) -> float:
+    """The α that the polynomials of a law share."""
+    return next(f.alpha for row in form for f in row if f is not None)
+
+
+@lru_cache(maxsize=256)
+def _resolvent(contraction: float, rtol: float) -> tuple[float, ...]:
+    """Coefficients of a polynomial in x that is 1/(1 + x) to `rtol` on [0, contraction]: Chebyshev interpolation.
+
+    Its error falls as q^degree with q = (sqrt(1 + c) − 1)²/c, which is c/4 for a small contraction c.
+    """
+    q = (math.sqrt(1 + contraction) - 1) ** 2 / contraction
+    degree = max(0, math.ceil(math.log(rtol) / math.log(q)) - 1)
+    interpolant = np.polynomial.Chebyshev.interpolate(lambda x: 1 / (1 + x), degree, domain=[0.0, contraction])
+    return tuple(interpolant.convert(kind=np.polynomial.Polynomial).coef.tolist())
+
+
+def apply_polynomials(
+    engine: PivotedLUEngine, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]
+) -> list[Array]:
+    """Named outputs of a law in equilibrium, Σ_j Σ_k c_jk M^{-k} V_j, with one solve for each power.
+
+    Parameters
+    ----------
+    engine : PivotedLUEngine or QuasiDefiniteEngine
+        Solves with M.
+    law : LinearLaw
+        In equilibrium, see `Skew`.
+    inputs : sequence of (array or None)
+        Blocks (m + n, k).
+    outputs : sequence of str
+
+    Returns
+    -------
+    list of array
+        One block for each output.
+
+    Raises
+    ------
+    ValueError
+        The run is too short.
+    """
+    smallest, _ = engine.interval()
+    form = law.equilibrium(smallest)
+    if form is None:
+        raise ValueError(f"this run is too short for {engine.name}: it serves windows in equilibrium only")
+    results = []
+    for name in outputs:
+        row = form[law.outputs.index(name)]
+        terms = [(f, v) for f, v in zip(row, inputs, strict=True) if f is not None and v is not None]
+        rtol = _accuracy(law, row, inputs)
+        straight = _horner(engine, [(f, v) for f, v in terms if not f.transposed], smallest, rtol)
+        # Mᵀ = D M D with D = diag(I, −I).
+        turned = _horner(engine, [(f, _flip(v, engine)) for f, v in terms if f.transposed], smallest, rtol)
+        parts = [part for part in (straight, None if turned is None else _flip(turned, engine)) if part is not None]
+        results.append(sum(parts[1:], start=parts[0]) if parts else nothing(engine.operator))
+    return results
+
+
+def _horner(
+    engine: PivotedLUEngine, terms: Sequence[tuple[SkewPolynomial, Array]], smallest: float, rtol: float
+) -> Array | None:
+    """Σ_j Σ_k c_jk M^{-k} V_j; inner solves are only as accurate as their share in the sum calls for."""
+    total: Array | None = None
+    share = 0.0
+    for power in reversed(range(max((len(f.coefficients) for f, _ in terms), default=0))):
+        if total is not None:
+            largest = max(abs(f.coefficients[power]) for f, _ in terms if power < len(f.coefficients))
+            share /= math.hypot(terms[0][0].alpha, smallest)
+            total = engine.solve(total, terms[0][0].alpha, min(0.1, rtol * max(1.0, largest / share)))
+            share = max(share, largest)
+        for f, v in terms:
+            c = f.coefficients[power] if power < len(f.coefficients) else 0.0
+            if c != 0:
+                share = max(share, abs(c))
+                total = c * v if total is None else total + c * v
+    return total
+
+
+def _accuracy(
+    law: LinearLaw, row: Sequence[SkewPolynomial | None], inputs: Sequence[Array | None]
+) -> float:
+    """Relative accuracy of an output so that its error is `NOISE_RTOL` of its noise."""
+    noise = load = 0.0
+    for name, f, v in zip(law.inputs, row, inputs, strict=True):
+        if f is None or v is None:
+            continue
+        size = float(namespace(v).max(column_norms(v))) * max(map(abs, f.coefficients[:2]))
+        if name.startswith("z"):
+            noise += size
+        else:
+            load += size
+    return NOISE_RTOL * noise / (noise + load) if noise > 0 else 0.0
+
+
+def _flip(block: Array, engine: PivotedLUEngine) -> Array:
+    """The block with the sign of its lower half reversed."""
+    m = engine.operator.shape[0]
+    return namespace(block).concat([block[:m], -block[m:]], axis=0)
+
+
+def _factorise_dense(operator: Operator) -> tuple[Solve, Solve]:
+    matrix = operator.dense()
+    if is_torch(matrix):
+        import torch
+
+        factor, pivots, _ = torch.linalg.lu_factor_ex(matrix)
+        diagonal = factor.diagonal()
+        diagonal[diagonal == 0] = eps(matrix) * float(matrix.abs().max())
+        return (
+            lambda b: torch.linalg.lu_solve(factor, pivots, b),
+            lambda b: torch.linalg.lu_solve(factor, pivots, b, adjoint=True),
+        )
+    getrf, getrs = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (matrix,))
+    # LAPACK wants Fortran order: the factors of a C-ordered matrix are those of its transpose.
+    rowwise = matrix.flags.c_contiguous
+    factor, pivots, _ = getrf(matrix.T if rowwise else matrix)
+    diagonal = np.einsum("ii->i", factor)
+    diagonal[diagonal == 0] = eps(matrix) * float(np.abs(matrix).max())
+
+    def solver(trans: int) -> Solve:
+        return lambda b: getrs(factor, pivots, b, trans=trans)[0]
+
+    return (solver(1), solver(0)) if rowwise else (solver(0), solver(1))
+
+
+def _factorise_sparse(operator: Operator) -> tuple[Solve, Solve]:
+    assert isinstance(operator, Sparse)
+    matrix = scipy.sparse.csc_array(operator.matrix).astype(np.float64, copy=False)
+    lu, dtype = _splu(matrix), operator.dtype
+
+    def solver(trans: str) -> Solve:
+        return lambda b: lu.solve(np.asarray(b, dtype=np.float64), trans=trans).astype(dtype, copy=False)
+
+    return solver("N"), solver("T")
+
+
+def _splu(matrix: scipy.sparse.csc_array) -> scipy.sparse.linalg.SuperLU:
+    """Sparse LU with row exchanges, of a matrix perturbed at the level of rounding where a pivot is exactly zero."""
+    size = float(np.sqrt(abs(matrix).sum(axis=0).max() * abs(matrix).sum(axis=1).max())) or 1.0
+    shift = 0.0
+    for _ in range(3):
+        try:
+            return scipy.sparse.linalg.splu(matrix + shift * scipy.sparse.eye_array(matrix.shape[0], format="csc"))
+        except RuntimeError:
+            shift = np.finfo(np.float64).eps * size if shift == 0 else -3 * shift
+    raise np.linalg.LinAlgError(
+        "A is singular: a pivot of its LU factorisation is exactly zero, and stays so when A is perturbed; "
+        "use pinv or lstsq for the minimum-norm solution"
+    )

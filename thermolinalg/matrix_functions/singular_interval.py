@@ -1,0 +1,75 @@
+"""The ends of the singular spectrum of A from a few products, or a few solves, with A and Aᵀ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, standard_normal
+from thermolinalg.matrix_functions._krylov import Krylov
+from thermolinalg.operators import Operator
+
+__all__ = ["dominant", "largest_singular_value"]
+
+
+def dominant(
+    product: Callable[[Array], Array], d: int, like: Array, *, rtol: float = 0.01, max_products: int = 12
+) -> tuple[float, Array]:
+    """Largest eigenvalue of a symmetric positive semidefinite map, and its vector, by Lanczos from a random start.
+
+    Parameters
+    ----------
+    product : callable
+        V (d, 1) → P V.
+    d : int
+        Order of P, ≥ 1.
+    like : array
+        An array of the namespace, dtype and device that `product` takes.
+    rtol : float, optional
+        Relative accuracy of the eigenvalue, judged by the residual and by the last change.
+    max_products : int, optional
+
+    Returns
+    -------
+    value : float
+        Never above the largest eigenvalue.
+    vector : array, shape (d,)
+        Its Ritz vector, of unit norm.
+
+    Raises
+    ------
+    LinAlgError
+        A product is NaN or infinite.
+    """
+    start = standard_normal(np.random.default_rng(d), (d, 1), as_array(np.empty(0), like))
+    krylov = Krylov(product, start)
+    previous = 0.0
+    while True:
+        krylov.extend(1)
+        values, vectors, residuals = krylov.ritz()
+        largest = float(values[0, -1])
+        settled = residuals[0, -1] <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
+        if settled or krylov.complete() or krylov.steps >= max_products:
+            return largest, krylov.combine(vectors[:1, None, :, -1])[0, 0]
+        previous = largest
+
+
+def largest_singular_value(matrix: Operator) -> float:
+    """σ_max of A, from a few products with A and Aᵀ; never above it, and at most a few per cent below.
+
+    Parameters
+    ----------
+    matrix : Operator, shape (m, n)
+
+    Returns
+    -------
+    float
+    """
+    if min(matrix.shape) == 0:
+        return 0.0
+    value, _ = dominant(
+        lambda v: matrix.apply_transposed(matrix.apply(v)), matrix.shape[1], matrix.like, rtol=0.05
+    )
+    return math.sqrt(max(value, 0.0))
