@@ -20,6 +20,7 @@ from thermolinalg.laws._linear import Coefficients
 __all__ = [
     "Moments",
     "autoregression",
+    "average_coefficients",
     "combine",
     "continuous",
     "discrete",
@@ -196,3 +197,9 @@ def window_coefficients(moments: Moments, temperature: float) -> Coefficients:
         [moments.average_decay, moments.average_response, root * shared, root * xp.sqrt(moments.own_variance)],
         [moments.state_decay, moments.state_response, root * deviation, None],
     ]
+
+
+def average_coefficients(moments: Moments, temperature: float) -> Coefficients:
+    """Coefficients of (x0, b, z) in (average,), whatever the state at the end."""
+    noise = namespace(moments.average_variance).sqrt(2 * temperature * moments.average_variance)
+    return [[moments.average_decay, moments.average_response, noise]]

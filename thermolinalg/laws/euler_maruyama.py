@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from thermolinalg._arrays import Array, namespace
@@ -127,18 +128,42 @@ class EulerMaruyama:
         LinearLaw
             From (x0, b, z1, z2) to (average, state).
         """
+        moments = self._moments(burn_in, duration, readings)
+
+        def functions(lam: Array) -> Coefficients:
+            return ar.window_coefficients(moments(lam), self.temperature)
+
+        return LinearLaw(("x0", "b", "z1", "z2"), ("average", "state"), functions)
+
+    def average(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
+        """Law of the average over a window alone, which needs one normal vector instead of two; see `window`.
+
+        Parameters
+        ----------
+        burn_in, duration : float
+        readings : int, optional
+
+        Returns
+        -------
+        LinearLaw
+            From (x0, b, z) to (average,).
+        """
+        moments = self._moments(burn_in, duration, readings)
+
+        def functions(lam: Array) -> Coefficients:
+            return ar.average_coefficients(moments(lam), self.temperature)
+
+        return LinearLaw(("x0", "b", "z"), ("average",), functions)
+
+    def _moments(self, burn_in: float, duration: float, readings: int | None) -> Callable[[Array], ar.Moments]:
+        """Moments of the average over a window and of the state at its last reading, as a function of λ."""
         first = self._steps(burn_in)
         if readings is None:
             readings = max(1, self._steps(duration))
         if readings < 1:
             raise ValueError(f"readings must be at least 1, or None to read every step: got {readings}")
-        spacing = max(1, self._steps(duration / readings))
-
-        def functions(lam: Array) -> Coefficients:
-            conditional = self._readings(lam, spacing, readings)
-            return ar.window_coefficients(ar.combine(*self._run(lam, first), conditional), self.temperature)
-
-        return LinearLaw(("x0", "b", "z1", "z2"), ("average", "state"), functions)
+        count, spacing = readings, max(1, self._steps(duration / readings))
+        return lambda lam: ar.combine(*self._run(lam, first), self._readings(lam, spacing, count))
 
     def _steps(self, t: float) -> int:
         if t < 0:

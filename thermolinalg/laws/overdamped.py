@@ -129,11 +129,7 @@ class Overdamped:
         """
 
         def functions(lam: Array) -> Coefficients:
-            if readings is None:
-                moments = ar.continuous(lam, burn_in, duration)
-            else:
-                moments = ar.discrete(lam, burn_in, duration / readings, readings)
-            return ar.window_coefficients(moments, self.temperature)
+            return ar.window_coefficients(_moments(lam, burn_in, duration, readings), self.temperature)
 
         def equilibrium(lam_min: float) -> Coefficients | None:
             if not forgotten(lam_min * burn_in):
@@ -141,6 +137,38 @@ class Overdamped:
             return self._averaging_form(lam_min, duration, readings)
 
         return LinearLaw(("x0", "b", "z1", "z2"), ("average", "state"), functions, equilibrium)
+
+    def average(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
+        """Law of the average over a window alone, which needs one normal vector instead of two; see `window`.
+
+        In equilibrium, and e^{−λT_w} neglected, its variance is (2T/(λ²T_w)) (1 − 1/(λT_w)).
+
+        Parameters
+        ----------
+        burn_in, duration : float
+        readings : int, optional
+
+        Returns
+        -------
+        LinearLaw
+            From (x0, b, z) to (average,).
+        """
+
+        def functions(lam: Array) -> Coefficients:
+            return ar.average_coefficients(_moments(lam, burn_in, duration, readings), self.temperature)
+
+        def equilibrium(lam_min: float) -> Coefficients | None:
+            if not forgotten(lam_min * burn_in):
+                return None
+            if readings is None and forgotten(lam_min * duration):
+                noise = inverse_sqrt_series((2 * self.temperature / duration) ** 0.5, 1, 1 / duration, lam_min)
+            elif readings is not None and forgotten(lam_min * duration / readings):
+                noise = InversePolynomial(((self.temperature / readings) ** 0.5,), half=True)
+            else:
+                return None
+            return [[None, InversePolynomial((0.0, 1.0)), noise]]
+
+        return LinearLaw(("x0", "b", "z"), ("average",), functions, equilibrium)
 
     def _averaging_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients | None:
         """The window law in equilibrium as inverse polynomials, where the readings allow it."""
@@ -156,3 +184,10 @@ class Overdamped:
         else:
             return None
         return [[None, mean, shared, own], [None, mean, state_noise, None]]
+
+
+def _moments(lam: Array, burn_in: float, duration: float, readings: int | None) -> ar.Moments:
+    """Moments of the average over a window and of the state at its end."""
+    if readings is None:
+        return ar.continuous(lam, burn_in, duration)
+    return ar.discrete(lam, burn_in, duration / readings, readings)

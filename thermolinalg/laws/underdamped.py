@@ -175,12 +175,7 @@ class Underdamped:
         _check_times(burn_in, duration, readings)
 
         def functions(lam: Array) -> Coefficients:
-            modes = self._modes(lam)
-            if readings is None:
-                window, count = modes.integrate(duration), duration
-            else:
-                window, count = modes.read(duration / readings, readings), float(readings)
-            return _window_coefficients(modes.integrate(burn_in), window, count, self._noise_scale())
+            return _window_coefficients(*self._segments(lam, burn_in, duration, readings), self._noise_scale())
 
         def equilibrium(lam_min: float) -> Coefficients | None:
             if not forgotten(self.relaxation_rate(lam_min) * burn_in):
@@ -188,6 +183,53 @@ class Underdamped:
             return self._averaging_form(lam_min, duration, readings)
 
         return LinearLaw(("x0", "v0", "b", "z1", "z2", "z3"), ("average", "state", "velocity"), functions, equilibrium)
+
+    def average(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
+        """Law of the average position over a window alone, which needs one normal vector instead of three.
+
+        In equilibrium, and what decays over the window neglected, its variance is
+        (2γT/(λ²T_w)) (1 + m/(γT_w) − γ/(λT_w)).
+
+        Parameters
+        ----------
+        burn_in, duration : float
+            As for `window`.
+        readings : int, optional
+
+        Returns
+        -------
+        LinearLaw
+            From (x0, v0, b, z) to (average,).
+        """
+        _check_times(burn_in, duration, readings)
+
+        def functions(lam: Array) -> Coefficients:
+            return _average_coefficients(*self._segments(lam, burn_in, duration, readings), self._noise_scale())
+
+        def equilibrium(lam_min: float) -> Coefficients | None:
+            rate = self.relaxation_rate(lam_min)
+            if not forgotten(rate * burn_in):
+                return None
+            if readings is None and forgotten(rate * duration):
+                excess = 1 + self.mass / (self.friction * duration)
+                scale = (2 * self.friction * self.temperature * excess / duration) ** 0.5
+                noise = inverse_sqrt_series(scale, 1, self.friction / (duration * excess), lam_min)
+            elif readings is not None and forgotten(rate * duration / readings):
+                noise = InversePolynomial(((self.temperature / readings) ** 0.5,), half=True)
+            else:
+                return None
+            return [[None, None, InversePolynomial((0.0, 1.0)), noise]]
+
+        return LinearLaw(("x0", "v0", "b", "z"), ("average",), functions, equilibrium)
+
+    def _segments(
+        self, lam: Array, burn_in: float, duration: float, readings: int | None
+    ) -> tuple[Segment, Segment, float]:
+        """Burn-in, window, and by what its integral or sum is divided to be an average."""
+        modes = self._modes(lam)
+        if readings is None:
+            return modes.integrate(burn_in), modes.integrate(duration), duration
+        return modes.integrate(burn_in), modes.read(duration / readings, readings), float(readings)
 
     def _averaging_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients | None:
         """The window law in equilibrium as inverse polynomials, where the readings allow it."""
@@ -264,8 +306,15 @@ def _window_coefficients(start: Segment, window: Segment, count: float, scale: f
     ]
 
 
-def _t(matrices: Array) -> Array:
-    return namespace(matrices).permute_dims(matrices, (0, 2, 1))
+def _average_coefficients(start: Segment, window: Segment, count: float, scale: float) -> Coefficients:
+    """Coefficients of (x0, v0, b, z) in the average alone."""
+    f, q = window
+    p, load = f[..., :1, 1:3], f[..., :1, 3:]
+    decay = p @ start.matrix[..., 1:3, 1:3] / count
+    response = (p @ start.matrix[..., 1:3, 3:] + load) / count
+    variance = (p @ start.covariance[..., 1:3, 1:3] @ p.mT)[..., 0, 0] + q[..., 0, 0]
+    noise = scale * namespace(f).sqrt(variance) / count
+    return [[decay[..., 0, 0], decay[..., 0, 1], response[..., 0, 0], noise]]
 
 
 def _determinant(a: Array) -> Array:
