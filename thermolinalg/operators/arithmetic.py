@@ -66,6 +66,9 @@ class Sum(Operator):
         products = [term.apply_transposed(block) for term in self.terms]
         return sum(products[1:], start=products[0])
 
+    def _adjoint(self) -> Operator:
+        return self if self.symmetric else Sum([term.T for term in self.terms])
+
     def absolute(self, block: Array) -> Array | None:
         total: Array = 0.0
         for term in self.terms:

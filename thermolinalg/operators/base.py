@@ -63,6 +63,12 @@ class Operator(LinearOperator):  # type: ignore[misc]
     def _rmatvec(self, x: np.ndarray) -> np.ndarray:
         return self._rmatmat(x.reshape(-1, 1))[:, 0]
 
+    def _adjoint(self) -> Operator:
+        return self if self.symmetric else Transposed(self)
+
+    def _transpose(self) -> Operator:
+        return self._adjoint()
+
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
         """b − A (x + low) accumulated in extended precision, or None where there is none."""
         return None
@@ -176,6 +182,9 @@ class Dense(Operator):
     def apply_transposed(self, block: Array) -> Array:
         return self.matrix.T @ block
 
+    def _adjoint(self) -> Operator:
+        return self if self.symmetric else Dense(self.matrix.T, symmetric=False)
+
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
         return None if is_torch(self.matrix) else _extended_residual(self.matrix, b, x, low)
 
@@ -235,6 +244,9 @@ class Sparse(Operator):
 
     def apply_transposed(self, block: Array) -> Array:
         return self.matrix.T @ block
+
+    def _adjoint(self) -> Operator:
+        return self if self.symmetric else Sparse(self.matrix.T, symmetric=False)
 
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
         return _extended_residual(self.matrix, b, x, low)
@@ -316,6 +328,46 @@ class MatrixFree(Operator):
         return np.asarray(product(self.operator.H, block), dtype=np.result_type(self.dtype, block.dtype))
 
 
+class Transposed(Operator):
+    """The operator Aᵀ of one that has no form of its own for it; ``A.T`` makes it.
+
+    Parameters
+    ----------
+    operator : Operator
+        A, with both products.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        m, n = operator.shape
+        super().__init__(operator.dtype, (n, m), operator.like)
+        self.operator = operator
+        self.structure, self.symmetric = operator.structure, operator.symmetric
+
+    def _adjoint(self) -> Operator:
+        return self.operator
+
+    def apply(self, block: Array) -> Array:
+        return self.operator.apply_transposed(block)
+
+    def apply_transposed(self, block: Array) -> Array:
+        return self.operator.apply(block)
+
+    def diagonal(self) -> Array | None:
+        return self.operator.diagonal()
+
+    def trace(self) -> float | None:
+        return self.operator.trace()
+
+    def eigenvalues(self) -> Array | None:
+        return self.operator.eigenvalues()
+
+    def dense(self) -> Array:
+        return self.operator.dense().T
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        return self.operator.rescaled(columns, rows, factor)._adjoint()
+
+
 class Scaled(Operator):
     """The operator factor · diag(rows) A diag(columns) of one that keeps no rule of its own under scaling.
 
@@ -346,6 +398,11 @@ class Scaled(Operator):
     def apply_transposed(self, block: Array) -> Array:
         product = self.operator.apply_transposed(_times(self.rows, block))
         return self.factor * _times(self.columns, product)
+
+    def _adjoint(self) -> Operator:
+        if self.symmetric:
+            return self
+        return Scaled(self.operator.T, self.factor, rows=self.columns, columns=self.rows)
 
     def absolute(self, block: Array) -> Array | None:
         product = self.operator.absolute(_times(_size(self.columns), block))

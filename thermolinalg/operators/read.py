@@ -1,42 +1,35 @@
-"""From what a user passes as A to what a device can hold: structure, triangles, and the real form of complex A."""
+"""From what a user passes as A to what a device can hold: structure, symmetry, and the real form of complex A."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from thermolinalg._arrays import Array, dtype_name, eps, is_array, is_torch, namespace
-from thermolinalg._validation import checked_array, checked_sparse
+from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespace
+from thermolinalg._validation import checked_array, checked_sparse, is_finite
+from thermolinalg.operators._maps import formed, has_adjoint, real_form, with_conjugate_as_adjoint
+from thermolinalg.operators._probes import probe
+from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
+from thermolinalg.operators._symmetry import ROUNDING, Asymmetry, asymmetry, symmetrised
 from thermolinalg.operators.base import Dense, MatrixFree, Operator, Sparse, product
 
-__all__ = ["ReadMatrix", "read_matrix", "complexify", "realify"]
+__all__ = ["Asymmetry", "ReadMatrix", "read_matrix", "complexify", "realify"]
 
-_STRUCTURES = {
-    None: "auto",
-    "pos": "pos",
-    "positive definite": "pos",
-    "sym": "sym",
-    "symmetric": "sym",
-    "her": "her",
-    "hermitian": "her",
-    "gen": "gen",
-    "general": "gen",
-    "banded": "gen",
-    "diagonal": "diagonal",
-    "tridiagonal": "tridiagonal",
-    "upper triangular": "upper",
-    "lower triangular": "lower",
-    "stable": "stable",
-}
 FORMABLE = 1024
 """Up to this size a map without an adjoint is formed from its products."""
 
-_READ_IN_PART = ("pos", "sym", "her", "diagonal", "tridiagonal", "upper", "lower")
+SMALL = 64
+"""Up to this size a map is formed to judge its entries; beyond it products with random vectors have to do."""
+
+DIFFERENCES = 1e-7
+"""Asymmetry, relative to the scaled map, that finite differences of a symmetric Jacobian leave (1e-4 in single
+precision): beyond what rounding explains, and good enough where nothing else is known."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +46,21 @@ class ReadMatrix:
         Whether `operator` is the real form of a complex A.
     assume : str
         The normalised `assume_a`: 'auto', 'pos', 'sym', 'her', 'gen', 'stable', ….
+    name : str, optional
+        What the user calls A.
+    notice : str, optional
+        One line where A was symmetrised, or taken as symmetric, though its entries differ; empty otherwise.
+    found : Asymmetry, optional
+        How asymmetric a map was found to be by its products.
     """
 
     operator: Operator
     symmetric: bool
     is_complex: bool
     assume: str
+    name: str = "A"
+    notice: str = ""
+    found: Asymmetry | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -66,21 +68,58 @@ class ReadMatrix:
         m, n = self.operator.shape
         return (m // 2, n // 2) if self.is_complex else (m, n)
 
+    @cached_property
+    def asymmetry(self) -> Asymmetry | None:
+        """The pair of entries that differs most, in units of what rounding explains; None where none does."""
+        m, n = self.shape
+        if self.symmetric or m != n or not isinstance(self.operator, (Dense, Sparse)):
+            return self.found
+        matrix = self.operator.matrix
+        return asymmetry(matrix[:m, :m] + 1j * matrix[m:, :m] if self.is_complex else matrix)
+
+    def require_symmetric(self, purpose: str) -> None:
+        """LinAlgError with the evidence if A is not symmetric.
+
+        Parameters
+        ----------
+        purpose : str
+            What needs it, as the beginning of a sentence.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+        """
+        if self.symmetric:
+            return
+        refusal = f"{purpose} needs a symmetric (Hermitian) matrix, and {self.name} is not symmetric"
+        m, n = self.shape
+        if m != n:
+            raise np.linalg.LinAlgError(f"{refusal}: it has shape {(m, n)}")
+        kind, worst = "her" if self.is_complex else "sym", self.asymmetry
+        if worst is None or worst.ratio <= 1:
+            raise np.linalg.LinAlgError(f"{refusal} by assume_a; pass assume_a={kind!r}")
+        advice = f"pass assume_a={kind!r}"
+        if worst.row is None:
+            evidence = f"products with random vectors differ from those of its adjoint by {worst.size:.3g}"
+            advice += " if it is all the same"
+        else:
+            i, j, conj = worst.row, worst.column, "conj " if self.is_complex else ""
+            evidence = f"|{self.name}[{i}, {j}] − {conj}{self.name}[{j}, {i}]| = {worst.size:.3g}"
+            advice += " to use one triangle"
+        raise np.linalg.LinAlgError(f"{refusal}: {evidence}, {worst.ratio:.3g} times what rounding explains; {advice}")
+
     def adjoint(self) -> ReadMatrix:
         """The same for Aᴴ, whose real form is the transpose of that of A."""
-        if self.symmetric:
-            return self
-        if isinstance(self.operator, (Dense, Sparse)):
-            return replace(self, operator=type(self.operator)(self.operator.matrix.T, symmetric=False))
-        return replace(self, operator=MatrixFree(self.operator.H, symmetric=False))
+        return self if self.symmetric else replace(self, operator=self.operator.T)
 
     def transposed(self) -> ReadMatrix:
         """The same for Aᵀ (not conjugated)."""
-        if self.symmetric and not self.is_complex:
-            return self
-        if self.is_complex or not isinstance(self.operator, (Dense, Sparse)):
-            raise NotImplementedError("transposed=True needs a real array or sparse array; pass A.T instead")
-        return replace(self, operator=type(self.operator)(self.operator.matrix.T, symmetric=False))
+        if not self.is_complex:
+            return self.adjoint()
+        # The real form of conj(A) is that of A with the sign of the imaginary half changed on both sides.
+        adjoint = self.adjoint().operator
+        signs = [as_array(np.repeat([1.0, -1.0], size // 2), adjoint.like) for size in adjoint.shape]
+        return replace(self, operator=adjoint.rescaled(signs[0], signs[0] if self.symmetric else signs[1]))
 
 
 def read_matrix(
@@ -90,22 +129,32 @@ def read_matrix(
     lower: bool = False,
     check_finite: bool = True,
     square: bool = True,
+    scalar: bool = False,
     name: str = "A",
 ) -> ReadMatrix:
     """Read A and say what it is.
+
+    Symmetry is judged entry by entry: A counts as symmetric (Hermitian) if, for all i and j,
+
+        |a_ij − conj a_ji| ≤ 100 d eps (sqrt|a_ii a_jj| + max(|a_ij|, |a_ji|)),
+
+    and is then replaced by (A + Aᴴ)/2 with a notice. A map known by its products is probed with random vectors.
 
     Parameters
     ----------
     a : array_like, sparse array, LinearOperator or Operator
         Two-dimensional; torch tensors stay torch tensors.
     assume_a : str, optional
-        SciPy's names ('pos', 'sym', 'her', 'gen', 'diagonal', …) or 'stable' (eigenvalues in Re > 0).
+        SciPy's names ('pos', 'sym', 'her', 'gen', 'diagonal', …) or 'stable' (eigenvalues in Re > 0). The first three
+        are believed: of an array one triangle is read, a map is not probed.
     lower : bool, optional
         Which triangle is read when `assume_a` says that A is symmetric, as in SciPy.
     check_finite : bool, optional
         Whether to refuse NaN and infinity.
     square : bool, optional
         Whether A has to be square.
+    scalar : bool, optional
+        Whether a number stands for a matrix of one entry and a vector for one of one row, as in SciPy's solve.
     name : str, optional
         What to call A in errors.
 
@@ -116,26 +165,38 @@ def read_matrix(
     Raises
     ------
     ValueError
-        Wrong shape, NaN or infinity, unknown `assume_a`.
+        Wrong shape, NaN or infinity, unknown `assume_a`; a large map that is neither symmetric nor has an adjoint.
     TypeError
         Object, masked or matrix input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A = np.diag([1e16, 2.0, 1.0])
+    >>> A[2, 1] = 1e-6
+    >>> read = read_matrix(A)
+    >>> read.symmetric, read.asymmetry.row, read.asymmetry.column
+    (False, 1, 2)
+    >>> read_matrix(A, assume_a="sym").symmetric
+    True
     """
-    if assume_a not in _STRUCTURES:
-        known = ", ".join(repr(key) for key in _STRUCTURES if key)
-        raise ValueError(f"assume_a must be None or one of {known}; got {assume_a!r}")
-    assume = _STRUCTURES[assume_a]
+    assume = as_structure(assume_a)
     if isinstance(a, Operator):
-        loaded = ReadMatrix(a, a.symmetric and assume not in ("gen", "stable"), False, assume)
+        read = _from_operator(a, assume, lower, check_finite, name)
     elif scipy.sparse.issparse(a):
-        loaded = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower)
+        read = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower, name)
     elif isinstance(a, LinearOperator) or (not is_array(a) and hasattr(a, "matvec") and hasattr(a, "shape")):
-        loaded = _from_linear_operator(aslinearoperator(a), assume, name)
+        read = _from_linear_operator(aslinearoperator(a), assume, lower, name)
     else:
-        loaded = _from_dense(checked_array(a, name, check_finite=check_finite, ndim=(2,)), assume, lower)
-    m, n = loaded.shape
+        ndim = (0, 1, 2) if scalar else (2,)
+        array = checked_array(a, name, check_finite=check_finite, ndim=ndim)
+        if array.ndim < 2:
+            array = namespace(array).reshape(array, (1, -1))
+        read = _from_dense(array, assume, lower, name)
+    m, n = read.shape
     if square and m != n:
         raise ValueError(f"{name} must be square, got shape {(m, n)}; rectangular systems: lstsq or pinv")
-    return loaded
+    return read
 
 
 def realify(block: Array) -> Array:
@@ -152,156 +213,95 @@ def complexify(block: Array) -> Array:
     return block[:d] + 1j * block[d:]
 
 
-def _from_dense(a: Array, assume: str, lower: bool) -> ReadMatrix:
-    square = a.shape[0] == a.shape[1]
-    if square and assume in _READ_IN_PART:
-        a = _structured_part(a, assume, lower)
-    symmetric = square and assume not in ("gen", "stable") and _is_hermitian(a)
+def _from_dense(a: Array, assume: str, lower: bool, name: str) -> ReadMatrix:
+    symmetric, notice = False, ""
+    if a.shape[0] == a.shape[1]:
+        a, symmetric, notice = _judged(a, assume, lower, name)
     is_complex = "complex" in dtype_name(a)
     if is_complex:
         xp = namespace(a)
         re, im = xp.real(a), xp.imag(a)
         a = xp.concat([xp.concat([re, -im], axis=1), xp.concat([im, re], axis=1)])
-    return ReadMatrix(Dense(a, symmetric=symmetric), symmetric, is_complex, assume)
+    return ReadMatrix(Dense(a, symmetric=symmetric), symmetric, is_complex, assume, name, notice)
 
 
-def _structured_part(a: Array, assume: str, lower: bool) -> Array:
-    """The part of A that SciPy reads under this assumption."""
-    xp = namespace(a)
-    if assume == "pos" and _is_hermitian(a):
-        return a
-    if assume == "diagonal":
-        return xp.tril(xp.triu(a))
-    if assume == "tridiagonal":
-        return xp.tril(xp.triu(a, k=-1), k=1)
-    if assume in ("upper", "lower"):
-        return xp.tril(a) if assume == "lower" or lower else xp.triu(a)
-    strict = xp.tril(a, k=-1) if lower else xp.triu(a, k=1)
-    conjugate = assume in ("her", "pos") and "complex" in dtype_name(a)
-    diagonal = xp.tril(xp.triu(a))
-    if conjugate:
-        _refuse_complex_diagonal(xp.linalg.diagonal(a), assume)
-        diagonal = xp.real(diagonal)
-    return strict + (xp.conj(strict) if conjugate else strict).T + diagonal
-
-
-def _refuse_complex_diagonal(diagonal: Array, assume: str) -> None:
-    """Rounding, of single precision too, is forgiven."""
-    sizes = abs(namespace(diagonal).imag(diagonal))
-    if diagonal.shape[0] and float(sizes.max()) > 1e-5 * float(abs(diagonal).max()):
-        raise np.linalg.LinAlgError(
-            f"assume_a={assume!r} but A is not Hermitian: diagonal entry {int(sizes.argmax())} is not real; "
-            "pass assume_a='gen'"
-        )
-
-
-def _is_hermitian(a: Array) -> bool:
-    """Whether A = Aᴴ to rounding."""
-    if a.shape[0] == 0:
-        return True
-    if not is_torch(a) and (scipy.linalg.ishermitian(a) if np.iscomplexobj(a) else scipy.linalg.issymmetric(a)):
-        return True
-    xp = namespace(a)
-    adjoint = xp.conj(a).T if "complex" in dtype_name(a) else a.T
-    return float(xp.max(xp.abs(a - adjoint))) <= 100 * eps(a) * float(xp.max(xp.abs(a)))
-
-
-def _from_sparse(a: Any, assume: str, lower: bool) -> ReadMatrix:
-    square = a.shape[0] == a.shape[1]
-    if square and assume in _READ_IN_PART:
-        a = _structured_sparse(a, assume, lower)
-    symmetric = square and assume not in ("gen", "stable") and _is_hermitian_sparse(a)
+def _from_sparse(a: Any, assume: str, lower: bool, name: str) -> ReadMatrix:
+    symmetric, notice = False, ""
+    if a.shape[0] == a.shape[1]:
+        a, symmetric, notice = _judged(a, assume, lower, name)
     is_complex = a.dtype.kind == "c"
     if is_complex:
         a = scipy.sparse.block_array([[a.real, -a.imag], [a.imag, a.real]], format="csr")
-    return ReadMatrix(Sparse(a, symmetric=symmetric), symmetric, is_complex, assume)
+    return ReadMatrix(Sparse(a, symmetric=symmetric), symmetric, is_complex, assume, name, notice)
 
 
-def _structured_sparse(a: Any, assume: str, lower: bool) -> Any:
-    if assume == "pos" and _is_hermitian_sparse(a):
-        return a
-    tril, triu = scipy.sparse.tril, scipy.sparse.triu
-    if assume == "diagonal":
-        part = scipy.sparse.diags_array(a.diagonal())
-    elif assume == "tridiagonal":
-        part = tril(triu(a, -1), 1)
-    elif assume in ("upper", "lower"):
-        part = tril(a) if assume == "lower" or lower else triu(a)
-    else:
-        strict = scipy.sparse.csr_array(tril(a, -1) if lower else triu(a, 1))
-        mirrored, diagonal = strict.T, a.diagonal()
-        if assume in ("her", "pos") and a.dtype.kind == "c":
-            _refuse_complex_diagonal(diagonal, assume)
-            mirrored, diagonal = mirrored.conj(), diagonal.real
-        part = strict + mirrored + scipy.sparse.diags_array(diagonal)
-    return scipy.sparse.csr_array(part)
+def _judged(a: Any, assume: str, lower: bool, name: str) -> tuple[Any, bool, str]:
+    """What is read of a square array or sparse array, whether that is Hermitian, and the notice."""
+    part = sparse_part if scipy.sparse.issparse(a) else dense_part
+    if assume in GENERAL:
+        return a, False, ""
+    if assume in READ_IN_PART and assume != "pos":
+        a = part(a, assume, lower=lower, name=name)
+    found = asymmetry(a, worst=False)
+    if found is None:
+        return a, True, ""
+    if found.ratio <= 1:
+        return symmetrised(a), True, _notice(found, name, a.shape[0], "complex" in dtype_name(a))
+    if assume == "pos":
+        return part(a, assume, lower=lower, name=name), True, ""
+    return a, False, ""
 
 
-def _is_hermitian_sparse(a: Any) -> bool:
-    if a.nnz == 0:
-        return True
-    difference = abs(a - a.conj().T)
-    largest = difference.max() if difference.nnz else 0.0
-    return bool(largest <= 100 * np.finfo(a.dtype).eps * abs(a).max())
+def _notice(found: Asymmetry, name: str, d: int, is_complex: bool) -> str:
+    i, j, conj = found.row, found.column, "conj " if is_complex else ""
+    return (
+        f"{name} is symmetric but for rounding, and ({name} + {name}{'ᴴ' if is_complex else 'ᵀ'})/2 is used: "
+        f"{name}[{i}, {j}] and {conj}{name}[{j}, {i}] differ by {found.size:.2g}, "
+        f"{found.ratio * ROUNDING * d:.2g} units of rounding at their scale"
+    )
 
 
-def _from_linear_operator(op: LinearOperator, assume: str, name: str) -> ReadMatrix:
-    square = op.shape[0] == op.shape[1]
-    symmetric = square and assume not in ("gen", "stable") and _is_hermitian_map(op, name)
-    if not symmetric and assume in _READ_IN_PART:
-        raise ValueError(f"{name} is not symmetric, as products with random vectors show; pass assume_a='gen'")
-    if not symmetric and not _has_adjoint(op):
-        if max(op.shape) > FORMABLE:
-            raise ValueError(f"{name} is not symmetric and its adjoint is unknown; give it rmatvec")
-        return _from_dense(checked_array(product(op, np.eye(op.shape[1], dtype=op.dtype)), name), assume, False)
+def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, name: str) -> ReadMatrix:
+    """An operator is what it says it is, but the entries of one that has them are looked at."""
+    if (a.symmetric and assume not in GENERAL) or assume in READ_IN_PART:
+        if type(a) is Dense:
+            return _from_dense(checked_array(a.matrix, name, check_finite=check_finite), assume, lower, name)
+        if type(a) is Sparse:
+            return _from_sparse(checked_sparse(a.matrix, name, check_finite=check_finite), assume, lower, name)
+    if isinstance(a, (Dense, Sparse)) and check_finite and not is_finite(getattr(a.matrix, "data", a.matrix)):
+        raise ValueError(f"{name} contains NaN or infinity; all entries must be finite")
+    believed = assume in BELIEVED and a.shape[0] == a.shape[1]
+    if believed and not a.symmetric:
+        a = copy.copy(a)
+        a.symmetric = True
+    return ReadMatrix(a, believed or (a.symmetric and assume not in GENERAL), False, assume, name)
+
+
+def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: str) -> ReadMatrix:
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
-    return ReadMatrix(
-        MatrixFree(_real_form(op) if is_complex else op, symmetric=symmetric), symmetric, is_complex, assume
-    )
-
-
-def _is_hermitian_map(op: LinearOperator, name: str) -> bool:
-    """Whether products with two random vectors leave it possible that A = Aᴴ, to the accuracy of differences."""
-    d = op.shape[0]
-    if d == 0:
-        return True
-    u, v = np.random.default_rng(d).standard_normal((2, d))
-    au, av = op.matvec(u), op.matvec(v)
-    if not (np.all(np.isfinite(au)) and np.all(np.isfinite(av))):
-        raise ValueError(f"products with {name} give NaN or infinity")
-    unit = max(np.abs(au).max(), np.abs(av).max()) or 1.0  # the squares of tiny and huge products leave the range
-    au, av = au / unit, av / unit
-    size = np.linalg.norm(u) * np.linalg.norm(av) + np.linalg.norm(au) * np.linalg.norm(v)
-    single = op.dtype is not None and np.dtype(op.dtype).name in ("float32", "complex64")
-    return bool(abs(np.vdot(u, av) - np.vdot(au, v)) <= (1e-4 if single else 1e-7) * size)
-
-
-def _has_adjoint(op: LinearOperator) -> bool:
-    try:
-        op.rmatvec(np.zeros(op.shape[0]))
-    except NotImplementedError:
-        return False
-    return True
-
-
-def _real_form(op: LinearOperator) -> LinearOperator:
-    """[[Re, −Im], [Im, Re]] of a complex map, by its own products."""
-    m, n = op.shape
-
-    def real(factor: LinearOperator) -> Any:
-        def matmat(x: np.ndarray) -> np.ndarray:
-            half = x.shape[0] // 2
-            y = product(factor, x[:half] + 1j * x[half:])
-            return np.concatenate([y.real, y.imag])
-
-        return matmat
-
-    forward, adjoint = real(op), real(op.H)
-    return LinearOperator(
-        shape=(2 * m, 2 * n),
-        dtype=np.float32 if np.dtype(op.dtype) == np.complex64 else np.float64,
-        matvec=lambda x: forward(x.reshape(-1, 1))[:, 0],
-        matmat=forward,
-        rmatvec=lambda x: adjoint(x.reshape(-1, 1))[:, 0],
-        rmatmat=adjoint,
-    )
+    symmetric, notice, matrix, found, nearly = False, "", None, None, False
+    if op.shape[0] == op.shape[1] and assume not in GENERAL:
+        if is_complex and assume == "sym":
+            op = with_conjugate_as_adjoint(op)
+        elif assume in BELIEVED or op.shape[0] == 0:
+            symmetric = True
+        elif op.shape[0] <= SMALL:
+            matrix = formed(op, name)
+            found = asymmetry(matrix)
+            symmetric = found is None or found.ratio <= 1
+        else:
+            evidence = probe(op, product, name)
+            found, symmetric = evidence.worst, evidence.worst.ratio <= 1
+            single = np.dtype(op.dtype or float).name in ("float32", "complex64")
+            nearly = evidence.relative <= (1e3 if single else 1) * DIFFERENCES
+    if not symmetric and not has_adjoint(op):
+        if max(op.shape) <= FORMABLE:
+            return _from_dense(formed(op, name) if matrix is None else matrix, assume, lower, name)
+        if not nearly:
+            raise ValueError(
+                f"{name} is not symmetric and its adjoint is unknown; give it rmatvec, or pass assume_a='sym' if "
+                "it is symmetric all the same"
+            )
+        symmetric, notice = True, f"{name} is taken as symmetric: its products show it to the accuracy of differences"
+    operator = MatrixFree(real_form(op) if is_complex else op, symmetric=symmetric)
+    return ReadMatrix(operator, symmetric, is_complex, assume, name, notice, None if symmetric else found)

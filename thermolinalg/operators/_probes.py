@@ -1,0 +1,123 @@
+"""Whether a map known by its products is symmetric (Hermitian): what products with random vectors show.
+
+uᴴ(A v) = (A u)ᴴv for all u and v means A = Aᴴ. Vectors of even entries would see a small block beside huge entries
+through the rounding of those only, so they are scaled like 1/sqrt of the rows first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from thermolinalg.operators._symmetry import Asymmetry
+
+__all__ = ["Evidence", "probe"]
+
+MARGIN = 8.0
+"""Rounding of one inner product uᴴA v in units of sqrt(d) · eps · Σ|u_i||(A v)_i|: ten times what honest products
+leave, so that none is taken for asymmetry; a smaller margin would show smaller asymmetries."""
+
+WIDTH = 2
+"""Vectors a probe: the mean of two squares seldom mistakes a row of even entries for a small one."""
+
+SWEEPS = 6
+"""Probes at most that look for the scaling; each halves the bits that are missing."""
+
+EVEN = 12.0
+"""Bits between the largest and the smallest row of a probe that pass for even rows."""
+
+UNITS = (0, -600, 600)
+"""Exponents of two tried for the first vectors, until products are neither infinite nor vanishing."""
+
+
+class Evidence(NamedTuple):
+    """What products with random vectors show.
+
+    Parameters
+    ----------
+    worst : Asymmetry
+        Difference of uᴴA v and (A u)ᴴv, with its ratio to the rounding of the products.
+    relative : float
+        The same relative to the norms of the scaled vectors and products.
+    """
+
+    worst: Asymmetry
+    relative: float
+
+
+def probe(operator: LinearOperator, product: Any, name: str) -> Evidence:
+    """Probe a square map.
+
+    Parameters
+    ----------
+    operator : LinearOperator, shape (d, d)
+    product : callable
+        ``product(operator, block)``, its product with a block (d, k).
+    name : str
+        What to call it in errors.
+
+    Raises
+    ------
+    ValueError
+        Products give NaN or infinity.
+    """
+    d = operator.shape[0]
+    dtype = np.dtype(operator.dtype if operator.dtype is not None else np.float64)
+    rng = np.random.default_rng(d)
+
+    def draw() -> np.ndarray:
+        z = rng.standard_normal((d, WIDTH))
+        return z + 1j * rng.standard_normal((d, WIDTH)) if dtype.kind == "c" else z
+
+    z = draw()
+    unit, y = _in_range(lambda unit: product(operator, unit * z), dtype, name)
+    scaling = np.full(d, unit)
+    for _ in range(SWEEPS):
+        sizes = scaling * np.hypot(*np.abs(y).T)  # not by squares, which may leave the range
+        bits = np.log2(sizes, where=sizes > 0, out=np.zeros(d))
+        bits[sizes == 0] = np.median(bits[sizes > 0]) if np.any(sizes > 0) else 0.0
+        if np.ptp(bits) <= EVEN:
+            break
+        scaling = scaling * np.exp2(-np.round(bits / 2))
+        z = draw()
+        y = _finite(product(operator, scaling[:, None] * z), name)
+    second = draw()
+    z = np.concatenate([z, second], axis=1)
+    y = np.concatenate([y, _finite(product(operator, scaling[:, None] * second), name)], axis=1)
+    return _evidence(z, scaling[:, None] * y, dtype)
+
+
+def _in_range(product: Any, dtype: np.dtype[Any], name: str) -> tuple[float, np.ndarray]:
+    """The power of two, and its product, that keeps products of a map of any size in range."""
+    single = dtype.name in ("float32", "complex64")
+    smallest = 2.0**-80 if single else 2.0**-900
+    for exponent in UNITS:
+        unit = 2.0 ** (exponent / 8 if single else exponent)
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = product(unit)
+        if np.all(np.isfinite(y)) and np.abs(y).max() > smallest:
+            return unit, y
+    return unit, _finite(y, name)
+
+
+def _finite(y: np.ndarray, name: str) -> np.ndarray:
+    if not np.all(np.isfinite(y)):
+        raise ValueError(f"products with {name} give NaN or infinity")
+    return y
+
+
+def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
+    """Compare all pairs of vectors z and products y = B z of the scaled map."""
+    d = z.shape[0]
+    precision = np.finfo(np.float32 if dtype.name in ("float32", "complex64") else np.float64).eps
+    forward = z.conj().T @ y
+    difference = np.abs(forward - forward.conj().T)
+    bound = np.abs(z).T @ np.abs(y)
+    norms = np.outer(np.linalg.norm(z, axis=0), np.linalg.norm(y, axis=0))
+    rounding = MARGIN * d**0.5 * precision * (bound + bound.T)
+    ratios = np.divide(difference, rounding, where=rounding > 0, out=np.zeros_like(rounding))
+    relative = np.divide(difference, norms + norms.T, where=norms > 0, out=np.zeros_like(norms))
+    place = np.unravel_index(np.argmax(ratios), ratios.shape)
+    return Evidence(Asymmetry(float(difference[place]), None, None, float(ratios[place])), float(relative.max()))
