@@ -1,1 +1,1 @@
-"""From readings to numbers with error bars: refinement, covariances, free energies."""
+"""From readings to numbers with error bars."""

@@ -1,197 +1,275 @@
-"""Residuals sent back to the device until the true one is small: flexible conjugate gradients on a device."""
+"""Residuals sent back to the device until the true one is small: iterative refinement with a device as the solver."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, namespace
+from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices import Reading, Schedule
+from thermolinalg.systems import Equation
 
-__all__ = ["NoisyInverse", "Refinement", "refine"]
+__all__ = ["Goal", "NoisyInverse", "State", "refine"]
 
 Product = Callable[[Array], Array]
 
 HISTORY = 20
-"""Earlier directions kept for orthogonalisation."""
-
-PATIENCE = 6
-"""Runs without progress after which the residual counts as stagnant."""
+"""Earlier directions kept for orthogonalisation: memory against the runs that a badly biased device needs."""
 
 PROGRESS = 0.7
-"""A run that leaves more than this share of the best residual made no progress."""
+"""A run that leaves more than this share of the residual made no progress."""
 
-
-class NoisyInverse(Protocol):
-    """What refinement needs of a device's `Program`: a linear map is inverted, up to noise."""
-
-    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
-        """An estimate of A⁻¹b for a block b (d, k)."""
-        ...
-
+NEAR_FLOOR = 30.0
+"""A residual within so many times its rounding is from then on computed in extended precision."""
 
 ROUNDING = 10.0
 """A conjugated direction counts if its pᵀAp is so many times what rounding makes of it."""
 
+UNSEEN = 0.5
+"""Contraction taken for granted after a first run, when none has been seen."""
+
+SLOWEST = 0.95
+"""Contraction at most: what corrections that do not shrink say about the error is twenty times themselves."""
+
+RECENT = 3
+"""Corrections kept of the extended iteration: the largest of three is hardly ever far below the error."""
+
+
+class NoisyInverse(Protocol):
+    """What refinement needs of a device: a linear map is inverted, up to noise and bias."""
+
+    definite: bool
+    """Whether A is symmetric positive definite, as far as the device has been told."""
+
+    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
+        """An estimate of A⁻¹b for a block b (m, k)."""
+        ...
+
 
 @dataclass
-class Refinement:
+class State:
     """Where a refinement has got to.
 
     Parameters
     ----------
-    x : array, shape (d, k)
-        Best iterate so far, column by column.
-    residual_norm : array, shape (k,)
-        Its true residual norm ‖b − A x‖.
-    target : array, shape (k,)
-        rtol ‖b‖ + atol: what counts as converged.
+    x : array, shape (n, k)
+        The iterate, rounded.
+    residual : array, shape (m, k)
+        b − A x, of the unevaluated sum x + low once `low` is there.
+    norms : tuple of array, shape (k,)
+        Of the residual, in every measure of the equation.
+    low : array, shape (n, k), optional
+        What rounding took from x; there as soon as residuals are computed in extended precision.
+    correction : array, shape (n, k), optional
+        What the last run changed.
+    contraction : array, shape (k,), optional
+        Share of the error that the last run left, as its correction tells beside the one before.
+    conjugate : bool
+        Whether runs are made conjugate to earlier ones, as a biased device needs.
     n_runs, n_matvec : int
         Device runs (of all columns at once), and products with A per column.
+    stalled : int
+        Runs in a row without progress: neither the residual nor the correction fell clearly below its best.
+    best : tuple of array, shape (k,)
+        Least residual and correction so far, in the balanced measure.
+    recent : list of array
+        The last corrections of the extended iteration: where they no longer shrink they are rounding.
     reading : Reading, optional
-        The last one, whose noise is what error is left.
-    stopped : bool
-        Whether a callback asked to stop.
+        The last one.
     schedules : list of Schedule
         Timetable of each run.
-    directions : list of tuple of array
-        The latest directions P (d, k) and their products A P, conjugate column by column.
     """
 
     x: Array
-    residual_norm: Array
-    target: Array
+    residual: Array
+    norms: tuple[Array, ...]
+    low: Array | None = None
+    correction: Array | None = None
+    contraction: Array | None = None
+    conjugate: bool = False
     n_runs: int = 0
-    n_matvec: int = 0
+    n_matvec: int = 1
+    stalled: int = 0
+    best: tuple[Array, Array] | None = None
+    recent: list[Array] = field(default_factory=list)
     reading: Reading | None = None
-    stopped: bool = False
     schedules: list[Schedule] = field(default_factory=list)
-    directions: list[tuple[Array, Array]] = field(default_factory=list)
 
-    @property
-    def converged(self) -> bool:
-        """Whether every column met its target."""
-        return bool((self.residual_norm <= self.target).all())
-
-    def remaining(self, errors: Array, products: Array, column: int, definite: bool) -> tuple[Array, Array]:
-        """What exact steps along the directions of one column leave of errors E (d, r) and of A E (d, r)."""
-        xp = namespace(errors)
-        for directions, images in self.directions:
-            p, q = directions[:, column : column + 1], images[:, column : column + 1]
-            left = p if definite else q
-            curvature = xp.sum(left * q)
-            if curvature > 0:
-                weight = left.T @ products / curvature
-                errors, products = errors - p * weight, products - q * weight
-        return errors, products
-
-    def times(self, unit: Array) -> Refinement:
-        """The same for right-hand sides multiplied by `unit` (k,)."""
-        return replace(self, x=self.x * unit, residual_norm=self.residual_norm * unit, target=self.target * unit)
+    def error(self, norm: Callable[[Array], Array]) -> Array | None:
+        """Norm (k,) of the error that is left: the last correction times θ/(1 − θ); None before the first run."""
+        if self.correction is None or self.contraction is None:
+            return None
+        return norm(self.correction) * self.contraction / (1 - self.contraction)
 
 
-def refine(
-    program: NoisyInverse,
-    apply: Product,
-    residual: Callable[[Array, Array | None], tuple[Array, Array]],
-    x0: Array,
-    target: Array,
-    schedule: Callable[[Array], Schedule],
-    rng: np.random.Generator,
-    *,
-    maxiter: int,
-    definite: bool = True,
-    preconditioner: Product | None = None,
-    callback: Callable[[Refinement], None] | None = None,
-) -> Refinement:
-    """Flexible conjugate directions on A x = b, preconditioned by the device.
+@dataclass(frozen=True)
+class Goal:
+    """When a refinement is done: its residual *and* its error are small in every measure.
 
-    Each run loads the residual r, rescaled to full range, and reads z ≈ A⁻¹ r; z is made conjugate to the earlier
-    directions and the step along it is exact, so that a biased device still converges as long as z has a component
-    along the error. Residuals are recomputed as b − A x every time, never carried by recursion.
-
-    With definite A the step minimises the energy norm of the error (flexible conjugate gradients); else the residual
-    norm (generalised conjugate residuals).
+    A small residual does not make a small error where A is ill-conditioned, and the device's corrections tell the
+    error at no cost.
 
     Parameters
     ----------
-    program : Program or NoisyInverse
+    targets : tuple of array, shape (k,)
+        Norms of the residual that count as converged, one for each measure of the equation.
+    forward : array, shape (k,)
+        Relative errors of x that count as converged; infinity asks for none.
+    """
+
+    targets: tuple[Array, ...]
+    forward: Array
+
+    def reached(self, equation: Equation, state: State) -> bool:
+        """Whether every column is done."""
+        pairs = zip(state.norms, self.targets, strict=True)
+        if not all(bool((norms <= target).all()) for norms, target in pairs):
+            return False
+        if state.correction is None:
+            return True
+        return all(
+            bool((state.error(measure.solution) <= self.forward * measure.solution(state.x)).all())  # type: ignore[operator]
+            for measure in equation.measures
+        )
+
+
+def refine(
+    equation: Equation,
+    inverse: NoisyInverse,
+    x: Array,
+    schedule: Callable[[Array], Schedule],
+    rng: np.random.Generator,
+    *,
+    preconditioner: Product | None = None,
+) -> Iterator[State]:
+    """States of x ← x + z with z ≈ A⁻¹(b − A x) read from a device, without end.
+
+    Each run loads the true residual, rescaled to full range. Where the device is as good as its law says, the error
+    shrinks by the precision of a reading in every run. Where a run makes no progress (a device that is biased, or
+    noisier than it knows), readings become directions: each is made conjugate to the earlier ones and the step along
+    all of them is exact, so that anything with a component along the error converges (flexible conjugate gradients for
+    definite A, generalised conjugate residuals else).
+
+    Residuals are recomputed as b − A x every time; near their rounding floor, in extended precision and of an iterate
+    kept as the unevaluated sum of two numbers.
+
+    Parameters
+    ----------
+    equation : Equation
+    inverse : NoisyInverse
         The device with A on it.
-    apply : callable
-        Digital product A P of a block (d, k).
-    residual : callable
-        ``residual(x, low)`` gives (r, norms): the residual b − A (x + low) to send back (d, k), in extended precision
-        unless `low` is None, and the norms (k,) of b − A x that `target` bounds.
-    x0 : array, shape (d, k)
+    x : array, shape (n, k)
         Start; not overwritten.
-    target : array, shape (k,)
-        Norms that count as converged.
     schedule : callable
         ``schedule(r)`` gives the timetable of the run that loads r.
     rng : numpy.random.Generator
-    maxiter : int
-        Device runs at most.
-    definite : bool, optional
-        Whether A is symmetric positive definite.
     preconditioner : callable, optional
         A digital approximation of A⁻¹ whose direction is searched beside the device's.
-    callback : callable, optional
-        Called after each run with the `Refinement`; StopIteration ends the run cleanly.
 
-    Returns
-    -------
-    Refinement
+    Yields
+    ------
+    State
+        The same object, brought up to date after each run.
 
     Raises
     ------
     LinAlgError
         A direction of negative curvature: A is not positive definite.
+
+    References
+    ----------
+    Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 1444 (2000), doi:10.1137/S1064827599362314;
+    Higham, Accuracy and Stability of Numerical Algorithms, SIAM (2002), chapter 12.
     """
-    xp = namespace(x0)
-    r, norms = residual(x0, None)
-    state = Refinement(x0, norms, target)
-    state.n_matvec = 1
-    # x is carried as the unevaluated sum x + low, so that rounding of the iterate never limits the residual.
-    x, low, stale = x0, xp.zeros_like(x0), 0
-    directions = state.directions
-    least_gain = xp.full_like(norms, np.inf)
-    while not state.converged and state.n_runs < maxiter and not state.stopped:
-        timetable = schedule(r)
-        reading = program.average(r, timetable, rng=rng)
+    r = equation.residual(x)
+    state = State(x, r, equation.norms(r), conjugate=preconditioner is not None)
+    directions = Directions(equation, inverse.definite)
+    yield state
+    while True:
+        timetable = schedule(state.residual)
+        reading = inverse.average(state.residual, timetable, rng=rng)
         state.n_runs += 1
         state.reading = reading
         state.schedules.append(timetable)
-        candidates = [reading.value] if preconditioner is None else [reading.value, preconditioner(r)]
-        for z in candidates:
-            directions.append(_conjugate(z, apply(z), directions, definite))
-            del directions[:-HISTORY]
+        before, correction = state.norms[-1], state.correction
+        if state.conjugate:
+            directions.add(reading.value, equation.product(reading.value))
             state.n_matvec += 1
-        # Earlier directions are stepped along again: the recomputed residual is orthogonal to them up to rounding only.
-        gain = xp.zeros_like(norms)
-        for p, q in directions:
-            step = _step(p, q, r, definite)
-            gain = gain + step**2 * xp.sum((p if definite else q) * q, axis=0)
-            x, low = _two_sum(x, low + step * p)
-            r = r - step * q
-        # A stagnant residual has met the rounding of its own evaluation: from then on it is computed more precisely.
-        r, norms = residual(x, low if stale else None)
-        state.n_matvec += 1
-        # On a badly scaled A residuals may rise for many runs; what a run takes from the error in the norm that the
-        # steps minimise then shrinks all the same, until rounding stops it.
-        shrinking = bool(xp.any((norms > target) & (gain < PROGRESS * least_gain)))
-        least_gain = xp.minimum(least_gain, gain)
-        stale = 0 if _improve(state, x, norms) or shrinking else stale + 1
-        if callback is not None:
-            try:
-                callback(state)
-            except StopIteration:
-                state.stopped = True
-        if stale >= PATIENCE or not bool(xp.all(xp.isfinite(norms))):
-            break
-    return state
+            if preconditioner is not None:
+                z = preconditioner(state.residual)
+                directions.add(z, equation.product(z))
+                state.n_matvec += 1
+            _move(equation, state, directions.step(state.residual))
+        else:
+            start = state.x, state.low, state.residual
+            _move(equation, state, reading.value)
+            image = start[2] - state.residual
+            directions.refuse_negative(reading.value, image)
+            if not _progress(state, before, PROGRESS) and state.low is None and _resolved(equation, state):
+                state.x, state.low, state.residual = start
+                state.conjugate = True
+                directions.add(reading.value, image)
+                _move(equation, state, directions.step(state.residual))
+        _look_back(equation, state, correction)
+        yield state
+
+
+def _move(equation: Equation, state: State, step: Array) -> None:
+    """x + step, its true residual and norms; from near the floor on in extended precision."""
+    state.correction = step
+    if state.low is None:
+        state.x = state.x + step
+        state.residual = equation.residual(state.x)
+        if not _resolved(equation, state):
+            low = equation.xp.zeros_like(state.x)
+            extended = equation.extended(state.x, low)
+            if extended is not None:
+                state.low, state.residual = low, extended
+                state.n_matvec += 1
+    else:
+        state.x, low = _two_sum(state.x, state.low + step)
+        state.low = low
+        extended = equation.extended(state.x, low)
+        assert extended is not None
+        state.residual = extended
+    state.n_matvec += 1
+    state.norms = equation.norms(state.residual)
+
+
+def _resolved(equation: Equation, state: State) -> bool:
+    """Whether the residuals stand well above their rounding."""
+    norms = equation.balanced.residual(state.residual)
+    return not bool((norms <= NEAR_FLOOR * equation.eps * equation.floor(state.x)).any())
+
+
+def _progress(state: State, before: Array, share: float) -> bool:
+    """Whether every column of the residual shrank to less than a share."""
+    return bool(((state.norms[-1] < share * before) | (before == 0)).all())
+
+
+def _look_back(equation: Equation, state: State, correction: Array | None) -> None:
+    """How much of the error the run left, and whether it made progress."""
+    assert state.correction is not None
+    xp, norm = equation.xp, equation.balanced.solution
+    now = norm(state.correction)
+    if correction is None:
+        state.contraction = xp.full_like(now, UNSEEN)
+    else:
+        last = norm(correction)
+        ratio = xp.where(last > 0, now / xp.where(last > 0, last, 1.0), UNSEEN)
+        state.contraction = xp.clip(ratio, 0.0, SLOWEST)
+    if state.low is not None:
+        state.recent = [*state.recent[1 - RECENT :], state.correction]
+    if state.best is None:
+        state.best = state.norms[-1], now
+        return
+    residual, change = state.best
+    progress = (state.norms[-1] < PROGRESS * residual) | (now < PROGRESS * change) | (state.norms[-1] == 0)
+    state.stalled = 0 if bool(progress.any()) else state.stalled + 1
+    state.best = xp.minimum(residual, state.norms[-1]), xp.minimum(change, now)
 
 
 def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
@@ -201,15 +279,64 @@ def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
     return total, (x - (total - rest)) + (y - rest)
 
 
+class Directions:
+    """Earlier readings P and their products A P, conjugate to each other column by column.
+
+    Parameters
+    ----------
+    equation : Equation
+    definite : bool
+        Whether pᵀAp (the energy) or ‖A p‖² (the residual) makes them so.
+    """
+
+    def __init__(self, equation: Equation, definite: bool) -> None:
+        self.equation, self.definite = equation, definite
+        self.pairs: list[tuple[Array, Array]] = []
+
+    def add(self, z: Array, image: Array) -> None:
+        """Take a reading z and A z, made conjugate to those there."""
+        self.refuse_negative(z, image)
+        self.pairs.append(_conjugate(z, image, self.pairs, self.definite))
+        del self.pairs[:-HISTORY]
+
+    def step(self, r: Array) -> Array:
+        """The exact step along all directions for a residual r.
+
+        Earlier ones are stepped along again: a recomputed residual is orthogonal to them up to rounding only, and with
+        ill-conditioned A what rounding left is what limits the residual.
+        """
+        total = self.equation.zero()
+        for p, q in self.pairs:
+            length = _length(p, q, r, self.definite)
+            total = total + length * p
+            r = r - length * q
+        return total
+
+    def refuse_negative(self, z: Array, image: Array) -> None:
+        """LinAlgError where zᵀAz < 0 although A should be positive definite."""
+        if not self.definite:
+            return
+        xp = self.equation.xp
+        curvature, sizes = xp.sum(z * image, axis=0), xp.sum(z**2, axis=0) ** 0.5 * xp.sum(image**2, axis=0) ** 0.5
+        rounding = z.shape[0] * self.equation.eps
+        # An image got by subtracting residuals carries their rounding.
+        rounding = rounding * (sizes + xp.sum(z**2, axis=0) ** 0.5 * self.equation.floor(z))
+        if bool((curvature < -rounding).any()):
+            worst = float(xp.min(curvature / xp.where(sizes > 0, sizes, 1.0)))
+            raise np.linalg.LinAlgError(
+                f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met"
+            )
+
+
 def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool) -> tuple[Array, Array]:
     """p, and its product q = A p, made conjugate to the earlier directions column by column."""
+    if not directions:
+        return p, q
     xp = namespace(p)
     norm = xp.linalg.vector_norm
     reading, image = p, q
     whole_p, whole_q = norm(p, axis=0), norm(q, axis=0)
     whole = xp.sum(p * q, axis=0) if definite else whole_q
-    if definite:
-        _refuse_negative_curvature(whole, whole_p * whole_q, p.shape[0] * eps(p))
     for earlier, product in directions:
         left = earlier if definite else product
         curvature = xp.sum(left * product, axis=0)
@@ -217,42 +344,18 @@ def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], defini
         overlap = xp.sum((p if definite else q) * product, axis=0)
         weight = xp.where(positive, overlap / xp.where(positive, curvature, 1.0), 0.0)
         p, q = p - weight * earlier, q - weight * product
-    if not directions:
-        return p, q
     # What conjugation leaves of a direction that was known already is rounding, and would grow from run to run: the
     # reading itself is the better direction then.
     size = xp.sum(p * q, axis=0) if definite else norm(q, axis=0)
     noise = whole_p * norm(q, axis=0) + norm(p, axis=0) * whole_q if definite else whole_q
-    resolved = (size > ROUNDING * p.shape[0] * eps(p) * noise) & (size <= whole)
+    resolved = (size > ROUNDING * p.shape[0] * np.finfo(str(p.dtype).rsplit(".")[-1]).eps * noise) & (size <= whole)
     return xp.where(resolved, p, reading), xp.where(resolved, q, image)
 
 
-def _refuse_negative_curvature(curvature: Array, sizes: Array, rounding: float) -> None:
-    """LinAlgError where zᵀAz < 0 for a reading z."""
-    xp = namespace(curvature)
-    if bool(xp.any(curvature < -rounding * sizes)):
-        worst = float(xp.min(curvature / xp.where(sizes > 0, sizes, 1.0)))
-        raise np.linalg.LinAlgError(
-            f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met; "
-            "pass assume_a='gen' to use the normal operator"
-        )
-
-
-def _step(p: Array, q: Array, r: Array, definite: bool) -> Array:
+def _length(p: Array, q: Array, r: Array, definite: bool) -> Array:
     """Length of the exact step along p, column by column; zero where p vanishes."""
     xp = namespace(p)
     left = p if definite else q
     curvature = xp.sum(left * q, axis=0)
     positive = curvature > 0
     return xp.where(positive, xp.sum(left * r, axis=0) / xp.where(positive, curvature, 1.0), 0.0)
-
-
-def _improve(state: Refinement, x: Array, norms: Array) -> bool:
-    """Keep the better of the old and new columns; whether any unfinished one made real progress."""
-    xp = namespace(x)
-    unfinished = state.residual_norm > state.target
-    progress = bool(xp.any(unfinished & (norms < PROGRESS * state.residual_norm)))
-    better = norms < state.residual_norm
-    state.x = xp.where(better, x, state.x) if not bool(xp.all(better)) else x
-    state.residual_norm = xp.where(better, norms, state.residual_norm)
-    return progress

@@ -10,7 +10,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
-from thermolinalg.matrix_functions.select import Choice, Engines
+from thermolinalg.matrix_functions.select import Choice, Engines, Price
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, spectral_interval
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "KroneckerEngine",
     "LanczosEngine",
     "LowRankEngine",
+    "Price",
     "largest_eigenvalue",
     "spectral_interval",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from thermolinalg.laws import LinearLaw
@@ -33,7 +33,7 @@ from thermolinalg.operators import (
     Sparse,
 )
 
-__all__ = ["Choice", "Engines"]
+__all__ = ["Choice", "Engines", "Price"]
 
 SMALL = 128
 """Up to this size everything is one eigendecomposition of a matrix that fits the cache."""
@@ -79,6 +79,36 @@ class Choice:
     cost: Cost | None = None
 
 
+@dataclass(frozen=True)
+class Price:
+    """What a call would run and spend.
+
+    Parameters
+    ----------
+    name : str
+        Of the engine.
+    reason : str
+        Why it would be chosen.
+    cost : Cost, optional
+        Declared before running; set-up included where it is still to come.
+    """
+
+    name: str
+    reason: str
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An engine to be: where it is kept, how it is built, and why."""
+
+    key: str
+    name: str
+    build: Callable[[], Engine]
+    reason: str
+    cost: Cost | None = None
+
+
 @dataclass
 class Engines:
     """The engines of one operator, built when first needed and kept.
@@ -97,7 +127,7 @@ class Engines:
 
     def interval(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue, from the cheapest engine that knows them."""
-        return self._home().engine.interval()
+        return self._engine(self._home()).interval()
 
     def choose(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Choice:
         """The engine for these outputs of a law, for blocks of so many columns.
@@ -116,18 +146,26 @@ class Engines:
         Choice
             The engine, and why.
         """
-        exact = self._exact()
-        if exact:
-            return exact
-        if not self._is_array():
-            return self._products(law, outputs, columns)
-        if "eigh" in self._built:
-            return Choice(self._built["eigh"], "its eigendecomposition is at hand")
-        if law.equilibrium(math.inf) is not None:
-            home = self._home()
-            if home.engine.supports(law):
-                return home
-        return self._eigh_or_products(law, outputs, columns)
+        plan = self._plan(law, outputs, columns)
+        return Choice(self._engine(plan), plan.reason, plan.cost)
+
+    def price(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Price:
+        """What `choose` would choose and what that would spend; an eigendecomposition is priced, not computed.
+
+        Parameters
+        ----------
+        law, outputs, columns
+            As for `choose`.
+
+        Returns
+        -------
+        Price
+        """
+        plan = self._plan(law, outputs, columns)
+        cost = plan.cost
+        if cost is None and plan.key in self._built:
+            cost = self._built[plan.key].cost(law, outputs, columns)
+        return Price(plan.name, plan.reason, cost)
 
     def modes(self) -> Choice:
         """The engine that has the eigenvectors of A, for results that are as large as A itself.
@@ -138,85 +176,118 @@ class Engines:
             The engine, and why.
         """
         exact = self._exact()
-        if exact and isinstance(exact.engine, Diagonalising):
+        if exact is not None:
+            engine = self._engine(exact)
+            if isinstance(engine, Diagonalising):
+                return Choice(engine, exact.reason, exact.cost)
+        plan = self._eigh("correlated readings of all nodes together are drawn mode by mode: one eigendecomposition")
+        return Choice(self._engine(plan), plan.reason)
+
+    # -- one plan each ------------------------------------------------------------------------------------------------
+
+    def _engine(self, plan: _Plan) -> Engine:
+        if plan.key not in self._built:
+            self._built[plan.key] = plan.build()
+        return self._built[plan.key]
+
+    def _plan(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
+        exact = self._exact()
+        if exact is not None:
             return exact
-        reason = "correlated readings of all nodes together are drawn mode by mode: one eigendecomposition"
-        return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason)
+        if not self._is_array():
+            return self._products(law, outputs, columns)
+        if "eigh" in self._built:
+            return self._eigh("its eigendecomposition is at hand")
+        if law.equilibrium(math.inf) is not None:
+            home = self._home()
+            if self._engine(home).supports(law):
+                return home
+        return self._eigh_or_products(law, outputs, columns)
 
-    # -- one engine each ----------------------------------------------------------------------------------------------
-
-    def _build(self, key: str, build: Callable[[], Engine]) -> Engine:
-        if key not in self._built:
-            self._built[key] = build()
-        return self._built[key]
+    def _eigh(self, reason: str, cost: Cost | None = None) -> _Plan:
+        return _Plan("eigh", DenseEngine.name, lambda: DenseEngine(self.operator), reason, cost)
 
     def _is_array(self) -> bool:
         """Whether A is an array, or a normal operator that is cheap to form as one."""
         small_normal = isinstance(self.operator, Normal) and self.operator.shape[0] <= FORMABLE_NORMAL
         return small_normal or isinstance(self.operator, (Dense, Sparse))
 
-    def _exact(self) -> Choice | None:
+    def _exact(self) -> _Plan | None:
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
         if isinstance(self.operator, Normal) and self.operator.is_low_rank:
             build, reason = EXACT[LowRankPlusIdentity]
-        if isinstance(self.operator, Sparse) and self.operator.is_diagonal:
+        if isinstance(self.operator, Sparse) and self._diagonal_only:
             build, reason = EXACT[Diagonal]
         if build is not None:
-            return Choice(self._build("exact", partial(build, self.operator)), reason)
+            name = getattr(build, "name", "exact")
+            return _Plan("exact", name, partial(build, self.operator), reason)
         d = self.operator.shape[0]
         if d <= SMALL:
-            engine = self._build("eigh", lambda: DenseEngine(self.operator))
-            return Choice(engine, f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
+            return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
         return None
 
-    def _home(self) -> Choice:
+    @cached_property
+    def _diagonal_only(self) -> bool:
+        """Whether a sparse A stores nothing off its diagonal."""
+        return isinstance(self.operator, Sparse) and self.operator.is_diagonal
+
+    def _home(self) -> _Plan:
         """The engine that a default run uses."""
         exact = self._exact()
-        if exact:
+        if exact is not None:
             return exact
         if "eigh" in self._built:
-            return Choice(self._built["eigh"], "its eigendecomposition is at hand")
+            return self._eigh("its eigendecomposition is at hand")
         d = self.operator.shape[0]
         if self._is_array():
+            sparse = isinstance(self.operator, Sparse)
             nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
-            engine = self._build("factorised", lambda: Factorised(self.operator, self.largest))
-            reason = "windows in equilibrium need one factorisation, not an eigendecomposition"
-            return Choice(engine, reason, Factorised.price(d, nonzeros))
-        return Choice(self._lanczos(), "A is known by its products only")
+            return _Plan(
+                "factorised",
+                f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})",
+                lambda: Factorised(self.operator, self.largest),
+                "windows in equilibrium need one factorisation, not an eigendecomposition",
+                Factorised.price(d, nonzeros),
+            )
+        return self._lanczos("A is known by its products only")
 
-    def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
+    def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
         d = self.operator.shape[0]
         direct = DenseEngine.price(d)
-        chebyshev = self._chebyshev()
+        chebyshev = self._chebyshev_engine()
         price = chebyshev.cost(law, outputs, columns)
         if chebyshev.degree(law, outputs) is not None and PRODUCT_WEIGHT * price.total(columns) < direct.total(columns):
-            return Choice(chebyshev, f"{price.products} products with A cost less than its eigendecomposition", price)
-        reason = "short runs need functions of every eigenvalue: one eigendecomposition"
-        return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason, direct)
+            return self._chebyshev(f"{price.products} products with A cost less than its eigendecomposition", price)
+        return self._eigh("short runs need functions of every eigenvalue: one eigendecomposition", direct)
 
-    def _products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
+    def _products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
         d = self.operator.shape[0]
-        chebyshev, lanczos = self._chebyshev(), self._lanczos()
+        chebyshev = self._chebyshev_engine()
         degree = chebyshev.degree(law, outputs)
         if d <= FORMABLE and (degree is None or degree > d):
             reason = f"forming A takes {d} products, fewer than a polynomial would need"
-            return Choice(self._build("eigh", lambda: DenseEngine(self.operator)), reason, DenseEngine.price(d))
+            return self._eigh(reason, DenseEngine.price(d))
+        lanczos = self._engine(self._lanczos(""))
         prices = chebyshev.cost(law, outputs, columns), lanczos.cost(law, outputs, columns)
         if degree is not None and prices[0].total(columns) < prices[1].total(columns):
             reason = f"A is known by its products only; a polynomial of degree {degree} is enough"
-            return Choice(chebyshev, reason, prices[0])
-        reason = "A is known by its products only; Krylov spaces adapt to its spectrum"
-        return Choice(lanczos, reason, prices[1])
+            return self._chebyshev(reason, prices[0])
+        return self._lanczos("A is known by its products only; Krylov spaces adapt to its spectrum", prices[1])
 
-    def _chebyshev(self) -> ChebyshevEngine:
-        def build() -> ChebyshevEngine:
+    def _chebyshev(self, reason: str, cost: Cost) -> _Plan:
+        return _Plan("chebyshev", ChebyshevEngine.name, self._chebyshev_engine, reason, cost)
+
+    def _chebyshev_engine(self) -> ChebyshevEngine:
+        if "chebyshev" not in self._built:
             # Where the alternative is an eigendecomposition, a long search for the lower end would cost as much.
             interval = spectral_interval(self.operator, max_steps=PROBE) if self._is_array() else None
-            return ChebyshevEngine(self.operator, interval)
-
-        engine = self._build("chebyshev", build)
+            self._built["chebyshev"] = ChebyshevEngine(self.operator, interval)
+        engine = self._built["chebyshev"]
         assert isinstance(engine, ChebyshevEngine)
         return engine
 
-    def _lanczos(self) -> Engine:
-        return self._build("lanczos", lambda: LanczosEngine(self.operator, self._chebyshev().spectrum()))
+    def _lanczos(self, reason: str, cost: Cost | None = None) -> _Plan:
+        def build() -> Engine:
+            return LanczosEngine(self.operator, self._chebyshev_engine().spectrum())
+
+        return _Plan("lanczos", LanczosEngine.name, build, reason, cost)

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from thermolinalg.devices import Device, LangevinDevice, Schedule
+from thermolinalg.devices import Schedule
+from thermolinalg.systems.routes import as_device
 
 __all__ = ["as_device", "as_schedule"]
-
-
-def as_device(device: Any) -> Device:
-    """The user's device; an ideal `LangevinDevice` for None."""
-    if device is None:
-        return LangevinDevice()
-    if not isinstance(device, Device):
-        raise TypeError(
-            f"device must be None or have a method program(operator), such as LangevinDevice(); not {device!r}"
-        )
-    return device
 
 
 def as_schedule(schedule: Any) -> Schedule | None:

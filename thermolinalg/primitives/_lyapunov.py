@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
-from thermolinalg.devices import Ledger, Reading, Schedule
-from thermolinalg.devices.correlations import noise_covariance
-from thermolinalg.devices.general import GeneralDevice, GeneralProgram
-from thermolinalg.operators import Dense
-from thermolinalg.primitives._system import PRECISION
+from thermolinalg.devices import Correlated, Device, GeneralDevice, Ledger, Reading, Schedule
+from thermolinalg.devices.protocols import as_correlated
+from thermolinalg.operators import Dense, Operator
+from thermolinalg.primitives._linear_solve import PRECISION
 
-__all__ = ["MOST_READINGS", "LyapunovEquation", "Relaxations", "embedding", "read_equation"]
+__all__ = ["MOST_READINGS", "LyapunovEquation", "LyapunovMap", "Relaxations", "embedding", "read_equation"]
 
 MOST_READINGS = 10**15
 """Beyond this the noise of a covariance is its rounding in double precision."""
@@ -36,7 +35,7 @@ class LyapunovEquation:
         Whether the result is in single precision.
     like : array
         An array of the namespace and device of the result.
-    device : GeneralDevice
+    device : Device
     """
 
     a: np.ndarray
@@ -44,7 +43,7 @@ class LyapunovEquation:
     exponents: tuple[int, int]
     single: bool
     like: Array
-    device: GeneralDevice
+    device: Device
 
     @property
     def is_complex(self) -> bool:
@@ -60,21 +59,29 @@ class LyapunovEquation:
         """a x + x aᴴ."""
         return self.a @ x + x @ self.a.conj().T
 
-    def residual(self, x: np.ndarray, low: np.ndarray | None = None) -> Array:
-        """q − a x − x aᴴ; for the unevaluated sum x + low in extended precision."""
-        if low is None:
-            return self.q - self.product(x)
-        wide = np.clongdouble if self.is_complex else np.longdouble
-        a, x = self.a.astype(wide), x.astype(wide) + low
-        return (self.q - a @ x - x @ a.conj().T).astype(self.q.dtype)
+    def residual(self, x: np.ndarray) -> Array:
+        """q − a x − x aᴴ."""
+        return self.q - self.product(x)
 
-    def restore(self, x: np.ndarray) -> Array:
-        """The solution in the user's units and precision."""
+    def pack(self, x: np.ndarray) -> Array:
+        """A matrix as one column of real numbers."""
+        return np.ascontiguousarray(x).view(np.float64).reshape(-1, 1)
+
+    def unpack(self, column: np.ndarray) -> Array:
+        """The matrix of a column."""
+        return np.ascontiguousarray(column).reshape(-1).view(self.q.dtype).reshape(self.q.shape)
+
+    def single_like(self) -> Array:
+        """An array of the precision of the result."""
+        return np.empty(0, np.float32 if self.single else np.float64)
+
+    def restore(self, x: np.ndarray, *, error: bool = False) -> Array:
+        """The solution (or its error, which is real) in the user's units and precision."""
         e, f = self.exponents
         with np.errstate(over="ignore", under="ignore"):
             scaled = _ldexp(x, f - e)
             if self.single:
-                scaled = scaled.astype(np.complex64 if self.is_complex else np.float32)
+                scaled = scaled.astype(np.complex64 if self.is_complex and not error else np.float32)
         if not np.isfinite(scaled).all():
             raise OverflowError(f"X leaves the range of {scaled.dtype}: scale q down, or a up")
         if is_torch(self.like):
@@ -89,10 +96,45 @@ class LyapunovEquation:
         return _ldexp(to_numpy(self.restore(x)).astype(x.dtype), e - f)
 
 
-def read_equation(a: Any, q: Any, device: GeneralDevice) -> LyapunovEquation:
+class LyapunovMap(Operator):
+    """X ↦ a X + X aᴴ on columns of real numbers.
+
+    Parameters
+    ----------
+    equation : LyapunovEquation
+    """
+
+    structure = "Lyapunov"
+    symmetric = False
+
+    def __init__(self, equation: LyapunovEquation) -> None:
+        n = equation.pack(equation.q).shape[0]
+        super().__init__(np.float64, (n, n))
+        self.equation = equation
+
+    def apply(self, block: Array) -> Array:
+        columns = [self.equation.pack(self.equation.product(self.equation.unpack(x))) for x in block.T]
+        return np.concatenate(columns, axis=1)
+
+    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
+        equation = self.equation
+        wide = np.clongdouble if equation.is_complex else np.longdouble
+        if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+            return None
+        a, q = equation.a.astype(wide), equation.unpack(b).astype(wide)
+        total = equation.unpack(x).astype(wide) + equation.unpack(low)
+        r = (q - a @ total - total @ a.conj().T).astype(equation.q.dtype)
+        return equation.pack((r + r.conj().T) / 2 if equation.hermitian else r)
+
+
+def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
     """Check a and q and bring them to the device's side of the imaginary axis and into its range."""
-    if not isinstance(device, GeneralDevice):
-        raise TypeError(f"device must be a GeneralDevice, whose couplings need not be symmetric, got {device!r}")
+    if device is None:
+        device = GeneralDevice()
+    if not callable(getattr(device, "program", None)):
+        raise TypeError(
+            f"device must be None or have a method program(operator), such as GeneralDevice(); not {device!r}"
+        )
     a, q = (checked_array(x, name, ndim=(0, 1, 2)) for x, name in ((a, "a"), (q, "q")))
     if is_torch(a) != is_torch(q):
         raise TypeError("a and q must both be torch tensors, or both not")
@@ -107,7 +149,7 @@ def read_equation(a: Any, q: Any, device: GeneralDevice) -> LyapunovEquation:
     if np.iscomplexobj(drift):
         noise = noise.astype(np.complex128)
     side = _side(drift, e)
-    return LyapunovEquation(side * drift, side * noise, (e, f), single, a, device)
+    return LyapunovEquation(side * drift, side * noise, (e, f), single, a, cast(Device, device))
 
 
 def _normalised(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -147,40 +189,44 @@ class Relaxations:
 
     Attributes
     ----------
-    error, noise : float
-        Norm of the residual that the last run left by itself, and its ratio to the load.
-    variance : ndarray, shape (d, d)
-        Of the entries of the last reading.
+    noise : float
+        Norm of the residual that the last run left by itself, over that of its load.
     """
 
     equation: LyapunovEquation
     ledger: Ledger = field(default_factory=lambda: Ledger(programs=0))
     readings: int = 0
-    error: float = 0.0
     noise: float = 0.0
-    variance: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.variance = np.zeros(self.equation.q.shape)
+    definite = False
+    bias = 0.0
+    ideal = True
 
     @cached_property
-    def real(self) -> GeneralProgram:
+    def real(self) -> Correlated:
         """The device with a real drift a on it."""
         return self._program(self.equation.a)
 
     @cached_property
-    def embedded(self) -> GeneralProgram:
+    def embedded(self) -> Correlated:
         """The device with the real form of a on it: twice the nodes, for complex a or noise."""
         return self._program(embedding(self.equation.a))
 
-    def _program(self, drift: np.ndarray) -> GeneralProgram:
-        program = self.equation.device.program(Dense(drift, symmetric=False))
+    def _program(self, drift: np.ndarray) -> Correlated:
+        program = as_correlated(self.equation.device.program(Dense(drift, symmetric=False)), self.equation.device)
         self.ledger.programs += 1
         program.ledger = self.ledger
         return program
 
+    def describe(self) -> dict[str, str]:
+        """Engine and reason, for the report of a call."""
+        return self.programs[0].describe()
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ."""
+        return self.programs[0].rate()
+
     @property
-    def programs(self) -> tuple[GeneralProgram, ...]:
+    def programs(self) -> tuple[Correlated, ...]:
         """The devices that the parts of q need."""
         if self.equation.is_complex:
             return (self.embedded,)
@@ -190,27 +236,33 @@ class Relaxations:
         """n readings that are independent on each of the devices."""
         return max((program.independent_readings(n) for program in self.programs), key=lambda each: each.burn_in)
 
-    def pack(self, x: np.ndarray) -> Array:
-        return np.ascontiguousarray(x).view(np.float64).reshape(-1, 1)
-
-    def unpack(self, column: np.ndarray) -> Array:
-        return np.ascontiguousarray(column).reshape(-1).view(self.equation.q.dtype).reshape(self.equation.q.shape)
-
-    def timetable(self, column: np.ndarray) -> Schedule:
-        """Readings for the next run: more where the noise of the last left more than `PRECISION` of its load."""
+    def timetable(self, b: np.ndarray, relative: float = PRECISION) -> Schedule:
+        """Readings for the next run: more where the noise of the last left more than a share of its load."""
         if not self.readings:
-            self.readings = round((len(self.equation.a) + 1) / PRECISION**2)
-        growth = max(self.noise / PRECISION, 1.0) ** 2
+            self.readings = round((len(self.equation.a) + 1) / relative**2)
+        growth = max(self.noise / relative, 1.0) ** 2
         self.readings = int(min(growth * self.readings, MOST_READINGS))
         return self.independent_readings(self.readings)
 
-    def average(self, b: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
-        """Run the device on each semidefinite part of the load."""
-        load = self.unpack(b)
-        x, self.variance = self.estimate(load, schedule, rng)
-        self.error = float(np.linalg.norm(load - self.equation.product(x)))
-        self.noise = self.error / float(np.linalg.norm(load))
-        return Reading(self.pack(x), self.ledger.device_time, schedule)
+    def average(self, b: np.ndarray, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
+        """Run the device on each semidefinite part of the loads, one column after the other."""
+        values, errors, gains = [], [], []
+        for column in b.T:
+            load = self.equation.unpack(column)
+            size = float(np.abs(load).max()) or 1.0
+            x, variance = self.estimate(load / size, schedule, rng)
+            left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
+            self.noise = float(left / norm) if norm > 0 else 0.0
+            values.append(self.equation.pack(size * x))
+            errors.append(self.equation.pack(np.sqrt(variance).astype(self.equation.q.dtype)))
+            gains.append(1 / size)
+        return Reading(
+            np.concatenate(values, axis=1),
+            self.ledger.device_time,
+            schedule,
+            replicas=lambda: errors[0],
+            gain=np.array(gains),
+        )
 
     def estimate(self, load: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """X as the device reads it, and the variance of its entries (of Re plus that of Im where it is complex)."""
@@ -235,10 +287,10 @@ class Relaxations:
     def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Sample covariance under a semidefinite noise, through the real form where something is complex."""
         if np.isrealobj(noise) and np.isrealobj(self.equation.a):
-            return noise_covariance(self.real, noise, schedule, rng=rng)
+            return self.real.noise_covariance(noise, schedule, rng=rng)
         d = len(noise)
         # The real form of q has the real form of X as its covariance, once in each of two blocks.
-        s = noise_covariance(self.embedded, embedding(noise), schedule, rng=rng)
+        s = self.embedded.noise_covariance(embedding(noise), schedule, rng=rng)
         return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import as_array, dtype_name
 from thermolinalg._validation import as_rng
-from thermolinalg.devices import Device, LangevinProgram, Schedule
-from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions.base import Engine
-from thermolinalg.matrix_functions.dense import DenseEngine
-from thermolinalg.matrix_functions.select import Engines
+from thermolinalg.devices import Device, Schedule
+from thermolinalg.matrix_functions import Price
 from thermolinalg.operators.read import read_matrix
-from thermolinalg.primitives._normal import device_for, through_normal_operator_if_needed
-from thermolinalg.primitives._range import in_range
+from thermolinalg.primitives._linear_solve import PRECISION
 from thermolinalg.primitives._rhs import read_rhs
-from thermolinalg.primitives._system import PRECISION, System
+from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.systems import DeviceInverse
 
 __all__ = ["EngineReport", "Explanation", "explain"]
 
@@ -29,6 +25,28 @@ TRAJECTORY_TIMES = 4.0
 
 TRAJECTORY_READINGS = 200
 """And is read so often."""
+
+
+HELD = {
+    "negative": "−A",
+    "stable": "A as the drift itself",
+    "embedded": "the skew embedding [[αI, A], [−Aᵀ, αI]]",
+    "normal": "the normal operator AᵀA, loaded with Aᵀb",
+}
+"""What stands in the device where it is not A itself."""
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A program that says before a run what simulating it takes."""
+
+    def price_window(self, schedule: Schedule, columns: int) -> Price:
+        """Of the average over one window for so many loads."""
+        ...
+
+    def price_path(self, spacing: float, readings: int) -> Price | None:
+        """Of a path of so many readings; None where it draws none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,15 +100,17 @@ class Explanation:
         Stored entries of sparse A.
     symmetric : bool
         Whether A is symmetric (Hermitian).
-    through_normal_operator : bool
-        Whether the device holds AᵀA because A is not.
+    held : str
+        How the device holds A: 'definite', 'negative', 'stable', 'embedded' or 'normal'.
+    why : str
+        Why so.
     spectrum : tuple of float, optional
-        Smallest and largest eigenvalue of what the device holds, after scaling into its range.
+        Smallest and largest eigenvalue (singular value, where A is embedded) of A in the balanced units of the device.
     rate : float
         Relaxation rate of its slowest mode, in 1/τ.
     solve, trajectory : EngineReport
         The engine of one default run, and of a short trajectory from rest; the latter is None, and costs are unknown,
-        on devices other than `LangevinDevice`.
+        on devices that do not price their runs.
     schedule : Schedule
         Timetable of one default run.
     load : str
@@ -102,7 +122,8 @@ class Explanation:
     structure: str
     nonzeros: int | None
     symmetric: bool
-    through_normal_operator: bool
+    held: str
+    why: str
     spectrum: tuple[float, float] | None
     rate: float
     solve: EngineReport
@@ -120,8 +141,8 @@ class Explanation:
         kind = ("symmetric" if self.symmetric else "not symmetric") + f" {self.structure}"
         filled = "" if self.nonzeros is None else f", {self.nonzeros} nonzeros ({self.nonzeros / (m * n):.2g} of all)"
         rows = [("matrix", f"{m} x {n}, {kind}, {self.dtype}{filled}")]
-        if self.through_normal_operator:
-            rows.append(("on the device", "the normal operator AᵀA, loaded with Aᵀb"))
+        if self.held != "definite":
+            rows.append(("on the device", f"{HELD[self.held]}: {self.why}"))
         if self.spectrum is not None:
             low, high = self.spectrum
             rows.append(("spectrum", f"[{low:.3g}, {high:.3g}] on the device, condition {self.condition:.3g}"))
@@ -175,39 +196,35 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     >>> told.structure, told.symmetric, told.solve.name
     ('dense', True, 'factorised (Cholesky)')
     """
-    loadable = read_matrix(a, assume_a=assume_a, name="a")
-    if 0 in loadable.shape:
-        raise ValueError(f"a is empty, shape {loadable.shape}: there is nothing to explain")
-    device = device_for(loadable, device)
+    read = read_matrix(a, assume_a=assume_a, name="a")
+    if 0 in read.shape:
+        raise ValueError(f"a is empty, shape {read.shape}: there is nothing to explain")
+    return explained(PreparedDevice(read, device, as_rng(0)), b, scipy.sparse.issparse(a) and int(a.nnz))
+
+
+def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explanation:
+    """What a default solve on a prepared device would take."""
+    read, held = prepared.read, prepared.held
     if b is None:
         load = "a standard normal b"
-        b = as_array(np.random.default_rng(0).standard_normal(loadable.shape[0]), loadable.operator.like)
+        b = as_array(np.random.default_rng(0).standard_normal(read.shape[0]), read.operator.like)
     else:
         load = "this b"
-    rhs = read_rhs(loadable, b)
-    scaled, rhs = in_range(loadable, rhs)
-
-    def attempt(normal: bool) -> tuple[System, Schedule]:
-        system = System(scaled, rhs.block, device, as_rng(0), normal)
-        return system, system.program.timetable(system.load(), PRECISION)
-
-    system, schedule = through_normal_operator_if_needed(loadable, attempt)
-    spectrum, trajectory = None, None
-    if isinstance(system.program, LangevinProgram):
-        spectrum = system.program.interval()
-        solve, trajectory = _engines(system.program, schedule, system.rhs.shape[1])
-    else:
-        told = system.program.describe()
-        solve = EngineReport(told["engine"], told["reason"])
+    block = read_rhs(read, b).block
+    columns = prepared.outer(held, block).into(block)
+    schedule = held.inverse.timetable(columns, PRECISION)
+    solve, trajectory = _priced(held.inverse, schedule, columns.shape[1])
+    condition = held.condition
     return Explanation(
-        shape=loadable.shape,
-        dtype=dtype_name(rhs.block),
-        structure=loadable.operator.structure,
-        nonzeros=int(a.nnz) if scipy.sparse.issparse(a) else None,
-        symmetric=loadable.symmetric,
-        through_normal_operator=system.normal,
-        spectrum=spectrum,
-        rate=system.program.rate(),
+        shape=read.shape,
+        dtype=dtype_name(block),
+        structure=read.operator.structure,
+        nonzeros=nonzeros or None,
+        symmetric=read.symmetric,
+        held=held.kind,
+        why=held.reason,
+        spectrum=None if condition is None else (condition.smallest, condition.largest),
+        rate=held.inverse.rate(),
         solve=solve,
         trajectory=trajectory,
         schedule=schedule,
@@ -215,34 +232,22 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     )
 
 
-def _engines(program: LangevinProgram, schedule: Schedule, columns: int) -> tuple[EngineReport, EngineReport]:
+def _priced(inverse: DeviceInverse, schedule: Schedule, columns: int) -> tuple[EngineReport, EngineReport | None]:
     """The engines of one run of the schedule and of a trajectory from rest."""
-    engines = _Pricing(program.effective)
-    engines._built.update(program.engines._built)
+    program = inverse.program
+    if not isinstance(program, Priced):
+        told = program.describe()
+        return EngineReport(told["engine"], told["reason"]), None
 
-    def report(law: LinearLaw, outputs: Sequence[str], columns: int) -> EngineReport:
-        law = law.rescaled(program.factor)
-        choice = engines.choose(law, outputs, columns)
-        cost = choice.cost or choice.engine.cost(law, outputs)
-        return EngineReport(choice.engine.name, choice.reason, cost.total(columns), cost.products, cost.memory)
+    def report(price: Price, columns: int) -> EngineReport:
+        cost = price.cost
+        if cost is None:
+            return EngineReport(price.name, price.reason)
+        return EngineReport(price.name, price.reason, cost.total(columns), cost.products, cost.memory)
 
-    window = program.law.window(schedule.burn_in, schedule.duration, schedule.readings)
-    spacing = TRAJECTORY_TIMES / program.rate() / TRAJECTORY_READINGS
-    return report(window, ("average",), columns), report(program.law.step(spacing), ("state",), TRAJECTORY_READINGS)
-
-
-class _Unbuilt:
-    """The dense engine without its eigendecomposition: a name is all that is asked of it."""
-
-    name = DenseEngine.name
-
-
-class _Pricing(Engines):
-    """Chooses as `Engines` does, but never starts an eigendecomposition."""
-
-    def _build(self, key: str, build: Callable[[], Engine]) -> Engine:
-        known = key != "eigh" or key in self._built
-        return super()._build(key, build) if known else _Unbuilt()  # type: ignore[return-value]
+    spacing = TRAJECTORY_TIMES / inverse.rate() / TRAJECTORY_READINGS
+    window, trajectory = program.price_window(schedule, columns), program.price_path(spacing, TRAJECTORY_READINGS)
+    return report(window, columns), None if trajectory is None else report(trajectory, TRAJECTORY_READINGS)
 
 
 def _count(number: float) -> str:

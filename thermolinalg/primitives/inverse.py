@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, overload
 
-import numpy as np
-
-from thermolinalg._arrays import Array, as_array, namespace, to_numpy
+from thermolinalg._arrays import Array, namespace, to_numpy
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_nonnegative, as_positive, as_rng
+from thermolinalg._validation import as_positive, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import readings_for, standard_error
-from thermolinalg.operators.read import ReadMatrix, read_matrix, realify
+from thermolinalg.operators.read import read_matrix, realify
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
-from thermolinalg.primitives._range import in_range
+from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._readings import readings_report
-from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives._system import (
-    MAXITER,
-    System,
-    default_rtol,
-    gram_operator,
-    refined_report,
-    solve_to_tolerance,
-)
+from thermolinalg.primitives._rhs import identity
+from thermolinalg.primitives.program import PreparedDevice
 
 __all__ = ["inv"]
-
-COLUMNS = 512
-"""Columns of the identity refined side by side: bounds the memory that earlier directions take."""
 
 RAW_RTOL = 1e-2
 """Relative error of a raw inverse where none is asked for."""
@@ -140,111 +125,57 @@ def inv(
     >>> bool(np.all(abs(X - np.linalg.inv(A)) < 5 * info.standard_error))
     True
     """
-    loadable = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
-    identity = _identity(loadable)
-    atol, maxiter, schedule = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter"), as_schedule(schedule)
-    rtol = rtol if rtol is None else as_nonnegative(rtol, "rtol")
-    generator = as_rng(rng)
-    device = device_for(loadable, device)
-    if identity.size == 0:
-        x, info = identity.empty_solution()
-    elif refine:
-        rtol = default_rtol(identity.block) if rtol is None else rtol
-        x, info = _refined(loadable, identity, device, generator, rtol, atol, maxiter, schedule)
-    else:
-        x, info = _raw(loadable, identity, device, generator, rtol, schedule)
+    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    prepared = PreparedDevice(read, device, as_rng(rng))
+    if refine or 0 in read.shape:
+        return prepared.inv(rtol=rtol, atol=atol, maxiter=maxiter, schedule=schedule, return_info=return_info)
+    if prepared.held.kind in ("definite", "negative"):
+        x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_positive(rtol, "rtol"), schedule)
+    else:  # the spread of other devices is not the inverse: their means are, a run for every column
+        x, info = prepared.solve(identity(read).block, rtol=rtol, refine=False, schedule=schedule, return_info=True)
     return (x, info) if return_info else x
 
 
-def _identity(loadable: ReadMatrix) -> RightHandSide:
-    like = loadable.operator.like
-    return read_rhs(loadable, as_array(np.eye(loadable.shape[0]), like))
-
-
-def _refined(
-    loadable: ReadMatrix,
-    identity: RightHandSide,
-    device: Device,
-    rng: np.random.Generator,
-    rtol: float,
-    atol: float,
-    maxiter: int,
-    schedule: Schedule | None,
-) -> tuple[Array, Info]:
-    """The columns of the identity, block by block on one program."""
-    loadable, identity = in_range(loadable, identity)
-
-    def attempt(normal: bool) -> tuple[Array, Info]:
-        parts, infos = [], []
-        program: Any = None
-        for begin in range(0, identity.size, COLUMNS):
-            system = System(loadable, identity.block[:, begin : begin + COLUMNS], device, rng, normal, program)
-            program = system.program
-            outcome = solve_to_tolerance(system, None, rtol, atol, maxiter, schedule)
-            refuse_inconsistent(system, outcome.x, outcome.converged)
-            infos.append(refined_report(system, outcome, rtol, lambda x: x))
-            parts.append(system.restore(outcome.x))
-
-        def side_by_side(blocks: list[Array]) -> Array:
-            return namespace(blocks[0]).concat(blocks, axis=1)
-
-        info = _joined(infos, lambda errors: identity.error_to_user(side_by_side(errors)))
-        return identity.to_user(side_by_side(parts)), info
-
-    return through_normal_operator_if_needed(loadable, attempt)
-
-
-def _joined(infos: list[Info], side_by_side: Callable[[list[Array]], Array]) -> Info:
-    """One report for all blocks of columns: that of the worst one, with sums and all columns."""
-    worst = min(infos, key=lambda info: bool(info.success))
-    return Info(
-        worst
-        | dict(
-            n_runs=sum(info.n_runs for info in infos),
-            n_matvec=sum(info.n_matvec for info in infos),
-            residual_norm=np.concatenate([np.atleast_1d(info.residual_norm) for info in infos]),
-            standard_error=lambda: side_by_side([info.standard_error for info in infos]),
-            device_time=infos[-1].device_time,
-        )
-    )
-
-
-def _raw(
-    loadable: ReadMatrix,
-    identity: RightHandSide,
-    device: Device,
-    rng: np.random.Generator,
-    rtol: float | None,
-    schedule: Schedule | None,
-) -> tuple[Array, Info]:
+def _covariance(prepared: PreparedDevice, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
     """The covariance of one run, and nothing else."""
-    rtol = RAW_RTOL if rtol is None else as_positive(rtol, "rtol")
-    matrix, copies = loadable.operator, 2 if loadable.is_complex else 1
+    read, held, rng = prepared.read, prepared.held, prepared.rng
+    program, copies = held.inverse.program, 2 if read.is_complex else 1
+    count = readings_for(rtol, held.matrix.shape[0], copies=copies)
+    timetable = schedule or Schedule.for_covariance(count, program.rate())
+    reading = program.covariance(timetable, rng=rng)
+    sign = -1.0 if held.kind == "negative" else 1.0
+    unit = 2.0**-prepared.exponent
+    x = sign * (_from_real_form(reading.value) if read.is_complex else reading.value)
+    columns = identity(read)
 
-    def attempt(normal: bool) -> tuple[Array, Info]:
-        program = device.program(gram_operator(matrix) if normal else matrix, rng=rng)
-        count = readings_for(rtol, matrix.shape[0], copies=copies)
-        timetable = schedule or Schedule.for_covariance(count, program.rate())
-        reading = program.covariance(timetable, rng=rng)
-        value = matrix.apply(reading.value).T if normal else reading.value
-        x = _from_real_form(value) if loadable.is_complex else value
+    def residual_norm() -> Array:
+        real_form = realify if read.is_complex else (lambda block: block)
+        r = real_form(columns.block) - held.matrix.apply(real_form(x))
+        return to_numpy(namespace(r).linalg.vector_norm(r, axis=0))
 
-        def residual_norm() -> Array:
-            real_form = realify if loadable.is_complex else (lambda block: block)
-            r = real_form(identity.block) - matrix.apply(real_form(x))
-            return to_numpy(namespace(r).linalg.vector_norm(r, axis=0))
+    def noise() -> Array:
+        whole = standard_error(reading, circular=read.is_complex)
+        return unit * whole[: columns.size, : columns.size]
 
-        def error() -> Array:
-            right = matrix.dense().T if normal else None
-            whole = standard_error(reading, right, circular=loadable.is_complex)
-            return whole[: identity.size, : identity.size]
+    def rounding() -> Array:
+        return (0.0 if held.condition is None else held.condition.eps * held.condition.number) * abs(unit * x)
 
-        message = "exactly what the device returned; pass refine=True to send the residual back to it"
-        info = readings_report(program, timetable, 2.0, message)
-        info.update(residual_norm=residual_norm, standard_error=error)
-        return x, info
-
-    return through_normal_operator_if_needed(loadable, attempt)
+    message = "exactly what the device returned; pass refine=True to send the residual back to it"
+    info = readings_report(program, timetable, 2.0, message)
+    ideal = getattr(program, "ideal", False)
+    if not ideal:
+        info["message"] = f"the error bar holds noise only: this device errs in ways that it does not tell; {message}"
+    info.update(
+        residual_norm=residual_norm,
+        backward_error=None,
+        condition=None if held.condition is None else held.condition.number,
+        noise=noise,
+        rounding=rounding,
+        systematic=(lambda: 0.0 * noise()) if ideal else None,
+        standard_error=lambda: info["noise"] + info["rounding"],
+        reason="; ".join(filter(None, (held.reason, info.get("reason", "")))),
+    )
+    return unit * x, info
 
 
 def _from_real_form(x: Array) -> Array:

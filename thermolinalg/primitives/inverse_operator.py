@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import Array, dtype_name, to_numpy
+from thermolinalg._arrays import dtype_name, to_numpy
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_nonnegative, as_rng
+from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
-from thermolinalg.primitives._range import in_range
-from thermolinalg.primitives._rhs import read_rhs
-from thermolinalg.primitives._system import MAXITER, System, default_rtol, refined_report, solve_to_tolerance
+from thermolinalg.primitives._linear_solve import MAXITER, read_rtol
+from thermolinalg.primitives.program import PreparedDevice
 
 __all__ = ["ThermodynamicInverse"]
 
@@ -94,40 +92,28 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         device: Device | None = None,
         rng: Any = None,
     ) -> None:
-        self._loadable: ReadMatrix = read_matrix(A, assume_a=assume_a)
-        like = self._loadable.operator.like
-        self.rtol = default_rtol(like) if rtol is None else as_nonnegative(rtol, "rtol")
+        self._read: ReadMatrix = read_matrix(A, assume_a=assume_a)
+        like = self._read.operator.like
+        self.rtol = read_rtol(rtol, refine=True)
         self.maxiter = as_count(maxiter, "maxiter")
         self.schedule, self.rng = as_schedule(schedule), as_rng(rng)
-        self.device = device_for(self._loadable, device)
+        self.device = device
         self.info: Info | None = None
-        self._programs: dict[tuple[bool, bool], Any] = {}
-        dtype = np.result_type(dtype_name(like), np.complex64 if self._loadable.is_complex else np.float32)
-        super().__init__(dtype, self._loadable.shape)
+        self._prepared: dict[bool, PreparedDevice] = {}
+        dtype = np.result_type(dtype_name(like), np.complex64 if self._read.is_complex else np.float32)
+        super().__init__(dtype, self._read.shape)
 
     def _matmat(self, b: np.ndarray) -> np.ndarray:
         return self._solve(b, adjoint=False)
 
     def _rmatmat(self, b: np.ndarray) -> np.ndarray:
-        return self._solve(b, adjoint=not self._loadable.symmetric)
+        return self._solve(b, adjoint=not self._read.symmetric)
 
     def _solve(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
-        loadable = self._loadable.adjoint() if adjoint else self._loadable
-        rhs = read_rhs(loadable, b)
-        if 0 in rhs.block.shape:
-            x, self.info = rhs.empty_solution()
-            return to_numpy(x)
-        loadable, rhs = in_range(loadable, rhs)
-
-        def attempt(normal: bool) -> tuple[Array, Info]:
-            program: Any = self._programs.get((adjoint, normal))
-            system = System(loadable, rhs.block, self.device, self.rng, normal, program)
-            self._programs[adjoint, normal] = system.program
-            outcome = solve_to_tolerance(system, None, self.rtol, 0.0, self.maxiter, self.schedule)
-            refuse_inconsistent(system, outcome.x, outcome.converged)
-            info = refined_report(system, outcome, self.rtol, rhs.error_to_user)
-            info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
-            return rhs.to_user(system.restore(outcome.x)), info
-
-        x, self.info = through_normal_operator_if_needed(loadable, attempt)
+        if adjoint not in self._prepared:
+            read = self._read.adjoint() if adjoint else self._read
+            self._prepared[adjoint] = PreparedDevice(read, self.device, self.rng)
+        x, self.info = self._prepared[adjoint].solve(
+            b, rtol=self.rtol, maxiter=self.maxiter, schedule=self.schedule, return_info=True
+        )
         return to_numpy(x)

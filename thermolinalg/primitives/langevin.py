@@ -14,12 +14,13 @@ from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_t
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.estimation.refinement import Refinement
+from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
-from thermolinalg.primitives._devices import as_device, as_schedule
-from thermolinalg.primitives._range import in_range
+from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._linear_solve import MAXITER, Tolerance
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives._system import MAXITER, System, solve_to_tolerance
+from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.systems import Chain, Rescaled
 
 __all__ = ["langevin"]
 
@@ -112,28 +113,27 @@ def langevin(
     >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
     True
     """
-    loadable = read_matrix(A)
-    rhs = read_rhs(loadable, b)
-    device = as_device(device)
-    maxiter = MAXITER if maxiter is None else as_count(maxiter, "maxiter")
+    read = read_matrix(A)
+    rhs = read_rhs(read, b)
+    prepared = PreparedDevice(read, device, as_rng(rng))
+    maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)
     target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))
     preconditioner = None if M is None else _read_preconditioner(M, rhs)
     start = _start(x0, preconditioner, rhs)
     if 0 in rhs.block.shape:
         return _as_scipy(rhs.block), 0
-    loadable, rhs = in_range(loadable, rhs)
-    system = System(loadable, rhs.block, device, as_rng(rng), normal=not loadable.symmetric)
-    outcome = solve_to_tolerance(
-        system,
-        None if start is None else system.real_form(rhs.from_user(start)),
-        0.0,
-        rhs.tolerance_from_user(target),
-        maxiter,
-        as_schedule(schedule),
-        preconditioner=None if preconditioner is None else _direction(preconditioner, system, 2.0**rhs.matrix_exponent),
-        callback=None if callback is None else _observer(callback, system, rhs),
+    x, info = prepared.refined(
+        rhs,
+        Tolerance(0.0, target, math.inf),
+        maxiter=maxiter,
+        schedule=schedule,
+        rng=prepared.rng,
+        x0=start,
+        preconditioner=None if preconditioner is None else _direction(preconditioner, rhs.block),
+        callback=None if callback is None else _observer(callback),
+        quiet=True,
     )
-    return _as_scipy(rhs.to_user(system.restore(outcome.x))), 0 if outcome.converged else outcome.n_runs
+    return _as_scipy(x[:, None] if rhs.is_vector else x), 0 if info.success else info.n_runs
 
 
 def _as_scipy(x: Array) -> Array:
@@ -189,32 +189,40 @@ def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | Non
     return xp.where(~vanishes, as_array(x, rhs.block), xp.zeros_like(rhs.block))
 
 
-def _direction(M: LinearOperator, system: System, unit: float) -> Callable[[Array], Array]:
-    """M r for a residual in the device's real form; M Mᴴ r where that is the residual of the normal operator.
+def _direction(M: LinearOperator, like: Array) -> Callable[[Chain, Array], Array]:
+    """M r for a residual of the equation inside a chain of systems."""
 
-    `unit` is the user's A over the one of the system.
-    """
-
-    def direction(r: Array) -> Array:
-        residual = to_numpy(system.restore(r))
-        z = unit * M.matmat(unit * M.rmatmat(residual) if system.normal else residual)
-        return system.real_form(as_array(z, system.b))
+    def direction(outer: Chain, r: Array) -> Array:
+        unit = 1.0
+        for system in reversed(outer.systems):
+            if isinstance(system, Rescaled):
+                unit = 2.0**system.matrix_exponent
+                r = r if system.rows is None else r / system.rows[:, None]
+            else:
+                r = system.back(r)
+        z = as_array(unit * M.matmat(to_numpy(r)), like)
+        for system in outer.systems:
+            if isinstance(system, Rescaled):
+                z = z if system.columns is None else z / system.columns[:, None]
+            else:
+                z = system.into(z)
+        return z
 
     return direction
 
 
-def _observer(callback: Callable[..., Any], system: System, rhs: RightHandSide) -> Callable[[Refinement], None]:
+def _observer(callback: Callable[..., Any]) -> Callable[[Array, Any, State], None]:
     """The user's callback, fed with iterates."""
     try:
         wants_info = "intermediate_result" in inspect.signature(callback).parameters
     except ValueError:  # a builtin without a signature
         wants_info = False
 
-    def observe(state: Refinement) -> None:
-        x = _as_scipy(rhs.to_user(system.restore(state.x)))
+    def observe(x: Array, norms: np.ndarray, state: State) -> None:
+        x = _as_scipy(x)
         if wants_info:
-            norms = rhs.norms_to_user(system.residual_norms(state.residual_norm))
-            callback(intermediate_result=Info(x=x, residual_norm=norms, n_runs=state.n_runs))
+            norm = float(norms[0]) if len(norms) == 1 else norms
+            callback(intermediate_result=Info(x=x, residual_norm=norm, n_runs=state.n_runs))
         else:
             callback(x)
 

@@ -6,17 +6,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace
+from thermolinalg._arrays import Array, as_array, eps, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
-from thermolinalg.primitives._least_squares_system import LeastSquaresSystem
-from thermolinalg.primitives._range import in_range
+from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem
+from thermolinalg.primitives._linear_solve import (
+    MAXITER,
+    RAW_RTOL,
+    Tolerance,
+    Wanted,
+    read_rtol,
+    solve_raw,
+    solve_refined,
+)
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives._system import MAXITER, raw_report, read_rtol, refined_report, solve_to_tolerance
+from thermolinalg.systems.routes import share_of_one_run
 
 __all__ = ["LstsqResult", "lstsq", "pinv"]
 
@@ -128,19 +136,19 @@ def lstsq(
     >>> np.round(x, 6), rank
     (array([0.833333, 1.5     ]), 2)
     """
-    loadable = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
-    rhs = read_rhs(loadable, b, check_finite=check_finite)
+    read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
+    rhs = read_rhs(read, b, check_finite=check_finite)
     generator = as_rng(rng)
     settings = _Settings(
-        read_rtol(rtol, rhs.block, refine=refine),
+        read_rtol(rtol, refine=refine),
         as_nonnegative(atol, "atol"),
         as_count(maxiter, "maxiter"),
         refine,
         as_schedule(schedule),
         as_device(device),
     )
-    cutoff = max(loadable.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
-    result, info = _solve(loadable, rhs, cutoff, settings, generator)
+    cutoff = max(read.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
+    result, info = _solve(read, rhs, cutoff, settings, generator)
     return (result, info) if return_info else result
 
 
@@ -238,12 +246,13 @@ def pinv(
 class _Settings(NamedTuple):
     """How a least-squares problem is run."""
 
-    rtol: float
+    rtol: float | None
     atol: float
     maxiter: int
     refine: bool
     schedule: Schedule | None
     device: Device
+    damp: float = 0.0
 
 
 @batched(core=("matrix",))
@@ -257,56 +266,58 @@ def _pinv(
     *,
     rng: Any,
 ) -> tuple[Array, int, Info]:
-    loadable = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
-    like = loadable.operator.like
-    m, n = loadable.shape
-    rhs = read_rhs(loadable, as_array(np.eye(m), like))
-    tol = read_rtol(tol, rhs.block, refine=how[1])
+    read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
+    like = read.operator.like
+    m, n = read.shape
+    rhs = read_rhs(read, as_array(np.eye(m), like))
+    tol = read_rtol(tol, refine=how[1])
     if rtol is None:
         rtol = max(m, n) * eps(rhs.block) if atol is None else 0.0
     cutoff = rtol
     if atol:
         xp = namespace(like)
-        largest = float(xp.max(xp.linalg.svdvals(loadable.operator.dense()))) if m and n else 1.0
+        largest = float(xp.max(xp.linalg.svdvals(read.operator.dense()))) if m and n else 1.0
         cutoff = rtol + (atol / largest if largest > 0 else 0.0)
     maxiter, refine, schedule, device = how
     settings = _Settings(tol, 0.0, maxiter, refine, schedule, device)
-    result, info = _solve(loadable, rhs, cutoff, settings, as_rng(rng))
+    result, info = _solve(read, rhs, cutoff, settings, as_rng(rng))
     return result.x, result.rank, info
 
 
 def _solve(
-    loadable: ReadMatrix, rhs: RightHandSide, cutoff: float, settings: _Settings, rng: np.random.Generator
+    read: ReadMatrix, rhs: RightHandSide, cutoff: float, settings: _Settings, rng: np.random.Generator
 ) -> tuple[LstsqResult, Info]:
-    xp = namespace(rhs.block)
-    m, n = loadable.shape
-    if min(m, n, rhs.block.shape[1]) == 0:
+    xp, like = namespace(rhs.block), read.operator.like
+    none = namespace(like).zeros(0, dtype=like.dtype)
+    if min(*read.shape, rhs.block.shape[1]) == 0:
         x, info = rhs.empty_solution()
-        real = loadable.operator.like
-        return LstsqResult(x, xp.zeros(0, dtype=real.dtype), 0, xp.zeros(0, dtype=real.dtype)), info
-    loadable, rhs = in_range(loadable, rhs)
-    system = LeastSquaresSystem(loadable, rhs.block, settings.device, rng, cutoff=cutoff)
-    if system.rank == 0:
-        unknown = xp.zeros((system.matrix.shape[1], system.rhs.shape[1]), dtype=system.rhs.dtype)
-        _, info = rhs.empty_solution()
+        return LstsqResult(x, none, 0, none), info
+    problem = LeastSquaresProblem(read, settings.device, rng, cutoff, settings.damp)
+    s = problem.singular_values
+    if problem.rank == 0:
+        x, info = rhs.empty_solution()
         info["message"] = "A is zero: the minimum-norm solution is zero"
-    elif settings.refine:
-        atol = rhs.tolerance_from_user(settings.atol)
-        outcome = solve_to_tolerance(system, None, settings.rtol, atol, settings.maxiter, settings.schedule)
-        unknown, info = outcome.x, refined_report(system, outcome, settings.rtol, rhs.restore_error)
+        return LstsqResult(x, none, 0, s), info
+    outer = problem.outer(rhs.block)
+    asked = RAW_RTOL if settings.rtol is None else settings.rtol
+    held = problem.held if settings.refine else problem.hold(share_of_one_run(asked, read.shape[1]))
+    equation = held.equation(outer.into(rhs.block))
+    if settings.refine:
+        tolerance = Tolerance.read(settings.rtol, settings.atol, equation.rhs, definite=False)
+        wanted = Wanted(tolerance, settings.maxiter, settings.schedule)
+        z, info = solve_refined(held, equation, outer, wanted, rng, None, rhs.shaped)
     else:
-        load = system.load()
-        timetable = settings.schedule or system.program.timetable(load, settings.rtol)
-        reading = system.program.average(load, timetable, rng=rng)
-        unknown, info = reading.value, raw_report(system, reading, rhs.restore_error)
-    x = system.restore(unknown)
-    copies = 2 if loadable.is_complex else 1
-    rank, s = system.rank // copies, system.singular_values[::copies]
-    residues = xp.zeros(0, dtype=s.dtype, device=s.device)
-    if rank == n < m:
-        r = system.rhs - system.matrix.apply(unknown)
-        norms = np.atleast_1d(system.residual_norms(column_norms(r)))
-        residues = as_array(rhs.norms_to_user(norms), s) ** 2
+        z, info = solve_raw(held, equation, outer, settings.rtol, settings.schedule, rng, rhs.shaped)
+    x = rhs.shaped(outer.back(z))
+    residual, in_range = problem.residuals(equation.rhs, z)
+    info["residual_norm"] = _scalar(outer.norms(in_range))
+    residues = xp.zeros(0, dtype=like.dtype, device=like.device)
+    m, n = read.shape
+    if problem.rank == n < m and not settings.damp:
+        residues = as_array(np.asarray(outer.norms(residual)) ** 2, like)
         residues = residues[0] if rhs.is_vector else residues
-    info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
-    return LstsqResult(rhs.restore(x), residues, rank, s * 2.0**rhs.matrix_exponent), info
+    return LstsqResult(x, residues, problem.rank, s), info
+
+
+def _scalar(values: np.ndarray) -> Any:
+    return values if values.shape[0] != 1 else float(values[0])

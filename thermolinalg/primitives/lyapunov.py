@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from thermolinalg._arrays import Array
-from thermolinalg._info import Info, ThermodynamicWarning
-from thermolinalg._validation import as_count, as_nonnegative, as_rng
-from thermolinalg.devices import Schedule
-from thermolinalg.devices.general import GeneralDevice
-from thermolinalg.estimation.refinement import Refinement
-from thermolinalg.estimation.refinement import refine as send_back
+from thermolinalg._info import Info
+from thermolinalg._validation import as_count, as_rng
+from thermolinalg.devices import Device, Schedule
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, Relaxations, read_equation
-from thermolinalg.primitives._system import MAXITER
+from thermolinalg.primitives._linear_solve import MAXITER, RAW_RTOL, Tolerance, Wanted, read_rtol, solve_refined
+from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, LyapunovMap, Relaxations, read_equation
+from thermolinalg.systems import Chain, Equation, Measure
+from thermolinalg.systems.routes import Held
 
 __all__ = ["solve_continuous_lyapunov"]
 
@@ -38,7 +36,7 @@ def solve_continuous_lyapunov(
     maxiter: int = MAXITER,
     refine: bool = True,
     schedule: Schedule | None = None,
-    device: GeneralDevice | None = None,
+    device: Device | None = None,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -70,8 +68,8 @@ def solve_continuous_lyapunov(
         Timetable of every run: `readings` that are independent. Default: as many as make the residual contract
         tenfold per run, more where it does not; without refinement, as many as leave a share of `rtol` of X
         (1e-2 if not given).
-    device : GeneralDevice, optional
-        Default: an ideal one.
+    device : Device, optional
+        Default: an ideal `GeneralDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -118,96 +116,71 @@ def solve_continuous_lyapunov(
            [-0.833333,  0.5     ]])
     """
     schedule = as_schedule(schedule)
-    equation = read_equation(a, q, GeneralDevice() if device is None else device)
-    atol, maxiter, generator = as_nonnegative(atol, "atol"), as_count(maxiter, "maxiter"), as_rng(rng)
-    if rtol is None:
-        rtol = (1e-5 if equation.single else 1e-10) if refine else 1e-2
-    rtol = as_nonnegative(rtol, "rtol")
+    equation = read_equation(a, q, device)
+    asked = read_rtol(rtol, refine=refine)
+    tolerance = Tolerance.read(asked, atol, equation.single_like(), definite=False)
+    maxiter, generator = as_count(maxiter, "maxiter"), as_rng(rng)
     if equation.a.size == 0:
-        x, info = equation.q, Info(success=True, status=0, message="an empty equation", n_runs=0, residual_norm=0.0)
+        x, info = equation.restore(equation.q), Info(success=True, status=0, message="an empty equation", n_runs=0)
+        info.update(residual_norm=0.0, backward_error=0.0, condition=None)
     elif refine:
-        x, info = _refined(equation, generator, rtol, atol, maxiter, schedule)
+        x, info = _refined(equation, generator, Wanted(tolerance, maxiter, schedule))
     else:
-        x, info = _raw(equation, generator, rtol, schedule)
-    x = equation.restore(x)
+        x, info = _raw(equation, generator, RAW_RTOL if asked is None else asked, schedule)
     return (x, info) if return_info else x
 
 
-def _refined(
-    equation: LyapunovEquation,
-    rng: np.random.Generator,
-    rtol: float,
-    atol: float,
-    maxiter: int,
-    schedule: Schedule | None,
-) -> tuple[np.ndarray, Info]:
+class _Units:
+    """From the user's q and X to columns of real numbers with q and a near one; see `thermolinalg.systems.System`."""
+
+    def __init__(self, equation: LyapunovEquation) -> None:
+        self.equation = equation
+
+    def into(self, b: Array) -> Array:
+        return self.equation.pack(b)
+
+    def start(self, x: Array) -> Array:
+        return self.equation.pack(x)
+
+    def back(self, x: Array) -> Array:
+        return self.equation.restore(self.equation.unpack(x))
+
+    def back_error(self, e: Array) -> Array:
+        return self.equation.restore(np.abs(self.equation.unpack(e)), error=True)
+
+    def tolerance(self, t: Array) -> Array:
+        return np.ldexp(t, -self.equation.exponents[1])
+
+    def norms(self, norms: np.ndarray) -> np.ndarray:
+        return np.ldexp(norms, self.equation.exponents[1])
+
+
+def _refined(equation: LyapunovEquation, rng: np.random.Generator, wanted: Wanted) -> tuple[Array, Info]:
     """The residual goes back to the device until it is small enough."""
-    runs = Relaxations(equation)
-    target = rtol * np.linalg.norm(equation.q) + np.ldexp(atol, -equation.exponents[1])
-
-    def residual(x: np.ndarray, low: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        plain = equation.residual(runs.unpack(x))
-        r = plain if low is None else equation.residual(runs.unpack(x), runs.unpack(low))
-        if equation.hermitian:
-            r = (r + r.conj().T) / 2
-        return runs.pack(r), np.array([np.linalg.norm(plain)])
-
-    outcome = send_back(
-        runs,
-        lambda x: runs.pack(equation.product(runs.unpack(x))),
-        residual,
-        np.zeros_like(runs.pack(equation.q)),
-        np.array([target]),
-        (lambda _: schedule) if schedule else runs.timetable,
-        rng,
-        maxiter=maxiter,
-        definite=False,
-    )
-    x = runs.unpack(outcome.x)
-    x = (x + x.conj().T) / 2 if equation.hermitian else x
-    return x, _refined_report(equation, runs, outcome, x, target, rtol)
-
-
-def _refined_report(
-    equation: LyapunovEquation, runs: Relaxations, outcome: Refinement, x: np.ndarray, target: float, rtol: float
-) -> Info:
-    """The information object of a refined X; warns where it did not converge."""
-    left = float(np.linalg.norm(equation.residual(equation.rounded(x))))
-    norm, wanted = (float(np.ldexp(value, equation.exponents[1])) for value in (left, target))
-    success = bool(left <= target)
-    message = f"the true residual met its target in {outcome.n_runs} runs of the device"
-    if not success:
-        rounding = np.finfo(float).eps * np.linalg.norm(equation.a) * np.linalg.norm(x)
-        remedy = "X is too large for less in double precision" if left <= 10 * rounding else "or a larger maxiter="
-        message = (
-            f"the true residual {norm:.3g} did not reach its target {wanted:.3g} in {outcome.n_runs} runs of the "
-            f"device: pass a larger rtol= (now {rtol:g}); {remedy}"
-        )
-        warnings.warn(message, ThermodynamicWarning, stacklevel=5)
-    # What stays of the last reading's noise has its shape, and the size that the residual tells.
-    share = left / runs.error if runs.error else 0.0
-    info = Info(
-        success=success,
-        status=0 if success else max(outcome.n_runs, 1),
-        message=message,
-        n_runs=outcome.n_runs,
-        n_matvec=outcome.n_matvec,
-        residual_norm=norm,
-        standard_error=lambda: equation.restore(share * np.sqrt(runs.variance)),
-    )
-    return _with_device(info, runs, outcome.schedules[-1] if outcome.schedules else None)
+    matrix, runs = LyapunovMap(equation), Relaxations(equation)
+    size, measures = 2 * float(np.linalg.norm(equation.a, 2)), (Measure(),)
+    held = Held(runs, matrix, None, None, measures, size, None, "stable", "a is the drift of the device, q its noise")
+    outer = Chain((_Units(equation),))
+    x, info = solve_refined(held, Equation(matrix, outer.into(equation.q), measures, size), outer, wanted, rng)
+    value = equation.unpack(x)
+    value = (value + value.conj().T) / 2 if equation.hermitian else value
+    return equation.restore(value), info
 
 
 def _raw(
     equation: LyapunovEquation, rng: np.random.Generator, rtol: float, schedule: Schedule | None
-) -> tuple[np.ndarray, Info]:
+) -> tuple[Array, Info]:
     """One reading of each semidefinite part, and nothing else."""
     runs = Relaxations(equation)
     # E‖X̂ − X‖² = (‖X‖² + (tr X)²)/n ≤ (d + 1)‖X‖²/n
     readings = int(min((len(equation.a) + 1) / max(rtol, 1e-7) ** 2, MOST_READINGS))
     schedule = schedule or runs.independent_readings(readings)
     x, variance = runs.estimate(equation.q, schedule, rng)
+    value = equation.restore(x)
     left = float(np.linalg.norm(equation.residual(equation.rounded(x))))
+    scale = 2 * np.linalg.norm(equation.a, 2) * np.linalg.norm(x) + np.linalg.norm(equation.q)
+    noise = equation.restore(np.sqrt(variance), error=True)
+    rounding = np.finfo(float).eps * abs(value)
     info = Info(
         success=True,
         status=0,
@@ -215,19 +188,17 @@ def _raw(
         n_runs=runs.ledger.runs,
         n_matvec=1,
         residual_norm=float(np.ldexp(left, equation.exponents[1])),
-        standard_error=lambda: equation.restore(np.sqrt(variance)),
-    )
-    return x, _with_device(info, runs, schedule)
-
-
-def _with_device(info: Info, runs: Relaxations, schedule: Schedule | None) -> Info:
-    """Add what concerns the device to a report."""
-    info.update(
-        runs.programs[0].describe(),
+        backward_error=left / float(scale),
+        condition=None,
+        noise=noise,
+        rounding=rounding,
+        systematic=0.0 * noise,
+        standard_error=noise + rounding,
         schedule=schedule,
         ledger=runs.ledger,
         device_time=runs.ledger.device_time,
-        autocorrelation_time=1 / runs.programs[0].rate(),
-        effective_sample_size=schedule.readings if schedule else 0,
+        autocorrelation_time=1 / runs.rate(),
+        effective_sample_size=schedule.readings,
     )
-    return info
+    info.update(runs.describe())
+    return value, info

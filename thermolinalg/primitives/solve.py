@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-import numpy as np
-
 from thermolinalg._arrays import Array
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_nonnegative, as_rng
+from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.operators.read import ReadMatrix, read_matrix
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._normal import device_for, refuse_inconsistent, through_normal_operator_if_needed
-from thermolinalg.primitives._range import in_range
-from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives._system import (
-    MAXITER,
-    System,
-    raw_report,
-    read_rtol,
-    refined_report,
-    solve_to_tolerance,
-)
+from thermolinalg.primitives._linear_solve import MAXITER
+from thermolinalg.primitives.program import PreparedDevice
 
 __all__ = ["solve"]
 
@@ -134,65 +122,15 @@ def solve(
     >>> bool(np.all(abs(x - np.linalg.solve(A, b)) < 5 * info.standard_error))
     True
     """
-    loadable = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
-    if transposed:
-        loadable = loadable.transposed()
-    rhs = read_rhs(loadable, b, check_finite=check_finite)
-    rtol = read_rtol(rtol, rhs.block, refine=refine)
-    atol = as_nonnegative(atol, "atol")
-    maxiter, schedule = as_count(maxiter, "maxiter"), as_schedule(schedule)
-    generator = as_rng(rng)
-    device = device_for(loadable, device)
-    if rhs.block.shape[0] == 0 or rhs.block.shape[1] == 0:
-        x, info = rhs.empty_solution()
-    elif refine:
-        x, info = _refined(loadable, rhs, device, generator, rtol, atol, maxiter, schedule)
-    else:
-        x, info = _raw(loadable, rhs, device, generator, rtol, schedule)
-    return (x, info) if return_info else x
-
-
-def _refined(
-    loadable: ReadMatrix,
-    rhs: RightHandSide,
-    device: Device,
-    rng: np.random.Generator,
-    rtol: float,
-    atol: float,
-    maxiter: int,
-    schedule: Schedule | None,
-) -> tuple[Array, Info]:
-    """The residual goes back to the device until it is small enough."""
-    loadable, rhs = in_range(loadable, rhs)
-
-    def attempt(normal: bool) -> tuple[Array, Info]:
-        system = System(loadable, rhs.block, device, rng, normal=normal)
-        outcome = solve_to_tolerance(system, None, rtol, rhs.tolerance_from_user(atol), maxiter, schedule)
-        refuse_inconsistent(system, outcome.x, outcome.converged)
-        info = refined_report(system, outcome, rtol, rhs.restore_error)
-        info["residual_norm"] = rhs.norms_to_user(info["residual_norm"])
-        return rhs.restore(system.restore(outcome.x)), info
-
-    return through_normal_operator_if_needed(loadable, attempt)
-
-
-def _raw(
-    loadable: ReadMatrix,
-    rhs: RightHandSide,
-    device: Device,
-    rng: np.random.Generator,
-    rtol: float,
-    schedule: Schedule | None,
-) -> tuple[Array, Info]:
-    """One run of the device, and nothing else."""
-
-    def attempt(normal: bool) -> tuple[Array, Info]:
-        system = System(loadable, rhs.block, device, rng, normal=normal)
-        load = system.load()
-        timetable = schedule or system.program.timetable(load, rtol)
-        reading = system.program.average(load, timetable, rng=rng, state=True)
-        info = raw_report(system, reading, rhs.restore_error)
-        info["state"] = rhs.restore(system.restore(reading.state))
-        return rhs.restore(system.restore(reading.value)), info
-
-    return through_normal_operator_if_needed(loadable, attempt)
+    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    prepared = PreparedDevice(read.transposed() if transposed else read, device, as_rng(rng))
+    return prepared.solve(
+        b,
+        rtol=rtol,
+        atol=atol,
+        maxiter=maxiter,
+        refine=refine,
+        schedule=schedule,
+        check_finite=check_finite,
+        return_info=return_info,
+    )

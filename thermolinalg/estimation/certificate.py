@@ -1,0 +1,194 @@
+"""What a refined answer is worth: its true residual, its backward error, and the error that is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg.devices import Reading, Schedule
+from thermolinalg.estimation.refinement import Goal, NoisyInverse, State
+from thermolinalg.systems import Equation
+
+__all__ = ["Certificate", "ErrorBar", "error_bar", "rounding_bound"]
+
+AT_FLOOR = 8.0
+"""Backward errors up to (8 + √d) eps stand at the rounding floor: what a stable direct solver leaves."""
+
+PROBES = 8
+"""Loads of random signs that tell how the inverse spreads rounding: their scatter is a quarter of what they say."""
+
+AGREEMENT = 2.9
+"""An error bar is widened where the error that a further run sees is more than so many of it."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The true residual of the rounded answer, judged.
+
+    Parameters
+    ----------
+    residual : array, shape (m, k)
+        b − A x, in extended precision where the iteration came near its rounding.
+    norms : ndarray, shape (k,)
+        In the user's measure.
+    targets : ndarray, shape (k,)
+        What was asked for.
+    backward_error : ndarray, shape (k,)
+        ‖b − A x‖/(‖A‖‖x‖ + ‖b‖) in the balanced units.
+    floor : float
+        Backward errors up to it are rounding.
+    met : bool
+        Whether every residual met its target.
+    """
+
+    residual: Array
+    norms: np.ndarray
+    targets: np.ndarray
+    backward_error: np.ndarray
+    floor: float
+    met: bool
+
+    @classmethod
+    def of(cls, equation: Equation, state: State, goal: Goal) -> Certificate:
+        """Judge the answer of a state."""
+        residual = None if state.low is None else equation.extended(state.x, equation.rounded(state.low))
+        if residual is None:
+            residual = state.residual if state.low is None else equation.residual(state.x)
+        every = equation.norms(residual)
+        scale = to_numpy(equation.floor(state.x)).astype(float)
+        balanced = to_numpy(every[-1]).astype(float)
+        backward = np.divide(balanced, scale, out=np.zeros_like(balanced), where=scale > 0)
+        norms, targets = to_numpy(every[0]).astype(float), to_numpy(goal.targets[0]).astype(float)
+        floor = (AT_FLOOR + max(equation.matrix.shape) ** 0.5) * equation.eps
+        met = all(bool((to_numpy(n) <= to_numpy(t)).all()) for n, t in zip(every, goal.targets, strict=True))
+        return cls(residual, norms, targets, backward, floor, met)
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether every column met its target or stands at the rounding floor."""
+        return bool(np.all((self.norms <= self.targets) | (self.backward_error <= self.floor)))
+
+    @property
+    def success(self) -> bool:
+        """Whether the answer is as good as was asked for, or as its precision allows."""
+        return self.met or bool(np.all(self.backward_error <= self.floor))
+
+
+@dataclass(frozen=True)
+class ErrorBar:
+    """One standard deviation of an answer, by where it comes from (n, k each).
+
+    Parameters
+    ----------
+    noise : array
+        The device's spread that refinement has not yet taken out.
+    rounding : array
+        Of the answer where residuals are extended; else the bound |A⁻¹| eps (|A||x| + |b|).
+    """
+
+    noise: Array
+    rounding: Array
+
+    @property
+    def total(self) -> Array:
+        """Their sum."""
+        return self.noise + self.rounding
+
+
+def error_bar(
+    equation: Equation,
+    inverse: NoisyInverse,
+    state: State,
+    certificate: Certificate,
+    schedule: Schedule,
+    rng: np.random.Generator,
+) -> ErrorBar:
+    """The error of a refined answer, by further runs of the device.
+
+    What a run leaves is its own noise, whose size further runs without a load tell. One run more loads the true
+    residual of the answer: what it reads is the error itself, to the precision of a reading, and widens the bar where
+    that is too small for it (a biased device, or rounding in few dimensions).
+
+    Parameters
+    ----------
+    equation, inverse, state, certificate
+        Of the refinement.
+    schedule : Schedule
+        Of the further runs.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ErrorBar
+    """
+    xp = equation.xp
+    noise = xp.zeros_like(state.x)
+    if state.reading is not None and not state.conjugate:
+        noise = cast(Array, noise + state.reading.standard_error)
+    if bool((certificate.residual != 0).any()):
+        seen = inverse.average(certificate.residual, schedule, rng=rng)
+        if state.conjugate:
+            noise = xp.hypot(seen.value, seen.standard_error)
+        else:
+            noise = xp.maximum(noise, abs(seen.value) / AGREEMENT)
+    if state.low is None:
+        rounding = rounding_bound(equation, inverse, state.x, schedule, rng)
+    else:
+        rounding = _extended_rounding(equation, state)
+    return ErrorBar(noise, rounding)
+
+
+def _extended_rounding(equation: Equation, state: State) -> Array:
+    """max(eps |x|, what the corrections leave): θ/(1 − θ) of the last one, or all of them where they shrink no more."""
+    xp, rounding = equation.xp, equation.eps * abs(state.x)
+    if state.correction is not None and state.contraction is not None:
+        rounding = xp.maximum(rounding, abs(state.correction) * state.contraction / (1 - state.contraction))
+    if state.stalled:
+        for correction in state.recent:
+            rounding = xp.maximum(rounding, abs(correction))
+    return rounding
+
+
+def rounding_bound(
+    equation: Equation, inverse: NoisyInverse, x: Array, schedule: Schedule, rng: np.random.Generator
+) -> Array:
+    """|A⁻¹| eps (|A||x| + |b|) (n, k): how far the rounding of a plain residual can move the answer.
+
+    Random signs s on w = eps (|A||x| + |b|) make A⁻¹(s w) scatter by the root of Σ_j (A⁻¹)_ij² w_j², which is what
+    independent rounding errors of size w amount to; the device itself applies the inverse.
+
+    Parameters
+    ----------
+    equation : Equation
+    inverse : NoisyInverse
+    x : array, shape (n, k)
+    schedule : Schedule
+        Of the further runs.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array, shape (n, k)
+    """
+    xp, eps = equation.xp, equation.eps
+    sizes = equation.matrix.absolute(abs(x))
+    if sizes is None:
+        sizes = xp.zeros_like(equation.rhs) + equation.size * equation.balanced.solution(x) / x.shape[0] ** 0.5
+        if equation.balanced.rows is not None:
+            sizes = sizes / equation.balanced.rows
+    weights = eps * (sizes + abs(equation.rhs))
+    columns = []
+    for j in range(x.shape[1]):
+        signs = as_array(rng.choice([-1.0, 1.0], size=(weights.shape[0], PROBES)), x)
+        spread = _mean_square(inverse.average(signs * weights[:, j : j + 1], schedule, rng=rng))
+        columns.append(xp.maximum(spread, eps * abs(x[:, j])))
+    return xp.stack(columns, axis=1)
+
+
+def _mean_square(reading: Reading) -> Array:
+    """Root mean square (n,) over the columns of a reading."""
+    value = reading.value
+    return (value**2).sum(axis=1) ** 0.5 / value.shape[1] ** 0.5

@@ -1,0 +1,147 @@
+"""A least-squares problem on a device: its rank, what counts as zero, and the embedding that holds it."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace, to_numpy
+from thermolinalg.devices import Device
+from thermolinalg.matrix_functions.singular import SingularEngines
+from thermolinalg.operators import Dense
+from thermolinalg.operators.read import ReadMatrix
+from thermolinalg.systems import Chain, ComplexColumns, Condition, Measure, RealForm, Rescaled, System
+from thermolinalg.systems.least_squares import Augmented, LeastSquares, LeastSquaresInverse
+from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
+from thermolinalg.systems.routes import SHARE, Held
+
+__all__ = ["LeastSquaresProblem"]
+
+DECOMPOSED = 512
+"""Up to this min(m, n) a sparse or matrix-free A is formed and its singular values, and so its rank, are known."""
+
+SMALLEST = 1e-6
+"""α over the largest singular value where the spectrum is not known: what lies far below it counts as zero unless it
+shows itself; a static factorisation of the embedding errs by its inverse square times eps."""
+
+
+class LeastSquaresProblem:
+    """min ‖b − A x‖² + damp²‖x‖², of minimum norm, as a device and its simulator see it.
+
+    Parameters
+    ----------
+    read : ReadMatrix
+        A, shape (m, n).
+    device : Device
+    rng : numpy.random.Generator
+        Draws the imperfections of the copy.
+    cutoff : float
+        Singular values up to cutoff × the largest count as zero.
+    damp : float
+        ≥ 0.
+    """
+
+    def __init__(
+        self, read: ReadMatrix, device: Device, rng: np.random.Generator, cutoff: float, damp: float = 0.0
+    ) -> None:
+        self.read, self.device, self.rng, self.damp = read, device, rng, damp
+        self.exponent = matrix_exponent(read.operator)
+        operator = read.operator
+        self.operator = operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else operator
+        self.copies = 2 if read.is_complex else 1
+        self._real_rank: int | None = None
+        self._cutoff = cutoff
+        if isinstance(self.operator, Dense) or min(operator.shape) <= DECOMPOSED:
+            self._decompose(cutoff)
+
+    def _decompose(self, cutoff: float) -> None:
+        """Singular values, rank and range; A without what counts as zero."""
+        a = self.operator.dense()
+        xp = namespace(a)
+        u, s, vt = xp.linalg.svd(a, full_matrices=False)
+        largest = float(s[0]) if s.shape[0] else 0.0
+        rank = int(xp.sum(xp.astype(s > cutoff * largest, xp.int64)))
+        if rank < s.shape[0]:
+            a = a - (u[:, rank:] * s[rank:]) @ vt[rank:, :]
+        self._real_rank, self._values, self._range = rank, s, u[:, :rank]
+        self.operator = Dense(a, symmetric=False)
+
+    @property
+    def rank(self) -> int | None:
+        """Rank of the user's A; None where only products with it are cheap."""
+        return None if self._real_rank is None else self._real_rank // self.copies
+
+    @property
+    def singular_values(self) -> Array:
+        """Of the user's A, (min(m, n),); empty where only products with it are cheap."""
+        if self._real_rank is None:
+            return as_array(np.zeros(0), self.operator.like)
+        return self._values[:: self.copies] * 2.0**self.exponent
+
+    @cached_property
+    def held(self) -> Held:
+        """A in the skew embedding, as systems that send residuals back need it."""
+        return self.hold(SHARE)
+
+    def hold(self, share: float) -> Held:
+        """A in the skew embedding with α a share of its smallest singular value, as the augmented system needs it."""
+        m, n = self.operator.shape
+        engines = SingularEngines(self.operator)
+        if self._real_rank is None:
+            smallest, largest = None, engines.largest()
+            alpha = max(SMALLEST, min(self._cutoff, share)) * largest
+        else:
+            smallest, largest = float(self._values[self._real_rank - 1]), float(self._values[0])
+            alpha = share * smallest
+        damp = math.ldexp(self.damp, -self.exponent)
+        if damp:
+            alpha = damp
+        program = self.device.program(engines.embedding(alpha), rng=self.rng)
+        full = self._real_rank == n or bool(damp)
+        inverse = LeastSquaresInverse(program, self.operator, alpha, not full, 0.0 if damp else share**2)
+        xp, like = namespace(self.operator.like), self.operator.like
+        mask = xp.zeros((m + n, 1), dtype=like.dtype, device=like.device)
+        mask[m:, :] = 1.0
+        own = eps(like)
+        condition = None if smallest is None else Condition(math.hypot(smallest, damp), largest, max(m, n) * own, own)
+        return Held(
+            inverse,
+            Augmented(self.operator, alpha, damp),
+            None,
+            None,
+            (Measure(columns=mask), Measure()),
+            largest,
+            condition,
+            "embedded",
+            "least squares: A is held in the skew embedding, its residual an unknown beside x",
+            auxiliary=m,
+            systems=(LeastSquares(self.operator.shape),),
+        )
+
+    def outer(self, b: Array) -> Chain:
+        """From the user's right-hand sides (m, k) to those of the augmented system."""
+        systems: list[System] = []
+        if self.read.is_complex:
+            systems.append(RealForm())
+        elif "complex" in dtype_name(b):
+            systems.append(ComplexColumns())
+        block = systems[0].into(b) if systems else b
+        columns = column_exponents(block)
+        if self.exponent or columns is not None:
+            systems.append(Rescaled(None, None, self.exponent, columns))
+        return Chain([*systems, *self.held.systems])
+
+    def residuals(self, rhs: Array, z: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Norms (k,) of b − A x, and of its part in the range of A (‖Aᵀr‖/‖A‖ where the range is not known)."""
+        m = self.operator.shape[0]
+        b, x = rhs[:m, :], z[m:, :]
+        r = self.operator.extended_residual(b, x, namespace(x).zeros_like(x))
+        r = b - self.operator.apply(x) if r is None else r
+        measure = Measure()
+        if self._real_rank is None:
+            part = measure.residual(self.operator.apply_transposed(r)) / self.held.size
+        else:
+            part = measure.residual(self._range.T @ r)
+        return to_numpy(measure.residual(r)).astype(float), to_numpy(part).astype(float)

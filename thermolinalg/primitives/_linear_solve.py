@@ -1,0 +1,398 @@
+"""One linear system on a prepared device: refined to a tolerance, or read once; and the report of either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, eps, to_numpy
+from thermolinalg._info import Info, warn
+from thermolinalg._validation import as_nonnegative, as_positive
+from thermolinalg.devices import Schedule
+from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
+from thermolinalg.estimation.refinement import Goal, State, refine
+from thermolinalg.systems import Chain, Condition, Equation
+from thermolinalg.systems.routes import Held
+
+__all__ = ["MAXITER", "PRECISION", "Tolerance", "Wanted", "default_rtol", "read_rtol", "solve_raw", "solve_refined"]
+
+PRECISION = 0.1
+"""Residual that one run leaves, relative to its load, where the error bar does not ask for a longer window."""
+
+MAXITER = 100
+"""Device runs before a refinement gives up."""
+
+RAW_RTOL = 1e-2
+"""Relative error of a single run where none is asked for."""
+
+PATIENCE = 6
+"""Runs without progress after which the residual counts as stagnant."""
+
+LIMIT = 4.0
+"""Errors of a solution up to so many eps of it are rounding."""
+
+
+def default_rtol(like: Array) -> float:
+    """1e-10 in double precision, 1e-5 in single."""
+    return 1e-10 if eps(like) < 1e-10 else 1e-5
+
+
+def read_rtol(rtol: Any, *, refine: bool) -> float | None:
+    """The tolerance of a refined or raw call, checked; None where none is given.
+
+    Raises
+    ------
+    ValueError
+        It is negative, not finite or 1 and more (zero would be an answer); or zero for a single run.
+    """
+    if rtol is None:
+        return None
+    value = as_nonnegative(rtol, "rtol") if refine else as_positive(rtol, "rtol")
+    if value >= 1:
+        raise ValueError(f"rtol must be below 1, got {rtol!r}: x = 0 leaves a residual of ‖b‖ already")
+    return value
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What a refinement is asked for.
+
+    Parameters
+    ----------
+    rtol, atol : float
+        Of the true residual, in the user's units.
+    forward : float
+        Relative error of x at which it stops; infinity: the residual in the user's units is all that counts.
+    """
+
+    rtol: float
+    atol: float | Array
+    forward: float
+
+    @classmethod
+    def read(cls, rtol: float | None, atol: Any, like: Array, *, definite: bool) -> Tolerance:
+        """The user's, or the default: what is not held as definite goes on to rounding, as direct solvers do."""
+        atol = as_nonnegative(atol, "atol")
+        if rtol is not None:
+            return cls(rtol, atol, max(rtol, LIMIT * eps(like)))
+        default = default_rtol(like)
+        return cls(default, atol, default if definite else LIMIT * eps(like))
+
+    def goal(self, equation: Equation, outer: Chain) -> Goal:
+        """The same for the columns of an equation inside `outer`."""
+        xp, user = equation.xp, equation.sizes[0]
+        atol = outer.tolerance(xp.zeros_like(user[: len(outer.norms(to_numpy(user)))]) + self.atol)
+        relative = [self.rtol * size for size in equation.sizes]
+        targets = [relative[0] + atol, *relative[1:]]
+        forward = xp.full_like(user, self.forward)
+        # Where the absolute tolerance is the larger one, the user's own residual is all that is asked for.
+        loose = (atol > relative[0]) | ~xp.isfinite(forward)
+        targets[1:] = [xp.where(loose, xp.inf, target) for target in targets[1:]]
+        return Goal(tuple(targets), xp.where(loose, xp.inf, forward))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a system is solved.
+
+    Parameters
+    ----------
+    tolerance : Tolerance
+    maxiter : int
+        Device runs at most.
+    schedule : Schedule, optional
+        Timetable of every run; default: chosen by the device for each load.
+    preconditioner : callable, optional
+        See `thermolinalg.estimation.refinement.refine`.
+    callback : callable, optional
+        Called with the `State` after each run; StopIteration ends the iteration cleanly.
+    quiet : bool
+        Whether warnings are left to the caller.
+    """
+
+    tolerance: Tolerance
+    maxiter: int = MAXITER
+    schedule: Schedule | None = None
+    preconditioner: Callable[[Array], Array] | None = None
+    callback: Callable[[State], None] | None = None
+    quiet: bool = False
+
+
+def solve_refined(
+    held: Held,
+    equation: Equation,
+    outer: Chain,
+    wanted: Wanted,
+    rng: np.random.Generator,
+    x0: Array | None = None,
+    shape: Callable[[Array], Array] = lambda x: x,
+) -> tuple[Array, Info]:
+    """Send residuals back until the goal is reached; x (n, k) in the units of the equation, and the report.
+
+    Parameters
+    ----------
+    held : Held
+    equation : Equation
+    outer : Chain
+        From the user's numbers to those of the equation.
+    wanted : Wanted
+    rng : numpy.random.Generator
+    x0 : array, shape (n, k), optional
+        Start; default zero.
+    shape : callable, optional
+        Brings blocks (n, k) of the user's numbers into the shape of their b.
+    """
+    goal = wanted.tolerance.goal(equation, outer)
+    start = equation.zero() if x0 is None else x0
+
+    def timetable(r: Array) -> Schedule:
+        return wanted.schedule or held.inverse.timetable(r, PRECISION)
+
+    states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
+    state, certificate, stopped = _run(states, equation, goal, wanted)
+    timing = state.schedules[-1] if state.schedules else Schedule(0.0, 1.0)
+    bar = _once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng))
+    success = certificate.success
+    if success and held.condition is not None and held.condition.poor:
+        asked = max(wanted.tolerance.rtol, LIMIT * equation.eps)
+        balanced = equation.balanced.solution
+        success = bool((balanced(bar().total) <= asked * balanced(state.x)).all())
+    message = _refined_message(state, certificate, wanted, outer, success=success, stopped=stopped)
+    if held.condition is not None and held.condition.poor and not wanted.quiet:
+        warn(f"{_ill(held.condition)}; {message}")
+    elif not (success or stopped or wanted.quiet):
+        warn(message)
+    info = Info(
+        success=success,
+        status=0 if success else max(state.n_runs, 1),
+        message=message,
+        n_runs=state.n_runs,
+        n_matvec=state.n_matvec,
+        residual_norm=_outer_norms(outer, certificate.norms),
+        backward_error=_largest(outer, certificate.backward_error),
+        **_bar_entries(outer, shape, lambda: bar().noise, lambda: bar().rounding, lambda: 0.0 * bar().noise),
+    )
+    return state.x, _with_device(info, held, state)
+
+
+def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted) -> tuple[State, Certificate, bool]:
+    """The state at which the refinement ends, its certificate, and whether a callback stopped it."""
+    best: tuple[float, Array] | None = None
+    for state in states:
+        if state.n_runs and wanted.callback is not None:
+            try:
+                wanted.callback(state)
+            except StopIteration:
+                return state, Certificate.of(equation, state, goal), True
+        if goal.reached(equation, state):
+            break
+        worst = float((state.norms[-1] / (equation.sizes[-1] + (equation.sizes[-1] == 0))).max())
+        if best is None or worst < best[0]:
+            best = worst, state.x
+        settled = state.low is not None and _settled(equation, state, goal)
+        if (
+            settled
+            or _at_floor(equation, state, goal)
+            or state.n_runs >= wanted.maxiter
+            or state.stalled >= PATIENCE
+            or not np.isfinite(worst)
+        ):
+            if state.low is None and best is not None and worst > best[0]:
+                state.x = best[1]
+                state.residual = equation.residual(state.x)
+                state.norms = equation.norms(state.residual)
+            break
+    return state, Certificate.of(equation, state, goal), False
+
+
+def _settled(equation: Equation, state: State, goal: Goal) -> bool:
+    """Whether the extended iteration has nothing left to correct, in any measure."""
+    limit = equation.xp.maximum(goal.forward, equation.xp.full_like(goal.forward, LIMIT * equation.eps))
+    if not bool(equation.xp.isfinite(limit).all()):
+        limit = equation.xp.full_like(limit, LIMIT * equation.eps)
+    return all(
+        bool((state.error(m.solution) <= limit * m.solution(state.x)).all())  # type: ignore[operator]
+        for m in equation.measures
+    )
+
+
+def _at_floor(equation: Equation, state: State, goal: Goal) -> bool:
+    """Whether the iteration stands at the rounding floor and no longer shrinks."""
+    return state.stalled >= 2 and Certificate.of(equation, state, goal).success
+
+
+def _refined_message(
+    state: State,
+    certificate: Certificate,
+    wanted: Wanted,
+    outer: Chain,
+    *,
+    success: bool,
+    stopped: bool,
+) -> str:
+    """What happened, and what to pass instead."""
+    norms, targets = np.atleast_1d(_outer_norms(outer, certificate.norms)), certificate.targets
+    targets = np.atleast_1d(_outer_norms(outer, targets))
+    worst = int(np.argmax(np.where(targets > 0, norms / np.where(targets > 0, targets, 1.0), norms)))
+    runs = f"{state.n_runs} runs of the device"
+    backward = float(certificate.backward_error.max(initial=0.0))
+    if certificate.met and success:
+        return f"the true residual met its target in {runs}"
+    if success:
+        return (
+            f"as good as this precision allows after {runs}: the true residual {norms[worst]:.3g} is above its target "
+            f"{targets[worst]:.3g}, but its backward error {backward:.2g} stands at the rounding floor"
+        )
+    if stopped:
+        return f"stopped by the callback after {state.n_runs} runs"
+    if certificate.success:
+        return (
+            f"the residual is small (backward error {backward:.2g}) after {runs}, but the error it leaves may not be: "
+            "info.standard_error tells it; pass a larger rtol="
+        )
+    return (
+        f"the true residual {norms[worst]:.3g} did not reach its target {targets[worst]:.3g} in {runs}; pass a larger "
+        f"rtol= (now {wanted.tolerance.rtol:g}), or a larger maxiter= if it was still falling"
+    )
+
+
+def solve_raw(
+    held: Held,
+    equation: Equation,
+    outer: Chain,
+    rtol: float | None,
+    schedule: Schedule | None,
+    rng: np.random.Generator,
+    shape: Callable[[Array], Array] = lambda x: x,
+) -> tuple[Array, Info]:
+    """One run of the device and nothing else: x (n, k) in the units of the equation, and the report."""
+    load, asked = equation.rhs, RAW_RTOL if rtol is None else rtol
+    timetable = schedule or held.inverse.timetable(load, asked)
+    reading = held.inverse.average(load, timetable, rng=rng, state=True)
+    x = reading.value
+    every, scale, balanced = equation.norms(equation.residual(x)), equation.floor(x), equation.balanced
+    norms = to_numpy(every[0]).astype(float)
+    backward = to_numpy(every[-1] / (scale + (scale == 0))).astype(float)
+    rounding = _once(lambda: rounding_bound(equation, held.inverse, x, timetable, rng))
+    systematic = _systematic(held, equation, x)
+    lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
+    if systematic is None:
+        lines.insert(0, "the error bar holds noise only: this device errs in ways that it does not tell;")
+    success = bool(np.isfinite(norms).all())
+    if held.condition is not None and held.condition.poor:
+        bar = reading.standard_error + rounding() + (0.0 if systematic is None else systematic)
+        success = success and bool((balanced.solution(bar) <= asked * balanced.solution(x)).all())
+        warn(_ill(held.condition) + "; one run of the device may not have resolved it")
+    info = Info(
+        success=success,
+        status=0 if success else 1,
+        message=" ".join(lines),
+        n_runs=1,
+        n_matvec=1,
+        residual_norm=_outer_norms(outer, norms),
+        backward_error=_largest(outer, backward),
+        state=shape(outer.back(reading.state)),
+        **_bar_entries(
+            outer,
+            shape,
+            lambda: reading.standard_error,
+            rounding,
+            None if systematic is None else lambda: systematic,
+        ),
+    )
+    state = State(x, x, (), n_runs=1, reading=reading, schedules=[timetable])
+    return x, _with_device(info, held, state)
+
+
+def _systematic(held: Held, equation: Equation, x: Array) -> Array | None:
+    """What a run misses whatever its noise: α² (AᵀA + α²)⁻¹ x at most in an embedding; None where it is unknown."""
+    if not held.inverse.ideal:
+        return None
+    bias = equation.xp.zeros_like(x)
+    if held.inverse.bias:
+        bias = bias + held.inverse.bias * equation.balanced.solution(x)
+    return bias
+
+
+def _bar_entries(
+    outer: Chain,
+    shape: Callable[[Array], Array],
+    noise: Callable[[], Array],
+    rounding: Callable[[], Array],
+    systematic: Callable[[], Array] | None,
+) -> dict[str, Any]:
+    """The error bar in the user's units, by where it comes from; evaluated when read."""
+
+    def told(part: Callable[[], Array]) -> Callable[[], Array]:
+        return lambda: shape(outer.back_error(part()))
+
+    parts = {"noise": told(noise), "rounding": told(rounding)}
+    if systematic is not None:
+        parts["systematic"] = told(systematic)
+    values = {name: _once(part) for name, part in parts.items()}
+
+    def total() -> Array:
+        return sum(value() for value in values.values())
+
+    entries: dict[str, Any] = {**values, "standard_error": total}
+    entries.setdefault("systematic", None)
+    return entries
+
+
+def _with_device(info: Info, held: Held, state: State) -> Info:
+    """Add what concerns the device to a report."""
+    inverse, condition = held.inverse, held.condition
+    told = inverse.describe()
+    told["reason"] = "; ".join(filter(None, (held.reason, told.get("reason", ""))))
+    schedule = state.schedules[-1] if state.schedules else None
+    info.update(
+        told,
+        condition=None if condition is None else condition.number,
+        schedule=schedule,
+        ledger=inverse.ledger,
+        device_time=inverse.ledger.device_time,
+    )
+    if state.reading is not None and schedule is not None:
+        rate = inverse.rate()
+        info.update(
+            degrees_of_freedom=state.reading.degrees_of_freedom,
+            autocorrelation_time=1 / rate,
+            effective_sample_size=max(1.0, schedule.duration * rate / 2),
+        )
+    return info
+
+
+def _ill(condition: Condition) -> str:
+    return (
+        f"A is ill-conditioned: balanced by rows and columns its condition number is {condition.number:.3g} "
+        f"(rcond {condition.rcond:.2g})"
+    )
+
+
+def _outer_norms(outer: Chain, norms: np.ndarray) -> Any:
+    """Norms of the user's residuals, a number where there is one."""
+    return _scalar(outer.norms(norms))
+
+
+def _largest(outer: Chain, values: np.ndarray) -> Any:
+    """One value for each of the user's right-hand sides: the largest of those of its parts."""
+    return _scalar(values.reshape(-1, len(outer.norms(values))).max(axis=0))
+
+
+def _scalar(values: np.ndarray) -> Any:
+    return values if values.shape[0] != 1 else float(values[0])
+
+
+def _once(function: Callable[[], Any]) -> Callable[[], Any]:
+    """The same, evaluated at most once."""
+    kept: list[Any] = []
+
+    def value() -> Any:
+        if not kept:
+            kept.append(function())
+        return kept[0]
+
+    return value

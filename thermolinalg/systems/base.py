@@ -1,0 +1,84 @@
+"""Systems: what stands between the user's A x = b and the one that a device holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from thermolinalg._arrays import Array
+
+__all__ = ["Chain", "System"]
+
+
+class System(Protocol):
+    """A change of variables between an outer system A x = b and an inner one; systems compose, outermost first."""
+
+    def into(self, b: Array) -> Array:
+        """The inner right-hand sides of outer ones b (m, k)."""
+        ...
+
+    def back(self, x: Array) -> Array:
+        """Outer solutions of inner ones x."""
+        ...
+
+    def back_error(self, e: Array) -> Array:
+        """Standard errors of outer solutions from those of inner ones."""
+        ...
+
+    def tolerance(self, t: Array) -> Array:
+        """Norms (k,) of inner residuals that keep those of outer ones below t."""
+        ...
+
+    def start(self, x: Array) -> Array:
+        """Inner guesses of outer ones x (n, k)."""
+        ...
+
+    def norms(self, norms: np.ndarray) -> np.ndarray:
+        """Norms of outer residuals from those of inner ones, which were measured in the outer units of rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Systems one inside the other, as one system.
+
+    Parameters
+    ----------
+    systems : sequence of System
+        Outermost first; none is the identity.
+    """
+
+    systems: Sequence[System]
+
+    def into(self, b: Array) -> Array:
+        for system in self.systems:
+            b = system.into(b)
+        return b
+
+    def back(self, x: Array) -> Array:
+        for system in reversed(self.systems):
+            x = system.back(x)
+        return x
+
+    def back_error(self, e: Array) -> Array:
+        for system in reversed(self.systems):
+            e = system.back_error(e)
+        return e
+
+    def tolerance(self, t: Array) -> Array:
+        for system in self.systems:
+            t = system.tolerance(t)
+        return t
+
+    def start(self, x: Array) -> Array:
+        for system in self.systems:
+            x = system.start(x)
+        return x
+
+    def norms(self, norms: np.ndarray) -> np.ndarray:
+        for system in reversed(self.systems):
+            norms = system.norms(norms)
+        return norms

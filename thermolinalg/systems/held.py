@@ -1,0 +1,195 @@
+"""A⁻¹ as a device gives it: its program with the systems around it, and how well conditioned what it holds is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from thermolinalg._arrays import Array, to_numpy
+from thermolinalg.devices import Ledger, Program, Reading, Schedule
+from thermolinalg.systems.base import Chain
+
+__all__ = ["Condition", "DeviceInverse", "Inverse", "SingularError"]
+
+ILL_CONDITIONED = 450.0
+"""Times eps (1e-13 in double precision): below such an rcond an answer comes with a warning."""
+
+
+class SingularError(np.linalg.LinAlgError):
+    """A is singular to working precision.
+
+    Attributes
+    ----------
+    smallest, largest : float
+        Singular values of the balanced A.
+    null_vector : ndarray, shape (n,), or None
+        A unit vector that A takes to rounding.
+    """
+
+    def __init__(self, message: str, smallest: float, largest: float, null_vector: np.ndarray | None) -> None:
+        super().__init__(message)
+        self.smallest, self.largest, self.null_vector = smallest, largest, null_vector
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The ends of the spectrum (singular values) of A in balanced units.
+
+    Parameters
+    ----------
+    smallest, largest : float
+    rounding : float
+        d · eps: an rcond below it cannot be told from zero.
+    eps : float
+        Of the dtype.
+    """
+
+    smallest: float
+    largest: float
+    rounding: float
+    eps: float
+
+    @property
+    def rcond(self) -> float:
+        """Smallest over largest; zero for a zero matrix."""
+        return self.smallest / self.largest if self.largest > 0 else 0.0
+
+    @property
+    def number(self) -> float:
+        """The condition number 1/rcond."""
+        return 1 / self.rcond if self.rcond > 0 else float("inf")
+
+    @property
+    def poor(self) -> bool:
+        """Whether an answer has to come with a warning."""
+        return self.rcond < ILL_CONDITIONED * self.eps
+
+    def refuse_singular(self, null_vector: Callable[[], Array]) -> None:
+        """SingularError where rcond < d · eps (or A is zero), with the evidence.
+
+        Parameters
+        ----------
+        null_vector : callable
+            Gives the singular vector (n,) of the smallest singular value, as far as it can be had.
+        """
+        if self.rcond >= self.rounding:
+            return
+        try:
+            vector = to_numpy(null_vector())
+        except (np.linalg.LinAlgError, NotImplementedError, ValueError):
+            vector = None
+        evidence = "" if vector is None else f"; A takes {_told(vector)} to rounding"
+        raise SingularError(
+            f"A is singular to working precision: balanced by rows and columns, its smallest singular value is "
+            f"{self.smallest:.3g} and its largest {self.largest:.3g}, a ratio of {self.rcond:.2g} below the rounding "
+            f"{self.rounding:.2g}{evidence}; lstsq and pinv give the minimum-norm solution",
+            self.smallest,
+            self.largest,
+            vector,
+        )
+
+
+def _told(vector: np.ndarray, most: int = 3) -> str:
+    """The largest entries of a vector, as text."""
+    order = np.argsort(-abs(vector))[:most]
+    entries = ", ".join(f"{vector[i]:.3g} at {i}" for i in order)
+    return f"the unit vector ({entries}{', …' if len(vector) > most else ''})"
+
+
+class Inverse(Protocol):
+    """A noisy inverse that tells what its runs cost."""
+
+    @property
+    def definite(self) -> bool:
+        """Whether A is held as a symmetric positive definite matrix."""
+        ...
+
+    @property
+    def bias(self) -> float:
+        """Most that a run leaves of a solution, relative to its norm in balanced units, whatever its noise."""
+        ...
+
+    @property
+    def ideal(self) -> bool:
+        """Whether a run errs by its noise and `bias` only."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the device was asked to do."""
+        ...
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ."""
+        ...
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (m, k)."""
+        ...
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason, for the report of a call."""
+        ...
+
+    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
+        """Load b (m, k), run the schedule, return the estimate of A⁻¹b (n, k), with the last state if asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeviceInverse:
+    """A noisy inverse: what is read from a program, through the systems between A and what it holds.
+
+    Parameters
+    ----------
+    program : Program
+    systems : Chain
+        From A to what the device holds.
+    definite : bool
+        Whether A is held as a symmetric positive definite matrix.
+    bias : float
+        Most that a run leaves of a solution, relative to its norm in balanced units, whatever its noise.
+    """
+
+    program: Program
+    systems: Chain
+    definite: bool = True
+    bias: float = 0.0
+
+    @property
+    def ideal(self) -> bool:
+        """Whether the device says of itself that it has no errors but noise; a stranger does not."""
+        return bool(getattr(self.program, "ideal", False))
+
+    @property
+    def ledger(self) -> Ledger:
+        """Of the program."""
+        return self.program.ledger
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ."""
+        return self.program.rate()
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (m, k)."""
+        return self.program.timetable(self.systems.into(b), relative)
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason, for the report of a call."""
+        return self.program.describe()
+
+    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
+        """Load b (m, k), run the schedule, return the estimate of A⁻¹b (n, k)."""
+        back, back_error = self.systems.back, self.systems.back_error
+        if not self.systems.systems:
+            return self.program.average(b, schedule, rng=rng, state=state)
+        reading = self.program.average(self.systems.into(b), schedule, rng=rng, state=state)
+        return replace(
+            reading,
+            value=back(reading.value),
+            state=None if reading.state is None else back(reading.state),
+            replicas=None if reading.replicas is None else lambda: back_error(reading.noise),
+        )

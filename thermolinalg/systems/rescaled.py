@@ -1,0 +1,133 @@
+"""Numbers of any size: powers of two bring rows, columns and right-hand sides near one, without a rounding error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, dtype_name, namespace, to_numpy
+from thermolinalg.operators import Dense, Operator, Sparse
+
+__all__ = ["Rescaled", "column_exponents", "matrix_exponent", "times_two_to"]
+
+
+@dataclass(frozen=True)
+class Rescaled:
+    """A x = b as (2^−e R A C) y = 2^−f R b, x = 2^(f − e) C y, with R, C diagonal and all factors powers of two.
+
+    Parameters
+    ----------
+    rows, columns : array, shape (m,) and (n,), optional
+        Diagonals of R and C; None is the identity.
+    matrix_exponent : int, optional
+        e.
+    exponents : ndarray of int, shape (k,), optional
+        f, one for each right-hand side; None is zero.
+    """
+
+    rows: Array | None = None
+    columns: Array | None = None
+    matrix_exponent: int = 0
+    exponents: np.ndarray | None = None
+
+    def into(self, b: Array) -> Array:
+        if self.exponents is not None:
+            b = times_two_to(-self.exponents, b)
+        return b if self.rows is None else self.rows[:, None] * b
+
+    def back(self, x: Array) -> Array:
+        """Outer solutions; ValueError where they leave the range of the dtype."""
+        outer = self.back_error(x)
+        if self._exponent is not None or self.columns is not None:
+            _refuse_out_of_range(x, outer)
+        return outer
+
+    def back_error(self, e: Array) -> Array:
+        exponent = self._exponent
+        if self.columns is not None:
+            e = self.columns[:, None] * e
+        return e if exponent is None else times_two_to(exponent, e)
+
+    def start(self, x: Array) -> Array:
+        """Inner guesses of outer ones x (n, k)."""
+        exponent = self._exponent
+        if exponent is not None:
+            x = times_two_to(-exponent, x)
+        return x if self.columns is None else x / self.columns[:, None]
+
+    def tolerance(self, t: Array) -> Array:
+        """Norms in the outer units over 2^f; `rows` is left to who measures residuals."""
+        if self.exponents is None:
+            return t
+        with np.errstate(over="ignore"):
+            return as_array(np.ldexp(to_numpy(t), -self.exponents), t)
+
+    def norms(self, norms: np.ndarray) -> np.ndarray:
+        """Norms (k,) of outer residuals from the same over 2^f."""
+        return norms if self.exponents is None else np.ldexp(norms, self.exponents)
+
+    @property
+    def _exponent(self) -> np.ndarray | None:
+        if self.exponents is None:
+            return None if self.matrix_exponent == 0 else np.array([-self.matrix_exponent])
+        return self.exponents - self.matrix_exponent
+
+
+def matrix_exponent(operator: Operator) -> int:
+    """The power of two that brings A near one, 0 where its size is not extreme."""
+    exponent = int(_exponent(np.array(_size(operator)), operator.like))
+    diagonal = operator.diagonal() if exponent > 0 and isinstance(operator, Dense | Sparse) else None
+    if diagonal is None:
+        return exponent
+    # Not so far down that a small diagonal entry, which scaling to a unit diagonal could still save, underflows.
+    entries = abs(to_numpy(diagonal))
+    smallest = math.frexp(float(np.min(entries, initial=1.0, where=entries > 0)))[1]
+    lowest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).smallest_normal))[1]
+    return max(min(exponent, smallest - lowest - 8), 0)
+
+
+def column_exponents(block: Array) -> np.ndarray | None:
+    """The powers of two that bring the columns of a block near one; None where no column is extreme."""
+    exponents = _exponent(to_numpy(namespace(block).max(abs(block), axis=0)), block)
+    return exponents if exponents.any() else None
+
+
+def times_two_to(exponents: np.ndarray, x: Array) -> Array:
+    """x (n, k) times 2^exponents, in two halves so that only the result can leave the range."""
+    real, half = abs(x[:1, :]), exponents // 2
+    with np.errstate(over="ignore", under="ignore"):
+        return x * as_array(np.ldexp(1.0, half), real) * as_array(np.ldexp(1.0, exponents - half), real)
+
+
+def _refuse_out_of_range(x: Array, scaled: Array) -> None:
+    """ValueError if scaling x (n, k) made a column overflow, or vanish although it is not zero."""
+    xp = namespace(x)
+    before, after = xp.max(abs(x), axis=0), xp.max(abs(scaled), axis=0)
+    if not bool(xp.all(xp.isfinite(after) & ((after > 0) | (before == 0)))):
+        raise ValueError(f"the solution leaves the range of {dtype_name(after)}; scale A or b")
+
+
+def _exponent(sizes: np.ndarray, like: Array) -> np.ndarray:
+    """Exponents of sizes beyond the fourth root of the largest number; never so large that 2^-e overflows itself."""
+    largest = math.frexp(float(namespace(like).finfo(like.dtype).max))[1]
+    exponents = np.frexp(np.where(np.isfinite(sizes), sizes, 1.0))[1]
+    exponents = np.clip(exponents, 8 - largest, largest - 8)
+    return np.where((abs(exponents) > largest // 4) & (sizes > 0), exponents, 0)
+
+
+def _size(operator: Operator) -> float:
+    """The size of the entries of A, as cheaply as it can be had."""
+    if isinstance(operator, Dense | Sparse):
+        entries: Any = operator.matrix if isinstance(operator, Dense) else operator.matrix.data
+        xp = namespace(entries)
+        return max(float(xp.max(entries)), -float(xp.min(entries))) if math.prod(entries.shape) else 0.0
+    with np.errstate(over="ignore"):
+        bound = operator.norm_bound()
+        if bound is None:
+            signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(operator.shape[1], 1))
+            product = operator.apply(as_array(signs, operator.like))
+            bound = float(namespace(product).max(abs(product)))
+    return bound

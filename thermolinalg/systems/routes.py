@@ -1,0 +1,318 @@
+"""How a matrix gets onto a device: as it is, negated, as a stable drift, in the skew embedding, or as AᵀA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from thermolinalg._arrays import Array, eps, namespace, to_numpy
+from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program
+from thermolinalg.matrix_functions.singular import SingularEngines
+from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
+from thermolinalg.operators import Dense, Normal, Operator, Sparse
+from thermolinalg.operators.equilibrate import equilibrate
+from thermolinalg.operators.read import ReadMatrix
+from thermolinalg.systems.base import Chain, System
+from thermolinalg.systems.equation import Equation, Measure
+from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
+from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
+
+__all__ = ["Held", "Router", "as_device", "gram_operator", "share_of_one_run"]
+
+SHARE = 0.1
+"""α over the smallest singular value where residuals are sent back: a run leaves its square, one per cent, of the
+error along the softest direction; device time grows as its inverse, runs as its logarithm."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A matrix on a device, and the units in which its systems are solved.
+
+    Parameters
+    ----------
+    inverse : Inverse
+    matrix : Operator, shape (m, n)
+        R A C, by whose products residuals are computed.
+    rows, columns : array or None
+        Diagonals of R and C.
+    measures : tuple of Measure
+        As `Equation` takes them.
+    size : float
+        Norm of A in the balanced units.
+    condition : Condition or None
+        None where the device does not tell its spectrum.
+    kind : str
+        'definite', 'negative', 'stable', 'embedded' or 'normal'.
+    reason : str
+        Why it is held so.
+    auxiliary : int
+        Leading unknowns that nobody asks for.
+    systems : tuple of System
+        Between the user's real A and `matrix`, besides powers of two.
+    """
+
+    inverse: Inverse
+    matrix: Operator
+    rows: Array | None
+    columns: Array | None
+    measures: tuple[Measure, ...]
+    size: float
+    condition: Condition | None
+    kind: str
+    reason: str
+    auxiliary: int = 0
+    systems: tuple[System, ...] = ()
+
+    def equation(self, rhs: Array) -> Equation:
+        """A x = b for a right-hand side R b (m, k)."""
+        return Equation(self.matrix, rhs, self.measures, self.size, self.auxiliary)
+
+
+class Router:
+    """The ways of one matrix onto one device, tried in the order in which they cost device time.
+
+    Parameters
+    ----------
+    read : ReadMatrix
+        The user's A.
+    operator : Operator
+        Its real form, with entries near one.
+    device : Device or None
+        None: the default one of each way.
+    rng : numpy.random.Generator
+        Draws the imperfections of the copy.
+    """
+
+    def __init__(self, read: ReadMatrix, operator: Operator, device: Device | None, rng: np.random.Generator) -> None:
+        self.read, self.operator, self.rng = read, operator, rng
+        self.device = as_device(device, stable=read.assume == "stable")
+        self._embedding: tuple[Operator, Array | None, Array | None, SingularEngines] | None = None
+
+    def hold(self) -> Held:
+        """A on the device by the first way that it can go.
+
+        Raises
+        ------
+        LinAlgError
+            A is singular to working precision (a `SingularError` with the evidence), or it is not what `assume_a`
+            insists on.
+        """
+        reason = self.read.notice
+        for way, why in self._ways():
+            try:
+                return way("; ".join(filter(None, (reason, why))))
+            except NotDefinite as refusal:
+                reason = "; ".join(filter(None, (reason, str(refusal))))
+        raise np.linalg.LinAlgError(f"{reason}; pass assume_a='gen' to hold any square A")
+
+    def _ways(self) -> Iterator[tuple[Callable[[str], Held], str]]:
+        """The ways to try, with a reason each."""
+        if self.read.assume == "stable":
+            yield self._stable, "taken as a drift with eigenvalues in Re > 0"
+            return
+        if self.read.symmetric:
+            signs = _diagonal_signs(self.operator)
+            if self.read.assume == "pos" or signs > 0:
+                yield self._definite, ""
+            elif signs < 0:
+                yield self._negative, "A is held as −A: its diagonal is negative"
+            if self.read.assume == "pos":
+                return
+            yield self.embedded, "A is symmetric but not definite: held in the skew embedding"
+        else:
+            yield self.embedded, "A is not symmetric: held in the skew embedding"
+
+    def _definite(self, reason: str) -> Held:
+        return self._symmetric(self.operator, (), "definite", reason)
+
+    def _negative(self, reason: str) -> Held:
+        return self._symmetric(self.operator.negated(), (Negated(),), "negative", reason)
+
+    def _symmetric(self, operator: Operator, systems: tuple[System, ...], kind: str, reason: str) -> Held:
+        """A (or −A) as the symmetric couplings of the device."""
+        program, condition = self._programmed(operator)
+        scaling = None if _as_written(self.device) else _balance(operator)
+        measures = (Measure(),)
+        if scaling is not None:
+            measures = (Measure(), Measure(scaling[:, None], 1 / scaling[:, None]))
+        scaled = operator if scaling is None else operator.scaled(1.0, scaling)
+        largest = getattr(program, "largest", None)
+        size = float(largest) if largest and scaling is not None else largest_eigenvalue(scaled)
+        if condition is not None:
+            condition.refuse_singular(SingularEngines(scaled).null_vector)
+        inverse = DeviceInverse(program, Chain(()))
+        return Held(inverse, operator, None, None, measures, size, condition, kind, reason, systems=systems)
+
+    def _programmed(self, operator: Operator) -> tuple[Program, Condition | None]:
+        """The program and the condition of what it holds; NotDefinite where that has no equilibrium."""
+        try:
+            program = self.device.program(operator, rng=self.rng)
+            return program, _condition(program, operator)
+        except np.linalg.LinAlgError as refusal:
+            if not getattr(getattr(self.device, "imperfections", None), "is_perfect", True):
+                try:
+                    LangevinDevice().program(operator).rate()
+                except np.linalg.LinAlgError:
+                    pass
+                else:
+                    raise np.linalg.LinAlgError(
+                        f"the device's copy of A, rounded and mismatched as its imperfections say, is not positive "
+                        f"definite although A is ({refusal}); pass a device with more matrix_bits or less mismatch"
+                    ) from None
+            raise NotDefinite(_evidence(refusal)) from None
+
+    def _stable(self, reason: str) -> Held:
+        """A as the drift itself."""
+        program = self.device.program(self.operator, rng=self.rng)
+        program.rate()
+        values = to_numpy(namespace(self.operator.like).linalg.svdvals(self.operator.dense()))
+        condition = Condition(float(values[-1]), float(values[0]), *_rounding(self.operator))
+        condition.refuse_singular(SingularEngines(self.operator).null_vector)
+        inverse = DeviceInverse(program, Chain(()), definite=False)
+        size = float(values[0])
+        return Held(inverse, self.operator, None, None, (Measure(),), size, condition, "stable", reason)
+
+    def embedded(self, reason: str, share: float = SHARE) -> Held:
+        """Any A as the skew couplings of the device; as AᵀA where it has symmetric ones only."""
+        matrix, rows, columns, engines = self._balanced()
+        smallest, largest = engines.interval()
+        condition = Condition(smallest, largest, *_rounding(matrix))
+        condition.refuse_singular(engines.null_vector)
+        try:
+            program = self.device.program(engines.embedding(share * smallest), rng=self.rng)
+        except TypeError as refusal:
+            return self._normal(f"{reason}; as AᵀA, since {refusal}", condition)
+        inverse = DeviceInverse(program, Chain((Embedded(matrix.shape),)), definite=False, bias=share**2)
+        measures = _measures(rows, columns)
+        return Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
+
+    def _balanced(self) -> tuple[Operator, Array | None, Array | None, SingularEngines]:
+        """R A C with its engines, made once."""
+        if self._embedding is None:
+            rows, columns = (None, None) if _as_written(self.device) else equilibrate(self.operator)
+            matrix = self.operator.rescaled(rows, columns)
+            self._embedding = matrix, rows, columns, SingularEngines(matrix)
+        return self._embedding
+
+    def _normal(self, reason: str, condition: Condition) -> Held:
+        """AᵀA as the symmetric couplings of the device."""
+        matrix, rows, columns, _ = self._balanced()
+        gram = gram_operator(matrix)
+        try:
+            program, squared = self._programmed(gram)
+        except NotDefinite as refusal:
+            raise np.linalg.LinAlgError(
+                f"A has the condition number {condition.number:.3g}, and its normal operator the square of it, too "
+                f"much for this device ({refusal}); pass device=None, whose couplings need not be symmetric"
+            ) from None
+        if squared is not None:
+            squared.refuse_singular(SingularEngines(gram).null_vector)
+        inverse = DeviceInverse(program, Chain((NormalEquations(matrix),)), definite=False)
+        measures = _measures(rows, columns)
+        return Held(inverse, matrix, rows, columns, measures, condition.largest, condition, "normal", reason)
+
+
+class NotDefinite(np.linalg.LinAlgError):
+    """A is not positive definite to the precision in which it was tried."""
+
+
+def as_device(device: object, *, stable: bool = False) -> Device:
+    """The user's device; the default one for None.
+
+    Raises
+    ------
+    TypeError
+        It is no device, or cannot hold A as the drift itself although `stable` asks for it.
+    """
+    if device is None:
+        return GeneralDevice() if stable else LangevinDevice()
+    if not callable(getattr(device, "program", None)):
+        raise TypeError(
+            f"device must be None or have a method program(operator), such as LangevinDevice(); not {device!r}"
+        )
+    if stable and isinstance(device, LangevinDevice):
+        raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
+    return device  # type: ignore[return-value]
+
+
+def share_of_one_run(rtol: float, d: int) -> float:
+    """α over the smallest singular value for a single run whose residual is to be rtol ‖b‖.
+
+    The bias, α² over that value's square along the softest direction, then stays at a tenth or so of the noise of a
+    component, rtol/√d.
+    """
+    return float((0.025 * rtol) ** 0.5 / d**0.25)
+
+
+def gram_operator(matrix: Operator) -> Operator:
+    """AᵀA for a device: formed where A is an array, by products where it is not.
+
+    A diagonal shift at rounding level keeps the factor of a nearly singular one alive; refinement removes its effect.
+    """
+    shift = float(2 * matrix.shape[1] ** 1.5 * eps(matrix.like))
+    if isinstance(matrix, Dense):
+        gram = matrix.matrix.T @ matrix.matrix
+        xp = namespace(gram)
+        diagonal = shift * xp.linalg.diagonal(gram)
+        return Dense(gram + diagonal * xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device))
+    if isinstance(matrix, Sparse):
+        gram = (matrix.matrix.T @ matrix.matrix).tocsr()
+        gram.setdiag(gram.diagonal() * (1 + shift))
+        return Sparse(gram)
+    return Normal(matrix)
+
+
+def _diagonal_signs(operator: Operator) -> int:
+    """1 where no diagonal entry is negative, −1 where none is positive, 0 where both occur; 1 where it is unknown."""
+    diagonal = operator.diagonal()
+    if diagonal is None:
+        return 1
+    xp = namespace(diagonal)
+    smallest, largest = float(xp.min(diagonal)), float(xp.max(diagonal))
+    if smallest >= 0:
+        return 1
+    return -1 if largest <= 0 else 0
+
+
+def _balance(operator: Operator) -> Array | None:
+    """The S that gives S A S a unit diagonal, or None where it is not there or the same everywhere."""
+    diagonal = operator.diagonal()
+    if diagonal is None or not bool((diagonal > 0).all()):
+        return None
+    scaling = operator.jacobi_scaling()
+    return None if scaling is None or bool((scaling == scaling[0]).all()) else scaling
+
+
+def _measures(rows: Array | None, columns: Array | None) -> tuple[Measure, ...]:
+    """The user's units, and the balanced ones where they differ."""
+    if rows is None and columns is None:
+        return (Measure(),)
+    outer = Measure(None if rows is None else 1 / rows[:, None], None if columns is None else columns[:, None])
+    return outer, Measure()
+
+
+def _condition(program: Program, operator: Operator) -> Condition | None:
+    """What the device tells of its spectrum; a device that does not has to refuse by its rate."""
+    interval = getattr(program, "interval", None)
+    if interval is None:
+        program.rate()
+        return None
+    smallest, largest = interval()
+    return Condition(max(float(smallest), 0.0), float(largest), *_rounding(operator))
+
+
+def _rounding(operator: Operator) -> tuple[float, float]:
+    """d · eps, with the order of the largest matrix that has to be diagonalised as a whole; and eps."""
+    own = eps(operator.like)
+    return operator.order * own, own
+
+
+def _as_written(device: Device) -> bool:
+    return isinstance(getattr(device, "loading", None), AsWritten)
+
+
+def _evidence(refusal: Exception) -> str:
+    """What an error says, without its advice."""
+    return str(refusal).split("; pass", 1)[0].split("; use", 1)[0]
