@@ -1,16 +1,20 @@
 """Devices: where a matrix is written into, what a run returns, and how hardware departs from its ideal."""
 
-from thermolinalg.devices.base import CovarianceReading, Device, Ledger, Program, Reading
 from thermolinalg.devices.general import GeneralDevice, GeneralProgram
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.langevin import LangevinDevice, LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
+from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.simulated import SingularError
 
 __all__ = [
     "AsWritten",
+    "Correlated",
     "CovarianceReading",
     "Device",
+    "Drivable",
     "Equilibrated",
     "GeneralDevice",
     "GeneralProgram",
@@ -21,4 +25,6 @@ __all__ = [
     "Program",
     "Reading",
     "Schedule",
+    "SingularError",
+    "Spectrum",
 ]

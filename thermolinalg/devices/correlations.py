@@ -1,81 +1,50 @@
-"""A general device driven by a noise of one's own: its covariance, and the covariance between readings a lag apart.
+"""A device driven by a noise of one's own: its covariance, and the covariance between readings a lag apart.
 
 Both are drawn from the law of n independent readings at a cost that does not depend on n.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from thermolinalg._arrays import Array
-from thermolinalg.devices.general import GeneralProgram
+from thermolinalg.devices.reading import Ledger
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.simulation import Transition, transition
 from thermolinalg.simulation.covariances import wishart_factor
+from thermolinalg.simulation.relaxation import Relaxation
 
 __all__ = ["lagged_covariance", "noise_covariance"]
 
 
-def noise_covariance(
-    program: GeneralProgram, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator
-) -> Array:
-    """Sample covariance of independent readings under a noise of covariance D: an estimate of X, A X + X Aᵀ = D.
+class Drifting(Protocol):
+    """A drift M = A/norm on a device, and how it forgets."""
 
-    The mean is known to be zero, so that n readings have n degrees of freedom.
+    ledger: Ledger
+    norm: float
+    drift: np.ndarray
 
-    Parameters
-    ----------
-    program : GeneralProgram
-        With A on it.
-    noise : ndarray, shape (d, d)
-        D per unit of the user's time, symmetric positive semidefinite.
-    schedule : Schedule
-        As `GeneralProgram.independent_readings`, or slower.
-    rng : numpy.random.Generator
+    @property
+    def relaxation(self) -> Relaxation:
+        """How M forgets; LinAlgError where it never does."""
+        ...
 
-    Returns
-    -------
-    ndarray, shape (d, d)
 
-    Raises
-    ------
-    ValueError
-        The schedule has no readings, or they are not independent.
-    LinAlgError
-        The device never settles.
-    """
+def noise_covariance(program: Drifting, noise: np.ndarray, schedule: Schedule, *, rng: np.random.Generator) -> Array:
+    """See `GeneralProgram.noise_covariance`."""
     factor, n = _readings(program, noise, schedule, rng)
     return factor @ factor.T / n
 
 
 def lagged_covariance(
-    program: GeneralProgram, noise: np.ndarray, lag: float, schedule: Schedule, *, rng: np.random.Generator
+    program: Drifting, noise: np.ndarray, lag: float, schedule: Schedule, *, rng: np.random.Generator
 ) -> Array:
-    """Average of x(t + lag) x(t)ᵀ over independent pairs: an estimate of e^{−A lag} X.
+    """See `GeneralProgram.lagged_covariance`.
 
     Given the early readings with squares S = T Tᵀ, the late ones are P x + ξ: their products are P S + C G Tᵀ with
     P = e^{−A lag}, C Cᵀ the covariance of ξ and G standard normal.
-
-    Parameters
-    ----------
-    program : GeneralProgram
-        With A on it.
-    noise : ndarray, shape (d, d)
-        D as in `noise_covariance`.
-    lag : float
-        In the user's units of time.
-    schedule : Schedule
-        Of the early readings; a pair takes its lag on top.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (d, d)
-
-    Raises
-    ------
-    ValueError, LinAlgError
-        As `noise_covariance`.
     """
     factor, n = _readings(program, noise, schedule, rng)
     wait = lag * program.norm
@@ -85,9 +54,7 @@ def lagged_covariance(
     return (late.decay @ factor + xi) @ factor.T / n
 
 
-def _readings(
-    program: GeneralProgram, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator
-) -> tuple[Array, int]:
+def _readings(program: Drifting, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[Array, int]:
     """T with T Tᵀ the sum of squares of independent readings, and their number."""
     shortest = program.relaxation.time
     if schedule.readings is None or min(schedule.burn_in, schedule.spacing or 0.0) < (1 - 1e-9) * shortest:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, to_numpy
 from thermolinalg._validation import as_nonnegative
-from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
-from thermolinalg.devices.schedule import EQUILIBRIUM_TIMES, Schedule
+from thermolinalg.devices import correlations
+from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.laws import EQUILIBRIUM_TIMES
 from thermolinalg.operators import Dense, Operator
 from thermolinalg.simulation import LinearProcess, Transition
 from thermolinalg.simulation.relaxation import Relaxation
@@ -85,9 +86,13 @@ class GeneralProgram:
 
     Attributes
     ----------
+    ideal : bool
+        True: this device has no imperfections.
     norm : float
         ‖A‖₂, by which A was divided: one time constant τ of the device is 1/norm of the user's time units.
     """
+
+    ideal = True
 
     def __init__(self, device: GeneralDevice, operator: Dense) -> None:
         self.device, self.operator = device, operator
@@ -97,7 +102,7 @@ class GeneralProgram:
         norm = float(np.linalg.norm(matrix, 2)) or 1.0
         self.norm, self.drift = math.ldexp(norm, exponent), matrix / norm
         self.ledger = Ledger(programs=1)
-        self._windows: dict[tuple[Any, ...], Transition] = {}
+        self._windows: dict[tuple[float | int | None, ...], Transition] = {}
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +171,7 @@ class GeneralProgram:
         time = self.relaxation.time
         return Schedule(burn_in=time, readings=n, spacing=time, bound="independent readings")
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str]:
         """Engine and reason, for the report of a call."""
         return {"engine": "transition", "reason": "a general drift: exact Gaussian transitions by doubling"}
 
@@ -233,6 +238,58 @@ class GeneralProgram:
     def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
         """Refused with TypeError, as `covariance`."""
         return self.covariance(self.independent_readings(readings), rng=rng)
+
+    # -- what it does with a noise of one's own -----------------------------------------------------------------------
+
+    def noise_covariance(self, noise: Array, schedule: Schedule, *, rng: np.random.Generator) -> Array:
+        """Sample covariance of independent readings under a noise of covariance D: estimates X, A X + X Aᵀ = D.
+
+        The mean is known to be zero, so that n readings have n degrees of freedom.
+
+        Parameters
+        ----------
+        noise : ndarray, shape (d, d)
+            D per unit of the user's time, symmetric positive semidefinite.
+        schedule : Schedule
+            As `independent_readings`, or slower.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (d, d)
+
+        Raises
+        ------
+        ValueError
+            The schedule has no readings, or they are not independent.
+        LinAlgError
+            The device never settles.
+        """
+        return correlations.noise_covariance(self, noise, schedule, rng=rng)
+
+    def lagged_covariance(self, noise: Array, lag: float, schedule: Schedule, *, rng: np.random.Generator) -> Array:
+        """Average of x(t + lag) x(t)ᵀ over independent pairs: estimates e^{−A lag} X.
+
+        Parameters
+        ----------
+        noise : ndarray, shape (d, d)
+            D as in `noise_covariance`.
+        lag : float
+            In the user's units of time.
+        schedule : Schedule
+            Of the early readings; a pair takes its lag on top.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (d, d)
+
+        Raises
+        ------
+        ValueError, LinAlgError
+            As `noise_covariance`.
+        """
+        return correlations.lagged_covariance(self, noise, lag, schedule, rng=rng)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import scipy.sparse
@@ -12,6 +15,8 @@ from thermolinalg._validation import as_count, as_nonnegative
 from thermolinalg.operators import Dense, Operator, Sparse
 
 __all__ = ["Imperfections"]
+
+L = TypeVar("L")
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,24 @@ class Imperfections:
         matrix = self.write_array(operator.dense(), rng)
         xp = namespace(matrix)
         return Dense(xp.tril(matrix) + xp.tril(matrix, k=-1).T)
+
+    def heat(self, law: L) -> L:
+        """The law at the temperature the noise really has."""
+        if not self.temperature_error:
+            return law
+        dynamics = cast(Any, law)
+        return cast(L, replace(dynamics, temperature=dynamics.temperature * (1 + self.temperature_error)))
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Whatever is found wrong with a matrix inside is said of the copy of it that the device holds."""
+        try:
+            yield
+        except np.linalg.LinAlgError as error:
+            if self.is_perfect:
+                raise
+            text = str(error).removeprefix("A is")
+            raise type(error)(f"the copy of A that this device holds, rounded and mismatched, is{text}") from None
 
     def write_array(self, elements: Array, rng: np.random.Generator) -> Array:
         """What ends up in an array of couplings (m, n) that need not be symmetric: rounded, then mismatched."""

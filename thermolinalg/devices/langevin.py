@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from thermolinalg._arrays import Array, eps, namespace, standard_normal
+from thermolinalg._arrays import Array, namespace
 from thermolinalg._validation import as_rng
 from thermolinalg.devices import readout
-from thermolinalg.devices.base import REPLICAS, CovarianceReading, Ledger, Reading
+from thermolinalg.devices.driven import Driven
 from thermolinalg.devices.imperfections import Imperfections
-from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
+from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Reading, Spectrum
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.simulated import Law, Simulated
+from thermolinalg.devices.skew import SkewProgram
 from thermolinalg.laws import LinearLaw, Overdamped
-from thermolinalg.matrix_functions.select import Choice, Engines
-from thermolinalg.operators import Operator
+from thermolinalg.laws.work import Drive
+from thermolinalg.operators import Operator, SkewEmbedding
 from thermolinalg.operators.read import read_matrix
 
 __all__ = ["LangevinDevice", "LangevinProgram"]
@@ -47,31 +51,39 @@ class LangevinDevice:
     array([1., 1.])
     """
 
-    law: Any = field(default_factory=Overdamped)
+    law: Law = field(default_factory=Overdamped)
     loading: Equilibrated | AsWritten = field(default_factory=Equilibrated)
     imperfections: Imperfections = field(default_factory=Imperfections)
 
-    def program(self, A: Any, *, rng: Any = None) -> LangevinProgram:
+    def program(self, A: Any, *, rng: Any = None) -> LangevinProgram | SkewProgram:
         """Write A into the device.
 
         Parameters
         ----------
         A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
-            Real, symmetric positive semidefinite.
+            Real, symmetric positive semidefinite; or a `SkewEmbedding`, which holds any other matrix.
         rng : None, int or numpy.random.Generator, optional
             Draws the imperfections of this copy of the hardware.
 
         Returns
         -------
-        LangevinProgram
+        LangevinProgram or SkewProgram
 
         Raises
         ------
         LinAlgError
             A is not positive semidefinite, as far as loading it shows.
+        TypeError
+            A is a skew embedding, and the device's law is not overdamped.
         ValueError
             A is complex or not symmetric.
+        TypeError
+            A is an operator that is not symmetric.
         """
+        if isinstance(A, SkewEmbedding):
+            if not isinstance(self.law, Overdamped):
+                raise TypeError(f"only an overdamped device holds a skew embedding, not one with the law {self.law!r}")
+            return SkewProgram(self, A, as_rng(rng))
         if not isinstance(A, Operator):
             loadable = read_matrix(A)
             if loadable.is_complex or not loadable.symmetric:
@@ -80,8 +92,8 @@ class LangevinDevice:
         return LangevinProgram(self, A, as_rng(rng))
 
 
-class LangevinProgram(Loaded):
-    """A matrix written into a `LangevinDevice`.
+class LangevinProgram(Simulated):
+    """A matrix written into a `LangevinDevice`: what it does with a load, and on the way to its matrix.
 
     Loads, values and states of the methods are in the user's units; see `Loaded` for the device's.
 
@@ -96,37 +108,10 @@ class LangevinProgram(Loaded):
     """
 
     def __init__(self, device: LangevinDevice, operator: Operator, rng: np.random.Generator) -> None:
-        super().__init__(operator, device.loading, device.imperfections, rng)
-        self.device, self.law = device, device.law
-        self.engines = Engines(self.effective, self.largest)
-        if device.imperfections.temperature_error:
-            heat = 1 + device.imperfections.temperature_error
-            self.law = replace(self.law, temperature=self.law.temperature * heat)
-        self.ledger = Ledger(programs=1)
-        self.choice: Choice | None = None
+        super().__init__(operator, device.law, device.loading, device.imperfections, rng)
+        self.device = device
 
-    # -- what it is ---------------------------------------------------------------------------------------------------
-
-    def interval(self) -> tuple[float, float]:
-        """Smallest and largest eigenvalue of A_dev."""
-        lower, upper = self.engines.interval()
-        return self.factor * lower, self.factor * upper
-
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ.
-
-        Raises
-        ------
-        LinAlgError
-            A is singular to working precision: its slowest mode never relaxes.
-        """
-        lower, upper = self.interval()
-        if lower <= self.effective.order**0.5 * eps(self.operator.like) * upper:
-            raise np.linalg.LinAlgError(
-                f"A is singular to working precision: the eigenvalues on the device range from {lower:.3g} to "
-                f"{upper:.3g}; use lstsq or pinv for the minimum-norm solution"
-            )
-        return float(self.law.relaxation_rate(lower))
+    # -- what it does with a load -------------------------------------------------------------------------------------
 
     def timetable(self, b: Array, relative: float) -> Schedule:
         """The schedule of a run that leaves a residual of about `relative` × ‖b‖ in the device's units.
@@ -146,14 +131,6 @@ class LangevinProgram(Loaded):
         loaded = squares[squares > 0]
         signal = float(xp.min(loaded)) ** 0.5 if loaded.shape[0] else 1.0
         return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
-
-    def describe(self) -> dict[str, Any]:
-        """Engine and reason of the last draw."""
-        if self.choice is None:
-            return {"engine": "none: nothing had to run", "reason": ""}
-        return {"engine": self.choice.engine.name, "reason": self.choice.reason}
-
-    # -- what it does -------------------------------------------------------------------------------------------------
 
     def average(
         self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
@@ -274,39 +251,73 @@ class LangevinProgram(Loaded):
         """
         return readout.variances(self, readings, rng, progress)
 
-    # -- draws --------------------------------------------------------------------------------------------------------
+    # -- what it does on the way from aI ------------------------------------------------------------------------------
 
-    def in_device(self, law: LinearLaw) -> LinearLaw:
-        """The law as functions of the eigenvalues of S A S, which the engines hold, for a device that holds c S A S."""
-        return law.rescaled(self.factor)
+    @cached_property
+    def _driven(self) -> Driven:
+        return Driven(self)
 
-    def gain_at(self, temperature: float) -> float:
-        """The gain β at which the noise has this temperature in the user's units, x ~ N(A⁻¹b, temperature · A⁻¹)."""
-        own = float(self.device.law.temperature)
-        if own == 0:
-            raise ValueError(
-                "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
-            )
-        return math.sqrt(own / (self.factor * temperature))
+    def spectrum(self) -> Spectrum:
+        """The spectrum of H = S A S, the matrix it holds but for a factor.
 
-    def draw(
-        self,
-        law: LinearLaw,
-        outputs: tuple[str, ...],
-        load: Array | None,
-        start: Array | None,
-        rng: Any,
-        columns: int = 0,
-    ) -> list[Array]:
-        """Outputs of a law through the engine that suits it, with fresh noise."""
-        d = self.operator.shape[0]
-        k = columns or load.shape[1]  # type: ignore[union-attr]
-        self.choice = self.engines.choose(law, outputs, k)
-        known = {"x0": start, "b": load, "v0": None}
-        inputs = [
-            known[name] if name in known else standard_normal(rng, (d, k), self.operator.like) for name in law.inputs
-        ]
-        return self.choice.engine.apply(law, inputs, outputs)
+        Returns
+        -------
+        Spectrum
+
+        Raises
+        ------
+        LinAlgError
+            H is not positive definite, or singular to working precision, with the eigenvalues that show it.
+        """
+        return self._driven.spectrum
+
+    def readings_along(self, start: float, log_odds: float, n: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Hold H_s = (1 − s) aI + s H in equilibrium and read d log det H_s/du, s = 1/(1 + e^−u).
+
+        Parameters
+        ----------
+        start : float
+            a.
+        log_odds : float
+            u.
+        n : int
+            Readings in each group.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (16,)
+            Means of the groups.
+        """
+        return self._driven.readings_along(start, log_odds, n, rng)
+
+    def work(
+        self, drive: Drive, steps: int, n: int, *, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Drive from aI to H and back, settling after each jump, and record the work.
+
+        Parameters
+        ----------
+        drive : Drive
+        steps : int
+            Jumps of a drive.
+        n : int
+            Drives each way.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        forward, reverse : ndarray, shape (n,)
+            In units of the temperature.
+
+        Raises
+        ------
+        ValueError
+            The law does not settle to N(0, T H_s⁻¹), as time stepping does not.
+        """
+        return self._driven.work(drive, steps, n, rng)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
 
     def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import cast
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg.devices.base import CovarianceReading, Reading
+from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.laws import LinearLaw, Overdamped
-from thermolinalg.laws._linear import EQUILIBRIUM_TIMES
+from thermolinalg.devices.simulated import Simulated
+from thermolinalg.laws import LinearLaw, Overdamped, forgotten
 from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
 from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
-
-if TYPE_CHECKING:
-    from thermolinalg.devices.langevin import LangevinProgram
 
 __all__ = ["covariance", "readings", "settle", "variances"]
 
@@ -26,7 +23,7 @@ NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar: e⁻²⁴ in the product of two."""
 
 
-def settle(program: LangevinProgram, b: Array, time: float, rng: np.random.Generator, start: Array | None) -> Reading:
+def settle(program: Simulated, b: Array, time: float, rng: np.random.Generator, start: Array | None) -> Reading:
     """See `LangevinProgram.settle`."""
     stationary = math.isinf(time)
     waited = Schedule.for_covariance(1, program.rate()).burn_in if stationary else time
@@ -41,7 +38,7 @@ def settle(program: LangevinProgram, b: Array, time: float, rng: np.random.Gener
 
 
 def readings(
-    program: LangevinProgram,
+    program: Simulated,
     b: Array,
     schedule: Schedule,
     rng: np.random.Generator,
@@ -56,37 +53,38 @@ def readings(
         (path,) = program.draw(law, ("state",), load, None, rng, columns=count)
     else:
         first, step = _steps(program, schedule)
-        program.choice = program.engines.choose(step, ("state",), count)
-        origin = program.started(start, gains)
-        path = autoregressive_path(program.choice.engine, first, step, origin, load, count, rng).T
+        engine = program.choose(step, ("state",), count).engine
+        path = autoregressive_path(engine, first, step, program.started(start, gains), load, count, rng).T
     program.ledger.record(b.shape[0], 1, schedule.total, count)
     value = program.to_user(program.convert(path), gains).T
-    return Reading(value, schedule.total, schedule, state=value[-1])
+    return Reading(value, schedule.total, schedule, state=value[-1], condition=program.condition)
 
 
-def covariance(program: LangevinProgram, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:
+def covariance(program: Simulated, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:
     """See `LangevinProgram.covariance`."""
     count, spacing = schedule.grid()
     if count < 2:
         raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
-    d, law = program.operator.shape[0], program.law
+    d = program.operator.shape[0]
     if _independent(program, schedule):
         spread, autocovariance, lags = _independent_covariance(program, count, rng), None, 0
     else:
-        program.choice = program.engines.modes()
-        lags = min(count - 1, int(NEGLIGIBLE / (_slowest_rate(program) * spacing)) + 1)
-        engine: Any = program.choice.engine
+        lags = min(count - 1, int(NEGLIGIBLE / (program.rate() * spacing)) + 1)
+        engine = cast(Diagonalising, program.told(program.engines.modes()).engine)
         spread = _correlated_covariance(program, engine, schedule, rng)
         autocovariance = _autocovariance(program, engine, spacing)
     program.ledger.record(d, 1, schedule.total, count)
     value = _in_user_units(program, spread)
-    return CovarianceReading(value, schedule.total, schedule, autocovariance, lags, isinstance(law, Overdamped))
+    monotone = isinstance(program.law, Overdamped)
+    return CovarianceReading(
+        value, schedule.total, schedule, autocovariance, lags, monotone, program.condition, _systematic(program)
+    )
 
 
-def variances(program: LangevinProgram, count: int, rng: np.random.Generator, progress: bool) -> CovarianceReading:
+def variances(program: Simulated, count: int, rng: np.random.Generator, progress: bool) -> CovarianceReading:
     """See `LangevinProgram.variances`."""
     d, schedule = program.operator.shape[0], Schedule.for_covariance(count, program.rate())
-    if program.device.imperfections.output_bits:
+    if program.imperfections.output_bits:
         value = sample_variance(_bar(_converted_draws(program, count, rng), count // CHUNK + 1, progress))
     else:
         squares: Array | float = 0.0
@@ -98,11 +96,20 @@ def variances(program: LangevinProgram, count: int, rng: np.random.Generator, pr
         value = squares / (count - 1)
     program.ledger.record(d, 1, schedule.total, count)
     value = value / program.gain_at(1.0) ** 2
-    value = value if program.scaling is None else program.scaling**2 * value
-    return CovarianceReading(value, schedule.total, schedule)
+    if program.scaling is not None:
+        with np.errstate(over="ignore", under="ignore"):  # the caller looks at the range of the result
+            value = program.scaling * (program.scaling * value)
+    return CovarianceReading(
+        value, schedule.total, schedule, condition=program.condition, systematic=_systematic(program)
+    )
 
 
-def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
+def _systematic(program: Simulated) -> float | None:
+    """Nothing for an ideal device, unknown for any other."""
+    return 0.0 if program.ideal else None
+
+
+def _independent(program: Simulated, schedule: Schedule) -> bool:
     """Whether the readings are in equilibrium and far enough apart to count as independent draws.
 
     No eigenvalue need be found where already the smallest diagonal entry, which bounds the smallest eigenvalue from
@@ -112,41 +119,34 @@ def _independent(program: LangevinProgram, schedule: Schedule) -> bool:
     gap, diagonal = min(schedule.burn_in, spacing), program.effective.diagonal()
     if diagonal is not None:
         bound = program.factor * float(namespace(diagonal).min(diagonal))
-        if program.law.relaxation_rate(bound) * gap < EQUILIBRIUM_TIMES:
+        if not forgotten(program.law.relaxation_rate(bound) * gap):
             return False
-    return _slowest_rate(program) * gap >= EQUILIBRIUM_TIMES
+    return forgotten(program.rate() * gap)
 
 
-def _slowest_rate(program: LangevinProgram) -> float:
-    """Relaxation rate of the slowest mode; in time stepping that may be the stiffest one."""
-    _, upper = program.interval()
-    return min(program.rate(), float(program.law.relaxation_rate(upper)))
-
-
-def _steps(program: LangevinProgram, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:
+def _steps(program: Simulated, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:
     """Laws of the first reading and of each further one."""
     _, spacing = schedule.grid()
     return program.in_device(program.law.step(schedule.burn_in)), program.in_device(program.law.step(spacing))
 
 
-def _independent_covariance(program: LangevinProgram, count: int, rng: np.random.Generator) -> Array:
-    if program.device.imperfections.output_bits:
+def _independent_covariance(program: Simulated, count: int, rng: np.random.Generator) -> Array:
+    if program.imperfections.output_bits:
         return sample_covariance(_converted_draws(program, count, rng))
     (factor,) = wishart_factor(program.operator.shape[0], count - 1, program.operator.like, rng)
     draws = _root(program, factor)
     return draws @ draws.T / (count - 1)
 
 
-def _root(program: LangevinProgram, block: Array) -> Array:
+def _root(program: Simulated, block: Array) -> Array:
     """R V for a block V, with R Rᵀ the covariance in equilibrium."""
     law = program.in_device(program.law.stationary())
-    program.choice = program.engines.choose(law, ("state",), block.shape[1])
-    noise = law.normal_inputs()[0]
-    (draws,) = program.choice.engine.apply(law, [block if name == noise else None for name in law.inputs], ("state",))
+    noise, engine = law.normal_inputs()[0], program.choose(law, ("state",), block.shape[1]).engine
+    (draws,) = engine.apply(law, [block if name == noise else None for name in law.inputs], ("state",))
     return draws
 
 
-def _converted_draws(program: LangevinProgram, count: int, rng: np.random.Generator) -> Iterator[Array]:
+def _converted_draws(program: Simulated, count: int, rng: np.random.Generator) -> Iterator[Array]:
     """Independent readings as the converters give them, in chunks (n, d)."""
     law = program.in_device(program.law.stationary())
     load = _no_load(program)
@@ -156,18 +156,18 @@ def _converted_draws(program: LangevinProgram, count: int, rng: np.random.Genera
 
 
 def _correlated_covariance(
-    program: LangevinProgram, engine: Diagonalising, schedule: Schedule, rng: np.random.Generator
+    program: Simulated, engine: Diagonalising, schedule: Schedule, rng: np.random.Generator
 ) -> Array:
     """From the exact path in the eigenbasis; rotated once, or chunk by chunk where converters see the nodes."""
     count, _ = schedule.grid()
     load = engine.to_modes(_no_load(program))[:, 0]
     path = modal_readings(engine.eigenvalues(), *_steps(program, schedule), None, load, count, rng)
-    if program.device.imperfections.output_bits:
+    if program.imperfections.output_bits:
         return sample_covariance(program.convert(engine.from_modes(chunk.T)).T for chunk in path)
     return _rotated(engine, sample_covariance(path))
 
 
-def _autocovariance(program: LangevinProgram, engine: Diagonalising, spacing: float) -> Callable[[float], Array]:
+def _autocovariance(program: Simulated, engine: Diagonalising, spacing: float) -> Callable[[float], Array]:
     """What the law expects in equilibrium, as a function of the lag."""
     values: Array = engine.eigenvalues()
     law, lam = program.law, program.factor * values
@@ -184,13 +184,13 @@ def _rotated(engine: Diagonalising, spread: Array) -> Array:
     return engine.from_modes(engine.from_modes(spread).T)
 
 
-def _in_user_units(program: LangevinProgram, spread: Array) -> Array:
+def _in_user_units(program: Simulated, spread: Array) -> Array:
     """A covariance of voltages as an estimate of A⁻¹."""
     value = spread / program.gain_at(1.0) ** 2
     return value if program.scaling is None else program.scaling[:, None] * value * program.scaling
 
 
-def _no_load(program: LangevinProgram) -> Array:
+def _no_load(program: Simulated) -> Array:
     """What stands at the inputs when nothing is loaded: zero, or the device's own offsets (d, 1)."""
     like = program.operator.like
     zero = namespace(like).zeros((program.operator.shape[0], 1), dtype=like.dtype, device=like.device)

@@ -1,257 +1,177 @@
-"""How a device measures log det A: drives and their work, or readings on the way from aI to A."""
+"""log|det A| of a matrix by a device that holds it, or its negative, or its normal operator."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
 
-from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
-from thermolinalg._info import Info, ThermodynamicWarning
+from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace, to_numpy
+from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_count, as_positive, as_rng
-from thermolinalg.devices import Device, LangevinProgram
-from thermolinalg.estimation.free_energy import bennett, jarzynski, thermodynamic_integration
-from thermolinalg.laws.work import Drive, work_moments
+from thermolinalg.devices import Device, Drivable, Spectrum
+from thermolinalg.devices.protocols import as_drivable
+from thermolinalg.estimation.log_determinant import Budget, Measured, by_integration, by_work, choose_protocol
 from thermolinalg.operators import Normal, Operator
+from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
-from thermolinalg.primitives._held import BATCHES, Held
-from thermolinalg.primitives._range import matrix_exponent
+from thermolinalg.primitives._refusals import refusing
+from thermolinalg.systems.rescaled import matrix_exponent
 
-__all__ = ["as_scalar", "measure"]
+__all__ = ["Asked", "as_scalar", "is_negative", "measure"]
 
 METHODS = (None, "work", "integration")
 
-CHEAP = 1e7
-"""Normal numbers that may be drawn for a protocol of its own merit: about a tenth of a second."""
 
-MOST = 2e9
-"""Normal numbers after which drawing trajectories gives up."""
+class Asked(NamedTuple):
+    """What a call asks for, as the user wrote it."""
 
-FEWEST = 256
-"""Drives each way that the error bar of Bennett's ratio needs."""
-
-MARGIN = 1.15
-"""More drives than the error bar should need, so that one round is usually enough."""
-
-DISSIPATION = 0.5
-"""Dissipated work of a drive, in units of T, that keeps forward and reverse work well overlapping."""
+    atol: float
+    method: str | None
+    max_readings: int | None
+    device: Device | None
+    rng: Any
+    progress: bool
 
 
-class Measured(NamedTuple):
-    """log det A − d log a as measured, its standard error, and what to report."""
+class Scaled(NamedTuple):
+    """A matrix in the range of its numbers, and what scaling it took from log|det A|."""
 
-    value: float
-    standard_error: float
-    report: dict[str, Any]
-
-
-class WorkPlan(NamedTuple):
-    """A drive in jumps, slow enough for the work to overlap, and how often to run it."""
-
-    drive: Drive
-    steps: int
-    trajectories: int
-    dissipation: float
+    operator: Operator
+    known: float
 
 
-def plan_work(held: Held, atol: float) -> WorkPlan:
-    """Choose steps for a dissipation of about T/2 in all, and trajectories for the standard error."""
-    drive = Drive(held.start, "geometric", held.interval)
-    modes = np.geomspace(*held.interval, held.d) if held.modes is None else held.modes
-    steps = 8
-    while True:
-        moments = work_moments(drive.path(modes, steps))
-        dissipated = float(moments.dissipated.sum())
-        if dissipated <= DISSIPATION or steps > 2**20:
-            break
-        steps = math.ceil(steps * max(1.05, dissipated / (0.95 * DISSIPATION)))
-    # Var(log det) = 4 Var(ΔF/T) ≈ 4 σ²/(2n) from n drives each way.
-    n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance.sum()) / atol**2))
-    return WorkPlan(drive, steps, n, dissipated)
-
-
-def choose_protocol(held: Held, atol: float) -> tuple[str, str]:
-    """'work' or 'integration', and the reason."""
-    if held.modes is None:
-        return "integration", "A is known by its products only: readings on the way cost less than whole drives"
-    if not held.drivable:
-        return "integration", "the device does not settle to its temperature over the stiffness, as drives would need"
-    # The variance falls as 1/steps, so the numbers to draw hardly depend on how many steps there are.
-    steps = 64
-    spread = float(work_moments(Drive(held.start, "geometric", held.interval).path(held.modes, steps)).variance.sum())
-    numbers = 2 * steps * held.d * MARGIN * 2 * spread / atol**2
-    if numbers <= CHEAP:
-        return "work", f"forward and reverse drives to atol={atol:g} draw {numbers:.1g} numbers, which is cheap"
-    return "integration", f"drives to atol={atol:g} would draw {numbers:.1g} numbers; readings on the way are cheaper"
-
-
-def by_work(held: Held, atol: float, rng: np.random.Generator) -> Measured:
-    """Drive from aI to A and back, and let Bennett's acceptance ratio weigh the work."""
-    if not held.drivable:
-        raise ValueError(
-            "the law of this device does not settle to N(0, T A_s^-1), so its work tells no free energy; "
-            "pass method='integration' to see by how much it is off"
-        )
-    plan = plan_work(held, atol)
-    affordable = max(2, int(MOST / max(plan.steps * held.d, 1) / 2))
-    forward, reverse, wanted = np.empty(0), np.empty(0), plan.trajectories
-    while True:
-        runs = held.works(plan.drive, plan.steps, min(wanted, affordable) - len(forward), rng)
-        forward, reverse = np.concatenate([forward, runs[0]]), np.concatenate([reverse, runs[1]])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ThermodynamicWarning)  # the effective sizes are in the report
-            estimate, one_sided = bennett(forward, reverse), jarzynski(forward)
-        error = 2 * estimate.standard_error if estimate.reliable else math.inf
-        if error <= atol or len(forward) >= affordable:
-            break
-        wanted = math.ceil(len(forward) * min(max(1.05, 1.1 * (error / atol) ** 2), 4.0))
-    stages = [held.softest(s) for s in plan.drive.progress(np.linspace(0, 1, plan.steps + 1))]
-    time_each = sum(map(held.relaxation_time, stages))
-    held.program.ledger.record(held.d, 2 * len(forward), time_each, plan.steps)
-    return Measured(
-        2 * estimate.value,
-        error,
-        {
-            "steps": plan.steps,
-            "trajectories": 2 * len(forward),
-            "n_runs": 2 * len(forward),
-            "predicted_dissipation": plan.dissipation,
-            "measured_dissipation": float((forward.mean() + reverse.mean()) / 2),
-            "overlap": estimate.overlap,
-            "jarzynski": one_sided,
-            "effective_sample_size": estimate.effective_size,
-            "degrees_of_freedom": math.inf,
-        },
-    )
-
-
-def by_integration(held: Held, atol: float, rng: np.random.Generator, max_readings: int | None) -> Measured:
-    """Integrate d(log det A_s)/ds = tr A_s⁻¹(A − aI) from equilibrium readings.
-
-    In the log-odds u of s the integrand is Σ_i [σ(u + ln λ_i/a) − σ(u)], σ the logistic function: analytic in a strip
-    of half-width π and decaying like e^{−|u|}, so that the trapezoidal rule with step h errs by e^{−2π²/h} only. Step
-    and ends are chosen for a hundredth of the tolerance. A pilot finds the scatter at each node; then readings are
-    shared out in proportion to it.
-    """
-    nodes, step = _log_odds_grid(held, 0.01 * min(atol, 1.0))
-    budget = max_readings or (None if held.modes is not None else int(max(5e7 / held.d, 64 * len(nodes))))
-    taken = np.full(len(nodes), 4)
-    pilot = np.array([np.std(held.readings(u, 4, rng), ddof=1) * 2 for u in nodes])
-    counts = _share_out(pilot, step, 0.85 * atol, budget)
-    while True:
-        taken += counts
-        samples = [held.readings(u, int(n), rng) for u, n in zip(nodes, counts, strict=True)]
-        estimate = thermodynamic_integration(samples, np.full(len(nodes), step))
-        if estimate.standard_error <= atol or (budget is not None and 2 * BATCHES * taken.sum() > budget):
-            break
-        counts = np.ceil(counts * 1.3 * (estimate.standard_error / atol) ** 2).astype(int)
-    spent = BATCHES * int(taken.sum())
-    times = [held.relaxation_time(held.softest(float(expit(u)))) for u in nodes]
-    held.program.ledger.record(held.d, spent, BATCHES * float(taken @ times) / spent)
-    return Measured(
-        estimate.value,
-        estimate.standard_error,
-        {
-            "nodes": expit(nodes),
-            "readings": BATCHES * counts,
-            "n_runs": spent,
-            "effective_sample_size": float(BATCHES * counts.min()),
-            "degrees_of_freedom": estimate.effective_size,
-        },
-    )
-
-
-def _log_odds_grid(held: Held, tolerance: float) -> tuple[NDArray[np.float64], float]:
-    """Nodes and step of the trapezoidal rule: aliasing ≤ 8π d e^{−2π²/h}, each tail ≤ d e^{−distance}."""
-    soft, stiff = (math.log(end / held.start) for end in held.interval)
-    if soft == stiff == 0:
-        return np.zeros(1), 1.0
-    step = 2 * math.pi**2 / math.log(16 * math.pi * held.d / tolerance)
-    tail = math.log(4 * held.d / tolerance)
-    return np.arange(-stiff - tail, -soft + tail + step, step), step
-
-
-def _share_out(deviations: NDArray[np.float64], step: float, atol: float, budget: int | None) -> NDArray[np.int_]:
-    """Readings per group at each node, in proportion to their scatter, for a standard error of atol or the budget."""
-    total = step * deviations * (step * deviations.sum()) / atol**2
-    if budget is None and total.max() > 2.0**50:
-        raise ValueError(f"atol={atol:.2g} would take {total.sum():.1g} readings; pass a larger atol=")
-    if budget is not None and total.sum() > budget:
-        total *= budget / total.sum()
-    return np.asarray(np.maximum(1, np.ceil(total / BATCHES)), dtype=int)
+def is_negative(operator: Operator) -> bool:
+    """Whether a symmetric matrix can be negative definite but not positive definite."""
+    diagonal = operator.diagonal()
+    if diagonal is not None:
+        return bool(diagonal.shape[0]) and float(namespace(diagonal).max(diagonal)) < 0
+    if operator.shape[0] == 0:
+        return False
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(operator.shape[0], 1))
+    vector = as_array(signs, operator.like)
+    return float(namespace(vector).sum(vector * operator.apply(vector))) < 0
 
 
 def measure(
-    loadable: ReadMatrix,
-    power: float,
-    atol: float,
-    method: str | None,
-    max_readings: int | None,
-    device: Device | None,
-    rng: Any,
+    read: ReadMatrix, hold: Literal["itself", "negated", "normal"], asked: Asked, advice: str
 ) -> tuple[float, Info]:
-    """log det of the matrix a device holds, times `power`, and the report."""
-    atol, generator = as_positive(atol, "atol"), as_rng(rng)
-    if method not in METHODS:
-        raise ValueError(f"method must be None, 'work' or 'integration', got {method!r}")
-    if max_readings is not None:
-        max_readings = as_count(max_readings, "max_readings")
-    if loadable.shape[0] == 0:
-        return 0.0, Info(success=True, status=0, message="the empty determinant is 1", standard_error=0.0, n_runs=0)
-    if loadable.is_complex:
-        power /= 2  # the real form of twice the size has every eigenvalue twice
-    operator = loadable.operator
+    """log|det A| and the report.
+
+    Parameters
+    ----------
+    read : ReadMatrix
+        Square.
+    hold : {'itself', 'negated', 'normal'}
+        What goes on the device: A, −A or AᵀA.
+    asked : Asked
+    advice : str
+        What a matrix that the device cannot hold is refused with.
+    """
+    atol, rng = as_positive(asked.atol, "atol"), as_rng(asked.rng)
+    if asked.method not in METHODS:
+        raise ValueError(f"method must be None, 'work' or 'integration', got {asked.method!r}")
+    most = None if asked.max_readings is None else as_count(asked.max_readings, "max_readings")
+    if read.shape[0] == 0:
+        nothing = dict.fromkeys(("noise", "rounding", "systematic", "standard_error"), 0.0)
+        return 0.0, Info(success=True, status=0, message="the empty determinant is 1", n_runs=0, **nothing)
+    # The real form of a complex matrix, twice the size, has every eigenvalue twice; AᵀA has them squared.
+    power = (0.5 if read.is_complex else 1.0) * (0.5 if hold == "normal" else 1.0)
+    scaled = _in_range(read.operator, hold)
+    device, name = as_device(asked.device), {"itself": "A", "negated": "−A", "normal": "A"}[hold]
+    with refusing(advice, name):
+        program = as_drivable(device.program(scaled.operator, rng=rng), device)
+        spectrum = program.spectrum()
+    start = spectrum.order * math.log(spectrum.start)
+    rounding = power * (spectrum.rounding + eps_of_sum(scaled.known, spectrum.offset, start))
+    # What rounding leaves of the tolerance is there for the noise; half of it at least, so that it is not endless.
+    target = max(atol - rounding, 0.5 * atol) / power
+    protocol, reason = (asked.method, "as asked") if asked.method else choose_protocol(spectrum, target)
+    run = by_work if protocol == "work" else by_integration
+    measured = run(program, spectrum, Budget(target, most, asked.progress), rng)
+    value = power * (scaled.known + spectrum.offset + start + measured.value)
+    rounding += eps(read.operator.like) * abs(value)
+    if "jarzynski" in measured.report:
+        known = power * (scaled.known + spectrum.offset + start)
+        measured.report["jarzynski"] = measured.report["jarzynski"].rescaled(2 * power, known)
+    info = _report(program, spectrum, measured, (protocol, reason), atol, power, rounding)
+    if read.notice:
+        info.reason = f"{info.reason}; {read.notice}"
+    info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
+    return value, info
+
+
+def eps_of_sum(*terms: float) -> float:
+    """Rounding of a sum in double precision."""
+    return float(np.finfo(float).eps) * sum(map(abs, terms))
+
+
+def _in_range(operator: Operator, hold: str) -> Scaled:
+    """The matrix for the device, its entries near one by powers of two, so that nothing is rounded."""
+    if hold != "normal":
+        exponent, d = matrix_exponent(operator), operator.shape[0]
+        if exponent:
+            operator = operator.scaled(2.0**-exponent)
+        return Scaled(operator.negated() if hold == "negated" else operator, d * exponent * math.log(2))
+    rows, columns = equilibrate(operator)
+    known = 0.0
+    for scaling in (rows, columns):
+        if scaling is not None:
+            known -= 2 * float(np.log(to_numpy(scaling).astype(float)).sum())
+    operator = operator.rescaled(rows, columns)
     if exponent := matrix_exponent(operator):
-        operator = operator.scaled(2.0**-exponent)
-    if not loadable.symmetric:
-        operator, exponent = Normal(operator), 2 * exponent
-    device = as_device(device)
-    program = device.program(operator, rng=generator)
-    if not isinstance(program, LangevinProgram):
-        raise TypeError(f"a determinant needs a device that can be driven, such as LangevinDevice; got {device!r}")
-    held = Held(program, program.device.law.temperature)
-    protocol, reason = (method, "as asked") if method else choose_protocol(held, atol / power)
-    if protocol == "work":
-        measured = by_work(held, atol / power, generator)
-    else:
-        measured = by_integration(held, atol / power, generator, max_readings)
-    known = held.d * (math.log(held.start) + exponent * math.log(2))
-    if program.scaling is not None:
-        known -= 2 * float(np.log(to_numpy(program.scaling).astype(float)).sum())
-    info = _report(held, measured, protocol, reason, atol, power)
-    if protocol == "work":
-        info.jarzynski = info.jarzynski.rescaled(2 * power, power * known)
-    return power * (known + measured.value), info
+        operator = operator.rescaled(None, None, 2.0**-exponent)
+        known += 2 * operator.shape[0] * exponent * math.log(2)
+    return Scaled(Normal(operator), known)
 
 
-def _report(held: Held, measured: Measured, protocol: str, reason: str, atol: float, power: float) -> Info:
-    error = power * measured.standard_error
+def _report(
+    program: Drivable,
+    spectrum: Spectrum,
+    measured: Measured,
+    protocol: tuple[str, str],
+    atol: float,
+    power: float,
+    rounding: float,
+) -> Info:
+    """The report of a measurement; warns where its error bar is above the tolerance."""
+    noise = power * measured.standard_error
+    systematic = None if spectrum.systematic is None else power * spectrum.systematic
+    error, ledger = noise + rounding + (systematic or 0.0), program.ledger
     success = error <= atol
-    ledger = held.program.ledger
     if success:
         message = f"the standard error {error:.2g} is below atol={atol:g}"
+    elif rounding > 0.5 * atol:
+        message = (
+            f"rounding alone moves log|det A| by up to {rounding:.2g} at the condition number of A, so that the "
+            f"standard error {error:.2g} stays above atol={atol:g}; pass a larger atol="
+        )
     else:
-        remedy = "method='integration'" if protocol == "work" else "a larger max_readings="
+        remedy = "method='integration'" if protocol[0] == "work" else "a larger max_readings="
         message = (
             f"log det has the standard error {error:.2g}, above atol={atol:g}, after {ledger.runs} runs; "
             f"pass a larger atol=, or {remedy}"
         )
-        warnings.warn(message, ThermodynamicWarning, stacklevel=5)
+    if not success:
+        warn(message)
+    if systematic is None:
+        message = (
+            f"the error bar holds noise and rounding only: this device errs in ways that it does not tell; {message}"
+        )
     return Info(
         success=success,
         status=0 if success else ledger.runs,
         message=message,
+        noise=noise,
+        rounding=rounding,
+        systematic=systematic,
         standard_error=error,
-        method=protocol,
-        reason=reason,
-        start=held.start * held.program.factor,
-        condition_number=held.interval[1] / held.interval[0],
-        engine=held.engine,
+        method=protocol[0],
+        reason=protocol[1],
+        start=spectrum.start,
+        engine=program.describe()["engine"],
         device_time=ledger.device_time,
         ledger=ledger,
         **measured.report,

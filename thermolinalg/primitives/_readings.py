@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from thermolinalg._arrays import Array, eps
 from thermolinalg._info import Info
 from thermolinalg.devices import Program, Schedule
 from thermolinalg.estimation.covariance import effective_readings
 
-__all__ = ["readings_report"]
+__all__ = ["readings_report", "relative_rounding"]
 
 
 def readings_report(program: Program, schedule: Schedule, moment: float, message: str) -> Info:
@@ -40,3 +41,8 @@ def readings_report(program: Program, schedule: Schedule, moment: float, message
         effective_sample_size=effective_readings(schedule, moment * rate / 2),
         **program.describe(),
     )
+
+
+def relative_rounding(d: int, like: Array, condition: float | None) -> float:
+    """Share of a covariance of d nodes that rounding of the spectrum moves, √d · eps · κ; 0 where κ is unknown."""
+    return 0.0 if condition is None else d**0.5 * eps(like) * condition

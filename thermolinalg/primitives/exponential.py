@@ -10,12 +10,11 @@ import numpy as np
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_positive, as_rng, checked_array
-from thermolinalg.devices import Schedule
-from thermolinalg.devices.correlations import lagged_covariance
-from thermolinalg.devices.general import GeneralDevice
+from thermolinalg.devices import Device, GeneralDevice, Schedule
+from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._lyapunov import embedding
 
 __all__ = ["expm"]
@@ -40,7 +39,7 @@ def expm(
     *,
     atol: float = 1e-2,
     schedule: Schedule | None = None,
-    device: GeneralDevice | None = None,
+    device: Device | None = None,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -64,8 +63,8 @@ def expm(
         Standard error that no entry exceeds: 2e^{2α}/atol² pairs are read.
     schedule : Schedule, optional
         `readings` pairs that are independent; `atol` is ignored then.
-    device : GeneralDevice, optional
-        Default: an ideal one.
+    device : Device, optional
+        Its programs have the methods of `thermolinalg.devices.Correlated`. Default: an ideal `GeneralDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -83,7 +82,7 @@ def expm(
     ValueError
         A is not square or not finite; or atol is below e^α times the rounding of a reading.
     TypeError
-        Object, masked, sparse or matrix input; a device with symmetric couplings only.
+        Object, masked, sparse or matrix input; a device whose programs lack the methods of `Correlated`.
     OverflowError
         e^A leaves the range of single precision.
 
@@ -110,9 +109,7 @@ def expm(
     >>> bool(np.all(abs(estimate - scipy.linalg.expm(A)) < 5 * info.standard_error))
     True
     """
-    device = GeneralDevice() if device is None else device
-    if not isinstance(device, GeneralDevice):
-        raise TypeError(f"device must be a GeneralDevice, whose couplings need not be symmetric, got {device!r}")
+    device = GeneralDevice() if device is None else as_device(device)
     like = checked_array(A, "A", ndim=(0, 1, 2))
     matrix = np.atleast_2d(to_numpy(like))
     if matrix.shape[0] != matrix.shape[1]:
@@ -128,7 +125,7 @@ def expm(
 
 
 def _estimate(
-    A: np.ndarray, atol: float, schedule: Schedule | None, device: GeneralDevice, rng: np.random.Generator
+    A: np.ndarray, atol: float, schedule: Schedule | None, device: Device, rng: np.random.Generator
 ) -> tuple[np.ndarray, Info]:
     """The lagged covariance times e^α, and its report."""
     is_complex, d = np.iscomplexobj(A), len(A)
@@ -138,12 +135,12 @@ def _estimate(
     drift = shift * np.eye(d) - A
     _refuse_rounding(growth, shift, drift, atol if schedule is None else math.inf)
     drift = embedding(drift) if is_complex else drift
-    program = device.program(Dense(drift, symmetric=False))
+    program = as_correlated(device.program(Dense(drift, symmetric=False), rng=rng), device)
     if schedule is None:
         # Entries of P are at most 1, so that e^{2α}·2/n bounds the variance; e^{2α}/n is that of Re and Im together.
         pairs = math.ceil((1 if is_complex else 2) * (growth / atol) ** 2)
         schedule = program.independent_readings(max(pairs, FEWEST_READINGS))
-    cross = lagged_covariance(program, drift + drift.T, 1.0, schedule, rng=rng)
+    cross = program.lagged_covariance(drift + drift.T, 1.0, schedule, rng=rng)
     if is_complex:
         # The real form of P comes once in each of two blocks.
         cross = (cross[:d, :d] + cross[d:, d:]) / 2 + 0.5j * (cross[d:, :d] - cross[:d, d:])

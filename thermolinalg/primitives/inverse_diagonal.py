@@ -7,17 +7,25 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array
-from thermolinalg._info import Info
+from thermolinalg._arrays import Array, as_array, dtype_name, namespace
+from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_positive, as_rng
-from thermolinalg.devices import Device
+from thermolinalg.devices import CovarianceReading, Device, Program
 from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
-from thermolinalg.primitives._readings import readings_report
+from thermolinalg.primitives._readings import readings_report, relative_rounding
+from thermolinalg.primitives._refusals import refusing, require_symmetric
+from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
 __all__ = ["inv_diagonal"]
+
+SLACK = 1.01
+"""Readings are planned for an error of rtol to the last digit: rounding of up to a hundredth of it is no failure."""
+
+GENERAL = "inv(A) holds any A that is not singular"
+"""What works where a matrix is not positive definite."""
 
 
 @overload
@@ -51,7 +59,7 @@ def inv_diagonal(
     rtol : float, optional
         Relative standard error of each entry.
     assume_a : str, optional
-        'pos', 'sym' or 'her' as in `solve`.
+        As in `solve`: 'pos', 'sym' or 'her' reads one triangle.
     lower : bool, optional
         Which triangle is read when `assume_a` names a symmetric structure.
     check_finite : bool, optional
@@ -70,16 +78,22 @@ def inv_diagonal(
     diagonal : array, shape (d,) or (..., d)
         Real, in the namespace and precision of the input.
     info : Info
-        Only with ``return_info=True``.
+        Only with ``return_info=True``: `noise`; `rounding`, a bound for a spectrum known to eps · ‖A‖; their sum as
+        `standard_error` (with `systematic`, None where a device does not tell it); `condition`, schedule, engine.
 
     Raises
     ------
     LinAlgError
-        A is singular or not positive definite; the message holds the evidence.
+        A is not symmetric, singular or not positive definite; the message holds the evidence.
     ValueError
-        A is not symmetric, NaN or infinity, rtol not positive.
+        NaN or infinity, rtol not positive, or entries of the inverse beyond the range of the dtype.
     TypeError
         Object, masked or matrix input.
+
+    Warns
+    -----
+    ThermodynamicWarning
+        A is so ill-conditioned that rounding leaves more than `rtol`; `info.success` is False.
 
     Notes
     -----
@@ -98,22 +112,62 @@ def inv_diagonal(
     >>> bool(np.all(abs(values - np.diag(np.linalg.inv(A))) < 5 * info.standard_error))
     True
     """
-    loadable = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
+    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
     rtol, generator = as_positive(rtol, "rtol"), as_rng(rng)
-    if not loadable.symmetric:
-        raise ValueError("A is not symmetric, and only a symmetric one is a device's own; take the diagonal of inv(A)")
-    if loadable.shape[0] == 0:
-        value = as_array(np.zeros(0), loadable.operator.like)
-        info = Info(success=True, status=0, message="an empty matrix", n_runs=0, standard_error=value)
+    matrix = require_symmetric(read, "the variance of a node", "the diagonal of inv(A) is that of any A")
+    if read.shape[0] == 0:
+        value = as_array(np.zeros(0), matrix.like)
+        info = Info(success=True, status=0, message="an empty matrix", n_runs=0)
+        info.update(dict.fromkeys(("noise", "rounding", "systematic", "standard_error"), value))
         return (value, info) if return_info else value
-    matrix, copies = loadable.operator, 2 if loadable.is_complex else 1
-    program = as_device(device).program(matrix, rng=generator)
+    copies, exponent = 2 if read.is_complex else 1, matrix_exponent(matrix)
+    if exponent:
+        matrix = matrix.scaled(2.0**-exponent)
     count = readings_for(rtol, 1, copies=copies)
-    reading = program.variances(count, rng=generator, progress=progress)
-    d, freedom = loadable.shape[0], copies * (count - 1)
-    value = (reading.value[:d] + reading.value[d:]) / 2 if loadable.is_complex else reading.value
-    relative = math.sqrt(2 / freedom)
-    message = f"no residual can certify a diagonal: its relative standard error is {relative:.2g}; pass a smaller rtol="
-    info = readings_report(program, reading.schedule, 2.0, message)
-    info["standard_error"] = relative * value
+    device = as_device(device)
+    with refusing(GENERAL):
+        program = device.program(matrix, rng=generator)
+        reading = program.variances(count, rng=generator, progress=progress)
+    d = read.shape[0]
+    value = (reading.value[:d] + reading.value[d:]) / 2 if read.is_complex else reading.value
+    value = _in_user_units(value, exponent)
+    info = _report(program, reading, value, rtol, copies * (count - 1))
     return (value, info) if return_info else value
+
+
+def _in_user_units(value: Array, exponent: int) -> Array:
+    """The diagonal times 2^−exponent; ValueError where it leaves the range of its dtype."""
+    scaled = times_two_to(np.array([-exponent]), value[:, None])[:, 0] if exponent else value
+    xp = namespace(scaled)
+    if not bool(xp.all(xp.isfinite(scaled) & (scaled > 0))):
+        limits = xp.finfo(scaled.dtype)
+        smallest, largest = float(limits.smallest_normal), float(limits.max)
+        raise ValueError(
+            f"the diagonal of the inverse leaves the range of {dtype_name(scaled)}, {smallest:.2g} to {largest:.2g}; "
+            "scale A nearer to 1"
+        )
+    return scaled
+
+
+def _report(program: Program, reading: CovarianceReading, value: Array, rtol: float, freedom: int) -> Info:
+    """The report of a diagonal; its relative errors are the same for every entry."""
+    noise, systematic = math.sqrt(2 / freedom), reading.systematic
+    rounding = relative_rounding(value.shape[0], value, reading.condition)
+    error = noise + rounding + (systematic or 0.0)
+    success = error <= SLACK * rtol
+    if success:
+        advice = "pass a smaller rtol= for more readings"
+    else:
+        advice = f"of which rounding alone has {rounding:.2g} at the condition number {reading.condition:.3g}"
+    message = f"no residual can certify a diagonal: its relative standard error is {error:.2g}; {advice}"
+    if not success:
+        warn(message)
+    if systematic is None:
+        message = (
+            f"the error bar holds noise and rounding only: this device errs in ways that it does not tell; {message}"
+        )
+    info = readings_report(program, reading.schedule, 2.0, message)
+    info.update(success=success, status=0 if success else 1, condition=reading.condition)
+    info.update(noise=noise * value, rounding=rounding * value, standard_error=error * value)
+    info.systematic = None if systematic is None else systematic * value
+    return info

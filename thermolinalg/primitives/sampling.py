@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, dtype_name, namespace
-from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_positive, as_rng
+from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace
+from thermolinalg._info import Info, warn
+from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Schedule
+from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
-from thermolinalg.primitives._readings import readings_report
+from thermolinalg.primitives._readings import readings_report, relative_rounding
+from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
 __all__ = ["sample"]
 
+ILL_CONDITIONED = 450.0
+"""Times eps (1e-13 in double precision): where rcond is below it, samples come with a warning."""
+
 
 @overload
-def sample(A: Any, size: Any = ..., *, return_info: Literal[False] = ..., **kwargs: Any) -> Array: ...
+def sample(A: Any = ..., size: Any = ..., *, return_info: Literal[False] = ..., **kwargs: Any) -> Array: ...
 @overload
-def sample(A: Any, size: Any = ..., *, return_info: Literal[True], **kwargs: Any) -> tuple[Array, Info]: ...
+def sample(A: Any = ..., size: Any = ..., *, return_info: Literal[True], **kwargs: Any) -> tuple[Array, Info]: ...
 
 
-@batched(core=("matrix",))
-def sample(
-    A: Any,
+def sample(  # type: ignore[misc] # the options of the overloads are these
+    A: Any = None,
     size: int | tuple[int, ...] | None = None,
     *,
+    cov: Any = None,
     b: Any = None,
     mean: Any = None,
     temperature: float = 1.0,
+    assume_a: str | None = None,
+    lower: bool = False,
     check_finite: bool = True,
     device: Device | None = None,
     schedule: Schedule | None = None,
@@ -46,18 +55,27 @@ def sample(
     noise has the temperature asked for in the user's units. Complex Hermitian A gives circular complex samples with
     :math:`E[(z - \mu)(z - \mu)^H] = T A^{-1}`.
 
+    Given the covariance Σ instead, the device holds Σ and relaxes to y ~ N(0, T Σ⁻¹); one digital product makes x = Σ y
+    of it, whose covariance Σ (T Σ⁻¹) Σ = T Σ is exact.
+
     Parameters
     ----------
-    A : array_like, sparse array, LinearOperator or Operator, shape (d, d) or (..., d, d)
-        Symmetric (Hermitian) positive definite. Torch tensors give torch tensors.
+    A : array_like, sparse array, LinearOperator or Operator, shape (d, d) or (..., d, d), optional
+        Precision matrix, symmetric (Hermitian) positive definite. Torch tensors give torch tensors.
     size : int or tuple of int, optional
         How many samples; None gives one, without a leading dimension, or all readings of `schedule`.
+    cov : array_like, sparse array, LinearOperator or Operator, shape (d, d) or (..., d, d), optional
+        Covariance Σ, in place of A: samples of N(mean, T Σ).
     b : array_like, shape (d,), optional
         Load; the mean is A⁻¹b. Default zero.
     mean : array_like, shape (d,), optional
         The mean itself, instead of `b`.
     temperature : float, optional
         T.
+    assume_a : str, optional
+        As in `solve`, of A or of `cov`: 'pos', 'sym' or 'her' reads one triangle.
+    lower : bool, optional
+        Which triangle is read when `assume_a` names a symmetric structure.
     check_finite : bool, optional
         Whether to refuse NaN and infinity.
     device : Device, optional
@@ -75,16 +93,23 @@ def sample(
     samples : array, shape (*size, d)
         In the namespace and dtype of A.
     info : Info
-        Only with ``return_info=True``: schedule, autocorrelation time, effective sample size, engine, device time.
+        Only with ``return_info=True``: schedule, autocorrelation time, effective sample size, engine, device time,
+        `condition`, and as `rounding` the share of a covariance that rounding may move.
 
     Raises
     ------
     LinAlgError
-        A is singular or not positive definite; the message holds the evidence.
+        A is not symmetric, singular or not positive definite; the message holds the evidence.
     ValueError
-        A is not symmetric, b or mean do not fit, NaN or infinity, a schedule with another number of readings.
+        b or mean do not fit, NaN or infinity, a schedule with another number of readings, both A and `cov`, or samples
+        beyond the range of the dtype.
     TypeError
-        Object, masked or matrix input.
+        Object, masked or matrix input; neither A nor `cov`.
+
+    Warns
+    -----
+    ThermodynamicWarning
+        A is so ill-conditioned (rcond below 1e-13) that rounding shows in the covariance of the samples.
 
     References
     ----------
@@ -99,28 +124,133 @@ def sample(
     >>> x.shape, np.round(x.mean(axis=0), 1), np.round(np.cov(x.T), 1)
     ((10000, 2), array([0.1, 0.6]), array([[ 0.3, -0.1],
            [-0.1,  0.4]]))
+    >>> np.round(np.cov(tla.sample(cov=A, size=10_000, rng=0).T), 0)
+    array([[4., 1.],
+           [1., 3.]])
     """
-    loadable = read_matrix(A, check_finite=check_finite)
-    if not loadable.symmetric:
-        raise ValueError("A must be symmetric (Hermitian): it is the inverse of a covariance matrix")
+    if cov is None:
+        matrix = A
+    elif A is not None:
+        raise ValueError("pass A (the inverse of the covariance) or cov, not both")
+    elif b is not None:
+        raise ValueError("b is a load of A, and cov is its inverse: pass mean")
+    else:
+        matrix = cov
+    return _samples(
+        matrix,
+        size,
+        is_covariance=cov is not None,
+        b=b,
+        mean=mean,
+        temperature=temperature,
+        assume_a=assume_a,
+        lower=lower,
+        check_finite=check_finite,
+        device=device,
+        schedule=schedule,
+        rng=rng,
+        return_info=return_info,
+    )
+
+
+@batched(core=("matrix",))
+def _samples(
+    matrix: Any,
+    size: int | tuple[int, ...] | None,
+    *,
+    is_covariance: bool,
+    b: Any,
+    mean: Any,
+    temperature: float,
+    assume_a: str | None,
+    lower: bool,
+    check_finite: bool,
+    device: Device | None,
+    schedule: Schedule | None,
+    rng: Any,
+    return_info: bool,
+) -> Any:
+    """Samples for one matrix, which the device holds, as precision or as covariance."""
+    name = "cov" if is_covariance else "A"
+    read = read_matrix(matrix, assume_a=assume_a, lower=lower, check_finite=check_finite, name=name)
+    operator = require_symmetric(read, "a Gaussian", "pass (M + M.T)/2 if that is what is meant")
     shape, count = _shape_of(size, as_schedule(schedule))
     temperature, generator = as_positive(temperature, "temperature"), as_rng(rng)
-    load, offset = _load_and_offset(loadable, b, mean, check_finite)
-    if loadable.shape[0] == 0:
-        raise ValueError("A is empty: there is nothing to sample")
-    program = as_device(device).program(loadable.operator, rng=generator)
-    rate = program.rate()
+    load, offset = _load_and_offset(read, b, mean, check_finite)
+    if read.shape[0] == 0:
+        raise ValueError(f"{name} is empty: there is nothing to sample")
+    units = Units.of(operator, temperature / 2 if read.is_complex else temperature, is_covariance)
+    device = as_device(device)
+    with refusing("its Gaussian has no density", name):
+        program = device.program(units.held(operator), rng=generator)
+        rate = program.rate()
     timetable = _timetable(schedule, count, rate)
-    if loadable.is_complex:
-        load, temperature = realify(load), temperature / 2
-    reading = program.readings(load[:, 0], timetable, rng=generator, temperature=temperature)
-    x = complexify(reading.value.T).T if loadable.is_complex else reading.value
-    x = x[:count] if offset is None else x[:count] + offset[:, 0]
-    x = namespace(x).reshape(x, (*shape, loadable.shape[0]))
+    if read.is_complex:
+        load = realify(load)
+    reading = program.readings(units.load(load)[:, 0], timetable, rng=generator, temperature=units.temperature)
+    _warn_if_ill_conditioned(name, operator.like, reading.condition)
+    x = reading.value.T[:, :count]
+    x = units.back(units.held(operator).apply(x) if is_covariance else x)
+    x = complexify(x) if read.is_complex else x
+    x = x if offset is None else x + offset
+    if not is_finite(x):
+        raise ValueError(f"the samples leave the range of {dtype_name(abs(x[:, :0]))}; scale {name}, b or mean")
+    x = namespace(x).reshape(x.T, (*shape, read.shape[0]))
     if not return_info:
         return x
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
-    return x, readings_report(program, timetable, 1.0, message)
+    info = readings_report(program, timetable, 1.0, message)
+    rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
+    info.update(condition=reading.condition, rounding=rounding)
+    return x, info
+
+
+@dataclass(frozen=True)
+class Units:
+    """Powers of two between the user's Gaussian and the device's: matrices M = 2^e M', samples x = 2^k x'.
+
+    Parameters
+    ----------
+    matrix : int
+        e, which brings an extreme matrix near one.
+    sample : int
+        k, which brings the temperature near one.
+    temperature : float
+        Of x'.
+    """
+
+    matrix: int
+    sample: int
+    temperature: float
+
+    @classmethod
+    def of(cls, operator: Operator, temperature: float, is_covariance: bool) -> Units:
+        """x has the covariance T A⁻¹ = 2^−e T A'⁻¹, or T Σ = 2^e T Σ'; x' has 2^−2k of it."""
+        exponent = matrix_exponent(operator)
+        own = exponent if is_covariance else -exponent
+        half = (math.frexp(temperature)[1] + own) // 2
+        return cls(exponent, half, math.ldexp(temperature, own - 2 * half))
+
+    def held(self, operator: Operator) -> Operator:
+        """M'."""
+        return operator.scaled(2.0**-self.matrix) if self.matrix else operator
+
+    def load(self, b: Array) -> Array:
+        """b' = A' x'/x · b with A' = 2^−e A: the load (d, 1) whose mean is 2^−k A⁻¹b."""
+        exponent = -self.sample - self.matrix
+        load = times_two_to(np.array([exponent]), b) if exponent else b
+        if not is_finite(load):
+            raise ValueError(f"the mean A⁻¹b leaves the range of {dtype_name(b)}; scale A or b")
+        return load
+
+    def back(self, x: Array) -> Array:
+        """Samples (d, n) in the user's units."""
+        return times_two_to(np.array([self.sample]), x) if self.sample else x
+
+
+def _warn_if_ill_conditioned(name: str, like: Array, condition: float | None) -> None:
+    if condition is not None and condition * ILL_CONDITIONED * eps(like) > 1:
+        warn(f"{name} has the condition number {condition:.3g}: rounding shows in the covariance of its softest modes")
 
 
 def _shape_of(size: int | tuple[int, ...] | None, schedule: Schedule | None) -> tuple[tuple[int, ...], int]:

@@ -12,7 +12,8 @@ from scipy.special import chdtri
 
 from thermolinalg._arrays import Array
 from thermolinalg._validation import as_positive, as_rng
-from thermolinalg.devices.base import Device, Program, Reading
+from thermolinalg.devices.protocols import Device, Program
+from thermolinalg.devices.reading import Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.operators.base import Dense
 from thermolinalg.testing.assertions import assert_covariance, assert_mean

@@ -1,22 +1,21 @@
-"""What anything must do to serve as a device: the protocols, and what a run returns."""
+"""What a device returns: averages, covariances, what it knows of its spectrum, and the account of what it did."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thermolinalg._arrays import Array, column_norms
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.operators import Operator
 
-__all__ = ["CovarianceReading", "Device", "Ledger", "Program", "Reading"]
+__all__ = ["REPLICAS", "CovarianceReading", "Ledger", "Reading", "Spectrum"]
 
 REPLICAS = 32
-"""Further runs of a schedule whose spread gives the error bar of a reading."""
+"""Further runs of a schedule whose spread gives the error bar of a reading: more are sharper, and cost their time."""
 
 
 @dataclass
@@ -67,6 +66,8 @@ class Reading:
         Draws the noise (d, r) of r further runs, in the user's units for gain 1, when an error bar is first asked for.
     gain : array, shape (k,), optional
         By how much each column was amplified to full range; its noise is smaller by this factor.
+    condition : float, optional
+        Condition number of the matrix as it is held, where it is known.
     """
 
     value: Array
@@ -75,6 +76,7 @@ class Reading:
     state: Array | None = None
     replicas: Callable[[], Array] | None = field(default=None, repr=False)
     gain: Array | float = 1.0
+    condition: float | None = None
 
     @cached_property
     def noise(self) -> Array:
@@ -114,6 +116,10 @@ class CovarianceReading:
         Lags beyond which the autocovariance is negligible.
     monotone : bool, optional
         Whether it only decays, mode by mode, so that it may be summed from a few lags, fractions included.
+    condition : float, optional
+        Condition number of the matrix as it is held, where it is known.
+    systematic : float, optional
+        Largest relative error of `value` that does not average out: 0 for an ideal device, None where it is unknown.
     """
 
     value: Array
@@ -122,61 +128,55 @@ class CovarianceReading:
     autocovariance: Callable[[float], Array] | None = field(default=None, repr=False)
     lags: int = 0
     monotone: bool = True
+    condition: float | None = None
+    systematic: float | None = None
 
 
-@runtime_checkable
-class Program(Protocol):
-    """A matrix written into a device."""
+@dataclass(frozen=True)
+class Spectrum:
+    """What a device tells of the matrix H it holds before a determinant is measured.
 
-    ledger: Ledger
+    Parameters
+    ----------
+    order : int
+        Number of eigenvalues, d.
+    smallest, largest : float
+        Ends of the spectrum of H, > 0.
+    mean : float
+        Mean eigenvalue, or some value between the ends: the known matrix aI to start from has a = `mean`.
+    offset : float, optional
+        log det A − log det H, where loading A scaled it.
+    eigenvalues : ndarray, shape (d,), optional
+        All of them, where reading them off is cheap, as for a simulator.
+    rounding : float, optional
+        Bound on what the rounding of the eigenvalues moves log det H by.
+    systematic : float, optional
+        Largest error of log det H that does not average out: 0 for an ideal device, None where it is unknown.
+    settles : bool, optional
+        Whether the device settles to N(0, T H_s⁻¹) for every H_s on the way, as drives need.
 
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ; LinAlgError with the evidence if it never relaxes."""
-        ...
+    Examples
+    --------
+    >>> Spectrum(order=2, smallest=0.5, largest=2.0, mean=1.25).condition
+    4.0
+    """
 
-    def timetable(self, b: Array, relative: float) -> Schedule:
-        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (d, k)."""
-        ...
+    order: int
+    smallest: float
+    largest: float
+    mean: float
+    offset: float = 0.0
+    eigenvalues: NDArray[np.float64] | None = field(default=None, repr=False)
+    rounding: float = 0.0
+    systematic: float | None = None
+    settles: bool = True
 
-    def describe(self) -> dict[str, Any]:
-        """What the report of a call says about the device: `engine` and `reason`."""
-        ...
+    @property
+    def condition(self) -> float:
+        """Condition number of H."""
+        return self.largest / self.smallest
 
-    def average(
-        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
-    ) -> Reading:
-        """Load b (d, k), run the schedule, return the average of the voltages."""
-        ...
-
-    def readings(
-        self,
-        b: Array,
-        schedule: Schedule,
-        *,
-        rng: np.random.Generator,
-        start: Array | None = None,
-        temperature: float | None = None,
-    ) -> Reading:
-        """Load b (d,), run the schedule, return all readings (n, d), with noise of that temperature if one is given."""
-        ...
-
-    def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
-        """Run the schedule without a load, return the covariance of the readings (d, d) over the temperature."""
-        ...
-
-    def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
-        """The variance of each node (d,) over the temperature, from independent readings in equilibrium."""
-        ...
-
-    def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
-        """Load b (d, k) and return the voltages after so much time."""
-        ...
-
-
-@runtime_checkable
-class Device(Protocol):
-    """Anything a matrix can be written into: a simulator, or hardware."""
-
-    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Any:
-        """Write A; returns its `Program`."""
-        ...
+    @property
+    def start(self) -> float:
+        """The a of the known matrix aI: the mean, kept between the ends."""
+        return min(max(self.mean, self.smallest), self.largest)

@@ -1,0 +1,235 @@
+"""A simulated device on the way from aI to the matrix it holds: read in equilibrium, or driven in jumps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from thermolinalg._arrays import as_array, as_float64, eps, namespace, standard_normal, to_numpy
+from thermolinalg.devices.reading import Spectrum
+from thermolinalg.devices.simulated import Simulated, SingularError
+from thermolinalg.laws import EQUILIBRIUM_TIMES, LinearLaw
+from thermolinalg.laws.work import Drive
+from thermolinalg.matrix_functions.select import Engines
+from thermolinalg.operators import Dense, Normal, Operator, Sparse
+from thermolinalg.simulation.drives import work_by_products, work_of_modes
+
+__all__ = ["GROUPS", "Driven"]
+
+FORMABLE = 4096
+"""Up to this size A is diagonalised once, which makes every reading cheap; larger ones only if dense or structured."""
+
+GROUPS = 16
+"""Groups of readings at each point, whose scatter gives the error bar: more make it sharper, each of them noisier."""
+
+COLUMNS = 2**22
+"""Numbers of one block of readings drawn by products: larger blocks share more, and take more memory."""
+
+
+@dataclass(frozen=True)
+class Eigenvalues:
+    """The eigenvalues of the matrix a device holds, as a simulator computes them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (d,)
+    rounding : float
+        Bound on what their rounding moves Σ log λ by.
+    negligible : float
+        Below this share of the largest an eigenvalue is lost in rounding.
+    """
+
+    values: NDArray[np.float64]
+    rounding: float
+    negligible: float
+
+
+@dataclass
+class Driven:
+    """What the drives and readings of one program share.
+
+    Parameters
+    ----------
+    program : Simulated
+    """
+
+    program: Simulated
+
+    @property
+    def d(self) -> int:
+        """Number of modes."""
+        return int(self.program.effective.shape[0])
+
+    @cached_property
+    def modes(self) -> Eigenvalues | None:
+        """Eigenvalues of the matrix the device holds, where the simulator can have them."""
+        operator = self.program.effective
+        values = operator.eigenvalues()
+        if values is None and (isinstance(operator, Dense) or self.d <= FORMABLE):
+            if isinstance(operator, Normal) and isinstance(operator.ridge, float) and operator.ridge == 0:
+                return _of_normal(operator)
+            matrix = as_float64(operator.dense())
+            values = namespace(matrix).linalg.eigvalsh(matrix)
+        if values is None:
+            values = self.program.engines.choose(self.program.law.stationary(), ("state",)).engine.eigenvalues()
+        return None if values is None else _of_symmetric(operator, to_numpy(values).astype(np.float64))
+
+    @cached_property
+    def distinct(self) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+        """Distinct eigenvalues and how often each occurs: a low-rank A has few, whatever its size."""
+        assert self.modes is not None
+        modes, multiplicity = np.unique(self.modes.values, return_counts=True)
+        return modes, multiplicity
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """What is known of the matrix held; LinAlgError if it is not positive definite."""
+        program, operator = self.program, self.program.effective
+        precision = eps(operator.like)
+        if self.modes is not None:
+            lower, upper = float(self.modes.values.min()), float(self.modes.values.max())
+            rounding, negligible = self.modes.rounding, self.modes.negligible
+        else:
+            lower, upper = program.engines.interval()
+            # As if every √d-th mode were as soft as the softest, which few matrices outdo.
+            negligible = operator.order * precision
+            rounding = operator.order**0.5 * precision * upper * self.d**0.5 / lower if lower > 0 else math.inf
+        self._refuse(lower, upper, negligible)
+        trace, scaling = operator.trace(), program.scaling
+        ends = program.factor * np.array([lower, upper])
+        settles = program.settles_to(program.law.temperature, ends)
+        return Spectrum(
+            order=self.d,
+            smallest=lower,
+            largest=upper,
+            mean=math.sqrt(lower * upper) if trace is None else float(trace) / self.d,
+            offset=0.0 if scaling is None else -2 * float(np.log(to_numpy(scaling).astype(float)).sum()),
+            eigenvalues=None if self.modes is None else self.modes.values,
+            rounding=rounding,
+            systematic=0.0 if settles and program.imperfections.is_perfect else None,
+            settles=settles,
+        )
+
+    def _refuse(self, lower: float, upper: float, negligible: float) -> None:
+        """LinAlgError where the spectrum is not that of a positive definite matrix."""
+        with self.program.imperfections.blamed():
+            self._check(lower, upper, negligible)
+
+    def _check(self, lower: float, upper: float, negligible: float) -> None:
+        if lower < -4 * self.d * eps(self.program.effective.like) * max(abs(lower), abs(upper)):
+            raise np.linalg.LinAlgError(
+                f"A is not positive definite: its smallest eigenvalue on the device is {lower:.6g}, its largest "
+                f"{upper:.3g}; a device cannot see a sign"
+            )
+        if lower > negligible * upper:
+            return
+        if isinstance(self.program.effective, Normal) and self.modes is None:
+            raise np.linalg.LinAlgError(
+                f"A is too ill-conditioned for its normal operator by products: the eigenvalues of AᵀA range from "
+                f"{lower:.3g} to {upper:.3g}; pass A as an array of up to {FORMABLE} rows"
+            )
+        raise SingularError(
+            f"A is singular to working precision: its eigenvalues on the device range from {lower:.3g} to "
+            f"{upper:.3g}, so log|det A| is -inf or lost in rounding"
+        )
+
+    # -- readings -----------------------------------------------------------------------------------------------------
+
+    def readings_along(self, start: float, log_odds: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """See `LangevinProgram.readings_along`."""
+        s, left = float(expit(log_odds)), float(expit(-log_odds))
+        self.program.ledger.record(self.d, GROUPS * n, self._relaxation_time(start, s, left))
+        if self.modes is not None:
+            self.program.drawn = ("eigenvalues", "the spectrum of A is at hand: readings are sums over its modes")
+            modes, multiplicity = self.distinct
+            stiffness = left * start + s * modes
+            weight = s * left * (modes - start) / stiffness * self._excess_variance(stiffness)
+            # n readings of m equal modes are one draw of χ² with nm degrees of freedom.
+            return np.asarray(rng.chisquare(n * multiplicity, (GROUPS, len(modes))) @ weight / n)
+        engines, law = self._on_the_way(start, s, left)
+        operator, columns, sums = self.program.effective, max(1, COLUMNS // self.d), []
+        for done in range(0, GROUPS * n, columns):
+            z = standard_normal(rng, (self.d, min(columns, GROUPS * n - done)), operator.like)
+            choice = self.program.told(engines.choose(law, ("state",), z.shape[1]))
+            # The load is zero and the start forgotten; the position needs one normal vector.
+            inputs = [z if name in ("z", "z1") else None for name in law.inputs]
+            (x,) = choice.engine.apply(law, inputs, ("state",))
+            sums.append(to_numpy((x * (operator.apply(x) - start * x)).sum(0)))
+        scale = s * left * self.program.factor / self.program.temperature
+        return np.asarray(scale * np.concatenate(sums).reshape(GROUPS, n).mean(axis=1))
+
+    def _on_the_way(self, start: float, s: float, left: float) -> tuple[Engines, LinearLaw]:
+        """What draws equilibrium readings of H_s = left · aI + s H, s + left = 1."""
+        law = self.program.law.stationary().rescaled(self.program.factor)
+        operator = self.program.effective
+        if isinstance(operator, Sparse):  # H_s is as sparse as H, and one factorisation of it serves all readings
+            identity = scipy.sparse.eye_array(self.d, dtype=operator.dtype)
+            return Engines(Sparse(s * operator.matrix + left * start * identity)), law
+        return self.program.engines, Drive(start).along(law, s)
+
+    def _excess_variance(self, stiffness: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Stationary variance of the device's own law, relative to the T/α that the estimates take it for."""
+        held = self.program.factor * stiffness
+        return np.asarray(self.program.law.stationary_variance(held) * held / self.program.temperature)
+
+    def _relaxation_time(self, start: float, s: float, left: float) -> float:
+        """Time to reach equilibrium of H_s, in units of τ."""
+        rates = [
+            self.program.law.relaxation_rate(self.program.factor * (left * start + s * end))
+            for end in (self.spectrum.smallest, self.spectrum.largest)
+        ]
+        return EQUILIBRIUM_TIMES / float(min(rates))
+
+    # -- drives -------------------------------------------------------------------------------------------------------
+
+    def work(
+        self, drive: Drive, steps: int, n: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """See `LangevinProgram.work`."""
+        if not self.spectrum.settles:
+            raise ValueError(
+                "the law of this device does not settle to N(0, T A_s^-1), so its work tells no free energy; "
+                "pass method='integration' to see by how much it is off"
+            )
+        progress = drive.progress(np.linspace(0, 1, steps + 1))
+        time_each = sum(self._relaxation_time(drive.start, float(s), 1 - float(s)) for s in progress)
+        self.program.ledger.record(self.d, 2 * n, time_each, steps)
+        heat = self.program.law.temperature / self.program.temperature
+        if self.modes is None:
+            self.program.drawn = ("products", "A is known by its products only")
+            forward, reverse = (
+                work_by_products(self.program.engines, drive, steps, n, rng=rng, temperature=heat, reverse=back)
+                for back in (False, True)
+            )
+            return forward, reverse
+        self.program.drawn = ("eigenvalues", "the spectrum of A is at hand: the work is a sum over its modes")
+        path = drive.path(self.modes.values, steps)
+        forward = work_of_modes(path, n, rng=rng, temperature=heat)
+        return forward, work_of_modes(path[::-1], n, rng=rng, temperature=heat)
+
+
+def _of_symmetric(operator: Operator, values: NDArray[np.float64]) -> Eigenvalues:
+    """Eigenvalues err by √d eps ‖A‖; equal ones are one number and err together, entries of a diagonal not at all."""
+    precision = float(np.finfo(np.float64).eps)
+    own, size = np.unique(values), float(np.abs(values).max(initial=0.0))
+    positive = own[own > 0]
+    lost = 0.0 if operator.order == 1 else operator.order**0.5 * size * float((1 / positive).sum())
+    return Eigenvalues(values, precision * (lost + len(values)), operator.order * eps(operator.like))
+
+
+def _of_normal(operator: Normal) -> Eigenvalues:
+    """Eigenvalues of XᵀX as squares of the singular values of X, which err by √d eps ‖X‖: κ is not squared."""
+    factor = operator.factor
+    x = as_float64(factor.apply(as_array(np.eye(factor.shape[1]), factor.like)))
+    singular = np.asarray(to_numpy(namespace(x).linalg.svdvals(x)), dtype=np.float64)
+    d = operator.shape[0]
+    sigma = np.concatenate([singular, np.zeros(d - len(singular))])
+    precision, positive = float(np.finfo(np.float64).eps), sigma[sigma > 0]
+    lost = d**0.5 * float(sigma.max(initial=0.0)) * float((1 / positive).sum())
+    return Eigenvalues(operator.weight * sigma**2, 2 * precision * (lost + d), (d * eps(operator.like)) ** 2)

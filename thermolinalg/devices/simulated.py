@@ -1,0 +1,238 @@
+"""A matrix in a simulated device: loaded, with a law of motion, and the engines that draw from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from thermolinalg._arrays import Array, eps, namespace, standard_normal, to_numpy
+from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
+from thermolinalg.devices.reading import Ledger
+from thermolinalg.laws import LinearLaw
+from thermolinalg.matrix_functions.base import Diagonalising
+from thermolinalg.matrix_functions.factorised import Factorised
+from thermolinalg.matrix_functions.select import Choice, Engines
+from thermolinalg.operators import Operator
+
+__all__ = ["Law", "Simulated", "SingularError"]
+
+SHOWN = 3
+"""Entries of a null vector that an error message names."""
+
+
+class Law(Protocol):
+    """Dynamics of a device with symmetric couplings, as scalar functions of an eigenvalue."""
+
+    @property
+    def temperature(self) -> float:
+        """T."""
+        ...
+
+    def relaxation_rate(self, lam: float) -> float:
+        """Rate at which a mode forgets its start."""
+        ...
+
+    def stationary_variance(self, lam: Array) -> Array:
+        """Variance of a mode in equilibrium."""
+        ...
+
+    def decay(self, lam: Array, t: float) -> Array:
+        """Memory of the start after t."""
+        ...
+
+    def step(self, t: float) -> LinearLaw:
+        """Law of the state a time t after a known state."""
+        ...
+
+    def stationary(self) -> LinearLaw:
+        """Law of the state in equilibrium."""
+        ...
+
+    def window(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
+        """Joint law of the average over a window and the state at its end."""
+        ...
+
+
+class SingularError(np.linalg.LinAlgError):
+    """A matrix that is singular to working precision.
+
+    Attributes
+    ----------
+    null_vector : array, shape (d,), or None
+        Its null vector in the user's units, largest entry 1, where the engine has it.
+    """
+
+    def __init__(self, message: str, null_vector: Array | None = None) -> None:
+        super().__init__(message)
+        self.null_vector = null_vector
+
+
+class Simulated(Loaded):
+    """A matrix written into a simulated device, with its law and its engines.
+
+    Parameters
+    ----------
+    operator : Operator, shape (d, d)
+        The user's A, symmetric.
+    law : Law
+        As designed; `law` is the one the imperfections leave.
+    loading : Equilibrated or AsWritten
+    imperfections : Imperfections
+    rng : numpy.random.Generator
+        Draws this copy's imperfections.
+
+    Attributes
+    ----------
+    temperature : float
+        T as designed, which estimates take for granted.
+    engines : Engines
+        Of `effective`.
+    ledger : Ledger
+    drawn : tuple of str
+        Engine of the last draw, and why it was chosen.
+
+    Raises
+    ------
+    TypeError
+        A is not symmetric.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        law: Law,
+        loading: Equilibrated | AsWritten,
+        imperfections: Imperfections,
+        rng: np.random.Generator,
+    ) -> None:
+        if not operator.symmetric:
+            raise TypeError("the couplings of a LangevinDevice are symmetric, and A is not: pass a GeneralDevice")
+        super().__init__(operator, loading, imperfections, rng)
+        self.temperature, self.law = law.temperature, imperfections.heat(law)
+        self.engines = Engines(self.effective, self.largest)
+        self.ledger = Ledger(programs=1)
+        self.drawn = ("none: nothing had to run", "")
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue of A_dev."""
+        with self.imperfections.blamed():
+            lower, upper = self.engines.interval()
+        return self.factor * lower, self.factor * upper
+
+    @property
+    def condition(self) -> float:
+        """Condition number of A_dev."""
+        lower, upper = self.interval()
+        return upper / lower if lower > 0 else math.inf
+
+    @property
+    def ideal(self) -> bool:
+        """Whether it settles to N(A⁻¹b, T A⁻¹) exactly: no imperfections, no time stepping."""
+        return self.imperfections.is_perfect and self.settles_to(self.temperature, np.array(self.interval()))
+
+    def settles_to(self, temperature: float, ends: Array) -> bool:
+        """Whether the variance of a mode in equilibrium is temperature/α at the ends of the spectrum of A_dev."""
+        return bool(np.allclose(self.law.stationary_variance(ends) * ends, temperature))
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ; in time stepping that may be the stiffest one.
+
+        Raises
+        ------
+        LinAlgError
+            A is singular to working precision, λ_min ≤ d · eps · λ_max: its slowest mode never relaxes. The error has
+            the null vector as `null_vector`, where the engine knows it.
+        """
+        lower, upper = self.interval()
+        rounding = self.effective.order * eps(self.operator.like) * upper
+        if lower <= rounding:
+            raise self._singular(lower, upper, rounding)
+        return min(float(self.law.relaxation_rate(end)) for end in (lower, upper))
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason of the last draw."""
+        engine, reason = self.drawn
+        return {"engine": engine, "reason": reason}
+
+    def _singular(self, lower: float, upper: float, rounding: float) -> SingularError:
+        vector = self._null_vector()
+        where = ""
+        if vector is not None:
+            sizes = np.abs(to_numpy(vector))
+            entries = np.argsort(-sizes, kind="stable")[:SHOWN]
+            where = f", its null vector is largest at {[int(i) for i in entries if sizes[i] > 0]}"
+        return SingularError(
+            f"A is singular to working precision: its smallest eigenvalue on the device is {lower:.3g} where the "
+            f"largest is {upper:.3g} and rounding {rounding:.3g}{where}; use lstsq or pinv for the minimum-norm "
+            "solution",
+            vector,
+        )
+
+    def _null_vector(self) -> Array | None:
+        """The eigenvector of the smallest eigenvalue in the user's units (d,), where an engine is at hand for it."""
+        engine, like = self.engines.choose(self.law.stationary(), ("state",)).engine, self.operator.like
+        vector: Array
+        if isinstance(engine, Diagonalising):
+            values: Array = engine.eigenvalues()
+            xp = namespace(values)
+            mode = xp.zeros((values.shape[0], 1), dtype=like.dtype, device=like.device)
+            mode[int(xp.argmin(values)), 0] = 1
+            vector = engine.from_modes(mode)
+        elif isinstance(engine, Factorised):
+            # Two steps of inverse iteration: each multiplies what is not in the null space by λ_min/λ.
+            vector = standard_normal(np.random.default_rng(0), (self.operator.shape[0], 1), like)
+            for _ in range(2):
+                vector = engine.solve(vector)
+                vector = vector / namespace(vector).max(abs(vector))
+        else:
+            return None
+        vector = self.to_user(vector, 1.0)[:, 0]
+        return vector / namespace(vector).max(abs(vector))
+
+    # -- draws --------------------------------------------------------------------------------------------------------
+
+    def in_device(self, law: LinearLaw) -> LinearLaw:
+        """The law as functions of the eigenvalues of S A S, which the engines hold, for a device that holds c S A S."""
+        return law.rescaled(self.factor)
+
+    def gain_at(self, temperature: float) -> float:
+        """The gain β at which the noise has this temperature in the user's units, x ~ N(A⁻¹b, temperature · A⁻¹)."""
+        if self.temperature == 0:
+            raise ValueError(
+                "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
+            )
+        return math.sqrt(self.temperature / (self.factor * temperature))
+
+    def choose(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
+        """The engine that suits a law, which `describe` then names."""
+        return self.told(self.engines.choose(law, outputs, columns))
+
+    def told(self, choice: Choice) -> Choice:
+        """The choice itself, which `describe` then names."""
+        self.drawn = (choice.engine.name, choice.reason)
+        return choice
+
+    def draw(
+        self,
+        law: LinearLaw,
+        outputs: tuple[str, ...],
+        load: Array | None,
+        start: Array | None,
+        rng: np.random.Generator,
+        columns: int = 0,
+    ) -> list[Array]:
+        """Outputs of a law through the engine that suits it, with fresh noise."""
+        d = self.operator.shape[0]
+        k = columns or (1 if load is None else load.shape[1])
+        known = {"x0": start, "b": load, "v0": None}
+        choice = self.choose(law, outputs, k)
+        inputs = [
+            known[name] if name in known else standard_normal(rng, (d, k), self.operator.like) for name in law.inputs
+        ]
+        return choice.engine.apply(law, inputs, outputs)

@@ -1,0 +1,256 @@
+"""log det of the matrix on a device that can be driven: by the work of drives, or from readings on the way."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import NamedTuple, TypedDict, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from thermolinalg._info import ThermodynamicWarning
+from thermolinalg.devices import Drivable, Spectrum
+from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
+from thermolinalg.laws.work import Drive, work_moments
+
+__all__ = ["Budget", "Measured", "Report", "by_integration", "by_work", "choose_protocol"]
+
+CHEAP = 1e7
+"""Normal numbers that may be drawn for a protocol of its own merit: about a tenth of a second."""
+
+MOST_NUMBERS = 2e8
+"""Normal numbers after which drawing drives gives up: about ten seconds. More would reach smaller tolerances."""
+
+MOST_DRIVES = 10**6
+"""Drives each way that are kept: 16 MB of work, and a second for each time it is weighed. Above, drives get slower
+instead, which costs as many numbers and no memory."""
+
+BLOCK = 1e7
+"""Numbers drawn between two looks at the progress bar."""
+
+FEWEST = 256
+"""Drives each way that the error bar of Bennett's ratio needs."""
+
+MARGIN = 1.15
+"""More drives than the error bar should need, so that one round is usually enough."""
+
+DISSIPATION = 0.5
+"""Dissipated work of a drive, in units of T: more, and forward and reverse work hardly overlap; less costs steps."""
+
+PILOT = 4
+"""Readings in each group of the pilot that finds the scatter: more share out better, and cost their time."""
+
+READINGS = 5e7
+"""Numbers that readings by products may take: about ten seconds."""
+
+
+class Report(TypedDict, total=False):
+    """What a measurement tells besides its value."""
+
+    steps: int
+    trajectories: int
+    n_runs: int
+    predicted_dissipation: float
+    measured_dissipation: float
+    overlap: float
+    jarzynski: FreeEnergy
+    effective_sample_size: float
+    degrees_of_freedom: float
+    nodes: NDArray[np.float64]
+    readings: NDArray[np.int_]
+
+
+class Measured(NamedTuple):
+    """log det H − d log a as measured, its standard error, and what to report."""
+
+    value: float
+    standard_error: float
+    report: Report
+
+
+class Budget(NamedTuple):
+    """What a measurement may take.
+
+    Parameters
+    ----------
+    atol : float
+        Standard error to reach.
+    most : int or None
+        Readings, or drives both ways, at most; None leaves it to the protocol.
+    progress : bool
+        Whether to show a bar.
+    """
+
+    atol: float
+    most: int | None = None
+    progress: bool = False
+
+    def drives(self) -> int:
+        """Drives each way at most."""
+        return MOST_DRIVES if self.most is None else max(2, self.most // 2)
+
+    def numbers(self) -> float:
+        """Normal numbers at most: the user's own limit on the drives lifts it."""
+        return MOST_NUMBERS if self.most is None else math.inf
+
+    def readings(self, spectrum: Spectrum, nodes: int) -> int | None:
+        """Readings at most: no limit where they are sums over known eigenvalues."""
+        if self.most is not None or spectrum.eigenvalues is not None:
+            return self.most
+        return int(max(READINGS / spectrum.order, 64 * nodes))
+
+
+class WorkPlan(NamedTuple):
+    """A drive in jumps, slow enough for the work to overlap, and how often to run it each way."""
+
+    drive: Drive
+    steps: int
+    trajectories: int
+    dissipation: float
+
+
+def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
+    """Choose steps for a dissipation of about T/2 in all, and trajectories for the standard error.
+
+    The variance of the work falls as one over the steps: where so many trajectories could not be kept, slower drives
+    do as well.
+    """
+    drive = Drive(spectrum.start, "geometric", (spectrum.smallest, spectrum.largest))
+    modes = spectrum.eigenvalues
+    if modes is None:
+        modes = np.geomspace(spectrum.smallest, spectrum.largest, spectrum.order)
+    steps, most = 8, max(8.0, MOST_NUMBERS / (2 * FEWEST * spectrum.order))
+    useful = MOST_NUMBERS / (2 * budget.drives() * spectrum.order)
+    while True:
+        moments = work_moments(drive.path(modes, steps))
+        dissipated = float(moments.dissipated.sum())
+        # Var(log det) = 4 Var(ΔF/T) ≈ 4 σ²/(2n) from n drives each way.
+        n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance.sum()) / budget.atol**2))
+        slower = max(dissipated / (0.95 * DISSIPATION), n / budget.drives() if steps < useful else 0.0)
+        if slower <= 1 / 0.95 or steps >= most:
+            return WorkPlan(drive, steps, n, dissipated)
+        steps = int(min(most, math.ceil(steps * max(1.05, slower))))
+
+
+def choose_protocol(spectrum: Spectrum, atol: float) -> tuple[str, str]:
+    """'work' or 'integration', and the reason."""
+    if spectrum.eigenvalues is None:
+        return "integration", "A is known by its products only: readings on the way cost less than whole drives"
+    if not spectrum.settles:
+        return "integration", "the device does not settle to its temperature over the stiffness, as drives would need"
+    # The variance falls as 1/steps, so the numbers to draw hardly depend on how many steps there are.
+    steps, drive = 64, Drive(spectrum.start, "geometric", (spectrum.smallest, spectrum.largest))
+    spread = float(work_moments(drive.path(spectrum.eigenvalues, steps)).variance.sum())
+    numbers = 2 * steps * spectrum.order * MARGIN * 2 * spread / atol**2
+    if numbers <= CHEAP:
+        return "work", f"forward and reverse drives to atol={atol:g} draw {numbers:.1g} numbers, which is cheap"
+    return "integration", f"drives to atol={atol:g} would draw {numbers:.1g} numbers; readings on the way are cheaper"
+
+
+def by_work(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.random.Generator) -> Measured:
+    """Drive from aI to H and back, and let Bennett's acceptance ratio weigh the work."""
+    plan = plan_work(spectrum, budget)
+    per_drive = 2 * plan.steps * spectrum.order
+    affordable = max(2, int(min(budget.drives(), budget.numbers() / per_drive)))
+    block = max(1, int(BLOCK / per_drive))
+    forward, reverse, wanted = np.empty(0), np.empty(0), min(plan.trajectories, affordable)
+    while True:
+        runs = [
+            program.work(plan.drive, plan.steps, min(block, wanted - done), rng=rng)
+            for done in _bar(range(len(forward), wanted, block), "driving", budget.progress)
+        ]
+        forward = np.concatenate([forward, *(run[0] for run in runs)])
+        reverse = np.concatenate([reverse, *(run[1] for run in runs)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ThermodynamicWarning)  # the effective sizes are in the report
+            estimate, one_sided = bennett(forward, reverse), jarzynski(forward)
+        error = 2 * estimate.standard_error if estimate.reliable else math.inf
+        if error <= budget.atol or wanted >= affordable:
+            break
+        more = min(max(1.05, 1.1 * (error / budget.atol) ** 2), 4.0)
+        wanted = min(math.ceil(wanted * more), affordable)
+    report = Report(
+        steps=plan.steps,
+        trajectories=2 * len(forward),
+        n_runs=2 * len(forward),
+        predicted_dissipation=plan.dissipation,
+        measured_dissipation=float((forward.mean() + reverse.mean()) / 2),
+        overlap=estimate.overlap,
+        jarzynski=one_sided,
+        effective_sample_size=estimate.effective_size,
+        degrees_of_freedom=math.inf,
+    )
+    return Measured(2 * estimate.value, error, report)
+
+
+def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.random.Generator) -> Measured:
+    """Integrate d(log det H_s)/ds = tr H_s⁻¹(H − aI) from equilibrium readings.
+
+    In the log-odds u of s the integrand is Σ_i [σ(u + ln λ_i/a) − σ(u)], σ the logistic function: analytic in a strip
+    of half-width π and decaying like e^{−|u|}, so that the trapezoidal rule with step h errs by e^{−2π²/h} only. Step
+    and ends are chosen for a hundredth of the tolerance. A pilot finds the scatter at each node; then readings are
+    shared out in proportion to it.
+    """
+    nodes, step = _log_odds_grid(spectrum, 0.01 * min(budget.atol, 1.0))
+    most = budget.readings(spectrum, len(nodes))
+
+    def read(counts: NDArray[np.int_]) -> list[NDArray[np.float64]]:
+        pairs = _bar(list(zip(nodes, counts, strict=True)), "reading", budget.progress)
+        return [program.readings_along(spectrum.start, float(u), int(n), rng=rng) for u, n in pairs]
+
+    taken = np.full(len(nodes), PILOT)
+    pilot = read(taken)
+    groups = len(pilot[0])
+    deviations = np.array([np.std(means, ddof=1) * PILOT**0.5 for means in pilot])
+    counts = _share_out(deviations, step, 0.85 * budget.atol, most, groups)
+    while True:
+        taken = taken + counts
+        estimate = thermodynamic_integration(read(counts), np.full(len(nodes), step))
+        if estimate.standard_error <= budget.atol or (most is not None and 2 * groups * taken.sum() > most):
+            break
+        counts = np.ceil(counts * 1.3 * (estimate.standard_error / budget.atol) ** 2).astype(int)
+    report = Report(
+        nodes=expit(nodes),
+        readings=groups * counts,
+        n_runs=groups * int(taken.sum()),
+        effective_sample_size=float(groups * counts.min()),
+        degrees_of_freedom=estimate.effective_size,
+    )
+    return Measured(estimate.value, estimate.standard_error, report)
+
+
+def _log_odds_grid(spectrum: Spectrum, tolerance: float) -> tuple[NDArray[np.float64], float]:
+    """Nodes and step of the trapezoidal rule: aliasing ≤ 8π d e^{−2π²/h}, each tail ≤ d e^{−distance}."""
+    soft, stiff = (math.log(end / spectrum.start) for end in (spectrum.smallest, spectrum.largest))
+    if soft == stiff == 0:
+        return np.zeros(1), 1.0
+    step = 2 * math.pi**2 / math.log(16 * math.pi * spectrum.order / tolerance)
+    tail = math.log(4 * spectrum.order / tolerance)
+    return np.arange(-stiff - tail, -soft + tail + step, step), step
+
+
+def _share_out(
+    deviations: NDArray[np.float64], step: float, atol: float, budget: int | None, groups: int
+) -> NDArray[np.int_]:
+    """Readings per group at each node, in proportion to their scatter, for a standard error of atol or the budget."""
+    total = step * deviations * (step * deviations.sum()) / atol**2
+    if budget is None and total.max() > 2.0**50:
+        raise ValueError(f"atol={atol:.2g} would take {total.sum():.1g} readings; pass a larger atol=")
+    if budget is not None and total.sum() > budget:
+        total *= budget / total.sum()
+    return np.asarray(np.maximum(1, np.ceil(total / groups)), dtype=int)
+
+
+Item = TypeVar("Item")
+
+
+def _bar(items: Iterable[Item], what: str, shown: bool) -> Iterable[Item]:
+    """The items, with a progress bar where one is asked for."""
+    if not shown:
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, desc=what)  # type: ignore[no-any-return]
