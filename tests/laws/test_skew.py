@@ -270,5 +270,5 @@ def test_torch_gives_the_numbers_of_numpy():
     ],
 )
 def test_bad_numbers(make):
-    with pytest.raises(ValueError, match="must (be|not be negative)"):
+    with pytest.raises(ValueError, match=r"must (be|not be negative)"):
         make()

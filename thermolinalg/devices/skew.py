@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal
-from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
 from thermolinalg.devices.loading import Equilibrated, Loaded
+from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Skew
 from thermolinalg.matrix_functions.select import Choice
@@ -237,7 +237,9 @@ class SkewProgram(Loaded):
         self.choice = self.engines.choose(law, outputs, columns)
         known = {"x0": start, "b": load}
         shape = (self.operator.shape[0], columns)
-        inputs = [known[name] if name in known else standard_normal(rng, shape, self.operator.like) for name in law.inputs]
+        inputs = [
+            known[name] if name in known else standard_normal(rng, shape, self.operator.like) for name in law.inputs
+        ]
         return self.choice.engine.apply(law, inputs, outputs)
 
     def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:

@@ -143,9 +143,7 @@ def _after_burn_in(mu: Array, burn_in: float, window: _Stretch, count: float) ->
     state_variance = xp.abs(q) ** 2 * before + last_variance
     # The determinant of the covariance: what is unknown of the first state, and what the window adds.
     unknown = (
-        xp.abs(p) ** 2 * last_variance
-        + xp.abs(q) ** 2 * average_variance
-        - 2 * xp.real(p * xp.conj(q) * xp.conj(cov))
+        xp.abs(p) ** 2 * last_variance + xp.abs(q) ** 2 * average_variance - 2 * xp.real(p * xp.conj(q) * xp.conj(cov))
     )
     determinant = before * unknown + (average_variance * last_variance - xp.abs(cov) ** 2)
     safe = xp.where(state_variance > 0, state_variance, 1.0)

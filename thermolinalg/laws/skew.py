@@ -1,4 +1,4 @@
-"""The skew device, dz = −(M z − c) dt + sqrt(2T) dW with M = [[αI, A], [−Aᵀ, αI]], as functions of a singular value of A.
+"""The skew device, dz = −(M z − c) dt + sqrt(2T) dW, M = [[αI, A], [−Aᵀ, αI]], as functions of a singular value of A.
 
 In the singular vectors of A the device falls apart into pairs (û, v̂), on which M is αI + σJ with J = [[0, 1], [−1, 0]].
 As J² = −I, every real function of M is a complex number f(α + iσ), which stands for Re f · I + Im f · J; products of
@@ -127,10 +127,8 @@ class Skew:
             noise = namespace(sigma).sqrt(2 * self.temperature * variance)
             return [[decay, response, noise]]
 
-        def equilibrium(sigma_min: float) -> Coefficients | None:
-            return self._stationary_form() if forgotten(self.alpha * t) else None
-
-        return LinearLaw(("x0", "b", "z"), ("state",), functions, equilibrium)
+        form = self._stationary_form() if forgotten(self.alpha * t) else None
+        return LinearLaw(("x0", "b", "z"), ("state",), functions, lambda sigma_min: form)
 
     def stationary(self) -> LinearLaw:
         """Law of the state in equilibrium, N(M⁻¹c, (T/α) I).

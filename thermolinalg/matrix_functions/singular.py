@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, cast
 
-from thermolinalg._arrays import Array
+import numpy as np
+
+from thermolinalg._arrays import Array, column_norms, namespace
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Engine
-from thermolinalg.matrix_functions.select import Choice
-from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine
+from thermolinalg.matrix_functions.golub_kahan import GolubKahanEngine
+from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
+from thermolinalg.matrix_functions.select import Choice, Price
+from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine, alpha_of
 from thermolinalg.matrix_functions.singular_interval import largest_singular_value
 from thermolinalg.matrix_functions.singular_values import SingularValueEngine
 from thermolinalg.operators import Dense, Operator, SkewEmbedding, Sparse
@@ -19,6 +24,12 @@ __all__ = ["PreparedEmbedding", "SingularEngine", "SingularEngines"]
 
 SMALL = 64
 """Up to this size a singular value decomposition costs less than the overhead of repeated solves."""
+
+FORMABLE = 1024
+"""Up to this size A known by its products, or sparse A in a short run, is formed and decomposed: seconds at most."""
+
+ENTRIES = 2**24
+"""Most entries of an array that is formed for it: 128 MiB."""
 
 
 class SingularEngine(Engine, Protocol):
@@ -43,7 +54,7 @@ class SingularEngines:
     _built: dict[str, SingularEngine] = field(default_factory=dict, init=False, repr=False)
 
     def interval(self) -> tuple[float, float]:
-        """Smallest and largest of the min(m, n) singular values: exact, or to about one and a few per cent."""
+        """Smallest and largest of the min(m, n) singular values: exact, or to one or two and a few per cent."""
         return self._home().interval()
 
     def largest(self) -> float:
@@ -83,35 +94,97 @@ class SingularEngines:
         Choice
             The engine, and why.
         """
-        if "svd" not in self._built and self._is_factorisable():
-            engine = self._lu()
-            if engine.supports(law):
-                reason = "windows in equilibrium need one LU factorisation of A, which is stable whatever its condition"
-                return Choice(engine, reason, engine.cost(law, outputs, columns))
-        engine = self._svd()
-        reason = "one singular value decomposition serves every run"
+        key, reason = self._plan(law)
+        engine = self._engine(key)
         return Choice(engine, reason, engine.cost(law, outputs, columns))
 
-    def _home(self) -> SingularEngine:
-        """The engine that a default run uses."""
-        if "svd" in self._built or not self._is_factorisable():
-            return self._svd()
-        return self._lu()
+    def price(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Price:
+        """What `choose` would choose and what that would spend; a singular value decomposition is priced, not computed.
 
-    def _is_factorisable(self) -> bool:
+        Parameters
+        ----------
+        law, outputs, columns
+            As for `choose`.
+
+        Returns
+        -------
+        Price
+        """
+        key, reason = self._plan(law)
+        if key == "svd" and key not in self._built:
+            return Price(SingularValueEngine.name, reason, SingularValueEngine.price(*self.matrix.shape))
+        engine = self._engine(key)
+        return Price(engine.name, reason, engine.cost(law, outputs, columns))
+
+    def _plan(self, law: LinearLaw) -> tuple[str, str]:
+        """Which engine serves a law, and why."""
+        if "svd" in self._built:
+            return "svd", "its singular value decomposition is at hand"
         m, n = self.matrix.shape
-        return m == n and n > SMALL and isinstance(self.matrix, (Dense, Sparse))
+        form = law.equilibrium(0.0)
+        beyond = form is None or alpha_of(form) > self._bound_of_smallest()
+        if not beyond and self._is_square_array() and self._engine("lu").supports(law):
+            return "lu", "windows in equilibrium need one LU of A, which is stable whatever its condition"
+        if form is not None and self._is_sparse():
+            return "quasi-definite", "windows in equilibrium need one sparse factorisation of the embedding"
+        if not self._is_formable():
+            return "golub-kahan", f"A ({m} x {n}) is too large to be formed: Krylov spaces need products only"
+        return "svd", "one singular value decomposition serves every run"
 
-    def _build(self, key: str, build: Callable[[Operator], SingularEngine]) -> SingularEngine:
+    # -- one engine each ----------------------------------------------------------------------------------------------
+
+    def _home(self) -> SingularEngine:
+        """The engine that a default run uses, as far as that can be told before α is known."""
+        if "svd" in self._built:
+            return self._engine("svd")
+        if self._is_square_array():
+            return self._engine("lu")
+        if self._is_sparse():
+            return self._engine("quasi-definite")
+        return self._engine("svd" if self._is_formable() else "golub-kahan")
+
+    def _engine(self, key: str) -> SingularEngine:
         if key not in self._built:
-            self._built[key] = build(self.matrix)
+            self._built[key] = _ENGINES[key](self.matrix)
         return self._built[key]
 
-    def _lu(self) -> SingularEngine:
-        return self._build("lu", PivotedLUEngine)
+    def _is_small(self) -> bool:
+        m, n = self.matrix.shape
+        return bool(min(m, n) <= SMALL and m * n <= ENTRIES)
 
-    def _svd(self) -> SingularEngine:
-        return self._build("svd", SingularValueEngine)
+    def _is_square_array(self) -> bool:
+        """Whether A is worth an LU factorisation of its own."""
+        m, n = self.matrix.shape
+        return m == n and not self._is_small() and isinstance(self.matrix, (Dense, Sparse))
+
+    def _is_sparse(self) -> bool:
+        return isinstance(self.matrix, Sparse) and not self._is_small()
+
+    def _is_formable(self) -> bool:
+        """Whether a decomposition of A as an array is worth its price."""
+        m, n = self.matrix.shape
+        return isinstance(self.matrix, Dense) or self._is_small() or (min(m, n) <= FORMABLE and m * n <= ENTRIES)
+
+    def _bound_of_smallest(self) -> float:
+        """An upper bound of σ_min: the shortest column of an array, where it is square."""
+        if not self._is_square_array():
+            return math.inf
+        array = cast(Dense | Sparse, self.matrix).matrix
+        if isinstance(self.matrix, Sparse):
+            return float(np.sqrt(array.multiply(array).sum(axis=0)).min())
+        return float(namespace(array).min(column_norms(array)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Sparse factors do not pickle: what was built is built again where it is needed.
+        return {"matrix": self.matrix, "_built": {}}
+
+
+_ENGINES: dict[str, Callable[[Any], SingularEngine]] = {
+    "svd": SingularValueEngine,
+    "lu": PivotedLUEngine,
+    "quasi-definite": QuasiDefiniteEngine,
+    "golub-kahan": GolubKahanEngine,
+}
 
 
 class PreparedEmbedding(SkewEmbedding):

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+import scipy.sparse.csgraph
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array, column_norms, eps, is_torch, namespace
+from thermolinalg._arrays import Array, as_array, column_norms, eps, is_torch, namespace
 from thermolinalg.laws import LinearLaw, SkewPolynomial
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.singular_interval import dominant, largest_singular_value
 from thermolinalg.matrix_functions.singular_values import nothing
 from thermolinalg.operators import Operator, Sparse
 
-__all__ = ["PivotedLUEngine", "apply_polynomials"]
+__all__ = ["Inverting", "PivotedLUEngine", "alpha_of", "apply_polynomials"]
 
 NOISE_RTOL = 1e-6
 """Accuracy of what is drawn, relative to its noise: no experiment could tell it from exact, and every digit more costs
 solves."""
 
 LARGEST_CONTRACTION = 1.0
-"""Largest (α/σ_min)² that a polynomial in α²(AᵀA)⁻¹ serves, with about nine turns: beyond, other engines are cheaper."""
+"""Largest (α/σ_min)² that a polynomial in α²(AᵀA)⁻¹ serves, in about nine turns: beyond, other engines are cheaper."""
 
 _MARGIN = 1.05
-"""σ_min is estimated from above, to about a per cent: (α/σ_min)² is taken larger by this."""
+"""σ_min is estimated from above, to a per cent or two: (α/σ_min)² is taken larger by this."""
 
 Solve = Callable[[Array], Array]
-SolveM = Callable[[Array, float], Array]
-"""(block c (m + n, k), relative accuracy) → M⁻¹c."""
+
+
+class Inverting(Protocol):
+    """An engine that solves with M for any α."""
+
+    name: str
+    operator: Operator
+
+    def solve(self, block: Array, alpha: float, rtol: float = 0.0) -> Array:
+        """M⁻¹c for a block c (m + n, k), to a relative accuracy."""
+        ...
 
 
 class PivotedLUEngine:
@@ -43,8 +54,8 @@ class PivotedLUEngine:
     digits. Each degree takes one solve with A and one with Aᵀ.
 
     One factor of the symmetric quasi-definite [[αI, A], [Aᵀ, −αI]] would do the same in one solve, and exists for every
-    ordering, but its static pivots lose (σ_max/α)²·eps: nothing is left at a condition of 1e8. Row exchanges in A itself
-    are stable as long as A is nonsingular to working precision, which is what `interval` tells.
+    ordering, but its static pivots lose (σ_max/α)²·eps: nothing is left at a condition of 1e8. Row exchanges in A
+    itself are stable as long as A is nonsingular to working precision, which is what `interval` tells.
 
     Parameters
     ----------
@@ -75,7 +86,7 @@ class PivotedLUEngine:
         return Cost(setup=0.0, per_column=5.0 * len(outputs) * once.per_column, memory=once.memory)
 
     def interval(self) -> tuple[float, float]:
-        """Smallest and largest singular value, to about a per cent and a few per cent."""
+        """Smallest and largest singular value, to a per cent or two, and a few per cent."""
         return self._smallest[0], self._largest
 
     def eigenvalues(self) -> None:
@@ -83,14 +94,22 @@ class PivotedLUEngine:
         return
 
     def null_vector(self) -> Array:
-        """The right singular vector (n,) of the smallest singular value."""
-        return self._smallest[1]
+        """The right singular vector (n,) of the smallest singular value; LinAlgError where solves overflow."""
+        vector = self._smallest[1]
+        if vector is None:
+            raise np.linalg.LinAlgError("A is so close to singular that no vector can be solved for")
+        return vector
 
     @cached_property
-    def _smallest(self) -> tuple[float, Array]:
-        """σ_min and its right singular vector, by Lanczos on (AᵀA)⁻¹."""
+    def _smallest(self) -> tuple[float, Array | None]:
+        """σ_min and its right singular vector, by Lanczos on (AᵀA)⁻¹; zero and None where solves overflow."""
         n = self.operator.shape[0]
-        value, vector = dominant(lambda v: self._solve(self._solve_transposed(v)), n, self.operator.like)
+        if self._largest == 0:
+            return 0.0, as_array(np.full(n, n**-0.5), self.operator.like)
+        try:
+            value, vector = dominant(lambda v: self._solve(self._solve_transposed(v)), n, self.operator.like)
+        except np.linalg.LinAlgError:
+            return 0.0, None
         return 1 / math.sqrt(value), vector
 
     @cached_property
@@ -101,7 +120,7 @@ class PivotedLUEngine:
         """Whether the law is in equilibrium and α small enough beside σ_min."""
         smallest = self._smallest[0]
         form = law.equilibrium(smallest)
-        return form is not None and (alpha_of(form) / smallest) ** 2 <= LARGEST_CONTRACTION
+        return form is not None and alpha_of(form) <= LARGEST_CONTRACTION**0.5 * smallest
 
     def solve(self, block: Array, alpha: float, rtol: float = 0.0) -> Array:
         """M⁻¹c.
@@ -132,7 +151,7 @@ class PivotedLUEngine:
 
     def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
         """The named outputs of the law for input blocks (2n, k); None is zero."""
-        return apply_polynomials(self, law, inputs, outputs)
+        return apply_polynomials(self, law, inputs, outputs, self._smallest[0])
 
 
 def alpha_of(form: Sequence[Sequence[SkewPolynomial | None]]) -> float:
@@ -153,19 +172,21 @@ def _resolvent(contraction: float, rtol: float) -> tuple[float, ...]:
 
 
 def apply_polynomials(
-    engine: PivotedLUEngine, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]
+    engine: Inverting, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str], smallest: float
 ) -> list[Array]:
     """Named outputs of a law in equilibrium, Σ_j Σ_k c_jk M^{-k} V_j, with one solve for each power.
 
     Parameters
     ----------
-    engine : PivotedLUEngine or QuasiDefiniteEngine
+    engine : Inverting
         Solves with M.
     law : LinearLaw
         In equilibrium, see `Skew`.
     inputs : sequence of (array or None)
         Blocks (m + n, k).
     outputs : sequence of str
+    smallest : float
+        σ_min, or a lower bound of it such as zero.
 
     Returns
     -------
@@ -177,7 +198,6 @@ def apply_polynomials(
     ValueError
         The run is too short.
     """
-    smallest, _ = engine.interval()
     form = law.equilibrium(smallest)
     if form is None:
         raise ValueError(f"this run is too short for {engine.name}: it serves windows in equilibrium only")
@@ -185,7 +205,7 @@ def apply_polynomials(
     for name in outputs:
         row = form[law.outputs.index(name)]
         terms = [(f, v) for f, v in zip(row, inputs, strict=True) if f is not None and v is not None]
-        rtol = _accuracy(law, row, inputs)
+        rtol = _accuracy(law, row, inputs, smallest)
         straight = _horner(engine, [(f, v) for f, v in terms if not f.transposed], smallest, rtol)
         # Mᵀ = D M D with D = diag(I, −I).
         turned = _horner(engine, [(f, _flip(v, engine)) for f, v in terms if f.transposed], smallest, rtol)
@@ -195,7 +215,7 @@ def apply_polynomials(
 
 
 def _horner(
-    engine: PivotedLUEngine, terms: Sequence[tuple[SkewPolynomial, Array]], smallest: float, rtol: float
+    engine: Inverting, terms: Sequence[tuple[SkewPolynomial, Array]], smallest: float, rtol: float
 ) -> Array | None:
     """Σ_j Σ_k c_jk M^{-k} V_j; inner solves are only as accurate as their share in the sum calls for."""
     total: Array | None = None
@@ -215,14 +235,15 @@ def _horner(
 
 
 def _accuracy(
-    law: LinearLaw, row: Sequence[SkewPolynomial | None], inputs: Sequence[Array | None]
+    law: LinearLaw, row: Sequence[SkewPolynomial | None], inputs: Sequence[Array | None], smallest: float
 ) -> float:
-    """Relative accuracy of an output so that its error is `NOISE_RTOL` of its noise."""
+    """Relative accuracy of an output so that its error is `NOISE_RTOL` of its noise, wherever both are largest."""
     noise = load = 0.0
     for name, f, v in zip(law.inputs, row, inputs, strict=True):
         if f is None or v is None:
             continue
-        size = float(namespace(v).max(column_norms(v))) * max(map(abs, f.coefficients[:2]))
+        largest = max(abs(c) / math.hypot(f.alpha, smallest) ** k for k, c in enumerate(f.coefficients))
+        size = float(namespace(v).max(column_norms(v))) * largest
         if name.startswith("z"):
             noise += size
         else:
@@ -230,7 +251,7 @@ def _accuracy(
     return NOISE_RTOL * noise / (noise + load) if noise > 0 else 0.0
 
 
-def _flip(block: Array, engine: PivotedLUEngine) -> Array:
+def _flip(block: Array, engine: Inverting) -> Array:
     """The block with the sign of its lower half reversed."""
     m = engine.operator.shape[0]
     return namespace(block).concat([block[:m], -block[m:]], axis=0)
@@ -243,7 +264,7 @@ def _factorise_dense(operator: Operator) -> tuple[Solve, Solve]:
 
         factor, pivots, _ = torch.linalg.lu_factor_ex(matrix)
         diagonal = factor.diagonal()
-        diagonal[diagonal == 0] = eps(matrix) * float(matrix.abs().max())
+        diagonal[diagonal == 0] = eps(matrix) * float(matrix.abs().max())  # a view into the factor
         return (
             lambda b: torch.linalg.lu_solve(factor, pivots, b),
             lambda b: torch.linalg.lu_solve(factor, pivots, b, adjoint=True),
@@ -274,14 +295,31 @@ def _factorise_sparse(operator: Operator) -> tuple[Solve, Solve]:
 
 def _splu(matrix: scipy.sparse.csc_array) -> scipy.sparse.linalg.SuperLU:
     """Sparse LU with row exchanges, of a matrix perturbed at the level of rounding where a pivot is exactly zero."""
-    size = float(np.sqrt(abs(matrix).sum(axis=0).max() * abs(matrix).sum(axis=1).max())) or 1.0
-    shift = 0.0
-    for _ in range(3):
+    for candidate in _perturbed(matrix):
         try:
-            return scipy.sparse.linalg.splu(matrix + shift * scipy.sparse.eye_array(matrix.shape[0], format="csc"))
+            return scipy.sparse.linalg.splu(candidate)
         except RuntimeError:
-            shift = np.finfo(np.float64).eps * size if shift == 0 else -3 * shift
+            continue
     raise np.linalg.LinAlgError(
         "A is singular: a pivot of its LU factorisation is exactly zero, and stays so when A is perturbed; "
         "use pinv or lstsq for the minimum-norm solution"
     )
+
+
+def _perturbed(matrix: scipy.sparse.csc_array) -> Iterator[scipy.sparse.csc_array]:
+    """The matrix itself, then with what its pattern lacks, then with diagonals besides; all at the level of rounding."""
+    yield matrix
+    rounding = float(np.finfo(np.float64).eps) * float(abs(matrix).max() or 1.0)
+    completed = matrix + rounding * _completion(matrix)
+    for diagonal in (0.0, 1.0, -3.0):
+        yield scipy.sparse.csc_array(completed + diagonal * rounding * scipy.sparse.eye_array(matrix.shape[0]))
+
+
+def _completion(matrix: scipy.sparse.csc_array) -> scipy.sparse.csc_array:
+    """Ones that give every row a column of its own: none, unless A is singular by its pattern."""
+    pattern = scipy.sparse.csr_array(matrix)
+    pattern.eliminate_zeros()
+    partner = scipy.sparse.csgraph.maximum_bipartite_matching(pattern, perm_type="column")
+    rows = np.flatnonzero(partner < 0)
+    columns = np.setdiff1d(np.arange(matrix.shape[1]), partner)
+    return scipy.sparse.csc_array((np.ones(len(rows)), (rows, columns)), shape=matrix.shape)

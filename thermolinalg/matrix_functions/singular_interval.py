@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, standard_normal
+from thermolinalg.matrix_functions._blocks import norms
 from thermolinalg.matrix_functions._krylov import Krylov
 from thermolinalg.operators import Operator
 
@@ -36,7 +37,7 @@ def dominant(
     value : float
         Never above the largest eigenvalue.
     vector : array, shape (d,)
-        Its Ritz vector, of unit norm.
+        Its Ritz vector of unit norm, multiplied once more with P: what belongs to small eigenvalues is gone.
 
     Raises
     ------
@@ -52,7 +53,10 @@ def dominant(
         largest = float(values[0, -1])
         settled = residuals[0, -1] <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
         if settled or krylov.complete() or krylov.steps >= max_products:
-            return largest, krylov.combine(vectors[:1, None, :, -1])[0, 0]
+            vector = krylov.combine(vectors[:1, None, :, -1])[0].T
+            image = product(vector)
+            size = norms(image)
+            return largest, (image / size if float(size[0]) > 0 else vector)[:, 0]
         previous = largest
 
 
@@ -69,7 +73,5 @@ def largest_singular_value(matrix: Operator) -> float:
     """
     if min(matrix.shape) == 0:
         return 0.0
-    value, _ = dominant(
-        lambda v: matrix.apply_transposed(matrix.apply(v)), matrix.shape[1], matrix.like, rtol=0.05
-    )
+    value, _ = dominant(lambda v: matrix.apply_transposed(matrix.apply(v)), matrix.shape[1], matrix.like, rtol=0.05)
     return math.sqrt(max(value, 0.0))
