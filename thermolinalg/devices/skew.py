@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from thermolinalg.devices.loading import Equilibrated, Loaded
 from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Skew
-from thermolinalg.matrix_functions.select import Choice
 from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngines
 from thermolinalg.operators import Dense, Operator, SkewEmbedding, Sparse
 
@@ -57,13 +56,12 @@ class SkewProgram(Loaded):
         if isinstance(self.loading, Equilibrated):
             self.factor = 1 / math.hypot(operator.alpha, self.engines.largest())
         self.alpha = self.factor * operator.alpha
-        temperature = device.law.temperature * (1 + self.imperfections.temperature_error)
-        self.law = Skew(self.alpha, temperature)
+        self.law = self.imperfections.heat(Skew(self.alpha, device.law.temperature))
         self.offset = 0.0
         if self.imperfections.offset:
             self.offset = self.imperfections.offset * standard_normal(rng, (operator.shape[0], 1), operator.like)
         self.ledger = Ledger(programs=1)
-        self.choice: Choice | None = None
+        self.drawn = ("none: nothing had to run", "")
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -95,11 +93,10 @@ class SkewProgram(Loaded):
         signal = float(xp.min(loaded)) ** 0.5 if loaded.shape[0] else 1.0
         return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str]:
         """Engine and reason of the last draw."""
-        if self.choice is None:
-            return {"engine": "none: nothing had to run", "reason": ""}
-        return {"engine": self.choice.engine.name, "reason": self.choice.reason}
+        engine, reason = self.drawn
+        return {"engine": engine, "reason": reason}
 
     # -- what it does -------------------------------------------------------------------------------------------------
 
@@ -234,13 +231,14 @@ class SkewProgram(Loaded):
         columns: int,
     ) -> list[Array]:
         """Outputs of a law through the engine that suits it, with fresh noise."""
-        self.choice = self.engines.choose(law, outputs, columns)
+        choice = self.engines.choose(law, outputs, columns)
+        self.drawn = (choice.engine.name, choice.reason)
         known = {"x0": start, "b": load}
         shape = (self.operator.shape[0], columns)
         inputs = [
             known[name] if name in known else standard_normal(rng, shape, self.operator.like) for name in law.inputs
         ]
-        return self.choice.engine.apply(law, inputs, outputs)
+        return choice.engine.apply(law, inputs, outputs)
 
     def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""

@@ -307,7 +307,7 @@ def _splu(matrix: scipy.sparse.csc_array) -> scipy.sparse.linalg.SuperLU:
 
 
 def _perturbed(matrix: scipy.sparse.csc_array) -> Iterator[scipy.sparse.csc_array]:
-    """The matrix itself, then with what its pattern lacks, then with diagonals besides; all at the level of rounding."""
+    """The matrix itself, then with what its pattern lacks, then with diagonals too; all at the level of rounding."""
     yield matrix
     rounding = float(np.finfo(np.float64).eps) * float(abs(matrix).max() or 1.0)
     completed = matrix + rounding * _completion(matrix)
