@@ -5,7 +5,7 @@ import pytest
 
 from thermolinalg.laws import Overdamped
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine, chebyshev_series
-from thermolinalg.operators.base import Dense, MatrixFree
+from thermolinalg.operators import Dense, MatrixFree
 
 DEVICE = Overdamped()
 

@@ -9,7 +9,7 @@ from thermolinalg.laws import Overdamped
 from thermolinalg.matrix_functions import lanczos
 from thermolinalg.matrix_functions._krylov import Krylov
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
-from thermolinalg.operators.base import Dense
+from thermolinalg.operators import Dense
 
 DEVICE = Overdamped()
 STATIONARY = DEVICE.stationary()

@@ -11,7 +11,7 @@ from thermolinalg.laws import Overdamped
 from thermolinalg.matrix_functions.base import Engine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
-from thermolinalg.operators.base import Dense, MatrixFree, Sparse
+from thermolinalg.operators import Dense, MatrixFree, Sparse
 
 ENGINES = [ChebyshevEngine, LanczosEngine]
 DEVICE = Overdamped(temperature=0.7)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, smallest_eigenvalue, spectral_interval
-from thermolinalg.operators.base import Dense, MatrixFree, Sparse
+from thermolinalg.operators import Dense, MatrixFree, Sparse
 
 SPECTRA = {
     "logarithmic": lambda d, condition: np.logspace(-np.log10(condition), 0, d),

@@ -1,4 +1,4 @@
-"""Sums and positive multiples keep the rules; all other expressions stay SciPy's."""
+"""Sums and multiples keep the rules; all other expressions stay SciPy's."""
 
 import numpy as np
 import pytest
@@ -60,18 +60,40 @@ def test_positive_multiple_keeps_the_structure(operator, multiple):
     np.testing.assert_allclose(multiple(operator).dense(), 2 * operator.dense())
 
 
-@pytest.mark.parametrize("factor", [-1.0, 0, float("nan"), float("inf"), np.float64(-2)])
+@pytest.mark.parametrize("factor", [0, float("nan"), float("inf"), np.float64(0)])
 def test_other_multiples_say_why_not(a, factor):
-    with pytest.raises(ValueError, match="positive finite number"):
+    with pytest.raises(ValueError, match="finite number that is not zero, got"):
         factor * a
-    with pytest.raises(ValueError, match="positive finite number"):
+    with pytest.raises(ValueError, match="finite number that is not zero, got"):
         a * factor
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Diagonal([1.0, 2.0]),
+        Dense(np.array([[2.0, 1.0], [1.0, 2.0]])),
+        Circulant([3.0, 1.0]),
+        LowRankPlusIdentity([[1.0, 2.0]], 0.5),
+        Kronecker([[2.0, 1.0], [1.0, 2.0]]),
+        BlockDiagonal([Diagonal([1.0]), Toeplitz([2.0])]),
+        Diagonal([1.0, 2.0]) + Toeplitz([2.0, 1.0]),
+    ],
+    ids=lambda operator: operator.structure,
+)
+def test_negatives_and_differences_are_operators(operator):
+    for negative, factor in [(-operator, -1), (-2 * operator, -2), (operator / np.float64(-4), -0.25)]:
+        assert isinstance(negative, Operator)
+        np.testing.assert_array_equal(negative.dense(), factor * operator.dense())
+        np.testing.assert_array_equal((-negative).dense(), -factor * operator.dense())
+    difference = operator - Diagonal([0.5, 0.25])
+    assert isinstance(difference, Sum)
+    np.testing.assert_array_equal(difference.dense(), operator.dense() - np.diag([0.5, 0.25]))
 
 
 def test_expressions_of_scipy_still_work(a, b):
     for expression, expected in [
-        (-a, -a.dense()),
-        (a - b, a.dense() - b.dense()),
+        (a - aslinearoperator(np.eye(3)), a.dense() - np.eye(3)),
         (a @ b, a.dense() @ b.dense()),
         (a**2, a.dense() @ a.dense()),
         (a + aslinearoperator(np.eye(3)), a.dense() + np.eye(3)),

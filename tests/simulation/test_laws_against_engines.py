@@ -33,7 +33,7 @@ from thermolinalg.operators import (
     Normal,
     Sparse,
 )
-from thermolinalg.operators.base import MatrixFree
+from thermolinalg.operators import MatrixFree
 from thermolinalg.simulation import LinearSDE, integrate
 from thermolinalg.testing import assert_covariance, assert_mean
 

@@ -145,7 +145,7 @@ class ChebyshevEngine:
     --------
     >>> import numpy as np
     >>> from thermolinalg.laws import Overdamped
-    >>> from thermolinalg.operators.base import Dense
+    >>> from thermolinalg.operators import Dense
     >>> engine = ChebyshevEngine(Dense(np.diag([1.0, 2.0, 4.0])), interval=(1.0, 4.0))
     >>> (state,) = engine.apply(Overdamped().stationary(), [None, np.ones((3, 1)), None], ["state"])
     >>> state.T.round(8)

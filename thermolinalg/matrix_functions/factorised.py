@@ -12,7 +12,7 @@ from thermolinalg._arrays import Array, cholesky, cholesky_solve, namespace, sol
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, smallest_eigenvalue
-from thermolinalg.operators.base import Operator, Sparse
+from thermolinalg.operators import Operator, Sparse
 
 __all__ = ["Factorised"]
 

@@ -133,7 +133,7 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
     Examples
     --------
     >>> import numpy as np
-    >>> from thermolinalg.operators.base import Dense
+    >>> from thermolinalg.operators import Dense
     >>> found = spectral_interval(Dense(np.diag([1.0, 2.0, 5.0])))
     >>> round(found.smallest, 12), round(found.largest, 12), found.products
     (1.0, 5.0, 3)
@@ -187,7 +187,7 @@ def largest_eigenvalue(operator: Operator, *, rtol: float = 0.05, max_products: 
     Examples
     --------
     >>> import numpy as np
-    >>> from thermolinalg.operators.base import Dense
+    >>> from thermolinalg.operators import Dense
     >>> round(largest_eigenvalue(Dense(np.diag([1.0, 2.0, 5.0]))), 12)
     5.0
     """

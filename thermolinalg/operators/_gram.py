@@ -8,6 +8,7 @@ from thermolinalg._arrays import Array, as_array, eps, namespace
 from thermolinalg._validation import as_nonnegative
 from thermolinalg.operators._checks import real_array
 from thermolinalg.operators._factor import Factor
+from thermolinalg.operators._scaling import scaled_rows
 from thermolinalg.operators.base import Operator
 
 __all__ = ["GramPlusDiagonal", "as_ridge", "is_constant"]
@@ -32,22 +33,36 @@ class GramPlusDiagonal(Operator):
         self.factor, self.ridge, self.weight = factor, ridge, weight
 
     def apply(self, block: Array) -> Array:
-        ridge = self.ridge if isinstance(self.ridge, float) else self.ridge[:, None]
-        return ridge * block + self.factor.apply_transposed(self.weight * self.factor.apply(block))
+        return self._ridge_times(block) + self.factor.apply_transposed(self.weight * self.factor.apply(block))
+
+    def extended_product(self, block: Array) -> Array | None:
+        R = self.factor.matrix
+        product = R.extended_product(block)
+        product = None if product is None else R.T.extended_product(self.weight * product)
+        return None if product is None else self._ridge_times(block) + product
+
+    def absolute(self, block: Array) -> Array | None:
+        R = self.factor.matrix
+        product = R.absolute(block)
+        product = None if product is None else R.T.absolute(self.weight * product)
+        return None if product is None else self._ridge_times(block) + product
+
+    def _ridge_times(self, block: Array) -> Array:
+        return self.ridge * block if isinstance(self.ridge, float) else scaled_rows(self.ridge, block)
 
     def diagonal(self) -> Array | None:
-        squares = self.factor.column_squares()
+        squares = self.factor.matrix.column_squares()
         return None if squares is None else self.ridge + self.weight * squares
 
     def norm_bound(self) -> float | None:
-        squares = self.factor.column_squares()
+        squares = self.factor.matrix.column_squares()
         if squares is None:
             return None
         largest = self.ridge if isinstance(self.ridge, float) else float(namespace(self.ridge).max(self.ridge))
         return largest + self.weight * float(namespace(squares).sum(squares))
 
     def dense(self) -> Array:
-        matrix = self.weight * self.factor.normal()
+        matrix = self.weight * self.factor.matrix.normal()
         xp = namespace(matrix)
         matrix += xp.eye(self.shape[0], dtype=matrix.dtype, device=matrix.device) * self.ridge
         return matrix

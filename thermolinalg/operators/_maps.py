@@ -9,7 +9,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array
 from thermolinalg._validation import checked_array, is_finite
-from thermolinalg.operators.base import product
+from thermolinalg.operators.matrix_free import product
 
 __all__ = ["formed", "has_adjoint", "real_form", "with_conjugate_as_adjoint"]
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 
-__all__ = ["BLOCK", "row_blocks", "same_scaling", "scaled_array", "scaled_entries"]
+__all__ = [
+    "BLOCK",
+    "combined",
+    "inverse_root",
+    "row_blocks",
+    "rounded_inverse_root",
+    "same_scaling",
+    "scaled_array",
+    "scaled_entries",
+    "scaled_rows",
+]
 
 BLOCK = 1 << 16
 """Entries of a dense matrix taken at a time: temporaries stay in the cache, and loops over blocks stay short."""
@@ -24,6 +36,35 @@ def same_scaling(rows: Array | None, columns: Array | None) -> bool:
     if rows is None or columns is None or rows is columns:
         return rows is columns
     return rows.shape == columns.shape and bool(namespace(rows).all(rows == columns))
+
+
+def scaled_rows(scaling: Array | None, block: Array) -> Array:
+    """diag(scaling) V."""
+    return block if scaling is None else as_array(scaling, block)[:, None] * block
+
+
+def combined(first: Array | None, second: Array | None) -> Array | None:
+    """Two scalings of the same side as one."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
+
+
+def inverse_root(diagonal: Array) -> Array:
+    """1/sqrt of the diagonal rounded to powers of two, so that scaling itself makes no rounding errors."""
+    xp = namespace(diagonal)
+    return 2.0 ** xp.round(-0.5 * xp.log2(diagonal))
+
+
+@overload
+def rounded_inverse_root(diagonal: None) -> None: ...
+@overload
+def rounded_inverse_root(diagonal: Array) -> Array: ...
+def rounded_inverse_root(diagonal: Array | None) -> Array | None:
+    """The same of a diagonal ≥ 0 with 1 where an entry is not positive; None is passed on."""
+    if diagonal is None:
+        return None
+    return inverse_root(namespace(diagonal).where(diagonal > 0, diagonal, 1.0))
 
 
 def scaled_array(matrix: Array, rows: Array | None, columns: Array | None, factor: float) -> Array:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from thermolinalg._arrays import Array, as_array, namespace, same_place
-from thermolinalg.operators._checks import symmetric_operator
 from thermolinalg.operators.base import Operator
+from thermolinalg.operators.read import symmetric_operator
 
 __all__ = ["BlockDiagonal"]
 
@@ -67,6 +67,14 @@ class BlockDiagonal(Operator):
         parts = zip(self.blocks, self.split(block), strict=True)
         return self._joined([part.apply(as_array(rows, part.like)) for part, rows in parts])
 
+    def extended_product(self, block: Array) -> Array | None:
+        parts = zip(self.blocks, self.split(block), strict=True)
+        return _concatenated([part.extended_product(rows) for part, rows in parts])
+
+    def absolute(self, block: Array) -> Array | None:
+        parts = zip(self.blocks, self.split(block), strict=True)
+        return _concatenated([part.absolute(as_array(rows, part.like)) for part, rows in parts])
+
     def _joined(self, parts: Sequence[Array]) -> Array:
         return namespace(self.like).concat([as_array(part, self.like) for part in parts], axis=0)
 
@@ -95,6 +103,9 @@ class BlockDiagonal(Operator):
         parts = zip(self.blocks, self.split(diagonal), strict=True)
         return BlockDiagonal([block.scaled(factor, as_array(rows, block.like)) for block, rows in parts])
 
+    def negated(self) -> Operator:
+        return BlockDiagonal([block.negated() for block in self.blocks])
+
     def jacobi_scaling(self) -> Array | None:
         scalings = [block.jacobi_scaling() for block in self.blocks]
         if all(scaling is None for scaling in scalings):
@@ -106,3 +117,9 @@ class BlockDiagonal(Operator):
     def __repr__(self) -> str:
         n, m = self.shape[0], len(self.blocks)
         return f"<{n}x{n} {self.structure} operator of {m} blocks, {self.dtype}>"
+
+
+def _concatenated(parts: Sequence[Array | None]) -> Array | None:
+    """Rows of all blocks joined as they are, None where one has none."""
+    known = [part for part in parts if part is not None]
+    return namespace(*known).concat(known, axis=0) if len(known) == len(parts) else None

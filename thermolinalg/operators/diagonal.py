@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg.operators._checks import real_array, rounded_inverse_root
+from thermolinalg.operators._checks import real_array
+from thermolinalg.operators._scaling import rounded_inverse_root, scaled_rows
 from thermolinalg.operators.base import Operator
 
 __all__ = ["Diagonal"]
@@ -47,6 +48,9 @@ class Diagonal(Operator):
 
     def apply(self, block: Array) -> Array:
         return self.entries[:, None] * block
+
+    def extended_product(self, block: Array) -> Array:
+        return scaled_rows(self.entries, block)
 
     def absolute(self, block: Array) -> Array:
         return abs(self.entries)[:, None] * block

@@ -6,7 +6,9 @@ import math
 
 from thermolinalg._arrays import Array, as_array, namespace
 from thermolinalg._validation import as_positive
-from thermolinalg.operators.base import Dense, Operator, Sparse
+from thermolinalg.operators.base import Operator
+from thermolinalg.operators.dense import Dense
+from thermolinalg.operators.sparse import Sparse
 
 __all__ = ["SkewEmbedding", "largest_singular_value_bound"]
 

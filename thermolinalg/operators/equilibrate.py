@@ -6,7 +6,9 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 from thermolinalg.operators._scaling import row_blocks
-from thermolinalg.operators.base import Dense, Operator, Sparse
+from thermolinalg.operators.base import Operator
+from thermolinalg.operators.dense import Dense
+from thermolinalg.operators.sparse import Sparse
 
 __all__ = ["equilibrate"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from thermolinalg._arrays import Array, as_array, eigh, namespace, same_place
 from thermolinalg._validation import as_nonnegative, as_positive
-from thermolinalg.operators._checks import symmetric_operator
 from thermolinalg.operators.base import Operator
+from thermolinalg.operators.read import symmetric_operator
 
 __all__ = ["Kronecker", "KroneckerSum"]
 
@@ -58,6 +58,19 @@ class _OfKroneckerFactors(Operator):
 
     def _combined(self, values: Sequence[Array]) -> Array:
         """One value per product of eigenvectors (n₁, …, n_m) from one vector of values per factor."""
+        raise NotImplementedError
+
+    def apply(self, block: Array) -> Array:
+        return self._product([f.matrix for f in self.factors], block)
+
+    def extended_product(self, block: Array) -> Array:
+        return self._product([as_array(f.matrix, block) for f in self.factors], block)
+
+    def absolute(self, block: Array) -> Array:
+        return self._product([abs(f.matrix) for f in self.factors], block)
+
+    def _product(self, matrices: Sequence[Array], block: Array) -> Array:
+        """The product with a block, from the factors' matrices."""
         raise NotImplementedError
 
     def diagonal(self) -> Array:
@@ -130,8 +143,8 @@ class Kronecker(_OfKroneckerFactors):
     ) -> None:
         super().__init__(_checked(factors, damping), as_nonnegative(shift, "shift"), as_positive(weight, "weight"))
 
-    def apply(self, block: Array) -> Array:
-        return self.shift * block + self.weight * self._along_axes([f.matrix for f in self.factors], block)
+    def _product(self, matrices: Sequence[Array], block: Array) -> Array:
+        return self.shift * block + self.weight * self._along_axes(matrices, block)
 
     def trace(self) -> float:
         traces = [float(namespace(f.matrix).linalg.trace(f.matrix)) for f in self.factors]
@@ -177,9 +190,9 @@ class KroneckerSum(_OfKroneckerFactors):
     def __init__(self, *factors: Any, shift: float = 0.0, weight: float = 1.0) -> None:
         super().__init__(_checked(factors, 0.0), as_nonnegative(shift, "shift"), as_positive(weight, "weight"))
 
-    def apply(self, block: Array) -> Array:
+    def _product(self, matrices: Sequence[Array], block: Array) -> Array:
         x = self._folded(block)
-        total = sum(_along_axis(f.matrix, x, axis) for axis, f in enumerate(self.factors))
+        total = sum(_along_axis(matrix, x, axis) for axis, matrix in enumerate(matrices))
         return self.shift * block + self.weight * namespace(block).reshape(total, block.shape)
 
     def trace(self) -> float:

@@ -6,9 +6,9 @@ from typing import Any
 
 from thermolinalg._arrays import Array
 from thermolinalg._validation import as_positive
-from thermolinalg.operators._checks import rounded_inverse_root
 from thermolinalg.operators._factor import as_factor
 from thermolinalg.operators._gram import GramPlusDiagonal, as_ridge
+from thermolinalg.operators._scaling import rounded_inverse_root
 from thermolinalg.operators.base import Operator
 
 __all__ = ["Normal"]

@@ -13,13 +13,17 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespace
 from thermolinalg._validation import checked_array, checked_sparse, is_finite
+from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import formed, has_adjoint, real_form, with_conjugate_as_adjoint
 from thermolinalg.operators._probes import probe
 from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
 from thermolinalg.operators._symmetry import ROUNDING, Asymmetry, asymmetry, symmetrised
-from thermolinalg.operators.base import Dense, MatrixFree, Operator, Sparse, product
+from thermolinalg.operators.base import Operator
+from thermolinalg.operators.dense import Dense
+from thermolinalg.operators.matrix_free import MatrixFree, product
+from thermolinalg.operators.sparse import Sparse
 
-__all__ = ["Asymmetry", "ReadMatrix", "read_matrix", "complexify", "realify"]
+__all__ = ["Asymmetry", "ReadMatrix", "complexify", "read_matrix", "realify", "symmetric_operator"]
 
 FORMABLE = 1024
 """Up to this size a map without an adjoint is formed from its products."""
@@ -197,6 +201,17 @@ def read_matrix(
     if square and m != n:
         raise ValueError(f"{name} must be square, got shape {(m, n)}; rectangular systems: lstsq or pinv")
     return read
+
+
+def symmetric_operator(A: Any, name: str) -> Operator:
+    """Whatever stands for a real symmetric matrix, as an operator."""
+    read = read_matrix(A, name=name)
+    if read.is_complex:
+        raise TypeError(f"{name} must be real; a Hermitian matrix has a real symmetric form of twice its size")
+    if not read.symmetric:
+        raise ValueError(f"{name} must be symmetric; pass ({name} + {name}.T)/2 if that is what is meant")
+    not_empty(read, name)
+    return read.operator
 
 
 def realify(block: Array) -> Array:

@@ -20,7 +20,22 @@ class _Convolution(Operator):
     def __init__(self, column: Array) -> None:
         n = column.shape[0]
         super().__init__(column.dtype, (n, n), column)
-        self.column = column
+        self.column, self.size = column, n
+
+    def apply(self, block: Array) -> Array:
+        return self._product(self.transform, block)
+
+    def extended_product(self, block: Array) -> Array:
+        return self._product(self._transform(as_array(self.column, block)), block)
+
+    def _transform(self, column: Array) -> Array:
+        """Spectrum of the circulant matrix of order `size` that holds A."""
+        raise NotImplementedError
+
+    def _product(self, transform: Array, block: Array) -> Array:
+        xp = namespace(block)
+        transformed = transform[:, None] * xp.fft.rfft(block, n=self.size, axis=0)
+        return xp.fft.irfft(transformed, n=self.size, axis=0)[: self.shape[0]]
 
     def diagonal(self) -> Array:
         return self.column[[0] * self.shape[0]]
@@ -33,6 +48,12 @@ class _Convolution(Operator):
         n = self.shape[0]
         distance = np.abs(np.arange(n)[:, None] - np.arange(n))
         return self.column[distance]
+
+    def absolute(self, block: Array) -> Array:
+        return type(self)(abs(self.column)).apply(block)
+
+    def negated(self) -> Operator:
+        return type(self)(-self.column)
 
     def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
         return type(self)(factor * self.column) if diagonal is None else super().scaled(factor, diagonal)
@@ -72,16 +93,14 @@ class Toeplitz(_Convolution):
     def __init__(self, column: Any) -> None:
         column = real_array(column, "column", 1)
         super().__init__(column)
-        n, xp = column.shape[0], namespace(column)
-        self.size = int(scipy.fft.next_fast_len(2 * n - 1, real=True))
-        zeros = as_array(np.zeros(self.size - 2 * n + 1), column)
-        embedded = xp.concat([column, zeros, xp.flip(column[1:])])
-        self.transform = xp.real(xp.fft.rfft(embedded))
+        self.size = int(scipy.fft.next_fast_len(2 * column.shape[0] - 1, real=True))
+        self.transform = self._transform(column)
 
-    def apply(self, block: Array) -> Array:
-        xp = namespace(block)
-        transformed = self.transform[:, None] * xp.fft.rfft(block, n=self.size, axis=0)
-        return xp.fft.irfft(transformed, n=self.size, axis=0)[: self.shape[0]]
+    def _transform(self, column: Array) -> Array:
+        """Spectrum of the circulant matrix that A is embedded in."""
+        xp = namespace(column)
+        zeros = as_array(np.zeros(self.size - 2 * column.shape[0] + 1), column)
+        return xp.real(xp.fft.rfft(xp.concat([column, zeros, xp.flip(column[1:])])))
 
     def norm_bound(self) -> float:
         # A is a principal submatrix of the circulant matrix it is embedded in.
@@ -127,16 +146,17 @@ class Circulant(_Convolution):
                 f"column must be symmetric, column[k] = column[n − k], for A to be; it differs by {asymmetry:.3g}"
             )
         super().__init__(column)
-        self.transform = xp.real(xp.fft.rfft(column))
+        self.size = column.shape[0]
+        self.transform = self._transform(column)
+
+    def _transform(self, column: Array) -> Array:
+        xp = namespace(column)
+        return xp.real(xp.fft.rfft(column))
 
     @property
     def order(self) -> int:
         # The transform's rounding grows with its number of stages.
         return int(self.shape[0]).bit_length()
-
-    def apply(self, block: Array) -> Array:
-        xp = namespace(block)
-        return xp.fft.irfft(self.transform[:, None] * xp.fft.rfft(block, axis=0), n=self.shape[0], axis=0)
 
     def eigenvalues(self) -> Array:
         xp = namespace(self.transform)

@@ -1,0 +1,126 @@
+"""A known only by its products."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from thermolinalg._arrays import Array, as_array, as_float64, is_array, is_torch, namespace, to_numpy
+from thermolinalg.operators._checks import real
+from thermolinalg.operators.base import Operator
+
+__all__ = ["MatrixFree", "product"]
+
+
+def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
+    """Product of any LinearOperator with a block (n, k); some take nothing but vectors (n,), such as Jacobians."""
+    if block.shape[1] != 1:
+        with contextlib.suppress(ValueError):
+            return np.asarray(operator.matmat(block))
+    return np.stack([operator.matvec(column) for column in block.T], axis=1)
+
+
+class MatrixFree(Operator):
+    """A map known only by its products.
+
+    Parameters
+    ----------
+    operator : LinearOperator or object, shape (m, n)
+        Anything `scipy.sparse.linalg.aslinearoperator` takes, or an object with ``shape`` and the products
+        ``apply(V)``, ``apply_transposed(U)`` with blocks of columns, or ``matvec``, ``rmatvec`` with vectors; and
+        ``gram()`` returning A Aᵀ if it has a cheap way to it.
+    symmetric : bool, optional
+        Whether Aᵀ = A.
+    like : array, optional
+        An array of the namespace, dtype and device of its vectors. By default its attribute ``like``, or ``dtype``
+        and ``device``, else NumPy float64.
+    name : str, optional
+        What to call A in errors.
+
+    Raises
+    ------
+    TypeError
+        It is complex or has no products.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse.linalg import aslinearoperator
+    >>> A = MatrixFree(aslinearoperator(np.array([[2.0, 1.0], [1.0, 2.0]])))
+    >>> A @ np.array([1.0, 0.0])
+    array([2., 1.])
+    """
+
+    structure = "matrix-free"
+
+    def __init__(self, operator: Any, *, symmetric: bool = True, like: Array | None = None, name: str = "A") -> None:
+        if isinstance(operator, np.ndarray) or scipy.sparse.issparse(operator):
+            operator = aslinearoperator(operator)
+        m, n = operator.shape
+        like = _place(operator, name) if like is None else like
+        super().__init__(like.dtype, (int(m), int(n)), like)
+        self.operator, self.symmetric, self.name = operator, symmetric, name
+        self._forward, self._backward = _products(operator, name)
+
+    def apply(self, block: Array) -> Array:
+        return self._placed(self._forward(block), block, (self.shape[0], block.shape[1]), " V")
+
+    def apply_transposed(self, block: Array) -> Array:
+        if self.symmetric:
+            return self.apply(block)
+        return self._placed(self._backward(block), block, (self.shape[1], block.shape[1]), "ᵀ U")
+
+    def _placed(self, product: Array, block: Array, shape: tuple[int, int], what: str) -> Array:
+        if tuple(product.shape) != shape:
+            raise ValueError(
+                f"{self.name} of shape {self.shape} returned {self.name}{what} of shape {tuple(product.shape)}, "
+                f"not {shape}"
+            )
+        if is_torch(self.like):
+            return as_array(product, self.like)
+        return np.asarray(to_numpy(product), dtype=np.result_type(self.dtype, block.dtype))
+
+    def gram(self) -> Array:
+        known = getattr(self.operator, "gram", None)
+        if not callable(known):
+            return super().gram()
+        gram, m = known(), self.shape[0]
+        if tuple(gram.shape) != (m, m):
+            raise ValueError(f"{self.name}.gram() must have shape {(m, m)}, got {tuple(gram.shape)}")
+        return as_float64(gram)
+
+
+def _products(source: Any, name: str) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """Products with blocks of columns, from the richest pair of methods the object has."""
+    if callable(getattr(source, "apply", None)) and callable(getattr(source, "apply_transposed", None)):
+        return source.apply, source.apply_transposed
+    if isinstance(source, LinearOperator):
+        return lambda v: product(source, to_numpy(v)), lambda u: product(source.H, to_numpy(u))
+    if callable(getattr(source, "matvec", None)) and callable(getattr(source, "rmatvec", None)):
+        return lambda v: _by_columns(source.matvec, v), lambda u: _by_columns(source.rmatvec, u)
+    raise TypeError(
+        f"{name} must be an array, a sparse array, a LinearOperator, or an object with apply and apply_transposed "
+        f"(or matvec and rmatvec), not {type(source).__name__}"
+    )
+
+
+def _by_columns(product: Callable[[Array], Array], block: Array) -> Array:
+    return namespace(block).stack([product(block[:, j]) for j in range(block.shape[1])], axis=1)
+
+
+def _place(source: Any, name: str) -> Array:
+    """An empty array where the products of an object live, read off its `like`, or `dtype` and `device`."""
+    if is_array(getattr(source, "like", None)):
+        return source.like
+    dtype: Any = getattr(source, "dtype", None) or np.float64
+    if str(dtype).startswith("torch."):
+        import torch
+
+        return torch.empty(0, dtype=dtype, device=getattr(source, "device", None))
+    dtype = real(np.empty(0, dtype), name).dtype
+    return np.empty(0, dtype if dtype in (np.float32, np.float64) else np.float64)

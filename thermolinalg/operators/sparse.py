@@ -1,0 +1,108 @@
+"""A held as a sparse array."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from thermolinalg._arrays import Array
+from thermolinalg.operators._scaling import inverse_root, same_scaling, scaled_entries
+from thermolinalg.operators.base import Operator
+
+__all__ = ["Sparse"]
+
+
+class Sparse(Operator):
+    """A matrix held as a SciPy sparse array.
+
+    Parameters
+    ----------
+    matrix : sparse array, shape (m, n)
+        Brought to CSR form.
+    symmetric : bool, optional
+        Whether Aᵀ = A.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scipy.sparse
+    >>> A = Sparse(scipy.sparse.diags_array([[1.0], [2.0, 2.0], [1.0]], offsets=[-1, 0, 1]))
+    >>> A
+    <2x2 sparse operator, float64>
+    >>> A @ np.array([1.0, 0.0])
+    array([2., 1.])
+    """
+
+    structure = "sparse"
+
+    def __init__(self, matrix: Any, *, symmetric: bool = True) -> None:
+        self.matrix = scipy.sparse.csr_array(matrix)
+        self.symmetric = symmetric
+        super().__init__(self.matrix.dtype, self.matrix.shape)
+
+    @cached_property
+    def _transposed(self) -> Any:
+        """A view that SciPy multiplies about as fast as the matrix itself."""
+        return self.matrix.T
+
+    def apply(self, block: Array) -> Array:
+        return self.matrix @ block
+
+    def apply_transposed(self, block: Array) -> Array:
+        return self._transposed @ block
+
+    def extended_product(self, block: Array) -> Array:
+        return self.matrix.astype(block.dtype) @ block
+
+    def absolute(self, block: Array) -> Array:
+        return abs(self.matrix) @ block
+
+    def _adjoint(self) -> Operator:
+        return self if self.symmetric else Sparse(self._transposed, symmetric=False)
+
+    def diagonal(self) -> Array:
+        return self.matrix.diagonal()
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether nothing is stored off the diagonal."""
+        rows, columns = self.matrix.nonzero()
+        return self.symmetric and bool(np.array_equal(rows, columns))
+
+    def eigenvalues(self) -> Array | None:
+        return self.diagonal() if self.is_diagonal else None
+
+    def norm_bound(self) -> float:
+        return float(abs(self.matrix).sum(axis=1).max())
+
+    def column_squares(self) -> Array:
+        return np.asarray(self.matrix.power(2).sum(axis=0)).ravel()
+
+    def dense(self) -> Array:
+        return self.matrix.toarray()
+
+    def gram(self) -> Array:
+        matrix = self.matrix.astype(np.float64)
+        return (matrix @ matrix.T).toarray()
+
+    def normal(self) -> Array:
+        return (self._transposed @ self.matrix).toarray()
+
+    def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
+        return self.rescaled(diagonal, diagonal, factor)
+
+    def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
+        A = self.matrix
+        row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+        data = scaled_entries(A.data, row, A.indices, (rows, columns), factor)
+        symmetric = self.symmetric and same_scaling(rows, columns)
+        return Sparse(scipy.sparse.csr_array((data, A.indices, A.indptr), A.shape), symmetric=symmetric)
+
+    def negated(self) -> Operator:
+        return Sparse(-self.matrix, symmetric=self.symmetric)
+
+    def jacobi_scaling(self) -> Array:
+        return inverse_root(self.diagonal())
