@@ -8,6 +8,7 @@ from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
+from thermolinalg.devices.skew import SkewProgram
 
 __all__ = [
     "AsWritten",
@@ -25,6 +26,7 @@ __all__ = [
     "Program",
     "Reading",
     "Schedule",
+    "SkewProgram",
     "SingularError",
     "Spectrum",
 ]

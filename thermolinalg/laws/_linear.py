@@ -32,6 +32,7 @@ def forgotten(times: float) -> bool:
     Returns
     -------
     bool
+        True from 97 % of `EQUILIBRIUM_TIMES` on.
     """
     return times >= (1 - _SLACK) * EQUILIBRIUM_TIMES
 

@@ -7,10 +7,15 @@ from thermolinalg.matrix_functions.circulant import CirculantEngine
 from thermolinalg.matrix_functions.dense import DenseEngine
 from thermolinalg.matrix_functions.diagonal import DiagonalEngine
 from thermolinalg.matrix_functions.factorised import Factorised
+from thermolinalg.matrix_functions.golub_kahan import GolubKahanEngine
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
 from thermolinalg.matrix_functions.select import Choice, Engines, Price
+from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngine, SingularEngines
+from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine
+from thermolinalg.matrix_functions.singular_values import SingularValueEngine
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, spectral_interval
 
 __all__ = [
@@ -25,10 +30,17 @@ __all__ = [
     "Engine",
     "Engines",
     "Factorised",
+    "GolubKahanEngine",
     "KroneckerEngine",
     "LanczosEngine",
     "LowRankEngine",
+    "PivotedLUEngine",
+    "PreparedEmbedding",
     "Price",
+    "QuasiDefiniteEngine",
+    "SingularEngine",
+    "SingularEngines",
+    "SingularValueEngine",
     "largest_eigenvalue",
     "spectral_interval",
 ]
