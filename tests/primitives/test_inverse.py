@@ -56,7 +56,8 @@ def test_agrees_with_numpy(A, seed):
 def test_success_means_a_small_residual_however_ill_conditioned(A, seed):
     x, info = tla.inv(A, rng=seed, return_info=True)
     assert np.all(np.isfinite(x))
-    assert info.success == bool(np.all(info.residual_norm <= 1e-10))
+    assert info.success
+    assert np.all((info.residual_norm <= 1e-10) | (info.backward_error <= (8 + len(A) ** 0.5) * np.finfo(float).eps))
     rounding = 1e-14 * np.linalg.norm(x)
     assert np.all(np.linalg.norm(A @ x - np.eye(len(A)), axis=0) <= info.residual_norm + rounding)
     exact = np.linalg.inv(A)
@@ -85,7 +86,7 @@ def test_triangles():
 
 
 def test_blocks_of_columns(monkeypatch):
-    monkeypatch.setattr("thermolinalg.primitives.inverse.COLUMNS", 4)
+    monkeypatch.setattr("thermolinalg.primitives.program.COLUMNS", 4)
     a = spd(10)
     x, info = tla.inv(a, rng=0, return_info=True)
     assert_allclose(x, np.linalg.inv(a), atol=1e-8)
@@ -343,7 +344,7 @@ def test_refuses_what_has_no_inverse(refine):
     with pytest.raises(np.linalg.LinAlgError, match="singular"):
         tla.inv(np.ones((3, 3)), refine=refine, rng=0)
     with pytest.raises(np.linalg.LinAlgError, match="not positive"):
-        tla.inv(np.diag([1.0, -1.0]), refine=refine, rng=0)
+        tla.inv(np.diag([1.0, -1.0]), assume_a="pos", refine=refine, rng=0)
     with pytest.raises(np.linalg.LinAlgError, match="singular"):
         tla.inv(np.array([[1.0, 2.0], [2.0, 4.0]]) + np.eye(2, k=1) * 1e-300, assume_a="gen", rng=0)
 

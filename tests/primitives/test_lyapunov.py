@@ -69,7 +69,9 @@ def test_it_agrees_with_scipy_to_the_tolerance(drift, noise):
     residual = np.linalg.norm(q - a @ x - x @ a.conj().T)
     assert info.success
     assert residual <= 1e-10 * np.linalg.norm(q) * (1 + 1e-6)
-    assert_allclose(info.residual_norm, residual, rtol=1e-3, atol=1e-14 * np.linalg.norm(q))
+    # Near its rounding the reported one is computed in extended precision.
+    rounding = 8 * np.finfo(float).eps * np.linalg.norm(a) * np.linalg.norm(x)
+    assert_allclose(info.residual_norm, residual, rtol=1e-3, atol=rounding + 1e-14 * np.linalg.norm(q))
     # The condition of the equation: how much X moves with its residual.
     d = len(a)
     system = np.kron(a, np.eye(d)) + np.kron(np.eye(d), a.conj())
@@ -264,10 +266,11 @@ def test_the_report():
 
 def test_it_says_where_double_precision_ends():
     a = rotated(np.logspace(-9, 0, 8))  # ‖X‖ = 1e9
-    with pytest.warns(tla.ThermodynamicWarning, match="too large for less in double precision"):
-        _, info = tla.solve_continuous_lyapunov(a, np.eye(8), rng=0, return_info=True)
-    assert not info.success
-    assert info.status > 0
+    x, info = tla.solve_continuous_lyapunov(a, np.eye(8), rng=0, return_info=True)
+    assert info.success
+    assert info.backward_error < 1e-15 < 1e-10 < info.residual_norm
+    assert "as good as this precision allows" in info.message
+    assert_allclose(a @ x @ np.linalg.inv(x) + a, 2 * a, atol=1e-6)
 
 
 def test_it_says_when_the_runs_end():

@@ -119,9 +119,12 @@ def test_non_symmetric_matrices_go_through_the_normal_operator(d, seed):
 def test_symmetric_indefinite_matrices_where_the_caller_says_so():
     A = np.array([[1.0, 2.0], [2.0, 1.0]])
     b = np.array([1.0, -1.0])
-    np.testing.assert_allclose(tla.solve(A, b, assume_a="sym"), np.linalg.solve(A, b), rtol=1e-8)
+    for assume_a in (None, "sym", "gen"):
+        x, info = tla.solve(A, b, assume_a=assume_a, return_info=True)
+        np.testing.assert_allclose(x, np.linalg.solve(A, b), rtol=1e-13)
+        assert "skew embedding" in info.reason
     with pytest.raises(np.linalg.LinAlgError, match="not positive"):
-        tla.solve(A, b)
+        tla.solve(A, b, assume_a="pos")
 
 
 @pytest.mark.parametrize("lower", [False, True])
@@ -248,12 +251,12 @@ def test_coverage_of_refined_solutions(rtol, assume_a, condition):
     assert 0.93 <= inside.mean() <= 0.97
 
 
-def test_exhausted_directions_leave_rounding_only():
-    """After d runs nothing but rounding is left, and that is what the error bar says."""
+def test_error_bars_in_few_dimensions():
+    """A further run sees an error that is more than its bar, however few components it has."""
     inside = covered(A0, B0, 100, rtol=1e-12)
     assert inside.mean() >= 0.95
     _, info = tla.solve(A0, B0, rtol=1e-12, rng=0, return_info=True)
-    assert np.all(info.standard_error < 1e-14)
+    assert np.all(info.standard_error < 1e-11)
 
 
 def test_averages_scatter_as_the_formula_says():

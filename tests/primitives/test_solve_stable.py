@@ -171,12 +171,17 @@ def test_unstable_drifts_are_refused_with_the_eigenvalue(A, refine):
     [
         (lambda: tla.solve(scipy.sparse.csr_array(GOLDEN), np.ones(2), assume_a="stable"), "dense"),
         (lambda: tla.solve(GOLDEN, np.ones(2), assume_a="stable", device=tla.LangevinDevice()), "GeneralDevice"),
-        (lambda: tla.inv(GOLDEN, assume_a="stable", refine=False), "Lyapunov"),
     ],
 )
 def test_what_such_a_device_cannot_do(call, match):
     with pytest.raises(TypeError, match=match):
         call()
+
+
+def test_a_raw_inverse_reads_means():
+    """The spread of such a device is no inverse."""
+    x, info = tla.inv(GOLDEN, assume_a="stable", refine=False, rtol=0.01, rng=0, return_info=True)
+    assert np.all(abs(x - np.linalg.inv(GOLDEN)) < 5 * info.standard_error)
 
 
 def test_bad_temperature():

@@ -130,8 +130,10 @@ class Goal:
             return False
         if state.correction is None:
             return True
+        asked = equation.xp.isfinite(self.forward)
+        relative = equation.xp.where(asked, self.forward, 0.0)
         return all(
-            bool((state.error(measure.solution) <= self.forward * measure.solution(state.x)).all())  # type: ignore[operator]
+            bool((~asked | (state.error(measure.solution) <= relative * measure.solution(state.x))).all())
             for measure in equation.measures
         )
 
@@ -205,13 +207,15 @@ def refine(
             _move(equation, state, directions.step(state.residual))
         else:
             start = state.x, state.low, state.residual
-            _move(equation, state, reading.value)
+            # Where nothing is left to load, what is read is noise.
+            z = equation.xp.where(before > 0, reading.value, 0.0)
+            _move(equation, state, z)
             image = start[2] - state.residual
-            directions.refuse_negative(reading.value, image)
+            directions.refuse_negative(z, image)
             if not _progress(state, before, PROGRESS) and state.low is None and _resolved(equation, state):
                 state.x, state.low, state.residual = start
                 state.conjugate = True
-                directions.add(reading.value, image)
+                directions.add(z, image)
                 _move(equation, state, directions.step(state.residual))
         _look_back(equation, state, correction)
         yield state

@@ -188,7 +188,7 @@ def _raw(
         n_runs=runs.ledger.runs,
         n_matvec=1,
         residual_norm=float(np.ldexp(left, equation.exponents[1])),
-        backward_error=left / float(scale),
+        backward_error=left / float(scale) if scale > 0 else 0.0,
         condition=None,
         noise=noise,
         rounding=rounding,
