@@ -30,10 +30,10 @@ from thermolinalg.operators import (
     Kronecker,
     KroneckerSum,
     LowRankPlusIdentity,
+    MatrixFree,
     Normal,
     Sparse,
 )
-from thermolinalg.operators import MatrixFree
 from thermolinalg.simulation import LinearSDE, integrate
 from thermolinalg.testing import assert_covariance, assert_mean
 

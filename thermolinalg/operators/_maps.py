@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
@@ -11,7 +9,7 @@ from thermolinalg._arrays import Array
 from thermolinalg._validation import checked_array, is_finite
 from thermolinalg.operators.matrix_free import product
 
-__all__ = ["formed", "has_adjoint", "real_form", "with_conjugate_as_adjoint"]
+__all__ = ["ComplexSymmetric", "RealForm", "formed", "has_adjoint"]
 
 
 def formed(op: LinearOperator, name: str) -> Array:
@@ -20,22 +18,6 @@ def formed(op: LinearOperator, name: str) -> Array:
     if not is_finite(matrix):
         raise ValueError(f"products with {name} give NaN or infinity")
     return checked_array(matrix, name)
-
-
-def with_conjugate_as_adjoint(op: LinearOperator) -> LinearOperator:
-    """A complex symmetric map with its adjoint conj(A conj(u))."""
-
-    def adjoint(x: np.ndarray) -> Any:
-        return np.conj(product(op, np.conj(x)))
-
-    return LinearOperator(
-        shape=op.shape,
-        dtype=op.dtype,
-        matvec=op.matvec,
-        matmat=lambda x: product(op, x),
-        rmatvec=lambda x: adjoint(x.reshape(-1, 1))[:, 0],
-        rmatmat=adjoint,
-    )
 
 
 def has_adjoint(op: LinearOperator) -> bool:
@@ -47,24 +29,46 @@ def has_adjoint(op: LinearOperator) -> bool:
     return True
 
 
-def real_form(op: LinearOperator) -> LinearOperator:
-    """[[Re, −Im], [Im, Re]] of a complex map, by its own products."""
-    m, n = op.shape
+class ComplexSymmetric(LinearOperator):  # type: ignore[misc]
+    """A complex map with Aᵀ = A, whose adjoint is therefore conj(A conj(u)).
 
-    def real(factor: LinearOperator) -> Any:
-        def matmat(x: np.ndarray) -> np.ndarray:
-            half = x.shape[0] // 2
-            y = product(factor, x[:half] + 1j * x[half:])
-            return np.concatenate([y.real, y.imag])
+    Parameters
+    ----------
+    operator : LinearOperator, shape (d, d)
+    """
 
-        return matmat
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(operator.dtype, operator.shape)
+        self.operator = operator
 
-    forward, adjoint = real(op), real(op.H)
-    return LinearOperator(
-        shape=(2 * m, 2 * n),
-        dtype=np.float32 if np.dtype(op.dtype) == np.complex64 else np.float64,
-        matvec=lambda x: forward(x.reshape(-1, 1))[:, 0],
-        matmat=forward,
-        rmatvec=lambda x: adjoint(x.reshape(-1, 1))[:, 0],
-        rmatmat=adjoint,
-    )
+    def _matmat(self, x: np.ndarray) -> np.ndarray:
+        return product(self.operator, x)
+
+    def _rmatmat(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.conj(product(self.operator, np.conj(x))))
+
+
+class RealForm(LinearOperator):  # type: ignore[misc]
+    """[[Re, −Im], [Im, Re]] of a complex map, by its own products.
+
+    Parameters
+    ----------
+    operator : LinearOperator, shape (m, n)
+    """
+
+    def __init__(self, operator: LinearOperator) -> None:
+        m, n = operator.shape
+        super().__init__(np.float32 if np.dtype(operator.dtype) == np.complex64 else np.float64, (2 * m, 2 * n))
+        self.operator = operator
+
+    def _matmat(self, x: np.ndarray) -> np.ndarray:
+        return _real_product(self.operator, x)
+
+    def _rmatmat(self, x: np.ndarray) -> np.ndarray:
+        return _real_product(self.operator.H, x)
+
+
+def _real_product(operator: LinearOperator, x: np.ndarray) -> np.ndarray:
+    half = x.shape[0] // 2
+    y = product(operator, x[:half] + 1j * x[half:])
+    return np.concatenate([y.real, y.imag])

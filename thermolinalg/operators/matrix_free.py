@@ -65,15 +65,16 @@ class MatrixFree(Operator):
         like = _place(operator, name) if like is None else like
         super().__init__(like.dtype, (int(m), int(n)), like)
         self.operator, self.symmetric, self.name = operator, symmetric, name
-        self._forward, self._backward = _products(operator, name)
+        self._product, self._transposed_product = _products(operator, name)
 
     def apply(self, block: Array) -> Array:
-        return self._placed(self._forward(block), block, (self.shape[0], block.shape[1]), " V")
+        return self._placed(self._product(self.operator, block), block, (self.shape[0], block.shape[1]), " V")
 
     def apply_transposed(self, block: Array) -> Array:
         if self.symmetric:
             return self.apply(block)
-        return self._placed(self._backward(block), block, (self.shape[1], block.shape[1]), "ᵀ U")
+        product = self._transposed_product(self.operator, block)
+        return self._placed(product, block, (self.shape[1], block.shape[1]), "ᵀ U")
 
     def _placed(self, product: Array, block: Array, shape: tuple[int, int], what: str) -> Array:
         if tuple(product.shape) != shape:
@@ -95,22 +96,46 @@ class MatrixFree(Operator):
         return as_float64(gram)
 
 
-def _products(source: Any, name: str) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+_Product = Callable[[Any, Array], Array]
+"""Of a source and a block: functions of this module, so that an operator can be pickled where its source can."""
+
+
+def _products(source: Any, name: str) -> tuple[_Product, _Product]:
     """Products with blocks of columns, from the richest pair of methods the object has."""
     if callable(getattr(source, "apply", None)) and callable(getattr(source, "apply_transposed", None)):
-        return source.apply, source.apply_transposed
+        return _blocks, _transposed_blocks
     if isinstance(source, LinearOperator):
-        return lambda v: product(source, to_numpy(v)), lambda u: product(source.H, to_numpy(u))
+        return _of_linear_operator, _transposed_of_linear_operator
     if callable(getattr(source, "matvec", None)) and callable(getattr(source, "rmatvec", None)):
-        return lambda v: _by_columns(source.matvec, v), lambda u: _by_columns(source.rmatvec, u)
+        return _columns, _transposed_columns
     raise TypeError(
         f"{name} must be an array, a sparse array, a LinearOperator, or an object with apply and apply_transposed "
         f"(or matvec and rmatvec), not {type(source).__name__}"
     )
 
 
-def _by_columns(product: Callable[[Array], Array], block: Array) -> Array:
-    return namespace(block).stack([product(block[:, j]) for j in range(block.shape[1])], axis=1)
+def _blocks(source: Any, block: Array) -> Array:
+    return source.apply(block)
+
+
+def _transposed_blocks(source: Any, block: Array) -> Array:
+    return source.apply_transposed(block)
+
+
+def _of_linear_operator(source: LinearOperator, block: Array) -> Array:
+    return product(source, to_numpy(block))
+
+
+def _transposed_of_linear_operator(source: LinearOperator, block: Array) -> Array:
+    return product(source.H, to_numpy(block))
+
+
+def _columns(source: Any, block: Array) -> Array:
+    return namespace(block).stack([source.matvec(block[:, j]) for j in range(block.shape[1])], axis=1)
+
+
+def _transposed_columns(source: Any, block: Array) -> Array:
+    return namespace(block).stack([source.rmatvec(block[:, j]) for j in range(block.shape[1])], axis=1)
 
 
 def _place(source: Any, name: str) -> Array:

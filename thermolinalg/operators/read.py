@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespace
 from thermolinalg._validation import checked_array, checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty
-from thermolinalg.operators._maps import formed, has_adjoint, real_form, with_conjugate_as_adjoint
+from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
 from thermolinalg.operators._probes import probe
 from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
 from thermolinalg.operators._symmetry import ROUNDING, Asymmetry, asymmetry, symmetrised
@@ -297,7 +297,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
     symmetric, notice, matrix, found, nearly = False, "", None, None, False
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
         if is_complex and assume == "sym":
-            op = with_conjugate_as_adjoint(op)
+            op = ComplexSymmetric(op)
         elif assume in BELIEVED or op.shape[0] == 0:
             symmetric = True
         elif op.shape[0] <= SMALL:
@@ -318,5 +318,5 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
                 "it is symmetric all the same"
             )
         symmetric, notice = True, f"{name} is taken as symmetric: its products show it to the accuracy of differences"
-    operator = MatrixFree(real_form(op) if is_complex else op, symmetric=symmetric)
+    operator = MatrixFree(RealForm(op) if is_complex else op, symmetric=symmetric)
     return ReadMatrix(operator, symmetric, is_complex, assume, name, notice, None if symmetric else found)
