@@ -16,7 +16,7 @@ from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine, _resolvent
 from thermolinalg.matrix_functions.singular_values import SingularValueEngine
-from thermolinalg.operators import Dense, MatrixFree, SkewEmbedding, Sparse
+from thermolinalg.operators import Dense, Diagonal, MatrixFree, SkewEmbedding, Sparse
 from thermolinalg.simulation import LinearProcess
 
 EPS = np.finfo(float).eps
@@ -284,6 +284,34 @@ def test_singular_matrices_come_out_at_rounding_with_their_null_vector(name, hol
     v = engines.null_vector()
     assert np.linalg.norm(v) == pytest.approx(1.0)
     assert np.linalg.norm(a @ v) <= 2 * len(a) * EPS * exact
+
+
+DEGENERATE = {
+    "sparse, tall": Sparse(scipy.sparse.csr_array((100, 70)), symmetric=False),
+    "sparse, wide": Sparse(scipy.sparse.csr_array((70, 100)), symmetric=False),
+    "products only": free(scipy.sparse.csr_array((2000, 1500))),
+    "no rows": dense(np.zeros((0, 5))),
+    "no columns": dense(np.zeros((5, 0))),
+    "nothing": dense(np.zeros((0, 0))),
+}
+
+
+@pytest.mark.parametrize("matrix", DEGENERATE.values(), ids=DEGENERATE)
+def test_matrices_of_zeros_and_of_no_size(matrix):
+    """M is αI: everything decays, and nothing breaks."""
+    engines, d = SingularEngines(matrix), sum(matrix.shape)
+    assert engines.interval() == (0.0, 0.0)
+    assert engines.largest() == 0.0
+    if matrix.shape[1]:
+        assert np.linalg.norm(engines.null_vector()) == pytest.approx(1.0)
+    law = DEVICE.average(20 * UNIT, 64 * UNIT)
+    (mean,) = engines.choose(law, law.outputs).engine.apply(law, [None, np.ones((d, 2)), None], law.outputs)
+    assert_allclose(mean, np.full((d, 2), UNIT))
+
+
+def test_structures_tell_their_singular_values():
+    values = np.linspace(-3, 2, 2001)
+    assert SingularEngines(Diagonal(values)).interval() == (np.abs(values).min(), 3.0)
 
 
 # -- which engine ----------------------------------------------------------------------------------------------------

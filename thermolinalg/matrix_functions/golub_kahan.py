@@ -15,7 +15,7 @@ from thermolinalg.matrix_functions._blocks import function_table, product_operat
 from thermolinalg.matrix_functions._krylov import Krylov
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
-from thermolinalg.matrix_functions.singular_interval import dominant, largest_singular_value
+from thermolinalg.matrix_functions.singular_interval import Squared, dominant, largest_singular_value
 from thermolinalg.matrix_functions.singular_values import nothing
 from thermolinalg.matrix_functions.spectrum import SpectralInterval, spectral_interval
 from thermolinalg.operators import Operator
@@ -62,8 +62,12 @@ class GolubKahanEngine:
         """Smallest and largest of the min(m, n) singular values, as far as products with AᵀA tell: to about 10 %.
 
         Squares hide what is below sqrt(eps) of the largest: there, and where the products do not settle it, the
-        smallest comes out too large, or as zero.
+        smallest comes out too large, or as zero. A symmetric structure that knows its eigenvalues tells them.
         """
+        values = self.operator.eigenvalues() if self.operator.symmetric else None
+        if values is not None:
+            sizes = namespace(values).abs(values)
+            return float(sizes.min()), float(sizes.max())
         return math.sqrt(self._squares.smallest), math.sqrt(self._squares.largest)
 
     def eigenvalues(self) -> None:
@@ -72,7 +76,7 @@ class GolubKahanEngine:
 
     def null_vector(self) -> Array:
         """The right singular vector (n,) of the smallest singular value, as far as products tell."""
-        gram, largest = _Squared(self.operator, False), 1.05 * largest_singular_value(self.operator) ** 2
+        gram, largest = Squared(self.operator, False), 1.05 * largest_singular_value(self.operator) ** 2
         n = self.operator.shape[1]
         _, vector = dominant(
             lambda v: largest * v - gram.apply(v), n, self.operator.like, rtol=1e-14, max_products=min(n, 300)
@@ -83,7 +87,7 @@ class GolubKahanEngine:
     def _squares(self) -> SpectralInterval:
         """The spectrum of AᵀA, or of AAᵀ for wide A."""
         m, n = self.operator.shape
-        return spectral_interval(_Squared(self.operator, m < n))
+        return spectral_interval(Squared(self.operator, m < n))
 
     def supports(self, law: LinearLaw) -> bool:
         """Always."""
@@ -172,19 +176,3 @@ class _Mirrored(Operator):
         m = self.operator.shape[0]
         halves = [self.operator.apply(block[m:]), self.operator.apply_transposed(block[:m])]
         return namespace(block).concat(halves, axis=0)
-
-
-class _Squared(Operator):
-    """AᵀA, or AAᵀ."""
-
-    structure = "squared"
-
-    def __init__(self, matrix: Operator, left: bool) -> None:
-        order = matrix.shape[0 if left else 1]
-        super().__init__(matrix.dtype, (order, order), matrix.like)
-        self.operator, self.left = matrix, left
-
-    def apply(self, block: Array) -> Array:
-        if self.left:
-            return self.operator.apply(self.operator.apply_transposed(block))
-        return self.operator.apply_transposed(self.operator.apply(block))

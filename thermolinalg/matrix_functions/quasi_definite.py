@@ -14,7 +14,8 @@ from thermolinalg._arrays import Array
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.singular_factorised import alpha_of, apply_polynomials
-from thermolinalg.matrix_functions.singular_interval import dominant, largest_singular_value
+from thermolinalg.matrix_functions.singular_interval import Squared, dominant, largest_singular_value
+from thermolinalg.matrix_functions.spectrum import spectral_interval
 from thermolinalg.operators import Sparse
 
 __all__ = ["QuasiDefiniteEngine"]
@@ -24,6 +25,10 @@ EPS = float(np.finfo(np.float64).eps)
 STATIC_LOSS = 1e-2
 """Largest (σ_max/α)²·eps, the relative error of a solve with static pivots, that steps of refinement make good: each
 gains two digits at least. Beyond, rows are exchanged, which fills more."""
+
+PROBE = 40
+"""Products with AᵀA spent on σ_min before the embedding is factorised for it, which costs as much as thousands where
+the pattern is irregular."""
 
 ALPHAS = (10 * math.sqrt(EPS), 1e-12)
 """α/σ_max at which σ_min is looked for: first where static pivots hold, then, if nothing is seen there, below."""
@@ -70,11 +75,12 @@ class QuasiDefiniteEngine:
         return Cost(setup=0.0 if at_hand else once.setup, per_column=solves * once.per_column, memory=once.memory)
 
     def interval(self) -> tuple[float, float]:
-        """Smallest and largest of the min(m, n) singular values: to about a per cent, and a few per cent.
+        """Smallest and largest of the min(m, n) singular values, to a few per cent.
 
-        A smallest one below 1e-12 of the largest comes out at that level or below.
+        Products tell where A is well conditioned; else σ_min is solved for. One below 1e-12 of the largest comes out at
+        that level or below.
         """
-        return self._smallest[0], self._largest
+        return self._smallest[0] if self._probed is None else self._probed, self._largest
 
     def eigenvalues(self) -> None:
         """None: only the ends of the singular spectrum are known."""
@@ -89,14 +95,21 @@ class QuasiDefiniteEngine:
         return largest_singular_value(self.operator)
 
     @cached_property
+    def _probed(self) -> float | None:
+        """σ_min, where a few products with AᵀA, or AAᵀ for wide A, settle it."""
+        m, n = self.operator.shape
+        found = spectral_interval(Squared(self.operator, m < n), max_steps=PROBE)
+        return math.sqrt(found.smallest) if found.settled and found.smallest > 0 else None
+
+    @cached_property
     def _smallest(self) -> tuple[float, Array]:
         """σ_min and its right singular vector, by Lanczos on (AᵀA + α²I)⁻¹ or, for wide A, (AAᵀ + α²I)⁻¹."""
         m, n = self.operator.shape
         like, first = self.operator.like, slice(None, m) if m < n else slice(m, None)
-        value, vector = 0.0, np.ones(n) / max(n, 1) ** 0.5
+        if self._largest == 0:
+            return 0.0, np.full(n, n**-0.5, dtype=self.operator.dtype)
+        value, vector = 0.0, np.zeros(0)
         for alpha in (self._largest * relative for relative in ALPHAS):
-            if alpha == 0:
-                break
 
             def squared_inverse(v: Array, alpha: float = alpha) -> Array:
                 load = np.zeros((m + n, v.shape[1]), dtype=v.dtype)

@@ -12,7 +12,7 @@ from thermolinalg.matrix_functions._blocks import norms
 from thermolinalg.matrix_functions._krylov import Krylov
 from thermolinalg.operators import Operator
 
-__all__ = ["dominant", "largest_singular_value"]
+__all__ = ["Squared", "dominant", "largest_singular_value"]
 
 
 def dominant(
@@ -75,3 +75,27 @@ def largest_singular_value(matrix: Operator) -> float:
         return 0.0
     value, _ = dominant(lambda v: matrix.apply_transposed(matrix.apply(v)), matrix.shape[1], matrix.like, rtol=0.05)
     return math.sqrt(max(value, 0.0))
+
+
+class Squared(Operator):
+    """AᵀA, or AAᵀ, by products.
+
+    Parameters
+    ----------
+    matrix : Operator, shape (m, n)
+        A.
+    left : bool
+        Whether it is AAᵀ.
+    """
+
+    structure = "squared"
+
+    def __init__(self, matrix: Operator, left: bool) -> None:
+        order = matrix.shape[0 if left else 1]
+        super().__init__(matrix.dtype, (order, order), matrix.like)
+        self.operator, self.left = matrix, left
+
+    def apply(self, block: Array) -> Array:
+        if self.left:
+            return self.operator.apply(self.operator.apply_transposed(block))
+        return self.operator.apply_transposed(self.operator.apply(block))

@@ -55,8 +55,9 @@ class SingularValueEngine:
         return
 
     def null_vector(self) -> Array:
-        """The right singular vector (n,) of the smallest singular value."""
-        return self.right[:, -1]
+        """The right singular vector (n,) of the smallest singular value; any unit vector where A has no rows."""
+        n = self.operator.shape[1]
+        return self.right[:, -1] if self.operator.shape[0] else as_array(np.full(n, n**-0.5), self.operator.like)
 
     def supports(self, law: LinearLaw) -> bool:
         """Always: every function at every time."""
