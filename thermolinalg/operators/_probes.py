@@ -28,8 +28,8 @@ SWEEPS = 6
 EVEN = 12.0
 """Bits between the largest and the smallest row of a probe that pass for even rows."""
 
-UNITS = (0, -600, 600)
-"""Exponents of two tried for the first vectors, until products are neither infinite nor vanishing."""
+SMALL_UNIT = {4: 2.0**-75, 8: 2.0**-600}
+"""Size of the first vectors, by bytes of a real number, where vectors of size one overflow."""
 
 
 class Evidence(NamedTuple):
@@ -71,8 +71,12 @@ def probe(operator: LinearOperator, product: Any, name: str) -> Evidence:
         z = rng.standard_normal((d, WIDTH))
         return z + 1j * rng.standard_normal((d, WIDTH)) if dtype.kind == "c" else z
 
-    z = draw()
-    unit, y = _in_range(lambda unit: product(operator, unit * z), dtype, name)
+    z, unit = draw(), 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = product(operator, z)
+    if not np.all(np.isfinite(y)):
+        unit = SMALL_UNIT[4 if _is_single(dtype) else 8]
+        y = _finite(product(operator, unit * z), name)
     scaling = np.full(d, unit)
     for _ in range(SWEEPS):
         sizes = scaling * np.hypot(*np.abs(y).T)  # not by squares, which may leave the range
@@ -89,17 +93,8 @@ def probe(operator: LinearOperator, product: Any, name: str) -> Evidence:
     return _evidence(z, scaling[:, None] * y, dtype)
 
 
-def _in_range(product: Any, dtype: np.dtype[Any], name: str) -> tuple[float, np.ndarray]:
-    """The power of two, and its product, that keeps products of a map of any size in range."""
-    single = dtype.name in ("float32", "complex64")
-    smallest = 2.0**-80 if single else 2.0**-900
-    for exponent in UNITS:
-        unit = 2.0 ** (exponent / 8 if single else exponent)
-        with np.errstate(over="ignore", invalid="ignore"):
-            y = product(unit)
-        if np.all(np.isfinite(y)) and np.abs(y).max() > smallest:
-            return unit, y
-    return unit, _finite(y, name)
+def _is_single(dtype: np.dtype[Any]) -> bool:
+    return dtype.name in ("float32", "complex64")
 
 
 def _finite(y: np.ndarray, name: str) -> np.ndarray:
@@ -111,7 +106,7 @@ def _finite(y: np.ndarray, name: str) -> np.ndarray:
 def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
     """Compare all pairs of vectors z and products y = B z of the scaled map."""
     d = z.shape[0]
-    precision = np.finfo(np.float32 if dtype.name in ("float32", "complex64") else np.float64).eps
+    precision = np.finfo(np.float32 if _is_single(dtype) else np.float64).eps
     forward = z.conj().T @ y
     difference = np.abs(forward - forward.conj().T)
     bound = np.abs(z).T @ np.abs(y)
