@@ -152,6 +152,12 @@ def test_readings_are_a_path():
     innovations = reading.value[1:] - reading.value[:-1] @ law.decay.T - law.response @ c[:, 0]
     assert_mean(innovations, np.zeros(6))
     assert_covariance(innovations, law.covariance)
+    unheated = LangevinDevice(law=Overdamped(0.0), loading=AsWritten()).program(m)
+    times = Schedule(burn_in=0.3, readings=3, spacing=0.6)
+    path = unheated.readings(c[:, 0], times, rng=rng, start=2 * c[:, 0]).value
+    for time, state in zip((0.3, 0.9, 1.5), path, strict=True):
+        step = LinearProcess(m.dense(), np.zeros((6, 6))).transition(time)
+        assert_allclose(state, (2 * step.decay + step.response) @ c[:, 0], rtol=1e-12)
     cool = (
         LangevinDevice()
         .program(m)

@@ -143,10 +143,11 @@ def test_golden_window_variances():
     assert_allclose(free[0, 0], 2 * 2 / (2 * np.pi) ** 2, rtol=1e-9)
 
 
-def test_unseen_turns():
+@pytest.mark.parametrize("alpha", [0.3, 1e-9])
+def test_unseen_turns(alpha):
     """Readings a whole turn apart see a pair that seems not to turn at all."""
     spacing, n = 0.25, 1000
-    law = Skew(0.3, 1.0).window(1.0, n * spacing, n)
+    law = Skew(alpha, 1.0).window(1.0, n * spacing, n)
     still, turning = (moments(law, sigma) for sigma in (0.0, 2 * np.pi / spacing))
     assert_allclose(turning[1], still[1], rtol=1e-9)
     assert_allclose(abs(turning[0][:, 0]), abs(still[0][:, 0]), rtol=1e-9)

@@ -37,7 +37,16 @@ def test_products(hold, a):
     assert (m @ v[:, 0]).shape == (sum(a.shape),)
 
 
-@pytest.mark.parametrize("a", [A, np.array([[0.0, 5.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [3.0, 4.0]])])
+@pytest.mark.parametrize(
+    "a",
+    [
+        A,
+        np.array([[0.0, 5.0], [0.0, 0.0]]),
+        np.array([[0.0, 0.0], [3.0, 4.0]]),
+        A.T,
+        np.array([[3.0, 0.0], [4.0, 0.0]]),
+    ],
+)
 def test_the_bound_of_the_norm_holds_for_matrices_that_are_not_symmetric(a):
     largest = math.hypot(0.3, np.linalg.norm(a, 2))
     for hold in (HELD["dense"], HELD["sparse"]):

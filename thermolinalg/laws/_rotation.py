@@ -6,7 +6,6 @@ of f z and g z, z a standard normal pair, is f times the conjugate of g. All var
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -98,8 +97,6 @@ def _read(mu: Array, spacing: float, readings: int) -> _Stretch:
     xp = namespace(mu)
     zero = 0 * mu
     u = mu * spacing
-    # A turn by 2π between two readings cannot be seen in them.
-    u = u - 2j * math.pi * xp.round(xp.imag(u) / (2 * math.pi))
     decay, gain, innovation = relax(mu, spacing)
     none = xp.real(zero)
     reading = _Stretch(1 + zero, zero, 1 + zero, zero, none, zero, none)
