@@ -20,6 +20,12 @@ AT_FLOOR = 8.0
 PROBES = 8
 """Loads of random signs that tell how the inverse spreads rounding: their scatter is a quarter of what they say."""
 
+LEFT = 4.0
+"""Errors up to so many eps of the whole answer may be left in each of its entries."""
+
+NEGLIGIBLE = 2.0**-90
+"""Residuals more precise than this leave no rounding in any answer that is not singular to double precision."""
+
 AGREEMENT = 2.9
 """An error bar is widened where the error that a further run sees is more than so many of it."""
 
@@ -133,29 +139,27 @@ def error_bar(
         if state.conjugate:
             noise = xp.hypot(seen.value, seen.standard_error)
         else:
-            noise = xp.maximum(noise, abs(seen.value) / AGREEMENT)
+            # What the further run sees beyond its own noise is error.
+            noise = xp.maximum(noise, (abs(seen.value) - 2 * seen.standard_error) / AGREEMENT)
     if state.low is None:
-        rounding = rounding_bound(equation, inverse, state.x, schedule, rng)
-    else:
-        rounding = _extended_rounding(equation, state)
+        return ErrorBar(noise, rounding_bound(equation, inverse, state.x, schedule, rng, equation.eps))
+    rounding = equation.eps * abs(state.x)
+    left = state.error(abs)
+    if left is not None:
+        # Corrections far above rounding leave noise, which is told already; the others rounding, and little of it.
+        scale = 1.0 if equation.balanced.columns is None else 1 / equation.balanced.columns
+        small = LEFT * equation.eps * equation.balanced.solution(state.x) * scale
+        rounding = xp.maximum(rounding, left if state.stalled else xp.minimum(left, small))
+    extended = equation.matrix.extended_eps
+    if extended > NEGLIGIBLE:
+        rounding = xp.maximum(rounding, rounding_bound(equation, inverse, state.x, schedule, rng, extended))
     return ErrorBar(noise, rounding)
 
 
-def _extended_rounding(equation: Equation, state: State) -> Array:
-    """max(eps |x|, what the corrections leave): θ/(1 − θ) of the last one, or all of them where they shrink no more."""
-    xp, rounding = equation.xp, equation.eps * abs(state.x)
-    if state.correction is not None and state.contraction is not None:
-        rounding = xp.maximum(rounding, abs(state.correction) * state.contraction / (1 - state.contraction))
-    if state.stalled:
-        for correction in state.recent:
-            rounding = xp.maximum(rounding, abs(correction))
-    return rounding
-
-
 def rounding_bound(
-    equation: Equation, inverse: NoisyInverse, x: Array, schedule: Schedule, rng: np.random.Generator
+    equation: Equation, inverse: NoisyInverse, x: Array, schedule: Schedule, rng: np.random.Generator, eps: float
 ) -> Array:
-    """|A⁻¹| eps (|A||x| + |b|) (n, k): how far the rounding of a plain residual can move the answer.
+    """|A⁻¹| eps (|A||x| + |b|) (n, k): how far the rounding of a residual can move the answer.
 
     Random signs s on w = eps (|A||x| + |b|) make A⁻¹(s w) scatter by the root of Σ_j (A⁻¹)_ij² w_j², which is what
     independent rounding errors of size w amount to; the device itself applies the inverse.
@@ -168,23 +172,25 @@ def rounding_bound(
     schedule : Schedule
         Of the further runs.
     rng : numpy.random.Generator
+    eps : float
+        Of the precision in which residuals are computed.
 
     Returns
     -------
     array, shape (n, k)
     """
-    xp, eps = equation.xp, equation.eps
+    xp = equation.xp
     sizes = equation.matrix.absolute(abs(x))
     if sizes is None:
         sizes = xp.zeros_like(equation.rhs) + equation.size * equation.balanced.solution(x) / x.shape[0] ** 0.5
         if equation.balanced.rows is not None:
             sizes = sizes / equation.balanced.rows
-    weights = eps * (sizes + abs(equation.rhs))
+    weights = sizes + abs(equation.rhs)
     columns = []
     for j in range(x.shape[1]):
         signs = as_array(rng.choice([-1.0, 1.0], size=(weights.shape[0], PROBES)), x)
-        spread = _mean_square(inverse.average(signs * weights[:, j : j + 1], schedule, rng=rng))
-        columns.append(xp.maximum(spread, eps * abs(x[:, j])))
+        spread = eps * _mean_square(inverse.average(signs * weights[:, j : j + 1], schedule, rng=rng))
+        columns.append(xp.maximum(spread, equation.eps * abs(x[:, j])))
     return xp.stack(columns, axis=1)
 
 

@@ -8,16 +8,14 @@ from typing import Protocol
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array
 from thermolinalg.devices import Reading, Schedule
+from thermolinalg.estimation.directions import Directions
 from thermolinalg.systems import Equation
 
 __all__ = ["Goal", "NoisyInverse", "State", "refine"]
 
 Product = Callable[[Array], Array]
-
-HISTORY = 20
-"""Earlier directions kept for orthogonalisation: memory against the runs that a badly biased device needs."""
 
 PROGRESS = 0.7
 """A run that leaves more than this share of the residual made no progress."""
@@ -25,17 +23,14 @@ PROGRESS = 0.7
 NEAR_FLOOR = 30.0
 """A residual within so many times its rounding is from then on computed in extended precision."""
 
-ROUNDING = 10.0
-"""A conjugated direction counts if its pᵀAp is so many times what rounding makes of it."""
-
 UNSEEN = 0.5
 """Contraction taken for granted after a first run, when none has been seen."""
 
+FASTEST = 0.01
+"""Contraction at least that is believed of one pair of corrections: the next run may be less lucky."""
+
 SLOWEST = 0.95
 """Contraction at most: what corrections that do not shrink say about the error is twenty times themselves."""
-
-RECENT = 3
-"""Corrections kept of the extended iteration: the largest of three is hardly ever far below the error."""
 
 
 class NoisyInverse(Protocol):
@@ -75,8 +70,6 @@ class State:
         Runs in a row without progress: neither the residual nor the correction fell clearly below its best.
     best : tuple of array, shape (k,)
         Least residual and correction so far, in the balanced measure.
-    recent : list of array
-        The last corrections of the extended iteration: where they no longer shrink they are rounding.
     reading : Reading, optional
         The last one.
     schedules : list of Schedule
@@ -94,7 +87,6 @@ class State:
     n_matvec: int = 1
     stalled: int = 0
     best: tuple[Array, Array] | None = None
-    recent: list[Array] = field(default_factory=list)
     reading: Reading | None = None
     schedules: list[Schedule] = field(default_factory=list)
 
@@ -264,9 +256,7 @@ def _look_back(equation: Equation, state: State, correction: Array | None) -> No
     else:
         last = norm(correction)
         ratio = xp.where(last > 0, now / xp.where(last > 0, last, 1.0), UNSEEN)
-        state.contraction = xp.clip(ratio, 0.0, SLOWEST)
-    if state.low is not None:
-        state.recent = [*state.recent[1 - RECENT :], state.correction]
+        state.contraction = xp.clip(ratio, UNSEEN if state.conjugate else FASTEST, SLOWEST)
     if state.best is None:
         state.best = state.norms[-1], now
         return
@@ -281,85 +271,3 @@ def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:
     total = x + y
     rest = total - x
     return total, (x - (total - rest)) + (y - rest)
-
-
-class Directions:
-    """Earlier readings P and their products A P, conjugate to each other column by column.
-
-    Parameters
-    ----------
-    equation : Equation
-    definite : bool
-        Whether pᵀAp (the energy) or ‖A p‖² (the residual) makes them so.
-    """
-
-    def __init__(self, equation: Equation, definite: bool) -> None:
-        self.equation, self.definite = equation, definite
-        self.pairs: list[tuple[Array, Array]] = []
-
-    def add(self, z: Array, image: Array) -> None:
-        """Take a reading z and A z, made conjugate to those there."""
-        self.refuse_negative(z, image)
-        self.pairs.append(_conjugate(z, image, self.pairs, self.definite))
-        del self.pairs[:-HISTORY]
-
-    def step(self, r: Array) -> Array:
-        """The exact step along all directions for a residual r.
-
-        Earlier ones are stepped along again: a recomputed residual is orthogonal to them up to rounding only, and with
-        ill-conditioned A what rounding left is what limits the residual.
-        """
-        total = self.equation.zero()
-        for p, q in self.pairs:
-            length = _length(p, q, r, self.definite)
-            total = total + length * p
-            r = r - length * q
-        return total
-
-    def refuse_negative(self, z: Array, image: Array) -> None:
-        """LinAlgError where zᵀAz < 0 although A should be positive definite."""
-        if not self.definite:
-            return
-        xp = self.equation.xp
-        curvature, sizes = xp.sum(z * image, axis=0), xp.sum(z**2, axis=0) ** 0.5 * xp.sum(image**2, axis=0) ** 0.5
-        rounding = z.shape[0] * self.equation.eps
-        # An image got by subtracting residuals carries their rounding.
-        rounding = rounding * (sizes + xp.sum(z**2, axis=0) ** 0.5 * self.equation.floor(z))
-        if bool((curvature < -rounding).any()):
-            worst = float(xp.min(curvature / xp.where(sizes > 0, sizes, 1.0)))
-            raise np.linalg.LinAlgError(
-                f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met"
-            )
-
-
-def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool) -> tuple[Array, Array]:
-    """p, and its product q = A p, made conjugate to the earlier directions column by column."""
-    if not directions:
-        return p, q
-    xp = namespace(p)
-    norm = xp.linalg.vector_norm
-    reading, image = p, q
-    whole_p, whole_q = norm(p, axis=0), norm(q, axis=0)
-    whole = xp.sum(p * q, axis=0) if definite else whole_q
-    for earlier, product in directions:
-        left = earlier if definite else product
-        curvature = xp.sum(left * product, axis=0)
-        positive = curvature > 0
-        overlap = xp.sum((p if definite else q) * product, axis=0)
-        weight = xp.where(positive, overlap / xp.where(positive, curvature, 1.0), 0.0)
-        p, q = p - weight * earlier, q - weight * product
-    # What conjugation leaves of a direction that was known already is rounding, and would grow from run to run: the
-    # reading itself is the better direction then.
-    size = xp.sum(p * q, axis=0) if definite else norm(q, axis=0)
-    noise = whole_p * norm(q, axis=0) + norm(p, axis=0) * whole_q if definite else whole_q
-    resolved = (size > ROUNDING * p.shape[0] * np.finfo(str(p.dtype).rsplit(".")[-1]).eps * noise) & (size <= whole)
-    return xp.where(resolved, p, reading), xp.where(resolved, q, image)
-
-
-def _length(p: Array, q: Array, r: Array, definite: bool) -> Array:
-    """Length of the exact step along p, column by column; zero where p vanishes."""
-    xp = namespace(p)
-    left = p if definite else q
-    curvature = xp.sum(left * q, axis=0)
-    positive = curvature > 0
-    return xp.where(positive, xp.sum(left * r, axis=0) / xp.where(positive, curvature, 1.0), 0.0)

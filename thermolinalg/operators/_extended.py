@@ -6,7 +6,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace, to_numpy
 
-__all__ = ["narrowed", "widened"]
+__all__ = ["narrowed", "widened", "widest_eps"]
 
 LONG_DOUBLE_IS_WIDER = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
 """False on platforms where long double is double, and there is nothing to gain."""
@@ -20,6 +20,11 @@ def widened(x: Array) -> Array | None:
     if not LONG_DOUBLE_IS_WIDER or (is_torch(x) and x.device.type != "cpu"):
         return None
     return to_numpy(x).astype(np.longdouble)
+
+
+def widest_eps(like: Array) -> float:
+    """Machine epsilon of the wider type."""
+    return float(np.finfo(np.float64 if dtype_name(like) == "float32" else np.longdouble).eps)
 
 
 def narrowed(x: Array, like: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, as_float64, namespace
-from thermolinalg.operators._extended import narrowed, widened
+from thermolinalg.operators._extended import narrowed, widened, widest_eps
 
 __all__ = ["Rules"]
 
@@ -42,6 +42,11 @@ class Rules:
             return None
         product = self.extended_product(high + rest)
         return None if product is None else narrowed(wide - product, b)
+
+    @property
+    def extended_eps(self) -> float:
+        """Relative rounding error of `extended_residual`."""
+        return widest_eps(self.like)
 
     @property
     def order(self) -> int:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
-from thermolinalg._arrays import Array, as_array, as_float64, namespace
+from thermolinalg._arrays import Array, as_array, as_float64, dtype_name, namespace
 from thermolinalg.operators._scaling import inverse_root, row_blocks, same_scaling, scaled_array
 from thermolinalg.operators.base import Operator
+from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, row_slices
 
 __all__ = ["Dense"]
 
 COLUMNS = 1 << 16
 """Columns of a single-precision A taken to double precision at a time for A Aᵀ: more take more memory."""
+
+
+KEPT = 1 << 22
+"""Entries of a matrix whose slices are kept from residual to residual: five times its memory, at most 160 MB."""
+
+
+def _sliced(matrix: Array) -> Sliced:
+    """An array in slices."""
+    bits = bits_of_slices(matrix.shape[1])
+    return Sliced([part.__matmul__ for part in row_slices(matrix, bits)], bits)
 
 
 class Dense(Operator):
@@ -49,6 +61,24 @@ class Dense(Operator):
 
     def extended_product(self, block: Array) -> Array:
         return self._by_rows(lambda rows: as_array(rows, block) @ block, block)
+
+    @property
+    def extended_eps(self) -> float:
+        return SLICED_EPS if dtype_name(self.like) == "float64" else super().extended_eps
+
+    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
+        if dtype_name(b) != "float64":
+            return super().extended_residual(b, x, low)
+        if self.matrix.shape[0] * self.matrix.shape[1] <= KEPT:
+            return self._sliced.residual(b, x, low)
+        parts = [part for part in row_blocks(self.shape)]
+        blocks = [_sliced(self.matrix[part]).residual(b[part], x, low) for part in parts]
+        return namespace(b).concat(blocks)
+
+    @cached_property
+    def _sliced(self) -> Sliced:
+        """A in slices, for residuals of twice the precision."""
+        return _sliced(self.matrix)
 
     def absolute(self, block: Array) -> Array:
         return self._by_rows(lambda rows: abs(rows) @ block, block)

@@ -11,6 +11,7 @@ import scipy.sparse
 from thermolinalg._arrays import Array
 from thermolinalg.operators._scaling import inverse_root, same_scaling, scaled_entries
 from thermolinalg.operators.base import Operator
+from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, sparse_slices
 
 __all__ = ["Sparse"]
 
@@ -56,6 +57,20 @@ class Sparse(Operator):
 
     def extended_product(self, block: Array) -> Array:
         return self.matrix.astype(block.dtype) @ block
+
+    @property
+    def extended_eps(self) -> float:
+        return SLICED_EPS if self.matrix.dtype == np.float64 else super().extended_eps
+
+    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
+        return self._sliced.residual(b, x, low) if b.dtype == np.float64 else super().extended_residual(b, x, low)
+
+    @cached_property
+    def _sliced(self) -> Sliced:
+        """A in slices, for residuals of twice the precision."""
+        terms = int(np.diff(self.matrix.indptr).max(initial=1))
+        bits = bits_of_slices(terms)
+        return Sliced([part.__matmul__ for part in sparse_slices(self.matrix, bits)], bits)
 
     def absolute(self, block: Array) -> Array:
         return abs(self.matrix) @ block

@@ -65,7 +65,8 @@ class LeastSquaresProblem:
         rank = int(xp.sum(xp.astype(s > cutoff * largest, xp.int64)))
         if rank < s.shape[0]:
             a = a - (u[:, rank:] * s[rank:]) @ vt[rank:, :]
-        self._real_rank, self._values, self._range = rank, s, u[:, :rank]
+        self._real_rank, self._values = rank, s
+        self._range, self._rows = u[:, :rank], vt[:rank, :].T
         self.operator = Dense(a, symmetric=False)
 
     @property
@@ -100,7 +101,8 @@ class LeastSquaresProblem:
             alpha = damp
         program = self.device.program(engines.embedding(alpha), rng=self.rng)
         full = self._real_rank == n or bool(damp)
-        inverse = LeastSquaresInverse(program, self.operator, alpha, not full, 0.0 if damp else share**2)
+        rows = None if self._real_rank is None or full else self._rows
+        inverse = LeastSquaresInverse(program, self.operator, alpha, rows, full, 0.0 if damp else share**2)
         xp, like = namespace(self.operator.like), self.operator.like
         mask = xp.zeros((m + n, 1), dtype=like.dtype, device=like.device)
         mask[m:, :] = 1.0

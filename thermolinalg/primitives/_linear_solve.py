@@ -14,6 +14,7 @@ from thermolinalg._validation import as_nonnegative, as_positive
 from thermolinalg.devices import Schedule
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.refinement import Goal, State, refine
+from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.systems import Chain, Condition, Equation
 from thermolinalg.systems.routes import Held
 
@@ -154,7 +155,7 @@ def solve_refined(
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
     state, certificate, stopped = _run(states, equation, goal, wanted)
     timing = state.schedules[-1] if state.schedules else Schedule(0.0, 1.0)
-    bar = _once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng))
+    bar = once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng))
     success = certificate.success
     if success and held.condition is not None and held.condition.poor:
         asked = max(wanted.tolerance.rtol, LIMIT * equation.eps)
@@ -171,11 +172,11 @@ def solve_refined(
         message=message,
         n_runs=state.n_runs,
         n_matvec=state.n_matvec,
-        residual_norm=_outer_norms(outer, certificate.norms),
-        backward_error=_largest(outer, certificate.backward_error),
-        **_bar_entries(outer, shape, lambda: bar().noise, lambda: bar().rounding, lambda: 0.0 * bar().noise),
+        residual_norm=outer_norms(outer, certificate.norms),
+        backward_error=largest(outer, certificate.backward_error),
+        **bar_entries(outer, shape, lambda: bar().noise, lambda: bar().rounding, lambda: 0.0 * bar().noise),
     )
-    return state.x, _with_device(info, held, state)
+    return state.x, with_device(info, held, state)
 
 
 def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted) -> tuple[State, Certificate, bool]:
@@ -192,7 +193,7 @@ def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted
         worst = float((state.norms[-1] / (equation.sizes[-1] + (equation.sizes[-1] == 0))).max())
         if best is None or worst < best[0]:
             best = worst, state.x
-        settled = state.low is not None and _settled(equation, state, goal)
+        settled = state.low is not None and _settled(equation, state)
         if (
             settled
             or _at_floor(equation, state, goal)
@@ -208,13 +209,10 @@ def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted
     return state, Certificate.of(equation, state, goal), False
 
 
-def _settled(equation: Equation, state: State, goal: Goal) -> bool:
+def _settled(equation: Equation, state: State) -> bool:
     """Whether the extended iteration has nothing left to correct, in any measure."""
-    limit = equation.xp.maximum(goal.forward, equation.xp.full_like(goal.forward, LIMIT * equation.eps))
-    if not bool(equation.xp.isfinite(limit).all()):
-        limit = equation.xp.full_like(limit, LIMIT * equation.eps)
     return all(
-        bool((state.error(m.solution) <= limit * m.solution(state.x)).all())  # type: ignore[operator]
+        bool((state.error(m.solution) <= LIMIT * equation.eps * m.solution(state.x)).all())  # type: ignore[operator]
         for m in equation.measures
     )
 
@@ -234,8 +232,8 @@ def _refined_message(
     stopped: bool,
 ) -> str:
     """What happened, and what to pass instead."""
-    norms, targets = np.atleast_1d(_outer_norms(outer, certificate.norms)), certificate.targets
-    targets = np.atleast_1d(_outer_norms(outer, targets))
+    norms, targets = np.atleast_1d(outer_norms(outer, certificate.norms)), certificate.targets
+    targets = np.atleast_1d(outer_norms(outer, targets))
     worst = int(np.argmax(np.where(targets > 0, norms / np.where(targets > 0, targets, 1.0), norms)))
     runs = f"{state.n_runs} runs of the device"
     backward = float(certificate.backward_error.max(initial=0.0))
@@ -276,7 +274,7 @@ def solve_raw(
     every, scale, balanced = equation.norms(equation.residual(x)), equation.floor(x), equation.balanced
     norms = to_numpy(every[0]).astype(float)
     backward = to_numpy(every[-1] / (scale + (scale == 0))).astype(float)
-    rounding = _once(lambda: rounding_bound(equation, held.inverse, x, timetable, rng))
+    rounding = once(lambda: rounding_bound(equation, held.inverse, x, timetable, rng, equation.eps))
     systematic = _systematic(held, equation, x)
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
@@ -292,10 +290,10 @@ def solve_raw(
         message=" ".join(lines),
         n_runs=1,
         n_matvec=1,
-        residual_norm=_outer_norms(outer, norms),
-        backward_error=_largest(outer, backward),
+        residual_norm=outer_norms(outer, norms),
+        backward_error=largest(outer, backward),
         state=shape(outer.back(reading.state)),
-        **_bar_entries(
+        **bar_entries(
             outer,
             shape,
             lambda: reading.standard_error,
@@ -304,7 +302,7 @@ def solve_raw(
         ),
     )
     state = State(x, x, (), n_runs=1, reading=reading, schedules=[timetable])
-    return x, _with_device(info, held, state)
+    return x, with_device(info, held, state)
 
 
 def _systematic(held: Held, equation: Equation, x: Array) -> Array | None:
@@ -317,82 +315,8 @@ def _systematic(held: Held, equation: Equation, x: Array) -> Array | None:
     return bias
 
 
-def _bar_entries(
-    outer: Chain,
-    shape: Callable[[Array], Array],
-    noise: Callable[[], Array],
-    rounding: Callable[[], Array],
-    systematic: Callable[[], Array] | None,
-) -> dict[str, Any]:
-    """The error bar in the user's units, by where it comes from; evaluated when read."""
-
-    def told(part: Callable[[], Array]) -> Callable[[], Array]:
-        return lambda: shape(outer.back_error(part()))
-
-    parts = {"noise": told(noise), "rounding": told(rounding)}
-    if systematic is not None:
-        parts["systematic"] = told(systematic)
-    values = {name: _once(part) for name, part in parts.items()}
-
-    def total() -> Array:
-        return sum(value() for value in values.values())
-
-    entries: dict[str, Any] = {**values, "standard_error": total}
-    entries.setdefault("systematic", None)
-    return entries
-
-
-def _with_device(info: Info, held: Held, state: State) -> Info:
-    """Add what concerns the device to a report."""
-    inverse, condition = held.inverse, held.condition
-    told = inverse.describe()
-    told["reason"] = "; ".join(filter(None, (held.reason, told.get("reason", ""))))
-    schedule = state.schedules[-1] if state.schedules else None
-    info.update(
-        told,
-        condition=None if condition is None else condition.number,
-        schedule=schedule,
-        ledger=inverse.ledger,
-        device_time=inverse.ledger.device_time,
-    )
-    if state.reading is not None and schedule is not None:
-        rate = inverse.rate()
-        info.update(
-            degrees_of_freedom=state.reading.degrees_of_freedom,
-            autocorrelation_time=1 / rate,
-            effective_sample_size=max(1.0, schedule.duration * rate / 2),
-        )
-    return info
-
-
 def _ill(condition: Condition) -> str:
     return (
         f"A is ill-conditioned: balanced by rows and columns its condition number is {condition.number:.3g} "
         f"(rcond {condition.rcond:.2g})"
     )
-
-
-def _outer_norms(outer: Chain, norms: np.ndarray) -> Any:
-    """Norms of the user's residuals, a number where there is one."""
-    return _scalar(outer.norms(norms))
-
-
-def _largest(outer: Chain, values: np.ndarray) -> Any:
-    """One value for each of the user's right-hand sides: the largest of those of its parts."""
-    return _scalar(values.reshape(-1, len(outer.norms(values))).max(axis=0))
-
-
-def _scalar(values: np.ndarray) -> Any:
-    return values if values.shape[0] != 1 else float(values[0])
-
-
-def _once(function: Callable[[], Any]) -> Callable[[], Any]:
-    """The same, evaluated at most once."""
-    kept: list[Any] = []
-
-    def value() -> Any:
-        if not kept:
-            kept.append(function())
-        return kept[0]
-
-    return value

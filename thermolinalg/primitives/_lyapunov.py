@@ -14,6 +14,7 @@ from thermolinalg._validation import checked_array
 from thermolinalg.devices import Correlated, Device, GeneralDevice, Ledger, Reading, Schedule
 from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.operators import Dense, Operator
+from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
 from thermolinalg.primitives._linear_solve import PRECISION
 
 __all__ = ["MOST_READINGS", "LyapunovEquation", "LyapunovMap", "Relaxations", "embedding", "read_equation"]
@@ -109,7 +110,7 @@ class LyapunovMap(Operator):
 
     def __init__(self, equation: LyapunovEquation) -> None:
         n = equation.pack(equation.q).shape[0]
-        super().__init__(np.float64, (n, n))
+        super().__init__(np.dtype(np.float64), (n, n))
         self.equation = equation
 
     def apply(self, block: Array) -> Array:
@@ -119,12 +120,21 @@ class LyapunovMap(Operator):
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
         equation = self.equation
         wide = np.clongdouble if equation.is_complex else np.longdouble
-        if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+        if not LONG_DOUBLE_IS_WIDER:
             return None
         a, q = equation.a.astype(wide), equation.unpack(b).astype(wide)
         total = equation.unpack(x).astype(wide) + equation.unpack(low)
         r = (q - a @ total - total @ a.conj().T).astype(equation.q.dtype)
         return equation.pack((r + r.conj().T) / 2 if equation.hermitian else r)
+
+    def absolute(self, block: Array) -> Array:
+        a, equation = abs(self.equation.a), self.equation
+        columns = []
+        for x in block.T:
+            size = abs(equation.unpack(x))
+            bound = a @ size + size @ a.T
+            columns.append(equation.pack(bound * (1 + 1j) if equation.is_complex else bound))
+        return np.concatenate(columns, axis=1)
 
 
 def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:

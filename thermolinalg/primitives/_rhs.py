@@ -12,7 +12,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import checked_array
 from thermolinalg.operators.read import ReadMatrix
 
-__all__ = ["RightHandSide", "identity", "read_rhs"]
+__all__ = ["RightHandSide", "identity", "one_row", "read_rhs"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,15 @@ def read_rhs(read: ReadMatrix, b: Any, *, check_finite: bool = True, name: str =
     single = dtype_name(like) == "float32" and (is_torch(like) or dtype_name(b) in ("float32", "complex64"))
     block = b[:, None] if b.ndim == 1 else b
     return RightHandSide(_cast(block, like, is_complex, single), b.ndim == 1, n)
+
+
+def one_row(b: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """Right-hand sides of a number: SciPy divides b of any shape by it, so b becomes one row, and x its shape again."""
+    shape = tuple(np.shape(b))
+    if 0 in shape or (len(shape) in (1, 2) and shape[0] == 1):
+        return b, None
+    row = b.reshape(1, -1) if hasattr(b, "reshape") else np.reshape(b, (1, -1))
+    return row, shape or (1,)
 
 
 def identity(read: ReadMatrix) -> RightHandSide:

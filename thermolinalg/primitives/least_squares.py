@@ -23,6 +23,7 @@ from thermolinalg.primitives._linear_solve import (
     solve_raw,
     solve_refined,
 )
+from thermolinalg.primitives._report import scalar
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.systems.routes import share_of_one_run
 
@@ -310,14 +311,10 @@ def _solve(
         z, info = solve_raw(held, equation, outer, settings.rtol, settings.schedule, rng, rhs.shaped)
     x = rhs.shaped(outer.back(z))
     residual, in_range = problem.residuals(equation.rhs, z)
-    info["residual_norm"] = _scalar(outer.norms(in_range))
+    info["residual_norm"] = scalar(outer.norms(in_range))
     residues = xp.zeros(0, dtype=like.dtype, device=like.device)
     m, n = read.shape
     if problem.rank == n < m and not settings.damp:
         residues = as_array(np.asarray(outer.norms(residual)) ** 2, like)
         residues = residues[0] if rhs.is_vector else residues
     return LstsqResult(x, residues, problem.rank, s), info
-
-
-def _scalar(values: np.ndarray) -> Any:
-    return values if values.shape[0] != 1 else float(values[0])

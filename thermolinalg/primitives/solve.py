@@ -11,6 +11,7 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._linear_solve import MAXITER
+from thermolinalg.primitives._rhs import one_row
 from thermolinalg.primitives.program import PreparedDevice
 
 __all__ = ["solve"]
@@ -122,10 +123,11 @@ def solve(
     >>> bool(np.all(abs(x - np.linalg.solve(A, b)) < 5 * info.standard_error))
     True
     """
-    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, name="a")
     prepared = PreparedDevice(read.transposed() if transposed else read, device, as_rng(rng))
-    return prepared.solve(
-        b,
+    loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
+    answer = prepared.solve(
+        loads,
         rtol=rtol,
         atol=atol,
         maxiter=maxiter,
@@ -134,3 +136,6 @@ def solve(
         check_finite=check_finite,
         return_info=return_info,
     )
+    if shape is None:
+        return answer
+    return (answer[0].reshape(shape), answer[1]) if return_info else answer.reshape(shape)

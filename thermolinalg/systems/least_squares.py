@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, is_torch, namespace
+from thermolinalg._arrays import Array, namespace
 from thermolinalg.devices import Ledger, Program, Reading, Schedule
 from thermolinalg.operators import Operator
 
 __all__ = ["Augmented", "LeastSquares", "LeastSquaresInverse"]
+
+
+CLEANINGS = 3
+"""Runs that take the null space out of a reading; each leaves of it the relative noise of a run, 1e-4 or less."""
 
 
 class Augmented(Operator):
@@ -44,17 +48,13 @@ class Augmented(Operator):
         first = self.upper * u - self.matrix.apply(x)
         return namespace(block).concat([first, self.lower * x + self.matrix.apply_transposed(u)])
 
-    def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
-        if is_torch(b) or np.finfo(np.longdouble).eps >= eps(b):
-            return None
+    def extended_product(self, block: Array) -> Array | None:
         m = self.matrix.shape[0]
-        wide = np.longdouble
-        u, v = x[:m].astype(wide) + low[:m], x[m:].astype(wide) + low[m:]
-        first = self.matrix.extended_residual(b[:m].astype(wide), x[m:], low[m:])
-        second = self.matrix.T.extended_residual(-b[m:].astype(wide), x[:m], low[:m])
+        u, x = block[:m, :], block[m:, :]
+        first, second = self.matrix.extended_product(x), self.matrix.T.extended_product(u)
         if first is None or second is None:
             return None
-        return np.concatenate([first - self.upper * u, -second - self.lower * v]).astype(b.dtype)
+        return namespace(block).concat([self.upper * u + first, self.lower * x - second])
 
     def absolute(self, block: Array) -> Array | None:
         m = self.matrix.shape[0]
@@ -103,7 +103,8 @@ class LeastSquaresInverse:
     """A skew device as a noisy inverse of the augmented matrix.
 
     Its own lower block is αI where the augmented one is δI: a run leaves α(α − δ)/(α² + σ²) of x, which refinement
-    removes.
+    removes. Along the null space of a deficient A the lower voltages wander, and no residual shows it: what is read of
+    them is taken to the row space.
 
     Parameters
     ----------
@@ -113,9 +114,10 @@ class LeastSquaresInverse:
         A.
     alpha : float
         α.
-    in_row_space : bool
-        Whether x is taken from the upper voltages, x = (Aᵀu + c)/α for a lower load c: it then lies in the row space of
-        A, where the lower voltages of a deficient A wander along its null space.
+    row_space : array, shape (n, r), or None
+        An orthonormal basis of the row space, where it is known.
+    full_rank : bool
+        Whether there is no null space.
     bias : float
         Most that a run leaves of x, relative to its norm.
     """
@@ -123,7 +125,8 @@ class LeastSquaresInverse:
     program: Program
     matrix: Operator
     alpha: float
-    in_row_space: bool
+    row_space: Array | None
+    full_rank: bool
     bias: float = 0.0
     definite: bool = False
 
@@ -152,17 +155,25 @@ class LeastSquaresInverse:
     def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
         """Load (m + n, k), run the schedule, return u and x."""
         reading = self.program.average(b, schedule, rng=rng, state=state)
-        if not self.in_row_space:
+        if self.full_rank:
             return reading
-        m = self.matrix.shape[0]
         return replace(
             reading,
-            value=self._with_rows(reading.value, b[m:, :]),
-            replicas=lambda: self._with_rows(reading.noise, None),
+            value=self._in_row_space(reading.value, schedule, rng),
+            replicas=lambda: self._in_row_space(reading.noise, schedule, rng),
         )
 
-    def _with_rows(self, z: Array, load: Array | None) -> Array:
-        """u, and x from it."""
-        u = z[: self.matrix.shape[0], :]
-        x = self.matrix.apply_transposed(u)
-        return namespace(z).concat([u, (x if load is None else x + load) / self.alpha])
+    def _in_row_space(self, z: Array, schedule: Schedule, rng: np.random.Generator) -> Array:
+        """u, and x without its part in the null space.
+
+        Where no basis is known the device tells that part itself: loaded with (0, αx) its lower voltages are
+        α² (AᵀA + α²)⁻¹ x, with a noise that is small beside it; what is left of the noise goes once more.
+        """
+        xp, m = namespace(z), self.matrix.shape[0]
+        u, x = z[:m, :], z[m:, :]
+        if self.row_space is not None:
+            return xp.concat([u, self.row_space @ (self.row_space.T @ x)])
+        for _ in range(CLEANINGS):
+            load = xp.concat([xp.zeros_like(u), self.alpha * x])
+            x = x - self.program.average(load, schedule, rng=rng).value[m:, :]
+        return xp.concat([u, x])

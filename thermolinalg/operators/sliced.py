@@ -1,0 +1,121 @@
+"""Residuals of twice the working precision, from ordinary matrix products of numbers that are short enough.
+
+A and x are cut into slices of so few bits that products of slices, and their sums along a row, are exact in double
+precision, whoever computes them in whatever order: BLAS, a sparse product, an accelerator. What is added up afterwards
+are a dozen exact numbers (Ozaki, Ogita, Oishi and Rump, Error-free transformations of matrix multiplication, Numer.
+Algorithms 59, 95 (2012), doi:10.1007/s11075-011-9478-1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from thermolinalg._arrays import Array, namespace
+
+__all__ = ["SLICED_EPS", "Sliced", "bits_of_slices", "column_slices", "row_slices", "sparse_slices"]
+
+WANTED_BITS = 104
+"""Bits of every product that count: about twice those of a double."""
+
+SLICED_EPS = 2.0**-100
+"""Relative error of a sliced residual, for rows of A and columns of x whose entries are of one size."""
+
+
+def bits_of_slices(terms: int) -> int:
+    """Bits of a slice for sums of so many products: 2β + log2(terms) ≤ 53."""
+    return (53 - max(1, math.ceil(math.log2(max(terms, 2))))) // 2
+
+
+def row_slices(matrix: Array, bits: int) -> list[Array]:
+    """Arrays of `bits` bits below the largest entry of each row, whose sum is the matrix (m, n) to `WANTED_BITS`."""
+    xp = namespace(matrix)
+    largest = xp.max(abs(matrix), axis=1, keepdims=True)
+    return _slices(matrix, largest, bits)
+
+
+def column_slices(block: Array, bits: int) -> list[Array]:
+    """The same below the largest entry of each column of a block (n, k)."""
+    xp = namespace(block)
+    return _slices(block, xp.max(abs(block), axis=0, keepdims=True), bits)
+
+
+def sparse_slices(matrix: Any, bits: int) -> list[Any]:
+    """The same below the largest entry of each row of a sparse array in CSR form."""
+    largest = abs(matrix).max(axis=1).toarray()
+    entries = np.repeat(largest, np.diff(matrix.indptr))
+    parts = _slices(matrix.data, entries, bits)
+    return [scipy.sparse.csr_array((part, matrix.indices, matrix.indptr), shape=matrix.shape) for part in parts]
+
+
+def _slices(x: Array, largest: Array, bits: int) -> list[Array]:
+    xp = namespace(x)
+    parts: list[Array] = []
+    # The smallest power of two above the largest entry; adding 1.5 · 2^(52 − bits) of it rounds to `bits` bits below.
+    unit = 2.0 ** (xp.floor(xp.log2(xp.where(largest > 0, largest, 1.0))) + 1)
+    for _ in range(math.ceil(WANTED_BITS / bits)):
+        shift = 1.5 * 2.0 ** (52 - bits) * unit
+        part = (x + shift) - shift
+        parts.append(part)
+        x = x - part
+        unit = unit * 2.0**-bits
+        if not bool((x != 0).any()):
+            break
+    return parts
+
+
+@dataclass(frozen=True)
+class Sliced:
+    """A matrix in slices, ready for residuals.
+
+    Parameters
+    ----------
+    products : sequence of callable
+        Products with the slices of A, the leading one first.
+    bits : int
+        Bits of a slice, the same for A and for what it is multiplied with.
+    """
+
+    products: Sequence[Callable[[Array], Array]]
+    bits: int
+
+    def residual(self, b: Array, x: Array, low: Array) -> Array:
+        """b − A (x + low), rounded once (m, k)."""
+        xp, k = namespace(x), x.shape[1]
+        # A slice counts as far down as it lies: those of low begin where low does.
+        below = _bits_below(x, low) // self.bits
+        parts = [(p, j) for j, p in enumerate(column_slices(x, self.bits))]
+        parts += [(p, below + j) for j, p in enumerate(column_slices(low, self.bits))]
+        high, rest = b, xp.zeros_like(b)
+        most = math.ceil(WANTED_BITS / self.bits)
+        for i, product in enumerate(self.products):
+            taken = [p for p, j in parts if i + j < most]
+            if taken:
+                image = product(xp.concat(taken, axis=1))
+                for j in range(len(taken)):
+                    high, error = _two_sum(high, -image[:, j * k : (j + 1) * k])
+                    rest = rest + error
+        return high + rest
+
+
+def _bits_below(x: Array, low: Array) -> int:
+    """How many bits the entries of low lie below the largest ones of x, in the column where they are nearest."""
+    xp = namespace(x)
+    above, below = xp.max(abs(x), axis=0), xp.max(abs(low), axis=0)
+    counts = (above > 0) & (below > 0)
+    if not bool(counts.any()):
+        return 0
+    ratio = xp.where(counts, above / xp.where(counts, below, 1.0), xp.inf)
+    return max(0, math.floor(math.log2(float(xp.min(ratio)))))
+
+
+def _two_sum(x: Array, y: Array) -> tuple[Any, Any]:
+    """The rounded sum and its rounding error, exactly (Knuth)."""
+    total = x + y
+    rest = total - x
+    return total, (x - (total - rest)) + (y - rest)

@@ -1,0 +1,91 @@
+"""What the report of a linear solve is made of: error bars by their origin, norms in the user's units, the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array
+from thermolinalg._info import Info
+from thermolinalg.estimation.refinement import State
+from thermolinalg.systems import Chain
+from thermolinalg.systems.routes import Held
+
+__all__ = ["bar_entries", "largest", "once", "outer_norms", "scalar", "with_device"]
+
+
+def bar_entries(
+    outer: Chain,
+    shape: Callable[[Array], Array],
+    noise: Callable[[], Array],
+    rounding: Callable[[], Array],
+    systematic: Callable[[], Array] | None,
+) -> dict[str, Any]:
+    """The error bar in the user's units, by where it comes from; evaluated when read."""
+
+    def told(part: Callable[[], Array]) -> Callable[[], Array]:
+        return lambda: shape(outer.back_error(part()))
+
+    parts = {"noise": told(noise), "rounding": told(rounding)}
+    if systematic is not None:
+        parts["systematic"] = told(systematic)
+    values = {name: once(part) for name, part in parts.items()}
+
+    def total() -> Array:
+        return sum(value() for value in values.values())
+
+    entries: dict[str, Any] = {**values, "standard_error": total}
+    entries.setdefault("systematic", None)
+    return entries
+
+
+def with_device(info: Info, held: Held, state: State) -> Info:
+    """Add what concerns the device to a report."""
+    inverse, condition = held.inverse, held.condition
+    told = inverse.describe()
+    told["reason"] = "; ".join(filter(None, (held.reason, told.get("reason", ""))))
+    schedule = state.schedules[-1] if state.schedules else None
+    info.update(
+        told,
+        condition=None if condition is None else condition.number,
+        schedule=schedule,
+        ledger=inverse.ledger,
+        device_time=inverse.ledger.device_time,
+    )
+    if state.reading is not None and schedule is not None:
+        rate = inverse.rate()
+        info.update(
+            degrees_of_freedom=state.reading.degrees_of_freedom,
+            autocorrelation_time=1 / rate,
+            effective_sample_size=max(1.0, schedule.duration * rate / 2),
+        )
+    return info
+
+
+def outer_norms(outer: Chain, norms: np.ndarray) -> Any:
+    """Norms of the user's residuals, a number where there is one."""
+    return scalar(outer.norms(norms))
+
+
+def largest(outer: Chain, values: np.ndarray) -> Any:
+    """One value for each of the user's right-hand sides: the largest of those of its parts."""
+    return scalar(values.reshape(-1, len(outer.norms(values))).max(axis=0))
+
+
+def scalar(values: np.ndarray) -> Any:
+    """A number where there is one."""
+    return values if values.shape[0] != 1 else float(values[0])
+
+
+def once(function: Callable[[], Any]) -> Callable[[], Any]:
+    """The same, evaluated at most once."""
+    kept: list[Any] = []
+
+    def value() -> Any:
+        if not kept:
+            kept.append(function())
+        return kept[0]
+
+    return value
