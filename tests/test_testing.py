@@ -167,7 +167,9 @@ GOOD = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_good_devices_pass(name):
-    assert len(check_device(GOOD[name])) == 13
+    # Time stepping does not settle to its temperature, as drives would need; no Langevin device takes other noise.
+    lacking = {"own noise", "work"} if name == "time stepping" else {"own noise"}
+    assert set(check_device(GOOD[name])) == CHECKS.keys() - lacking
 
 
 def test_the_temperature_is_checked_in_its_own_units():
@@ -344,10 +346,10 @@ def test_bad_devices_fail_with_the_evidence(evidence):
 
 def test_known_imperfections_may_be_skipped():
     hot = tla.LangevinDevice(imperfections=tla.Imperfections(temperature_error=0.3))
-    moments = ("variance", "stationarity", "warm start", "readings")
+    moments = ("variance", "stationarity", "warm start", "readings", "readings along", "work")
     with pytest.raises(AssertionError, match="variance: covariance"):
         check_device(hot)
-    assert len(check_device(hot, skip=moments)) == 9
+    assert set(check_device(hot, skip=moments)) == CHECKS.keys() - {*moments, "own noise"}
     with pytest.raises(ValueError, match="unknown checks"):
         check_device(hot, skip=["mood"])
 

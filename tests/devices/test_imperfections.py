@@ -56,7 +56,8 @@ def test_each_program_is_another_copy_of_the_hardware():
 def test_a_hot_device_scatters_more():
     imperfect = Imperfections(temperature_error=0.44)
     hot = LangevinDevice(law=Overdamped(temperature=2.0), imperfections=imperfect)
-    assert "variance" in check_device(hot, temperature=2.88)
+    # Determinants take it at its word: their readings are over the temperature it was designed for.
+    assert "variance" in check_device(hot, temperature=2.88, skip=["readings along", "work"])
 
 
 def test_an_offset_shifts_every_run_alike():

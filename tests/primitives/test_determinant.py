@@ -12,8 +12,11 @@ from scipy.sparse.linalg import aslinearoperator
 from scipy.stats import t
 
 from thermolinalg import Imperfections, LangevinDevice, ThermodynamicWarning
+from thermolinalg.devices.driven import Driven
 from thermolinalg.laws import EulerMaruyama, Underdamped
 from thermolinalg.operators import Kronecker, LowRankPlusIdentity
+from thermolinalg.operators.read import read_matrix
+from thermolinalg.primitives._log_determinant import _in_range
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 
 METHODS = ("work", "integration")
@@ -25,6 +28,23 @@ def spd(eigenvalues, seed=0, dtype=float):
     q = np.linalg.qr(z[0] + 1j * z[1] if np.dtype(dtype).kind == "c" else z[0])[0]
     a = (q * lam) @ q.conj().T
     return ((a + a.conj().T) / 2).astype(dtype)
+
+
+def exact_logabsdet(a):
+    """By elimination with pivots in extended precision."""
+    u, total = np.array(a, dtype=np.clongdouble if np.iscomplexobj(a) else np.longdouble), np.longdouble(0)
+    for k in range(len(u)):
+        pivot = k + int(np.argmax(abs(u[k:, k])))
+        u[[k, pivot]] = u[[pivot, k]]
+        total += np.log(abs(u[k, k]))
+        u[k + 1 :, k:] -= np.outer(u[k + 1 :, k] / u[k, k], u[k, k:])
+    return float(total)
+
+
+def general(condition, d, seed, dtype=float):
+    z = np.random.default_rng(seed).standard_normal((2, 2, d, d))
+    left, right = np.linalg.qr(z[0] + 1j * z[1] if dtype is complex else z[0])[0]
+    return (left * np.geomspace(1, 1 / condition, d)) @ right
 
 
 def assert_estimates(logabsdet, info, expected, errors=4.5):
@@ -102,6 +122,142 @@ def test_error_falls_with_atol():
     A = spd(np.geomspace(1e-3, 1, 30))
     errors = [slogdet(A, atol=atol, rng=0, return_info=True)[1].standard_error for atol in (1e-1, 1e-2, 1e-3)]
     assert_allclose(errors, [0.85e-1, 0.85e-2, 0.85e-3], rtol=0.2)
+
+
+# -- signs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_negative_definite(d, dtype):
+    A = -spd(np.geomspace(0.3, 4, d), dtype=dtype)
+    expected = np.linalg.slogdet(A)
+    (sign, value), info = slogdet(A, atol=0.1, rng=d, return_info=True)
+    assert sign == np.sign(expected.sign.real) == (-1) ** d
+    assert sign.dtype == expected.sign.dtype
+    assert abs(value - expected.logabsdet) < 4.5 * info.standard_error
+    value, info = det(A, rtol=0.1, rng=d, return_info=True)
+    assert abs(value - np.linalg.det(A)) < 4.5 * info.standard_error
+    assert value.dtype == A.dtype
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [scipy.sparse.csr_array, aslinearoperator, lambda a: Kronecker(a, spd([1.0]))],
+    ids=["CSR", "map", "operator"],
+)
+def test_negative_definite_however_it_is_given(wrap):
+    A = spd([0.5, 1.0, 3.0])
+    given = wrap(A).negated() if isinstance(wrap(A), Kronecker) else wrap(-A)
+    (sign, value), info = slogdet(given, rng=0, return_info=True)
+    assert sign == -1
+    assert_estimates(value, info, np.log(1.5))
+
+
+def test_negative_definite_tensors():
+    torch = pytest.importorskip("torch")
+    (sign, value), _ = slogdet(torch.as_tensor(-spd([0.5, 1.0, 3.0])), rng=0, return_info=True)
+    assert isinstance(value, torch.Tensor)
+    assert float(sign) == -1
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("assume_a", ["pos", "sym", "her"])
+@pytest.mark.parametrize("function", [slogdet, det, logabsdet])
+def test_one_triangle_is_read(function, assume_a, lower):
+    A = spd([0.4, 1.0, 2.5], dtype=complex if assume_a == "her" else float)
+    half = np.tril(A) if lower else np.triu(A)
+    other = half + (np.triu(np.full((3, 3), 7.0), 1) if lower else np.tril(np.full((3, 3), 7.0), -1))
+    result, info = function(other, assume_a=assume_a, lower=lower, rng=0, return_info=True)
+    value = {slogdet: lambda: result[1], det: lambda: np.log(result.real), logabsdet: lambda: result}[function]()
+    assert abs(value - 0.0) < 5 * 1e-2
+    assert info.success
+
+
+def test_logabsdet_of_what_is_known_to_be_definite_holds_it():
+    A = spd(np.geomspace(1e-4, 1, 6))
+    conditions = [logabsdet(A, assume_a=a, rng=0, return_info=True)[1] for a in (None, "pos")]
+    assert_allclose([info.condition for info in conditions], 1e4, rtol=0.9)
+    assert conditions[1].device_time < 1e-2 * conditions[0].device_time  # κ instead of κ²
+
+
+# -- rounding ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("condition", [10**7.3, 1e8, 1e9, 1e12])
+@pytest.mark.parametrize("d", [2, 4, 12])
+@pytest.mark.filterwarnings("ignore::thermolinalg.ThermodynamicWarning")
+def test_general_matrices_do_not_square_their_condition(d, condition, dtype):
+    """The noise averaged away, what is left is within the bound on the rounding; and the bound is not far off."""
+    errors = []
+    for seed in range(4):
+        A = general(condition, d, seed, dtype)
+        value, info = logabsdet(A, atol=2e-3, method="integration", rng=seed, return_info=True)
+        assert info.success == (info.standard_error <= 2e-3)
+        assert info.success or condition > 1e11
+        assert abs(value - exact_logabsdet(A)) < 4.5 * info.standard_error
+        assert info.standard_error == info.noise + info.rounding + info.systematic
+        assert info.rounding < 40 * d**1.5 * np.finfo(float).eps * info.condition
+        errors.append(info.condition)
+    assert_allclose(np.median(errors), condition, rtol=0.9)
+
+
+@pytest.mark.parametrize("condition", [1e4, 1e8, 1e12])
+def test_rounding_is_within_its_bound(condition):
+    """With almost no noise: the digital spectrum against elimination in extended precision."""
+    for seed in range(10):
+        for A, symmetric in (
+            (general(condition, 4, seed), False),
+            (spd(np.geomspace(1, 1 / condition, 4), seed), True),
+        ):
+            read = read_matrix(A, assume_a="sym" if symmetric else "gen")
+            known, operator = 0.0, read.operator
+            if not symmetric:
+                scaled = _in_range(operator, "normal")
+                operator, known = scaled.operator, scaled.known
+            told = LangevinDevice().program(operator).spectrum()
+            found = (np.log(told.eigenvalues).sum() + told.offset + known) / (1 if symmetric else 2)
+            bound = told.rounding / (1 if symmetric else 2)
+            assert abs(found - exact_logabsdet(A)) <= bound + 1e-14
+            assert bound < 50 * np.finfo(float).eps * told.condition ** (1 if symmetric else 0.5) + 1e-14
+
+
+def test_more_rounding_than_tolerance_is_no_success():
+    A = spd(np.geomspace(1, 1e-12, 4))
+    with pytest.warns(ThermodynamicWarning, match="rounding alone moves"):
+        (_, value), info = slogdet(A, atol=1e-5, method="integration", rng=0, return_info=True)
+    assert not info.success
+    assert info.status > 0
+    assert info.rounding > 1e-5
+    assert abs(value - exact_logabsdet(A)) < 4 * info.standard_error
+
+
+def test_singular_means_below_rounding():
+    for function, make in ((slogdet, lambda k: spd([1.0, 0.7, 1 / k])), (logabsdet, lambda k: general(k, 3, 0))):
+        assert function(make(1e14), atol=1.0, method="integration", rng=0, return_info=True)[1].rounding > 1e-3
+        with pytest.raises(np.linalg.LinAlgError, match="singular"):
+            function(make(3e17))
+
+
+@pytest.mark.parametrize("graded", ["rows", "columns", "both"])
+def test_grading_by_powers_of_two_is_free(graded):
+    """Rows and columns of any size are balanced, exactly, before anything is rounded."""
+    A = general(10, 5, 3)
+    D = 2.0 ** np.array([-300, 200, 0, -7, 250])
+    B = A * (D[:, None] if graded != "columns" else 1.0) * (D if graded != "rows" else 1.0)
+    value, info = logabsdet(B, rng=0, return_info=True)
+    assert_estimates(value, info, exact_logabsdet(A) + np.log(D).sum() * (2 if graded == "both" else 1))
+    assert info.condition < 1e3
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-309, 1e-300, 1e300])
+@pytest.mark.parametrize("function", [slogdet, logabsdet])
+def test_extreme_scales(function, scale):
+    A = scale * np.array([[2.0, 1.0], [1.0, 2.0]])
+    result, info = function(A, rng=0, return_info=True)
+    expected = np.log(1 - (A[0, 1] / A[0, 0]) ** 2) + 2 * np.log(A[0, 0])
+    assert_estimates(result if function is logabsdet else result[1], info, expected)
 
 
 # -- the contract of numpy.linalg.slogdet -----------------------------------------------------------------------------
@@ -193,6 +349,20 @@ def test_structures(A):
     assert info.engine == "eigenvalues"
 
 
+def test_equal_modes_are_drawn_as_one():
+    """The mean of n readings of m equal modes has the variance 2m w²/n, not that of m copies of one."""
+    operator = LowRankPlusIdentity(np.ones((1, 200)) / 20, 0.5)
+    program, rng, n = LangevinDevice().program(operator), np.random.default_rng(0), 10
+    told = program.spectrum()
+    for log_odds in (-2.0, 1.0):
+        s = 1 / (1 + np.exp(-log_odds))
+        weights = s * (1 - s) * (told.eigenvalues - told.start) / ((1 - s) * told.start + s * told.eigenvalues)
+        means = np.concatenate([program.readings_along(told.start, log_odds, n, rng=rng) for _ in range(200)])
+        variance = 2 * np.sum(weights**2) / n
+        assert abs(means.mean() - weights.sum()) < 5 * (variance / len(means)) ** 0.5
+        assert abs(means.var() / variance - 1) < 5 * (2 / len(means)) ** 0.5 * 1.2
+
+
 def test_low_rank_at_full_size():
     """A hundred thousand modes, four different ones."""
     R = np.random.default_rng(0).standard_normal((3, 100_000))
@@ -225,6 +395,37 @@ def test_budget_of_readings(monkeypatch):
     assert not info.success
     assert info.n_runs < 10_000
     assert abs(value - np.linalg.slogdet(laplacian(20).toarray())[1]) < 4.5 * info.standard_error
+
+
+def test_drives_are_bounded_in_number_and_memory(monkeypatch):
+    """A small matrix and a small tolerance: slower drives instead of more of them, and an end to the drawing."""
+    monkeypatch.setattr("thermolinalg.estimation.log_determinant.MOST_NUMBERS", 2e6)
+    monkeypatch.setattr("thermolinalg.estimation.log_determinant.MOST_DRIVES", 5000)
+    monkeypatch.setattr("thermolinalg.estimation.log_determinant.BLOCK", 1e5)
+    blocks = []
+    inner = Driven.work
+    monkeypatch.setattr(
+        Driven,
+        "work",
+        lambda self, drive, steps, n, rng: blocks.append((steps, n)) or inner(self, drive, steps, n, rng),
+    )
+    A = spd([0.5, 2.0])
+    with pytest.warns(ThermodynamicWarning, match="method='integration'"):
+        (_, value), info = slogdet(A, atol=1e-4, method="work", rng=0, return_info=True)
+    assert not info.success
+    assert max(2 * steps * n * 2 for steps, n in blocks) <= 1e5
+    assert info.trajectories == 2 * sum(n for _, n in blocks) <= 10_000
+    assert sum(2 * steps * n * 2 for steps, n in blocks) <= 2e6
+    assert abs(value) < 4.5 * info.standard_error
+    _, info = slogdet(A, atol=1e-2, max_readings=400, method="work", rng=0, return_info=True)
+    assert info.trajectories <= 400
+    assert info.success  # by slower drives
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_bar_shows_the_progress(method, capsys):
+    det(spd([0.5, 2.0]), method=method, progress=True, rng=0)
+    assert {"work": "driving", "integration": "reading"}[method] in capsys.readouterr().err
 
 
 def test_work_that_costs_too_much_says_so(monkeypatch):
@@ -339,7 +540,7 @@ def test_devices_that_cannot_be_driven():
         def program(self, operator, *, rng=None):
             return object()
 
-    with pytest.raises(TypeError, match="driven"):
+    with pytest.raises(TypeError, match=r"driven.*lacks spectrum, readings_along, work, describe, ledger"):
         slogdet(np.eye(2), device=Hardware())
 
 

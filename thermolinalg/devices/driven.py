@@ -226,7 +226,7 @@ def _of_symmetric(operator: Operator, values: NDArray[np.float64]) -> Eigenvalue
 def _of_normal(operator: Normal) -> Eigenvalues:
     """Eigenvalues of XᵀX as squares of the singular values of X, which err by √d eps ‖X‖: κ is not squared."""
     factor = operator.factor
-    x = as_float64(factor.apply(as_array(np.eye(factor.shape[1]), factor.like)))
+    x = as_float64(factor.apply(as_array(np.eye(operator.shape[0]), operator.like)))
     singular = np.asarray(to_numpy(namespace(x).linalg.svdvals(x)), dtype=np.float64)
     d = operator.shape[0]
     sigma = np.concatenate([singular, np.zeros(d - len(singular))])

@@ -122,17 +122,20 @@ def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
     modes = spectrum.eigenvalues
     if modes is None:
         modes = np.geomspace(spectrum.smallest, spectrum.largest, spectrum.order)
-    steps, most = 8, max(8.0, MOST_NUMBERS / (2 * FEWEST * spectrum.order))
-    useful = MOST_NUMBERS / (2 * budget.drives() * spectrum.order)
+    # So many steps can be afforded with the fewest drives, and with the most.
+    most, useful = (max(8, int(MOST_NUMBERS / (2 * n * spectrum.order))) for n in (FEWEST, budget.drives()))
+    steps = 8
     while True:
         moments = work_moments(drive.path(modes, steps))
         dissipated = float(moments.dissipated.sum())
         # Var(log det) = 4 Var(ΔF/T) ≈ 4 σ²/(2n) from n drives each way.
         n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance.sum()) / budget.atol**2))
-        slower = max(dissipated / (0.95 * DISSIPATION), n / budget.drives() if steps < useful else 0.0)
-        if slower <= 1 / 0.95 or steps >= most:
+        calmer = min(most, math.ceil(steps * dissipated / (0.95 * DISSIPATION)))
+        fewer = min(useful, math.ceil(steps * n / budget.drives()))
+        wanted = max(calmer if dissipated > DISSIPATION else steps, fewer)
+        if wanted <= steps:
             return WorkPlan(drive, steps, n, dissipated)
-        steps = int(min(most, math.ceil(steps * max(1.05, slower))))
+        steps = max(wanted, min(most, math.ceil(1.05 * steps)))
 
 
 def choose_protocol(spectrum: Spectrum, atol: float) -> tuple[str, str]:

@@ -24,6 +24,9 @@ __all__ = ["Asked", "as_scalar", "is_negative", "measure"]
 
 METHODS = (None, "work", "integration")
 
+LEAST_SHARE = 0.25
+"""What rounding leaves of the tolerance is there for the noise, but not less than this: readings grow as its square."""
+
 
 class Asked(NamedTuple):
     """What a call asks for, as the user wrote it."""
@@ -86,8 +89,7 @@ def measure(
         spectrum = program.spectrum()
     start = spectrum.order * math.log(spectrum.start)
     rounding = power * (spectrum.rounding + eps_of_sum(scaled.known, spectrum.offset, start))
-    # What rounding leaves of the tolerance is there for the noise; half of it at least, so that it is not endless.
-    target = max(atol - rounding, 0.5 * atol) / power
+    target = max(atol - rounding, LEAST_SHARE * atol) / power
     protocol, reason = (asked.method, "as asked") if asked.method else choose_protocol(spectrum, target)
     run = by_work if protocol == "work" else by_integration
     measured = run(program, spectrum, Budget(target, most, asked.progress), rng)

@@ -15,7 +15,8 @@ from thermolinalg._validation import as_positive, as_rng
 from thermolinalg.devices.protocols import Device, Program
 from thermolinalg.devices.reading import Reading
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.operators.base import Dense
+from thermolinalg.operators import Dense
+from thermolinalg.testing._driven_checks import DRIVEN, NOISY, applies, half_done
 from thermolinalg.testing.assertions import assert_covariance, assert_mean
 
 __all__ = ["check_device"]
@@ -52,6 +53,10 @@ def check_device(
     ``ledger``          runs and device time are counted
     ``inputs``          A, b and `start` are left as they were
     ``singular``        a singular A is refused with LinAlgError, not with NaN
+    ``spectrum``        of `Drivable` programs: what is known before a drive is right
+    ``readings along``  of `Drivable` programs: readings between aI and A have their closed-form mean and variance
+    ``work``            of `Drivable` programs: drives both ways do the work that they should, in mean and variance
+    ``own noise``       of `Correlated` programs: covariances under any noise, at once and a lag apart
     ==================  ================================================================================================
 
     Parameters
@@ -91,7 +96,7 @@ def check_device(
     bench = _Bench(device, as_positive(temperature, "temperature"), as_positive(n_se, "n_se"), as_rng(rng))
     passed, failed = [], []
     for name, check in CHECKS.items():
-        if name in skip:
+        if name in skip or (name in OPTIONAL and not applies(name, bench)):
             continue
         try:
             check(bench)
@@ -128,8 +133,7 @@ class _Bench:
         self.covariance = self.temperature * np.linalg.inv(self.matrix)
 
     def program(self, factor: float = 1.0, rng: np.random.Generator | None = None) -> Program:
-        program: Program = self.device.program(Dense(factor * self.matrix), rng=self.rng if rng is None else rng)
-        return program
+        return self.device.program(Dense(factor * self.matrix), rng=self.rng if rng is None else rng)
 
     def loads(self, copies: int = COPIES) -> np.ndarray:
         return np.repeat(self.load, copies, axis=1)
@@ -155,6 +159,8 @@ def _protocol(bench: _Bench) -> None:
         if not hasattr(program, name)
     ]
     assert not missing, f"the program lacks {', '.join(missing)}"
+    lacking = half_done(program)
+    assert not lacking, f"the program lacks {', '.join(lacking)}, although it has others of the same protocol"
     schedule = bench.schedule(program)
     reading = program.average(bench.loads(2), schedule, rng=bench.rng, state=True)
     assert reading.value.shape == (3, 2), f"average of two loads has shape {reading.value.shape}, expected (3, 2)"
@@ -319,4 +325,7 @@ CHECKS: dict[str, Callable[[_Bench], None]] = {
     "ledger": _ledger,
     "inputs": _inputs,
     "singular": _singular,
+    **DRIVEN,
+    **NOISY,
 }
+OPTIONAL = DRIVEN.keys() | NOISY.keys()
