@@ -63,6 +63,11 @@ class Condition:
         return 1 / self.rcond if self.rcond > 0 else float("inf")
 
     @property
+    def singular(self) -> bool:
+        """Whether it cannot be told from a singular matrix."""
+        return self.rcond < self.rounding
+
+    @property
     def poor(self) -> bool:
         """Whether an answer has to come with a warning."""
         return self.rcond < ILL_CONDITIONED * self.eps
@@ -75,7 +80,7 @@ class Condition:
         null_vector : callable
             Gives the singular vector (n,) of the smallest singular value, as far as it can be had.
         """
-        if self.rcond >= self.rounding:
+        if not self.singular:
             return
         try:
             vector = to_numpy(null_vector())

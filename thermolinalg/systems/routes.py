@@ -149,19 +149,27 @@ class Router:
         """The program and the condition of what it holds; NotDefinite where that has no equilibrium."""
         try:
             program = self.device.program(operator, rng=self.rng)
-            return program, _condition(program, operator)
+            condition = _condition(program, operator)
         except np.linalg.LinAlgError as refusal:
-            if not getattr(getattr(self.device, "imperfections", None), "is_perfect", True):
-                try:
-                    LangevinDevice().program(operator).rate()
-                except np.linalg.LinAlgError:
-                    pass
-                else:
-                    raise np.linalg.LinAlgError(
-                        f"the device's copy of A, rounded and mismatched as its imperfections say, is not positive "
-                        f"definite although A is ({refusal}); pass a device with more matrix_bits or less mismatch"
-                    ) from None
+            self._blame_copy(operator, "not positive definite although A is", _evidence(refusal))
             raise NotDefinite(_evidence(refusal)) from None
+        if condition is not None and condition.singular:
+            ends = f"its spectrum is {condition.smallest:.3g} to {condition.largest:.3g}"
+            self._blame_copy(operator, "singular although A is not", ends)
+        return program, condition
+
+    def _blame_copy(self, operator: Operator, flaw: str, evidence: str) -> None:
+        """LinAlgError naming the device's copy where it is that, and not A, which has the flaw."""
+        if getattr(getattr(self.device, "imperfections", None), "is_perfect", True):
+            return
+        try:
+            LangevinDevice().program(operator).rate()
+        except np.linalg.LinAlgError:
+            return
+        raise np.linalg.LinAlgError(
+            f"the device's copy of A, rounded and mismatched as its imperfections say, is {flaw} "
+            f"({evidence}); pass a device with more matrix_bits or less mismatch"
+        )
 
     def _stable(self, reason: str) -> Held:
         """A as the drift itself."""
@@ -202,13 +210,15 @@ class Router:
         gram = gram_operator(matrix)
         try:
             program, squared = self._programmed(gram)
+            evidence = f"rcond {squared.rcond:.2g}" if squared is not None and squared.singular else ""
         except NotDefinite as refusal:
+            evidence = str(refusal)
+        if evidence:
+            # A itself is not singular: that was refused with the embedding.
             raise np.linalg.LinAlgError(
                 f"A has the condition number {condition.number:.3g}, and its normal operator the square of it, too "
-                f"much for this device ({refusal}); pass device=None, whose couplings need not be symmetric"
-            ) from None
-        if squared is not None:
-            squared.refuse_singular(SingularEngines(gram).null_vector)
+                f"much for this device ({evidence}); pass device=None, whose couplings need not be symmetric"
+            )
         inverse = DeviceInverse(program, Chain((NormalEquations(matrix),)), definite=False)
         measures = _measures(rows, columns)
         return Held(inverse, matrix, rows, columns, measures, condition.largest, condition, "normal", reason)
