@@ -39,10 +39,15 @@ __all__ = [
 ]
 
 
+_NUMPY = array_namespace(np.empty(0))
+
+
 def namespace(*arrays: Array) -> Any:
     """Array API namespace shared by the arrays; NumPy's where there is none to read off."""
+    if all(type(a) is np.ndarray for a in arrays):
+        return _NUMPY
     arrays = tuple(a for a in arrays if is_array(a))
-    return array_namespace(*arrays) if arrays else array_namespace(np.empty(0))
+    return array_namespace(*arrays) if arrays else _NUMPY
 
 
 def is_array(x: object) -> bool:
@@ -90,8 +95,16 @@ def as_blocks(*blocks: Array) -> list[Array]:
     return [x[:, None] if x.ndim == 1 else x for x in blocks]
 
 
+LEAST_SQUARE, MOST_SQUARE = 1e-30, 1e30
+"""Sums of squares between these, in either precision, have lost nothing to the ends of the range."""
+
+
 def column_norms(block: Array) -> Array:
     """Norms (k,) of the columns of a block (d, k), whose squares may lie outside the range of the dtype."""
+    if type(block) is np.ndarray:
+        squares = np.einsum("ij,ij->j", block, block) if block.dtype.kind == "f" else np.full(1, np.nan)
+        if squares.size and squares.min() > LEAST_SQUARE and squares.max() < MOST_SQUARE:
+            return np.sqrt(squares)
     xp = namespace(block)
     if block.shape[0] == 0:
         return xp.linalg.vector_norm(block, axis=0)

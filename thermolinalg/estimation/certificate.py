@@ -144,8 +144,8 @@ def error_bar(
     if state.low is None:
         return ErrorBar(noise, rounding_bound(equation, inverse, state.x, schedule, rng, equation.eps))
     rounding = equation.eps * abs(state.x)
-    left = state.error(abs)
-    if left is not None:
+    if state.correction is not None and state.left is not None:
+        left = abs(state.correction) * state.left
         # Corrections far above rounding leave noise, which is told already; the others rounding, and little of it.
         scale = 1.0 if equation.balanced.columns is None else 1 / equation.balanced.columns
         small = LEFT * equation.eps * equation.balanced.solution(state.x) * scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,9 @@ PROGRESS = 0.7
 
 NEAR_FLOOR = 30.0
 """A residual within so many times its rounding is from then on computed in extended precision."""
+
+PROBED = 3
+"""First runs whose readings are probed for negative curvature; a direction that is there shows itself at once."""
 
 UNSEEN = 0.5
 """Contraction taken for granted after a first run, when none has been seen."""
@@ -54,12 +58,14 @@ class State:
         The iterate, rounded.
     residual : array, shape (m, k)
         b − A x, of the unevaluated sum x + low once `low` is there.
-    norms : tuple of array, shape (k,)
-        Of the residual, in every measure of the equation.
+    norms, sizes : tuple of array, shape (k,)
+        Of the residual and of x, in every measure of the equation.
     low : array, shape (n, k), optional
         What rounding took from x; there as soon as residuals are computed in extended precision.
     correction : array, shape (n, k), optional
         What the last run changed.
+    changes : tuple of array, shape (k,), optional
+        Its norms.
     contraction : array, shape (k,), optional
         Share of the error that the last run left, as its correction tells beside the one before.
     conjugate : bool
@@ -79,8 +85,10 @@ class State:
     x: Array
     residual: Array
     norms: tuple[Array, ...]
+    sizes: tuple[Array, ...]
     low: Array | None = None
     correction: Array | None = None
+    changes: tuple[Array, ...] | None = None
     contraction: Array | None = None
     conjugate: bool = False
     n_runs: int = 0
@@ -90,11 +98,10 @@ class State:
     reading: Reading | None = None
     schedules: list[Schedule] = field(default_factory=list)
 
-    def error(self, norm: Callable[[Array], Array]) -> Array | None:
-        """Norm (k,) of the error that is left: the last correction times θ/(1 − θ); None before the first run."""
-        if self.correction is None or self.contraction is None:
-            return None
-        return norm(self.correction) * self.contraction / (1 - self.contraction)
+    @property
+    def left(self) -> Array | None:
+        """θ/(1 − θ) (k,): times the last correction it is the error that is left; None before the first run."""
+        return None if self.contraction is None else self.contraction / (1 - self.contraction)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,8 @@ class Goal:
     targets : tuple of array, shape (k,)
         Norms of the residual that count as converged, one for each measure of the equation.
     forward : array, shape (k,)
-        Relative errors of x that count as converged; infinity asks for none.
+        Relative errors of x that count as converged, far above one where none is asked for; infinity everywhere asks
+        for none at all.
     """
 
     targets: tuple[Array, ...]
@@ -120,14 +128,16 @@ class Goal:
         pairs = zip(state.norms, self.targets, strict=True)
         if not all(bool((norms <= target).all()) for norms, target in pairs):
             return False
-        if state.correction is None:
+        left = state.left
+        if left is None or state.changes is None or not self.asks_for_x:
             return True
-        asked = equation.xp.isfinite(self.forward)
-        relative = equation.xp.where(asked, self.forward, 0.0)
-        return all(
-            bool((~asked | (state.error(measure.solution) <= relative * measure.solution(state.x))).all())
-            for measure in equation.measures
-        )
+        pairs = zip(state.changes, state.sizes, strict=True)
+        return all(bool((change * left <= self.forward * size).all()) for change, size in pairs)
+
+    @cached_property
+    def asks_for_x(self) -> bool:
+        """Whether the error of some column has to be small, too."""
+        return bool((self.forward < np.inf).any())
 
 
 def refine(
@@ -179,7 +189,7 @@ def refine(
     Higham, Accuracy and Stability of Numerical Algorithms, SIAM (2002), chapter 12.
     """
     r = equation.residual(x)
-    state = State(x, r, equation.norms(r), conjugate=preconditioner is not None)
+    state = State(x, r, equation.norms(r), equation.lengths(x), conjugate=preconditioner is not None)
     directions = Directions(equation, inverse.definite)
     yield state
     while True:
@@ -188,82 +198,81 @@ def refine(
         state.n_runs += 1
         state.reading = reading
         state.schedules.append(timetable)
-        before, correction = state.norms[-1], state.correction
-        if state.conjugate:
-            directions.add(reading.value, equation.product(reading.value))
+        before, change = state.norms[-1], state.changes
+        # Where nothing is left to load, what is read is noise.
+        z = reading.value if bool((before > 0).all()) else equation.xp.where(before > 0, reading.value, 0.0)
+        if not state.conjugate:
+            start = state.x, state.residual, state.sizes
+            plain = state.low is None
+            _move(equation, state, z)
+            if plain and state.n_runs <= PROBED:
+                directions.refuse_negative(z, start[1] - state.residual)
+            # An iteration near its rounding makes no progress either, and has no use for directions.
+            if plain and state.low is None and not _progress(state, before):
+                state.conjugate = True
+                directions.add(z, start[1] - state.residual)
+                state.x, state.residual, state.sizes = start
+                _move(equation, state, directions.step(state.residual))
+        else:
+            directions.add(z, equation.product(z))
             state.n_matvec += 1
             if preconditioner is not None:
                 z = preconditioner(state.residual)
                 directions.add(z, equation.product(z))
                 state.n_matvec += 1
             _move(equation, state, directions.step(state.residual))
-        else:
-            start = state.x, state.low, state.residual
-            # Where nothing is left to load, what is read is noise.
-            z = equation.xp.where(before > 0, reading.value, 0.0)
-            _move(equation, state, z)
-            image = start[2] - state.residual
-            directions.refuse_negative(z, image)
-            if not _progress(state, before, PROGRESS) and state.low is None and _resolved(equation, state):
-                state.x, state.low, state.residual = start
-                state.conjugate = True
-                directions.add(z, image)
-                _move(equation, state, directions.step(state.residual))
-        _look_back(equation, state, correction)
+        _look_back(equation, state, change)
         yield state
 
 
 def _move(equation: Equation, state: State, step: Array) -> None:
     """x + step, its true residual and norms; from near the floor on in extended precision."""
-    state.correction = step
+    state.correction, state.changes = step, equation.lengths(step)
+    state.n_matvec += 1
     if state.low is None:
         state.x = state.x + step
         state.residual = equation.residual(state.x)
-        if not _resolved(equation, state):
-            low = equation.xp.zeros_like(state.x)
-            extended = equation.extended(state.x, low)
-            if extended is not None:
-                state.low, state.residual = low, extended
-                state.n_matvec += 1
-    else:
-        state.x, low = _two_sum(state.x, state.low + step)
-        state.low = low
+        state.norms, state.sizes = equation.norms(state.residual), equation.lengths(state.x)
+        floor = equation.size * state.sizes[-1] + equation.loads[-1]
+        if not bool((state.norms[-1] <= NEAR_FLOOR * equation.eps * floor).any()):
+            return
+        low = equation.xp.zeros_like(state.x)
         extended = equation.extended(state.x, low)
+        if extended is None:
+            return
+        state.low, state.residual = low, extended
+        state.n_matvec += 1
+    else:
+        state.x, state.low = _two_sum(state.x, state.low + step)
+        extended = equation.extended(state.x, state.low)
         assert extended is not None
-        state.residual = extended
-    state.n_matvec += 1
+        state.residual, state.sizes = extended, equation.lengths(state.x)
     state.norms = equation.norms(state.residual)
 
 
-def _resolved(equation: Equation, state: State) -> bool:
-    """Whether the residuals stand well above their rounding."""
-    norms = equation.balanced.residual(state.residual)
-    return not bool((norms <= NEAR_FLOOR * equation.eps * equation.floor(state.x)).any())
+def _progress(state: State, before: Array) -> bool:
+    """Whether every column of the residual shrank."""
+    return bool(((state.norms[-1] < PROGRESS * before) | (before == 0)).all())
 
 
-def _progress(state: State, before: Array, share: float) -> bool:
-    """Whether every column of the residual shrank to less than a share."""
-    return bool(((state.norms[-1] < share * before) | (before == 0)).all())
-
-
-def _look_back(equation: Equation, state: State, correction: Array | None) -> None:
+def _look_back(equation: Equation, state: State, change: tuple[Array, ...] | None) -> None:
     """How much of the error the run left, and whether it made progress."""
-    assert state.correction is not None
-    xp, norm = equation.xp, equation.balanced.solution
-    now = norm(state.correction)
-    if correction is None:
+    assert state.changes is not None
+    xp, now, norms = equation.xp, state.changes[-1], state.norms[-1]
+    if change is None:
         state.contraction = xp.full_like(now, UNSEEN)
     else:
-        last = norm(correction)
-        ratio = xp.where(last > 0, now / xp.where(last > 0, last, 1.0), UNSEEN)
-        state.contraction = xp.clip(ratio, UNSEEN if state.conjugate else FASTEST, SLOWEST)
+        last = change[-1]
+        ratio = now / xp.where(last > 0, last, 1.0)
+        lower = UNSEEN if state.conjugate else FASTEST
+        state.contraction = xp.where(ratio > lower, xp.where(ratio < SLOWEST, ratio, SLOWEST), lower)
     if state.best is None:
-        state.best = state.norms[-1], now
+        state.best = norms, now
         return
-    residual, change = state.best
-    progress = (state.norms[-1] < PROGRESS * residual) | (now < PROGRESS * change) | (state.norms[-1] == 0)
+    residual, least = state.best
+    progress = (norms < PROGRESS * residual) | (now < PROGRESS * least) | (norms == 0)
     state.stalled = 0 if bool(progress.any()) else state.stalled + 1
-    state.best = xp.minimum(residual, state.norms[-1]), xp.minimum(change, now)
+    state.best = xp.where(norms < residual, norms, residual), xp.where(now < least, now, least)
 
 
 def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:

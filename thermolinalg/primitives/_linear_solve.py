@@ -32,6 +32,9 @@ RAW_RTOL = 1e-2
 PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
 
+UNASKED = 1e150
+"""Relative error of x that is asked for where none is."""
+
 LIMIT = 4.0
 """Errors of a solution up to so many eps of it are rounding."""
 
@@ -84,15 +87,17 @@ class Tolerance:
 
     def goal(self, equation: Equation, outer: Chain) -> Goal:
         """The same for the columns of an equation inside `outer`."""
-        xp, user = equation.xp, equation.sizes[0]
+        xp, user = equation.xp, equation.loads[0]
         atol = outer.tolerance(xp.zeros_like(user[: len(outer.norms(to_numpy(user)))]) + self.atol)
-        relative = [self.rtol * size for size in equation.sizes]
+        relative = [self.rtol * size for size in equation.loads]
         targets = [relative[0] + atol, *relative[1:]]
         forward = xp.full_like(user, self.forward)
+        if self.forward == np.inf:
+            return Goal((targets[0], *[xp.full_like(user, np.inf) for _ in targets[1:]]), forward)
         # Where the absolute tolerance is the larger one, the user's own residual is all that is asked for.
-        loose = (atol > relative[0]) | ~xp.isfinite(forward)
+        loose = atol > relative[0]
         targets[1:] = [xp.where(loose, xp.inf, target) for target in targets[1:]]
-        return Goal(tuple(targets), xp.where(loose, xp.inf, forward))
+        return Goal(tuple(targets), xp.where(loose, UNASKED, forward))
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,7 @@ def solve_refined(
 def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted) -> tuple[State, Certificate, bool]:
     """The state at which the refinement ends, its certificate, and whether a callback stopped it."""
     best: tuple[float, Array] | None = None
+    scale = equation.loads[-1] + (equation.loads[-1] == 0)
     for state in states:
         if state.n_runs and wanted.callback is not None:
             try:
@@ -190,7 +196,7 @@ def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted
                 return state, Certificate.of(equation, state, goal), True
         if goal.reached(equation, state):
             break
-        worst = float((state.norms[-1] / (equation.sizes[-1] + (equation.sizes[-1] == 0))).max())
+        worst = float((state.norms[-1] / scale).max())
         if best is None or worst < best[0]:
             best = worst, state.x
         settled = state.low is not None and _settled(equation, state)
@@ -211,10 +217,11 @@ def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted
 
 def _settled(equation: Equation, state: State) -> bool:
     """Whether the extended iteration has nothing left to correct, in any measure."""
-    return all(
-        bool((state.error(m.solution) <= LIMIT * equation.eps * m.solution(state.x)).all())  # type: ignore[operator]
-        for m in equation.measures
-    )
+    left, limit = state.left, LIMIT * equation.eps
+    if left is None or state.changes is None:
+        return False
+    pairs = zip(state.changes, state.sizes, strict=True)
+    return all(bool((change * left <= limit * size).all()) for change, size in pairs)
 
 
 def _at_floor(equation: Equation, state: State, goal: Goal) -> bool:
@@ -301,7 +308,7 @@ def solve_raw(
             None if systematic is None else lambda: systematic,
         ),
     )
-    state = State(x, x, (), n_runs=1, reading=reading, schedules=[timetable])
+    state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
     return x, with_device(info, held, state)
 
 

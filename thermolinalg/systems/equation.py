@@ -67,9 +67,9 @@ class Equation:
         return eps(self.rhs)
 
     @cached_property
-    def sizes(self) -> tuple[Array, ...]:
+    def loads(self) -> tuple[Array, ...]:
         """Norms (k,) of b in every measure."""
-        return tuple(measure.residual(self.rhs) for measure in self.measures)
+        return self.norms(self.rhs)
 
     @property
     def balanced(self) -> Measure:
@@ -103,6 +103,10 @@ class Equation:
         """Norms (k,) of a residual in every measure."""
         return tuple(measure.residual(r) for measure in self.measures)
 
+    def lengths(self, x: Array) -> tuple[Array, ...]:
+        """Norms (k,) of a solution in every measure."""
+        return tuple(measure.solution(x) for measure in self.measures)
+
     def floor(self, x: Array) -> Array:
         """‖A‖‖x‖ + ‖b‖ (k,) in the balanced units: a residual over it is the normwise backward error."""
-        return self.size * self.balanced.solution(x) + self.sizes[-1]
+        return self.size * self.balanced.solution(x) + self.loads[-1]
