@@ -43,6 +43,7 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
             shapes = [_batch_shape(x, kind) for x, kind in zip(leading, core, strict=False)]
             if not any(shapes):
                 return function(*args, **kwargs)
+            _refuse_misfit(leading, core)
             shape = np.broadcast_shapes(*shapes)
             kwargs["rng"] = as_rng(kwargs.get("rng"))
             slices = [_broadcast(x, shape, s) for x, s in zip(leading, shapes, strict=True)]
@@ -60,9 +61,9 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _dense(x: Any) -> Any:
-    """Lists become arrays so that their dimensions can be counted; everything else stays what it is."""
+    """Lists and numbers become arrays so that their dimensions can be counted; everything else stays what it is."""
     try:
-        return np.asarray(x) if isinstance(x, (list, tuple)) else x
+        return np.asarray(x) if isinstance(x, (list, tuple, complex, float, int)) else x
     except ValueError:  # ragged: the gatekeeper says so by name
         return x
 
@@ -71,6 +72,17 @@ def _batch_shape(x: Any, kind: str) -> tuple[int, ...]:
     if not (isinstance(x, np.ndarray) or is_torch(x)):
         return ()
     return tuple(x.shape[: -1 if kind == "rhs" and x.ndim == 1 else -2]) if x.ndim > 2 else ()
+
+
+def _refuse_misfit(leading: list[Any], core: Sequence[str]) -> None:
+    """ValueError if b has not as many rows as the matrices of a batch; a single number divides b of any shape."""
+    shapes = [tuple(getattr(x, "shape", ())) for x in leading]
+    if list(core) != ["matrix", "rhs"] or len(shapes) != 2 or len(shapes[0]) < 2 or math.prod(shapes[0]) == 1:
+        return
+    rows, b = shapes[0][-2], shapes[1]
+    found = b[0 if len(b) == 1 else -2] if b else 1
+    if found != rows:
+        raise ValueError(f"b has {found} rows where A has {rows}: shapes {b} and {shapes[0]} do not fit")
 
 
 def _broadcast(x: Any, shape: tuple[int, ...], own: tuple[int, ...]) -> Any:

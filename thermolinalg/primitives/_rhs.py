@@ -95,7 +95,7 @@ def read_rhs(read: ReadMatrix, b: Any, *, check_finite: bool = True, name: str =
 def one_row(b: Any) -> tuple[Any, tuple[int, ...] | None]:
     """Right-hand sides of a number: SciPy divides b of any shape by it, so b becomes one row, and x its shape again."""
     shape = tuple(np.shape(b))
-    if 0 in shape or (len(shape) in (1, 2) and shape[0] == 1):
+    if len(shape) in (1, 2) and shape[0] == 1:
         return b, None
     row = b.reshape(1, -1) if hasattr(b, "reshape") else np.reshape(b, (1, -1))
     return row, shape or (1,)
