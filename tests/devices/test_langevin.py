@@ -117,8 +117,85 @@ def test_a_trajectory_needs_readings():
 
 @pytest.mark.parametrize("matrix", [np.zeros((3, 3)), np.ones((3, 3)), np.diag([1.0, 1.0, 1e-17])])
 def test_singular_matrices_have_no_rate(matrix):
-    with pytest.raises(np.linalg.LinAlgError, match="singular to working precision"):
+    with pytest.raises(np.linalg.LinAlgError, match="singular to working precision") as refusal:
         tla.LangevinDevice(loading=tla.AsWritten()).program(Dense(matrix)).rate()
+    vector = refusal.value.null_vector
+    assert abs(vector).max() == 1
+    assert np.linalg.norm(matrix @ vector) < 1e-15
+
+
+@pytest.mark.parametrize("loading", LOADINGS.values(), ids=LOADINGS)
+@pytest.mark.parametrize("d", [3, 40, 200])
+def test_singular_means_below_the_rounding_of_a_spectrum(loading, d):
+    """λ_min ≤ d · eps · λ_max is refused with the evidence; ten times more is not."""
+    q = np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))[0]
+    threshold = d * np.finfo(float).eps
+
+    def program(smallest):
+        values = np.full(d, 1.0)
+        values[0] = smallest
+        a = (q * values) @ q.T
+        return tla.LangevinDevice(loading=loading).program(Dense((a + a.T) / 2))
+
+    assert program(30 * threshold).rate() > 0
+    with pytest.raises(np.linalg.LinAlgError, match=r"singular|not positive definite") as refusal:
+        program(threshold / 50).rate()
+    if "singular" in str(refusal.value):
+        largest = np.argsort(-abs(q[:, 0]))[:3]
+        assert f"largest at {[int(i) for i in largest]}" in str(refusal.value)
+        vector = refusal.value.null_vector
+        assert abs(vector @ q[:, 0]) > 0.999 * np.linalg.norm(vector)
+
+
+def test_the_null_vector_is_in_the_users_units():
+    a = np.array([[1.0, -1e3, 0.0], [-1e3, 1e6, 0.0], [0.0, 0.0, 1.0]])
+    with pytest.raises(np.linalg.LinAlgError, match=r"largest at \[0, 1\]") as refusal:
+        tla.LangevinDevice().program(Dense(a)).rate()
+    np.testing.assert_allclose(refusal.value.null_vector / refusal.value.null_vector[0], [1.0, 1e-3, 0.0], atol=1e-12)
+
+
+STIFF = np.diag([0.5, 1.95])
+"""With time steps of 1 the stiff mode flips its sign each time and forgets at −log 0.95, the soft one at log 2."""
+
+
+def test_in_time_stepping_the_stiffest_mode_may_be_the_slowest():
+    law = tla.EulerMaruyama(step_size=1.0)
+    program = tla.LangevinDevice(law=law, loading=tla.AsWritten()).program(Dense(STIFF))
+    assert program.rate() == pytest.approx(-np.log(0.95))
+    rng = np.random.default_rng(0)
+    schedule = tla.Schedule(burn_in=40, readings=30, spacing=40)
+    # Apart enough for the soft mode, e⁻²⁷, but not for the stiff one, 0.95⁴⁰ = 0.13: these are not independent draws.
+    reading = program.covariance(schedule, rng=rng)
+    assert reading.autocovariance is not None
+    np.testing.assert_allclose(
+        np.diag(reading.autocovariance(1.0)), law.stationary_variance(np.diag(STIFF)) * [0.5**40, 0.95**40], rtol=1e-10
+    )
+    paths = np.stack([program.readings(np.zeros(2), schedule, rng=rng).value for _ in range(1000)])
+    variance = law.stationary_variance(np.diag(STIFF))
+    correlation = (paths[:, 1:] * paths[:, :-1]).mean(axis=(0, 1)) / variance
+    np.testing.assert_allclose(correlation, [0.0, 0.95**40], atol=5 / (29 * 1000) ** 0.5)
+    # What waits for equilibrium waits for the stiff mode.
+    assert program.timetable(np.ones((2, 1)), 0.1).burn_in == pytest.approx(16.5 / -np.log(0.95))
+    assert program.variances(100, rng=rng).schedule.spacing == pytest.approx(16.5 / -np.log(0.95))
+
+
+def test_couplings_are_symmetric():
+    with pytest.raises(TypeError, match="pass a GeneralDevice"):
+        tla.LangevinDevice().program(Dense(np.triu(A), symmetric=False))
+
+
+def test_a_rounded_copy_that_is_not_definite_is_the_devices_own():
+    a = 0.99 * np.ones((3, 3)) + 0.01 * np.eye(3)
+    a[0, 1] = a[1, 0] = 0.985
+    coarse = tla.LangevinDevice(imperfections=tla.Imperfections(matrix_bits=3, mismatch=0.2))
+    refusals = []
+    for seed in range(20):
+        try:
+            coarse.program(Dense(a), rng=seed).rate()
+        except np.linalg.LinAlgError as refusal:
+            refusals.append(str(refusal))
+    assert len(refusals) > 10
+    assert all(text.startswith("the copy of A that this device holds, rounded and mismatched, is") for text in refusals)
 
 
 def test_indefinite_matrices_are_refused_when_loaded():

@@ -121,6 +121,62 @@ def test_scale_equivariance(scale):
     assert_allclose(tla.inv_diagonal(scale * a, rng=1) * scale, tla.inv_diagonal(a, rng=1), rtol=1e-7)
 
 
+@pytest.mark.parametrize("scale", [1e-308, 1e-300, 1e300, 1e307])
+@pytest.mark.parametrize("wrap", [np.array, scipy.sparse.csr_array, aslinearoperator])
+def test_extreme_scales(wrap, scale):
+    a = np.array([[2.0, 1.0], [1.0, 2.0]])
+    value, info = tla.inv_diagonal(wrap(scale * a), rng=0, return_info=True)
+    exact = np.full(2, 2 / 3) / scale
+    assert info.success
+    assert np.all(np.abs(value - exact) < 4.5 * info.standard_error)
+    assert np.all(np.isfinite(info.standard_error))
+
+
+@pytest.mark.parametrize("scale", [1e-309, 1e-320, 5e-324])
+def test_what_does_not_fit_is_refused(scale):
+    with pytest.raises(ValueError, match=r"leaves the range of float64, 2.2e-308 to 1.8e\+308"):
+        tla.inv_diagonal(scale * np.diag([2.0, 3.0]))
+    with pytest.raises(ValueError, match="leaves the range of float32"):
+        tla.inv_diagonal(np.diag([1e-40, 1.0]).astype(np.float32))
+    # One entry that does not fit is enough.
+    with pytest.raises(ValueError, match="leaves the range"):
+        tla.inv_diagonal(np.diag([scale, 1.0]))
+
+
+def test_one_triangle_is_read():
+    a = spd(3)
+    for lower in (False, True):
+        half = (np.tril if lower else np.triu)(a)
+        wrong = half + (half.T - np.diag(np.diag(a))) * 7
+        for array in (wrong, scipy.sparse.csr_array(wrong)):
+            value = tla.inv_diagonal(array, assume_a="pos", lower=lower, rng=0)
+            assert_allclose(value, tla.inv_diagonal(a, rng=0), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::thermolinalg.ThermodynamicWarning")
+@pytest.mark.parametrize("kappa", [1e4, 1e10, 1e13])
+def test_the_error_bar_holds_rounding(kappa):
+    """The inverse of a rotated graded diagonal is known: (A⁻¹)_ii = Σ q_ij²/λ_j, up to the rounding of A itself."""
+    for seed in range(8):
+        a = spd(4, kappa=kappa, seed=seed)
+        value, info = tla.inv_diagonal(a, rtol=0.02, rng=seed, return_info=True)
+        wide = np.linalg.inv(a)
+        for _ in range(3):  # Newton's iteration in extended precision
+            wide = wide @ (2 * np.eye(4) - a.astype(np.longdouble) @ wide)
+        assert np.all(np.abs(value - np.diag(wide)) < 4.5 * info.standard_error)
+        assert_allclose(info.noise + info.rounding + info.systematic, info.standard_error)
+        assert 0.01 < info.condition / kappa < 100
+        assert_allclose(info.rounding, 2 * np.finfo(float).eps * info.condition * value)
+        assert info.success == (info.standard_error[0] <= 1.01 * 0.02 * value[0])
+
+
+def test_rounding_beyond_the_tolerance_is_no_success():
+    with pytest.warns(tla.ThermodynamicWarning, match=r"of which rounding alone has .* at the condition number"):
+        _, info = tla.inv_diagonal(spd(4, kappa=1e13), rtol=1e-4, rng=0, return_info=True)
+    assert not info.success
+    assert info.status > 0
+
+
 def test_nothing():
     assert tla.inv_diagonal(np.empty((0, 0))).shape == (0,)
 
@@ -130,8 +186,13 @@ def test_refusals():
         tla.inv_diagonal(np.ones((3, 3)))
     with pytest.raises(np.linalg.LinAlgError, match="not positive"):
         tla.inv_diagonal(np.diag([1.0, -1.0]))
-    with pytest.raises(ValueError, match="not symmetric"):
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"not symmetric: \|A\[0, 1\] − A\[1, 0\]\| = 1.*assume_a='sym'.*inv"
+    ):
         tla.inv_diagonal(np.triu(np.ones((3, 3))))
+    with pytest.raises(np.linalg.LinAlgError, match=r"singular.*largest at.*inv") as refusal:
+        tla.inv_diagonal(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    assert_allclose(np.abs(refusal.value.null_vector), [1, 1, 0], atol=1e-12)
     for rtol in (0.0, -1.0, np.nan, 1e-13):
         with pytest.raises(ValueError, match="rtol"):
             tla.inv_diagonal(spd(3), rtol=rtol)

@@ -95,6 +95,100 @@ def test_mean_in_place_of_a_load():
         tla.sample(a, mean=mean, b=mean)
 
 
+# -- given the covariance ---------------------------------------------------------------------------------------------
+
+
+@given(
+    covariance=spd_matrices(max_size=8, condition=1e5, structure=STRUCTURES),
+    temperature=st.sampled_from([1e-6, 0.3, 40.0]),
+    seed=st.integers(0, 2**20),
+)
+def test_moments_of_a_covariance(covariance, temperature, seed):
+    dense = covariance if isinstance(covariance, np.ndarray) else covariance @ np.eye(covariance.shape[0])
+    mean = np.arange(len(dense), dtype=float)
+    x = tla.sample(cov=covariance, size=2000, mean=mean, temperature=temperature, rng=seed)
+    assert_law(x, mean, temperature * dense)
+
+
+def test_covariances_of_all_kinds():
+    torch = pytest.importorskip("torch")
+    sigma, n = spd(3, dtype=complex), 20_000
+    z = tla.sample(cov=sigma, size=n, temperature=2.0, rng=0)
+    size = 2 * np.sqrt(np.outer(np.diag(sigma).real, np.diag(sigma).real) / n)
+    assert np.all(np.abs(z.T @ z.conj() / n - 2 * sigma) < 5 * size)
+    assert np.all(np.abs(z.T @ z / n) < 5 * 2**0.5 * size)
+    batch = np.stack([spd(3), 9 * spd(3)])
+    x, infos = tla.sample(cov=batch, size=3000, rng=0, return_info=True)
+    assert x.shape == (2, 3000, 3)
+    assert len(infos) == 2
+    assert_covariance(x[1], 9 * spd(3))
+    assert isinstance(tla.sample(cov=torch.as_tensor(spd(3))), torch.Tensor)
+    schedule = tla.Schedule(burn_in=200, readings=3000, spacing=100)
+    assert_covariance(tla.sample(cov=spd(3), schedule=schedule, device=AS_WRITTEN, rng=0), spd(3))
+
+
+def test_a_covariance_is_not_inverted_twice():
+    """Samples of cov=Σ and of its inverse are two ways to one law, at any condition number."""
+    sigma = spd(4, kappa=1e8)
+    x = tla.sample(cov=sigma, size=4000, rng=0)
+    white = np.linalg.solve(np.linalg.cholesky(sigma), x.T).T
+    assert_covariance(white, np.eye(4))
+
+
+# -- scales and triangles ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-309, 1e-300, 1e300, 1e307])
+@pytest.mark.parametrize("temperature", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("given", ["A", "cov"])
+def test_scales_that_nothing_in_between_can_hold(given, scale, temperature):
+    a = np.array([[2.0, 1.0], [1.0, 2.0]])
+    powers = np.log10(temperature) + np.log10(scale) * (1 if given == "cov" else -1)
+    if powers / 2 > 308:
+        with pytest.raises(ValueError, match="leave the range of float64; scale A"):
+            tla.sample(**{given: scale * a}, size=3000, temperature=temperature, rng=0)
+        return
+    x = tla.sample(**{given: scale * a}, size=3000, temperature=temperature, rng=0)
+    if powers / 2 < -150:  # the squares of the samples leave the range: bring them back first
+        x = x * 1e150
+        powers += 300
+    elif powers / 2 > 150:
+        x = x / 1e150
+        powers -= 300
+    x = x / 10 ** (powers / 2)
+    exact = (scale * a / scale) if scale > 1e-308 else a
+    assert_covariance(x, exact if given == "cov" else np.linalg.inv(exact), n_se=6)
+
+
+def test_means_beyond_the_range_are_refused():
+    for options in ({"A": 1e-300 * np.eye(2), "b": [1e300, 0.0]}, {"A": 1e-309 * np.eye(2), "b": [1e200, 0.0]}):
+        with pytest.raises(ValueError, match="leave"):
+            tla.sample(**options, rng=0)
+    assert np.all(np.isfinite(tla.sample(np.eye(2), b=[1e308, -1e308], rng=0)))
+    assert_allclose(tla.sample(1e-300 * np.eye(2), b=[1e8, -1e8], rng=0), [1e308, -1e308])
+
+
+def test_one_triangle_is_read():
+    a = spd(3)
+    for lower in (False, True):
+        half = (np.tril if lower else np.triu)(a)
+        for name in ("A", "cov"):
+            options = {"size": 5, "rng": 0}
+            assert_allclose(
+                tla.sample(**{name: half + 3 * (half.T - np.diag(np.diag(a)))}, assume_a="pos", lower=lower, **options),
+                tla.sample(**{name: a}, **options),
+                rtol=1e-10,
+            )
+
+
+def test_ill_conditioned_matrices_come_with_a_warning():
+    with pytest.warns(tla.ThermodynamicWarning, match=r"A has the condition number [\d.]+e\+13"):
+        _, info = tla.sample(spd(4, kappa=6e13), rng=0, return_info=True)
+    assert 1e13 < info.condition < 1e15
+    assert_allclose(info.rounding, 2 * np.finfo(float).eps * info.condition)
+    assert tla.sample(spd(4, kappa=1e6), rng=0, return_info=True)[1].rounding < 1e-8
+
+
 # -- correlated readings ----------------------------------------------------------------------------------------------
 
 
@@ -216,10 +310,22 @@ def test_extreme_scales(scale):
 
 def test_refusals():
     a = spd(3)
-    with pytest.raises(np.linalg.LinAlgError, match="singular"):
-        tla.sample(np.ones((3, 3)))
-    with pytest.raises(np.linalg.LinAlgError, match="not positive"):
-        tla.sample(np.diag([1.0, -1.0]))
+    for name in ("A", "cov"):
+        with pytest.raises(np.linalg.LinAlgError, match=f"^{name} is singular.*largest at.*has no density") as refusal:
+            tla.sample(**{name: np.array([[1.0, -1.0], [-1.0, 1.0]])})
+        assert_allclose(refusal.value.null_vector / refusal.value.null_vector[0], [1.0, 1.0])
+        with pytest.raises(np.linalg.LinAlgError, match=f"^{name} is not positive"):
+            tla.sample(**{name: np.diag([1.0, -1.0])})
+        with pytest.raises(np.linalg.LinAlgError, match=f"{name} is not symmetric.*assume_a='sym'"):
+            tla.sample(**{name: np.triu(np.ones((3, 3)))})
+    with pytest.raises(ValueError, match="not both"):
+        tla.sample(a, cov=a)
+    with pytest.raises(ValueError, match="pass mean"):
+        tla.sample(cov=a, b=np.ones(3))
+    with pytest.raises(TypeError, match="A"):
+        tla.sample()
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        tla.sample(a, covariance=a)
     for kwargs, message in [
         ({"b": np.ones(4)}, "b has 4"),
         ({"b": np.ones((3, 1))}, "one dimension"),
@@ -235,7 +341,5 @@ def test_refusals():
             tla.sample(a, **kwargs)
     with pytest.raises(TypeError, match="size"):
         tla.sample(a, 2.5)
-    with pytest.raises(ValueError, match="symmetric"):
-        tla.sample(np.triu(np.ones((3, 3))))
     with pytest.raises(ValueError, match="empty"):
         tla.sample(np.empty((0, 0)))

@@ -71,7 +71,8 @@ class Loaded:
         self.effective = imperfections.write(scaled, rng)
         self.factor, self.largest = 1.0, None
         if isinstance(loading, Equilibrated) and d:
-            self.largest = largest_eigenvalue(self.effective)
+            with imperfections.blamed():
+                self.largest = largest_eigenvalue(self.effective)
             self.factor = 1.0 / self.largest if self.largest > 0 else 1.0
         self.offset: Array | float = 0.0
         if imperfections.offset:
