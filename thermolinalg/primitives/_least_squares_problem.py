@@ -9,6 +9,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace, to_numpy
 from thermolinalg.devices import Device
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.operators import Dense
 from thermolinalg.operators.read import ReadMatrix
@@ -99,7 +100,7 @@ class LeastSquaresProblem:
         damp = math.ldexp(self.damp, -self.exponent)
         if damp:
             alpha = damp
-        program = self.device.program(engines.embedding(alpha), rng=self.rng)
+        program = watched_program(self.device, engines.embedding(alpha), self.rng)
         full = self._real_rank == n or bool(damp)
         rows = None if self._real_rank is None or full else self._rows
         inverse = LeastSquaresInverse(program, self.operator, alpha, rows, full, 0.0 if damp else share**2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from thermolinalg._arrays import Array, eps, to_numpy
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_nonnegative, as_positive
 from thermolinalg.devices import Schedule
+from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.refinement import Goal, State, refine
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
@@ -158,7 +159,11 @@ def solve_refined(
         return wanted.schedule or held.inverse.timetable(r, PRECISION)
 
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
-    state, certificate, stopped = _run(states, equation, goal, wanted)
+    try:
+        state, certificate, stopped = _run(states, equation, goal, wanted)
+    except DeviceError as failure:
+        _attach(failure, equation, goal, outer, shape)
+        raise
     timing = state.schedules[-1] if state.schedules else Schedule(0.0, 1.0)
     bar = once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng))
     success = certificate.success
@@ -184,11 +189,30 @@ def solve_refined(
     return state.x, with_device(info, held, state)
 
 
-def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted) -> tuple[State, Certificate, bool]:
+def _attach(
+    failure: DeviceError, equation: Equation, goal: Goal, outer: Chain, shape: Callable[[Array], Array]
+) -> None:
+    """What had been found when the device failed, in the user's numbers."""
+    state: State = failure.x
+    certificate = Certificate.of(equation, state, goal)
+    failure.x = shape(outer.back(state.x))
+    failure.info = Info(
+        success=False,
+        status=max(state.n_runs, 1),
+        message=str(failure),
+        n_runs=state.n_runs,
+        n_matvec=state.n_matvec,
+        residual_norm=outer_norms(outer, certificate.norms),
+        backward_error=largest(outer, certificate.backward_error),
+    )
+
+
+def _run(states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted) -> tuple[State, Certificate, bool]:
     """The state at which the refinement ends, its certificate, and whether a callback stopped it."""
-    best: tuple[float, Array] | None = None
-    scale = equation.loads[-1] + (equation.loads[-1] == 0)
-    for state in states:
+    state = next(states)
+    best = state.x, state.residual, state.norms, state.sizes
+    least, scale = np.inf, equation.loads[-1] + (equation.loads[-1] == 0)
+    while True:
         if state.n_runs and wanted.callback is not None:
             try:
                 wanted.callback(state)
@@ -197,21 +221,19 @@ def _run(states: Iterable[State], equation: Equation, goal: Goal, wanted: Wanted
         if goal.reached(equation, state):
             break
         worst = float((state.norms[-1] / scale).max())
-        if best is None or worst < best[0]:
-            best = worst, state.x
-        settled = state.low is not None and _settled(equation, state)
-        if (
-            settled
-            or _at_floor(equation, state, goal)
-            or state.n_runs >= wanted.maxiter
-            or state.stalled >= PATIENCE
-            or not np.isfinite(worst)
-        ):
-            if state.low is None and best is not None and worst > best[0]:
-                state.x = best[1]
-                state.residual = equation.residual(state.x)
-                state.norms = equation.norms(state.residual)
+        if worst < least:
+            best, least = (state.x, state.residual, state.norms, state.sizes), worst
+        done = state.low is not None and _settled(equation, state)
+        done = done or state.n_runs >= wanted.maxiter or state.stalled >= PATIENCE or not np.isfinite(worst)
+        if done or _at_floor(equation, state, goal):
+            if state.low is None and worst > least:
+                state.x, state.residual, state.norms, state.sizes = best
             break
+        try:
+            next(states)
+        except DeviceError as failure:
+            failure.x = state
+            raise
     return state, Certificate.of(equation, state, goal), False
 
 

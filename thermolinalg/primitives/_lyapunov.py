@@ -13,6 +13,7 @@ from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
 from thermolinalg.devices import Correlated, Device, GeneralDevice, Ledger, Reading, Schedule
 from thermolinalg.devices.protocols import as_correlated
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.operators import Dense, Operator
 from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
 from thermolinalg.primitives._linear_solve import PRECISION
@@ -222,10 +223,17 @@ class Relaxations:
         return self._program(embedding(self.equation.a))
 
     def _program(self, drift: np.ndarray) -> Correlated:
-        program = as_correlated(self.equation.device.program(Dense(drift, symmetric=False)), self.equation.device)
+        program = as_correlated(
+            watched_program(self.equation.device, Dense(drift, symmetric=False)), self.equation.device
+        )
         self.ledger.programs += 1
         program.ledger = self.ledger
         return program
+
+    @property
+    def failures(self) -> list[str]:
+        """Runs that failed and were right the second time."""
+        return [failure for program in self.programs for failure in getattr(program, "failures", [])]
 
     def describe(self) -> dict[str, str]:
         """Engine and reason, for the report of a call."""

@@ -50,6 +50,7 @@ def with_device(info: Info, held: Held, state: State) -> Info:
     info.update(
         told,
         condition=None if condition is None else condition.number,
+        failures=list(inverse.failures),
         schedule=schedule,
         ledger=inverse.ledger,
         device_time=inverse.ledger.device_time,

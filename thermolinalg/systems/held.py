@@ -127,6 +127,11 @@ class Inverse(Protocol):
         """What the device was asked to do."""
         ...
 
+    @property
+    def failures(self) -> list[str]:
+        """Runs that failed and were right the second time."""
+        ...
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""
         ...
@@ -173,6 +178,11 @@ class DeviceInverse:
     def ledger(self) -> Ledger:
         """Of the program."""
         return self.program.ledger
+
+    @property
+    def failures(self) -> list[str]:
+        """Of the program, where it is watched."""
+        return getattr(self.program, "failures", [])
 
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""

@@ -140,6 +140,11 @@ class LeastSquaresInverse:
         """Of the program."""
         return self.program.ledger
 
+    @property
+    def failures(self) -> list[str]:
+        """Of the program, where it is watched."""
+        return getattr(self.program, "failures", [])
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""
         return self.program.rate()

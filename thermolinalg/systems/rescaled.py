@@ -11,7 +11,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, namespace, to_numpy
 from thermolinalg.operators import Dense, Operator, Sparse
 
-__all__ = ["Rescaled", "column_exponents", "matrix_exponent", "times_two_to"]
+__all__ = ["Rescaled", "Unscaled", "column_exponents", "matrix_exponent", "times_two_to"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,38 @@ class Rescaled:
         if self.exponents is None:
             return None if self.matrix_exponent == 0 else np.array([-self.matrix_exponent])
         return self.exponents - self.matrix_exponent
+
+
+@dataclass(frozen=True)
+class Unscaled:
+    """Balanced (S A S) y = S b as A x = b, for a device that has been given A as it is.
+
+    Parameters
+    ----------
+    weights : array, shape (n, 1)
+        Diagonal of 1/S, powers of two.
+    """
+
+    weights: Array
+
+    def into(self, b: Array) -> Array:
+        return self.weights * b
+
+    def back(self, x: Array) -> Array:
+        return self.weights * x
+
+    def back_error(self, e: Array) -> Array:
+        return self.weights * e
+
+    def start(self, x: Array) -> Array:
+        return x / self.weights
+
+    def tolerance(self, t: Array) -> Array:
+        """In the units of A x = b already, as those of `Rescaled`."""
+        return t
+
+    def norms(self, norms: np.ndarray) -> np.ndarray:
+        return norms
 
 
 def matrix_exponent(operator: Operator) -> int:

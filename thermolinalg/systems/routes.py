@@ -9,6 +9,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, eps, namespace, to_numpy
 from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
@@ -18,6 +19,7 @@ from thermolinalg.systems.base import Chain, System
 from thermolinalg.systems.equation import Equation, Measure
 from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
+from thermolinalg.systems.rescaled import Unscaled
 
 __all__ = ["Held", "Router", "as_device", "gram_operator", "share_of_one_run"]
 
@@ -134,21 +136,19 @@ class Router:
         """A (or −A) as the symmetric couplings of the device."""
         program, condition = self._programmed(operator)
         scaling = None if _as_written(self.device) else _balance(operator)
-        measures = (Measure(),)
-        if scaling is not None:
-            measures = (Measure(), Measure(scaling[:, None], 1 / scaling[:, None]))
         scaled = operator if scaling is None else operator.scaled(1.0, scaling)
+        around = () if scaling is None else (Unscaled(1 / scaling[:, None]),)
         largest = getattr(program, "largest", None)
         size = float(largest) if largest and scaling is not None else largest_eigenvalue(scaled)
         if condition is not None:
             condition.refuse_singular(SingularEngines(scaled).null_vector)
-        inverse = DeviceInverse(program, Chain(()))
-        return Held(inverse, operator, None, None, measures, size, condition, kind, reason, systems=systems)
+        inverse, measures = DeviceInverse(program, Chain(around)), _measures(scaling, scaling)
+        return Held(inverse, scaled, scaling, scaling, measures, size, condition, kind, reason, systems=systems)
 
     def _programmed(self, operator: Operator) -> tuple[Program, Condition | None]:
         """The program and the condition of what it holds; NotDefinite where that has no equilibrium."""
         try:
-            program = self.device.program(operator, rng=self.rng)
+            program = watched_program(self.device, operator, self.rng)
             condition = _condition(program, operator)
         except np.linalg.LinAlgError as refusal:
             self._blame_copy(operator, "not positive definite although A is", _evidence(refusal))
@@ -173,7 +173,7 @@ class Router:
 
     def _stable(self, reason: str) -> Held:
         """A as the drift itself."""
-        program = self.device.program(self.operator, rng=self.rng)
+        program = watched_program(self.device, self.operator, self.rng)
         program.rate()
         values = to_numpy(namespace(self.operator.like).linalg.svdvals(self.operator.dense()))
         condition = Condition(float(values[-1]), float(values[0]), *_rounding(self.operator))
@@ -189,7 +189,7 @@ class Router:
         condition = Condition(smallest, largest, *_rounding(matrix))
         condition.refuse_singular(engines.null_vector)
         try:
-            program = self.device.program(engines.embedding(share * smallest), rng=self.rng)
+            program = watched_program(self.device, engines.embedding(share * smallest), self.rng)
         except TypeError as refusal:
             return self._normal(f"{reason}; as AᵀA, since {refusal}", condition)
         inverse = DeviceInverse(program, Chain((Embedded(matrix.shape),)), definite=False, bias=share**2)

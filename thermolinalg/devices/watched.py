@@ -1,0 +1,129 @@
+"""A program under watch: one failure of the device is tried again and recorded, a second one ends the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from thermolinalg._arrays import is_array
+from thermolinalg._validation import is_finite
+from thermolinalg.devices.protocols import Device, Program
+from thermolinalg.devices.reading import CovarianceReading, Reading
+from thermolinalg.operators import Operator
+
+__all__ = ["DeviceError", "Watched", "watched_program"]
+
+WATCHED = (
+    "average",
+    "readings",
+    "covariance",
+    "variances",
+    "settle",
+    "noise_covariance",
+    "lagged_covariance",
+    "readings_along",
+    "work",
+)
+"""The methods that run a device."""
+
+MEANT = (np.linalg.LinAlgError, ValueError, TypeError, NotImplementedError)
+"""What a device says of its input is no failure, and would be said again."""
+
+
+class DeviceError(RuntimeError):
+    """A device failed twice in one run.
+
+    Attributes
+    ----------
+    x : array or None
+        What had been found so far, in the shape of the answer.
+    info : Info or None
+        The report of that, with `success` False.
+    """
+
+    x: Any = None
+    info: Any = None
+
+
+class Watched:
+    """A program whose every reading is checked; it has all the methods and attributes of the one it watches.
+
+    Parameters
+    ----------
+    program : Program
+
+    Attributes
+    ----------
+    failures : list of str
+        What went wrong and was right the second time.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.failures = program, cast(list[str], [])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "program" not in vars(self):
+            raise AttributeError(name)
+        attribute = getattr(self.program, name)
+        return self._tried(name, attribute) if name in WATCHED else attribute
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in ("program", "failures"):
+            super().__setattr__(name, value)
+        else:
+            setattr(self.program, name, value)
+
+    def _tried(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+        """The method, tried twice."""
+
+        def tried(*args: Any, **options: Any) -> Any:
+            failures: list[str] = []
+            for _ in range(2):
+                try:
+                    result = run(*args, **options)
+                except MEANT:
+                    raise
+                except Exception as failure:
+                    failures.append(f"{name}: {type(failure).__name__}: {failure}")
+                    cause: Exception | None = failure
+                    continue
+                if _is_sound(result):
+                    self.failures.extend(failures)
+                    return result
+                failures.append(f"{name}: NaN or infinity in the reading")
+                cause = None
+            raise DeviceError(
+                f"the device failed twice in a row ({'; then '.join(failures)}); what was found before is in the "
+                "attributes x and info of this error"
+            ) from cause
+
+        return tried
+
+
+def _is_sound(result: Any) -> bool:
+    """Whether all numbers of a reading are finite."""
+    if isinstance(result, Reading | CovarianceReading):
+        return is_finite(result.value)
+    if isinstance(result, tuple):
+        return all(_is_sound(part) for part in result)
+    return is_finite(result) if is_array(result) else True
+
+
+def watched_program(device: Device, operator: Operator, rng: np.random.Generator | None = None) -> Any:
+    """Write A into a device and watch it.
+
+    Parameters
+    ----------
+    device : Device
+    operator : Operator
+    rng : numpy.random.Generator, optional
+        Draws the imperfections of the copy.
+
+    Returns
+    -------
+    Watched
+        With the methods of the device's own `Program`.
+    """
+    return Watched(device.program(operator, rng=rng))
