@@ -136,7 +136,9 @@ class Driven:
             )
         raise SingularError(
             f"A is singular to working precision: its eigenvalues on the device range from {lower:.3g} to "
-            f"{upper:.3g}, so log|det A| is -inf or lost in rounding"
+            f"{upper:.3g}, so log|det A| is -inf or lost in rounding",
+            smallest=lower,
+            largest=upper,
         )
 
     # -- readings -----------------------------------------------------------------------------------------------------

@@ -64,11 +64,19 @@ class SingularError(np.linalg.LinAlgError):
     ----------
     null_vector : array, shape (d,), or None
         Its null vector in the user's units, largest entry 1, where the engine has it.
+    smallest, largest : float or None
+        Ends of its spectrum (singular values, where A is not symmetric) as the device is balanced for it.
     """
 
-    def __init__(self, message: str, null_vector: Array | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        null_vector: Array | None = None,
+        smallest: float | None = None,
+        largest: float | None = None,
+    ) -> None:
         super().__init__(message)
-        self.null_vector = null_vector
+        self.null_vector, self.smallest, self.largest = null_vector, smallest, largest
 
 
 class Simulated(Loaded):
@@ -172,6 +180,8 @@ class Simulated(Loaded):
             f"largest is {upper:.3g} and rounding {rounding:.3g}{where}; use lstsq or pinv for the minimum-norm "
             "solution",
             vector,
+            lower,
+            upper,
         )
 
     def _null_vector(self) -> Array | None:

@@ -53,5 +53,5 @@ def refusing(advice: str, name: str = "A") -> Iterator[None]:
             evidence = name + evidence[1:]
         message = f"{evidence}; {advice}" if advice else evidence
         if isinstance(error, SingularError):
-            raise SingularError(message, error.null_vector) from None
+            raise SingularError(message, error.null_vector, error.smallest, error.largest) from None
         raise np.linalg.LinAlgError(message) from None

@@ -9,29 +9,13 @@ from typing import Protocol
 import numpy as np
 
 from thermolinalg._arrays import Array, to_numpy
-from thermolinalg.devices import Ledger, Program, Reading, Schedule
+from thermolinalg.devices import Ledger, Program, Reading, Schedule, SingularError
 from thermolinalg.systems.base import Chain
 
 __all__ = ["Condition", "DeviceInverse", "Inverse", "SingularError"]
 
 ILL_CONDITIONED = 450.0
 """Times eps (1e-13 in double precision): below such an rcond an answer comes with a warning."""
-
-
-class SingularError(np.linalg.LinAlgError):
-    """A is singular to working precision.
-
-    Attributes
-    ----------
-    smallest, largest : float
-        Singular values of the balanced A.
-    null_vector : ndarray, shape (n,), or None
-        A unit vector that A takes to rounding.
-    """
-
-    def __init__(self, message: str, smallest: float, largest: float, null_vector: np.ndarray | None) -> None:
-        super().__init__(message)
-        self.smallest, self.largest, self.null_vector = smallest, largest, null_vector
 
 
 @dataclass(frozen=True)
@@ -78,7 +62,7 @@ class Condition:
         Parameters
         ----------
         null_vector : callable
-            Gives the singular vector (n,) of the smallest singular value, as far as it can be had.
+            Gives what A all but annihilates, in the user's units (n,), as far as it can be had.
         """
         if not self.singular:
             return
@@ -91,9 +75,9 @@ class Condition:
             f"A is singular to working precision: balanced by rows and columns, its smallest singular value is "
             f"{self.smallest:.3g} and its largest {self.largest:.3g}, a ratio of {self.rcond:.2g} below the rounding "
             f"{self.rounding:.2g}{evidence}; lstsq and pinv give the minimum-norm solution",
+            vector,
             self.smallest,
             self.largest,
-            vector,
         )
 
 
@@ -101,7 +85,7 @@ def _told(vector: np.ndarray, most: int = 3) -> str:
     """The largest entries of a vector, as text."""
     order = np.argsort(-abs(vector))[:most]
     entries = ", ".join(f"{vector[i]:.3g} at {i}" for i in order)
-    return f"the unit vector ({entries}{', …' if len(vector) > most else ''})"
+    return f"the vector ({entries}{', …' if len(vector) > most else ''})"
 
 
 class Inverse(Protocol):

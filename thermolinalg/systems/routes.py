@@ -14,7 +14,7 @@ from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.operators.equilibrate import equilibrate
-from thermolinalg.operators.read import ReadMatrix
+from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.base import Chain, System
 from thermolinalg.systems.equation import Equation, Measure
 from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
@@ -141,7 +141,7 @@ class Router:
         largest = getattr(program, "largest", None)
         size = float(largest) if largest and scaling is not None else largest_eigenvalue(scaled)
         if condition is not None:
-            condition.refuse_singular(SingularEngines(scaled).null_vector)
+            condition.refuse_singular(self._annihilated(SingularEngines(scaled), scaling))
         inverse, measures = DeviceInverse(program, Chain(around)), _measures(scaling, scaling)
         return Held(inverse, scaled, scaling, scaling, measures, size, condition, kind, reason, systems=systems)
 
@@ -177,7 +177,7 @@ class Router:
         program.rate()
         values = to_numpy(namespace(self.operator.like).linalg.svdvals(self.operator.dense()))
         condition = Condition(float(values[-1]), float(values[0]), *_rounding(self.operator))
-        condition.refuse_singular(SingularEngines(self.operator).null_vector)
+        condition.refuse_singular(self._annihilated(SingularEngines(self.operator), None))
         inverse = DeviceInverse(program, Chain(()), definite=False)
         size = float(values[0])
         return Held(inverse, self.operator, None, None, (Measure(),), size, condition, "stable", reason)
@@ -187,7 +187,7 @@ class Router:
         matrix, rows, columns, engines = self._balanced()
         smallest, largest = engines.interval()
         condition = Condition(smallest, largest, *_rounding(matrix))
-        condition.refuse_singular(engines.null_vector)
+        condition.refuse_singular(self._annihilated(engines, columns))
         try:
             program = watched_program(self.device, engines.embedding(share * smallest), self.rng)
         except TypeError as refusal:
@@ -195,6 +195,17 @@ class Router:
         inverse = DeviceInverse(program, Chain((Embedded(matrix.shape),)), definite=False, bias=share**2)
         measures = _measures(rows, columns)
         return Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
+
+    def _annihilated(self, engines: SingularEngines, columns: Array | None) -> Callable[[], Array]:
+        """What gives the vector, in the user's units and with a largest entry of one, that A takes to rounding."""
+
+        def vector() -> Array:
+            v = engines.null_vector()
+            v = v if columns is None else columns * v
+            v = complexify(v) if self.read.is_complex else v
+            return v / v[int(namespace(v).argmax(abs(v)))]
+
+        return vector
 
     def _balanced(self) -> tuple[Operator, Array | None, Array | None, SingularEngines]:
         """R A C with its engines, made once."""
