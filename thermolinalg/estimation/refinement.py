@@ -40,8 +40,10 @@ SLOWEST = 0.95
 class NoisyInverse(Protocol):
     """What refinement needs of a device: a linear map is inverted, up to noise and bias."""
 
-    definite: bool
-    """Whether A is symmetric positive definite, as far as the device has been told."""
+    @property
+    def definite(self) -> bool:
+        """Whether A is symmetric positive definite, as far as the device has been told."""
+        ...
 
     def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator) -> Reading:
         """An estimate of A⁻¹b for a block b (m, k)."""

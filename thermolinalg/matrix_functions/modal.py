@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from thermolinalg._arrays import Array, as_array, namespace
 from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions.base import check_positive, combine_modes
+from thermolinalg.matrix_functions.base import Recent, check_positive, combine_modes, evaluate
 from thermolinalg.operators import Operator
 
 __all__ = ["ModalEngine", "zero_column"]
@@ -44,6 +45,11 @@ class ModalEngine:
     def supports(self, law: LinearLaw) -> bool:
         return True
 
+    @cached_property
+    def _evaluated(self) -> Recent[list[list[Array | None]]]:
+        """The functions of the laws applied last, at the eigenvalues."""
+        return Recent()
+
     def to_modes(self, block: Array) -> Array:
         """Coordinates Qᵀ V of a block (d, k), in the order of `eigenvalues`."""
         raise NotImplementedError
@@ -54,7 +60,8 @@ class ModalEngine:
 
     def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
         modes = [None if block is None else self.to_modes(block) for block in inputs]
-        results = combine_modes(law, self.values, modes, outputs)
+        rows = self._evaluated(law, lambda: evaluate(law, self.values))
+        results = combine_modes(law, rows, modes, outputs)
         return [zero_column(self.operator) if y is None else self.from_modes(y) for y in results]
 
 

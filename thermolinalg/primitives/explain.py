@@ -213,7 +213,7 @@ def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explana
     block = read_rhs(read, b).block
     columns = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(columns, PRECISION)
-    solve, trajectory = _priced(held.inverse, schedule, columns.shape[1])
+    solve, trajectory = _priced(prepared, schedule, columns.shape[1])
     condition = held.condition
     return Explanation(
         shape=read.shape,
@@ -224,7 +224,7 @@ def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explana
         held=held.kind,
         why=held.reason,
         spectrum=None if condition is None else (condition.smallest, condition.largest),
-        rate=held.inverse.rate(),
+        rate=held.prepared.program.rate(),
         solve=solve,
         trajectory=trajectory,
         schedule=schedule,
@@ -232,9 +232,9 @@ def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explana
     )
 
 
-def _priced(inverse: DeviceInverse, schedule: Schedule, columns: int) -> tuple[EngineReport, EngineReport | None]:
+def _priced(prepared: PreparedDevice, schedule: Schedule, columns: int) -> tuple[EngineReport, EngineReport | None]:
     """The engines of one run of the schedule and of a trajectory from rest."""
-    program = inverse.program
+    program = prepared.program
     if not isinstance(program, Priced):
         told = program.describe()
         return EngineReport(told["engine"], told["reason"]), None
@@ -245,7 +245,7 @@ def _priced(inverse: DeviceInverse, schedule: Schedule, columns: int) -> tuple[E
             return EngineReport(price.name, price.reason)
         return EngineReport(price.name, price.reason, cost.total(columns), cost.products, cost.memory)
 
-    spacing = TRAJECTORY_TIMES / inverse.rate() / TRAJECTORY_READINGS
+    spacing = TRAJECTORY_TIMES / prepared.program.rate() / TRAJECTORY_READINGS
     window, trajectory = program.price_window(schedule, columns), program.price_path(spacing, TRAJECTORY_READINGS)
     return report(window, columns), None if trajectory is None else report(trajectory, TRAJECTORY_READINGS)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from thermolinalg._arrays import Array, namespace, to_numpy
+from thermolinalg._arrays import Array, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_positive, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import readings_for, standard_error
-from thermolinalg.operators.read import read_matrix, realify
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._readings import readings_report
@@ -139,7 +139,7 @@ def inv(
 def _covariance(prepared: PreparedDevice, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
     """The covariance of one run, and nothing else."""
     read, held, rng = prepared.read, prepared.held, prepared.rng
-    program, copies = held.inverse.program, 2 if read.is_complex else 1
+    program, copies = prepared.program, 2 if read.is_complex else 1
     count = readings_for(rtol, held.matrix.shape[0], copies=copies)
     timetable = schedule or Schedule.for_covariance(count, program.rate())
     reading = program.covariance(timetable, rng=rng)
@@ -149,9 +149,10 @@ def _covariance(prepared: PreparedDevice, rtol: float, schedule: Schedule | None
     columns = identity(read)
 
     def residual_norm() -> Array:
-        real_form = realify if read.is_complex else (lambda block: block)
-        r = real_form(columns.block) - held.matrix.apply(real_form(x))
-        return to_numpy(namespace(r).linalg.vector_norm(r, axis=0))
+        outer = prepared.outer(held, columns.block)
+        equation = held.equation(outer.into(columns.block))
+        norms = equation.norms(equation.residual(outer.start(unit * x)))[0]
+        return outer.norms(to_numpy(norms))
 
     def noise() -> Array:
         whole = standard_error(reading, circular=read.is_complex)

@@ -39,15 +39,15 @@ class LstsqResult(NamedTuple):
         Minimum-norm least-squares solution.
     residues : array, shape (), (k,) or (0,)
         ‖b − A x‖² for each column; empty where A does not have full column rank or m ≤ n.
-    rank : int
-        Effective rank of A.
+    rank : int or None
+        Effective rank of A; None where A is large and sparse, or known by its products only.
     s : array, shape (min(m, n),)
-        Singular values of A.
+        Singular values of A; empty where the rank is None.
     """
 
     x: Array
     residues: Array
-    rank: int
+    rank: int | None
     s: Array
 
 
@@ -266,7 +266,7 @@ def _pinv(
     how: tuple[int, bool, Schedule | None, Device],
     *,
     rng: Any,
-) -> tuple[Array, int, Info]:
+) -> tuple[Array, int | None, Info]:
     read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
     like = read.operator.like
     m, n = read.shape

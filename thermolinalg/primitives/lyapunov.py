@@ -152,7 +152,7 @@ class _Units:
         return np.ldexp(t, -self.equation.exponents[1])
 
     def norms(self, norms: np.ndarray) -> np.ndarray:
-        return np.ldexp(norms, self.equation.exponents[1])
+        return np.asarray(np.ldexp(norms, self.equation.exponents[1]))
 
 
 def _refined(equation: LyapunovEquation, rng: np.random.Generator, wanted: Wanted) -> tuple[Array, Info]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
 from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng
-from thermolinalg.devices import Device, Ledger, Schedule
+from thermolinalg.devices import Device, Ledger, Program, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
@@ -25,7 +25,7 @@ from thermolinalg.primitives._linear_solve import (
     solve_refined,
 )
 from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
-from thermolinalg.systems import Chain, ComplexColumns, RealForm, Rescaled, System
+from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
 from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
 from thermolinalg.systems.routes import Held, Router, share_of_one_run
 
@@ -67,6 +67,13 @@ class PreparedDevice:
         return self._router.hold()
 
     @property
+    def program(self) -> Program:
+        """What the device itself holds, as its own protocol has it."""
+        inverse = self.held.inverse
+        assert isinstance(inverse, DeviceInverse)
+        return inverse.program
+
+    @property
     def ledger(self) -> Ledger:
         """What the device has been asked to do since A was written."""
         return self.held.inverse.ledger
@@ -82,11 +89,6 @@ class PreparedDevice:
         )
 
     # -- linear systems -----------------------------------------------------------------------------------------------
-
-    @overload
-    def solve(self, b: Any, *, return_info: Literal[False] = ..., **options: Any) -> Array: ...
-    @overload
-    def solve(self, b: Any, *, return_info: Literal[True], **options: Any) -> tuple[Array, Info]: ...
 
     def solve(
         self,
