@@ -16,7 +16,6 @@ from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._linear_solve import PRECISION
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.program import PreparedDevice
-from thermolinalg.systems import DeviceInverse
 
 __all__ = ["EngineReport", "Explanation", "explain"]
 
@@ -224,7 +223,7 @@ def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explana
         held=held.kind,
         why=held.reason,
         spectrum=None if condition is None else (condition.smallest, condition.largest),
-        rate=held.prepared.program.rate(),
+        rate=held.inverse.rate(),
         solve=solve,
         trajectory=trajectory,
         schedule=schedule,
