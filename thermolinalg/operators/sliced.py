@@ -24,7 +24,15 @@ WANTED_BITS = 104
 """Bits of every product that count: about twice those of a double."""
 
 SLICED_EPS = 2.0**-100
-"""Relative error of a sliced residual, for rows of A and columns of x whose entries are of one size."""
+"""Error of a sliced residual relative to the largest entry of a row of A times any entry of a column of x, as far down
+as `DEEPEST` allows."""
+
+NEAR = 32
+"""Bits below the largest entry of a column of x within which others get no slices of their own: they keep 72 bits or
+more of every product, and random columns cost nothing extra."""
+
+DEEPEST = 12
+"""Slices at most that reach below that: each costs as much as a quarter of a residual, and 12 reach down to 1e-80."""
 
 
 def bits_of_slices(terms: int) -> int:
@@ -39,10 +47,10 @@ def row_slices(matrix: Array, bits: int) -> list[Array]:
     return _slices(matrix, largest, bits)
 
 
-def column_slices(block: Array, bits: int) -> list[Array]:
-    """The same below the largest entry of each column of a block (n, k)."""
+def column_slices(block: Array, bits: int, deeper: int = 0) -> list[Array]:
+    """The same below the largest entry of each column of a block (n, k), with so many slices more."""
     xp = namespace(block)
-    return _slices(block, xp.max(abs(block), axis=0, keepdims=True), bits)
+    return _slices(block, xp.max(abs(block), axis=0, keepdims=True), bits, deeper)
 
 
 def sparse_slices(matrix: Any, bits: int) -> list[Any]:
@@ -53,12 +61,12 @@ def sparse_slices(matrix: Any, bits: int) -> list[Any]:
     return [scipy.sparse.csr_array((part, matrix.indices, matrix.indptr), shape=matrix.shape) for part in parts]
 
 
-def _slices(x: Array, largest: Array, bits: int) -> list[Array]:
+def _slices(x: Array, largest: Array, bits: int, deeper: int = 0) -> list[Array]:
     xp = namespace(x)
     parts: list[Array] = []
     # The smallest power of two above the largest entry; adding 1.5 · 2^(52 − bits) of it rounds to `bits` bits below.
     unit = 2.0 ** (xp.floor(xp.log2(xp.where(largest > 0, largest, 1.0))) + 1)
-    for _ in range(math.ceil(WANTED_BITS / bits)):
+    for _ in range(math.ceil(WANTED_BITS / bits) + deeper):
         shift = 1.5 * 2.0 ** (52 - bits) * unit
         part = (x + shift) - shift
         parts.append(part)
@@ -87,20 +95,32 @@ class Sliced:
     def residual(self, b: Array, x: Array, low: Array) -> Array:
         """b − A (x + low), rounded once (m, k)."""
         xp, k = namespace(x), x.shape[1]
-        # A slice counts as far down as it lies: those of low begin where low does.
-        below = _bits_below(x, low) // self.bits
-        parts = [(p, j) for j, p in enumerate(column_slices(x, self.bits))]
-        parts += [(p, below + j) for j, p in enumerate(column_slices(low, self.bits))]
+        # A slice counts as far down as it lies: those of low begin where low does, and none counts as lower than the
+        # smallest entries of x lie, so that their products are as precise as those of the largest.
+        below, deep = _bits_below(x, low) // self.bits, min(_depth(x) // self.bits, DEEPEST)
+        parts = [(p, j) for j, p in enumerate(column_slices(x, self.bits, deep))]
+        parts += [(p, below + j) for j, p in enumerate(column_slices(low, self.bits, deep))]
         high, rest = b, xp.zeros_like(b)
         most = math.ceil(WANTED_BITS / self.bits)
         for i, product in enumerate(self.products):
-            taken = [p for p, j in parts if i + j < most]
+            taken = [p for p, j in parts if i + j - deep < most]
             if taken:
                 image = product(xp.concat(taken, axis=1))
                 for j in range(len(taken)):
                     high, error = _two_sum(high, -image[:, j * k : (j + 1) * k])
                     rest = rest + error
         return high + rest
+
+
+def _depth(x: Array) -> int:
+    """How many bits the smallest entries of x lie below `NEAR`, in the column where that is most."""
+    xp = namespace(x)
+    sizes = abs(x)
+    largest = xp.max(sizes, axis=0)
+    smallest = xp.min(xp.where(sizes > 0, sizes, xp.inf), axis=0)
+    counts = largest > 0
+    spread = xp.where(counts, xp.log2(xp.where(counts, largest, 1.0)) - xp.log2(xp.where(counts, smallest, 1.0)), 0.0)
+    return max(0, math.ceil(float(xp.max(spread))) - NEAR)
 
 
 def _bits_below(x: Array, low: Array) -> int:
