@@ -251,11 +251,12 @@ def test_grading_by_powers_of_two_is_free(graded):
     assert info.condition < 1e3
 
 
+@pytest.mark.parametrize("wrap", [np.array, scipy.sparse.csr_array, aslinearoperator])
 @pytest.mark.parametrize("scale", [1e-320, 1e-309, 1e-300, 1e300])
 @pytest.mark.parametrize("function", [slogdet, logabsdet])
-def test_extreme_scales(function, scale):
+def test_extreme_scales(function, scale, wrap):
     A = scale * np.array([[2.0, 1.0], [1.0, 2.0]])
-    result, info = function(A, rng=0, return_info=True)
+    result, info = function(wrap(A), rng=0, return_info=True)
     expected = np.log(1 - (A[0, 1] / A[0, 0]) ** 2) + 2 * np.log(A[0, 0])
     assert_estimates(result if function is logabsdet else result[1], info, expected)
 

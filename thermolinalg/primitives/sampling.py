@@ -214,7 +214,7 @@ class Units:
     matrix : int
         e, which brings an extreme matrix near one.
     sample : int
-        k, which brings the temperature near one.
+        k.
     temperature : float
         Of x'.
     """
@@ -228,8 +228,7 @@ class Units:
         """x has the covariance T A⁻¹ = 2^−e T A'⁻¹, or T Σ = 2^e T Σ'; x' has 2^−2k of it."""
         exponent = matrix_exponent(operator)
         own = exponent if is_covariance else -exponent
-        half = (math.frexp(temperature)[1] + own) // 2
-        return cls(exponent, half, math.ldexp(temperature, own - 2 * half))
+        return cls(exponent, own // 2, temperature * 2 ** (own % 2))
 
     def held(self, operator: Operator) -> Operator:
         """M'."""
