@@ -1,7 +1,15 @@
 """Linear algebra on simulated thermodynamic (Langevin) devices, in the shape of SciPy."""
 
 from thermolinalg._info import Info, ThermodynamicWarning
-from thermolinalg.devices import AsWritten, Equilibrated, GeneralDevice, Imperfections, LangevinDevice, Schedule
+from thermolinalg.devices import (
+    AsWritten,
+    Equilibrated,
+    GeneralDevice,
+    Imperfections,
+    LangevinDevice,
+    Schedule,
+    SingularError,
+)
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
@@ -12,6 +20,7 @@ from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
 from thermolinalg.primitives.langevin import langevin
 from thermolinalg.primitives.least_squares import lstsq, pinv
 from thermolinalg.primitives.lyapunov import solve_continuous_lyapunov
+from thermolinalg.primitives.program import PreparedDevice, program
 from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solve import solve
 
@@ -26,7 +35,9 @@ __all__ = [
     "Info",
     "LangevinDevice",
     "Overdamped",
+    "PreparedDevice",
     "Schedule",
+    "SingularError",
     "ThermodynamicInverse",
     "ThermodynamicWarning",
     "Underdamped",
@@ -39,6 +50,7 @@ __all__ = [
     "logabsdet",
     "lstsq",
     "pinv",
+    "program",
     "sample",
     "slogdet",
     "solve",

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse.linalg
 from scipy.linalg import LinAlgWarning
 
 __all__ = ["Info", "ThermodynamicWarning", "warn"]
 
-_HERE = str(Path(__file__).parent)
+_NOT_THE_CALLER = (str(Path(__file__).parent), str(Path(scipy.sparse.linalg.__file__).parent))
+"""The package, and SciPy's solvers and operators, which call it for the user: `cg(A, b, M=ThermodynamicInverse(A))`."""
 
 
 class ThermodynamicWarning(LinAlgWarning):  # type: ignore[misc]
@@ -20,14 +22,14 @@ class ThermodynamicWarning(LinAlgWarning):  # type: ignore[misc]
 
 
 def warn(message: str) -> None:
-    """Issue a `ThermodynamicWarning` that points at the first line outside the package: the caller's own.
+    """Issue a `ThermodynamicWarning` that points at the first line outside the package and SciPy: the caller's own.
 
     Parameters
     ----------
     message : str
     """
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_CALLER):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, ThermodynamicWarning, stacklevel=level)
 

@@ -70,6 +70,11 @@ class SkewProgram(Loaded):
         lower, upper = self.engines.interval()
         return self.factor * lower, self.factor * upper
 
+    @property
+    def ideal(self) -> bool:
+        """Whether what a run misses is α² (AᵀA + α²)⁻¹ x and its noise, and nothing else: no imperfections."""
+        return self.imperfections.is_perfect
+
     def rate(self) -> float:
         """Relaxation rate of every mode, in 1/τ: c α."""
         return self.law.relaxation_rate()

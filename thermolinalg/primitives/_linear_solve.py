@@ -16,7 +16,7 @@ from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.refinement import Goal, State, refine
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
-from thermolinalg.systems import Chain, Condition, Equation
+from thermolinalg.systems import Chain, Equation
 from thermolinalg.systems.routes import Held
 
 __all__ = ["MAXITER", "PRECISION", "Tolerance", "Wanted", "default_rtol", "read_rtol", "solve_raw", "solve_refined"]
@@ -173,7 +173,7 @@ def solve_refined(
         success = bool((balanced(bar().total) <= asked * balanced(state.x)).all())
     message = _refined_message(state, certificate, wanted, outer, success=success, stopped=stopped)
     if held.condition is not None and held.condition.poor and not wanted.quiet:
-        warn(f"{_ill(held.condition)}; {message}")
+        warn(f"{held.condition.warning}; {message}")
     elif not (success or stopped or wanted.quiet):
         warn(message)
     info = Info(
@@ -312,7 +312,7 @@ def solve_raw(
     if held.condition is not None and held.condition.poor:
         bar = reading.standard_error + rounding() + (0.0 if systematic is None else systematic)
         success = success and bool((balanced.solution(bar) <= asked * balanced.solution(x)).all())
-        warn(_ill(held.condition) + "; one run of the device may not have resolved it")
+        warn(held.condition.warning + "; one run of the device may not have resolved it")
     info = Info(
         success=success,
         status=0 if success else 1,
@@ -342,10 +342,3 @@ def _systematic(held: Held, equation: Equation, x: Array) -> Array | None:
     if held.inverse.bias:
         bias = bias + held.inverse.bias * equation.balanced.solution(x)
     return bias
-
-
-def _ill(condition: Condition) -> str:
-    return (
-        f"A is ill-conditioned: balanced by rows and columns its condition number is {condition.number:.3g} "
-        f"(rcond {condition.rcond:.2g})"
-    )

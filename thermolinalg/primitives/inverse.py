@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from thermolinalg._arrays import Array, to_numpy
-from thermolinalg._info import Info
+from thermolinalg._arrays import Array, namespace, to_numpy
+from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_positive, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import readings_for, standard_error
@@ -13,13 +13,19 @@ from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._readings import readings_report
+from thermolinalg.primitives._report import once
 from thermolinalg.primitives._rhs import identity
 from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.systems import Rescaled
 
 __all__ = ["inv"]
 
 RAW_RTOL = 1e-2
 """Relative error of a raw inverse where none is asked for."""
+
+ASKED = 1.5
+"""Error bars up to so many of the error asked for are what was asked for: those of noise are known to a few per cent,
+and rounding that adds half as much as it is still small beside it."""
 
 
 @overload
@@ -139,44 +145,51 @@ def inv(
 def _covariance(prepared: PreparedDevice, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
     """The covariance of one run, and nothing else."""
     read, held, rng = prepared.read, prepared.held, prepared.rng
-    program, copies = prepared.program, 2 if read.is_complex else 1
+    program, condition, copies = prepared.program, held.condition, 2 if read.is_complex else 1
     count = readings_for(rtol, held.matrix.shape[0], copies=copies)
     timetable = schedule or Schedule.for_covariance(count, program.rate())
     reading = program.covariance(timetable, rng=rng)
     sign = -1.0 if held.kind == "negative" else 1.0
-    unit = 2.0**-prepared.exponent
-    x = sign * (_from_real_form(reading.value) if read.is_complex else reading.value)
-    columns = identity(read)
+    value = sign * (_from_real_form(reading.value) if read.is_complex else reading.value)
+    unit, columns = Rescaled(matrix_exponent=prepared.exponent), identity(read)
+    x = unit.back(value)
 
     def residual_norm() -> Array:
         outer = prepared.outer(held, columns.block)
         equation = held.equation(outer.into(columns.block))
-        norms = equation.norms(equation.residual(outer.start(unit * x)))[0]
+        norms = equation.norms(equation.residual(outer.start(x)))[0]
         return outer.norms(to_numpy(norms))
 
+    @once
     def noise() -> Array:
         whole = standard_error(reading, circular=read.is_complex)
-        return unit * whole[: columns.size, : columns.size]
+        return unit.back_error(whole[: columns.size, : columns.size])
 
+    @once
     def rounding() -> Array:
-        return (0.0 if held.condition is None else held.condition.eps * held.condition.number) * abs(unit * x)
+        return (0.0 if condition is None else condition.eps * condition.number) * abs(x)
 
     message = "exactly what the device returned; pass refine=True to send the residual back to it"
     info = readings_report(program, timetable, 2.0, message)
     ideal = getattr(program, "ideal", False)
     if not ideal:
         info["message"] = f"the error bar holds noise only: this device errs in ways that it does not tell; {message}"
+    if condition is not None and condition.poor:
+        warn(f"{condition.warning}; one run of the device may not have resolved it")
+        largest, norm = abs(x).max(), namespace(x).linalg.vector_norm
+        info["success"] = bool(norm((noise() + rounding()) / largest) <= ASKED * rtol * norm(x / largest))
+        info["status"] = 0 if info["success"] else 1
     info.update(
         residual_norm=residual_norm,
         backward_error=None,
-        condition=None if held.condition is None else held.condition.number,
+        condition=None if condition is None else condition.number,
         noise=noise,
         rounding=rounding,
         systematic=(lambda: 0.0 * noise()) if ideal else None,
         standard_error=lambda: info["noise"] + info["rounding"],
         reason="; ".join(filter(None, (held.reason, info.get("reason", "")))),
     )
-    return unit * x, info
+    return x, info
 
 
 def _from_real_form(x: Array) -> Array:

@@ -56,6 +56,14 @@ class Condition:
         """Whether an answer has to come with a warning."""
         return self.rcond < ILL_CONDITIONED * self.eps
 
+    @property
+    def warning(self) -> str:
+        """What a warning of a poor condition begins with."""
+        return (
+            f"A is ill-conditioned: balanced by rows and columns its condition number is {self.number:.3g} "
+            f"(rcond {self.rcond:.2g})"
+        )
+
     def refuse_singular(self, null_vector: Callable[[], Array]) -> None:
         """SingularError where rcond < d · eps (or A is zero), with the evidence.
 
