@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from helpers import close
 
 import thermolinalg as tla
 from thermolinalg.cli import main
@@ -195,14 +196,51 @@ def test_matrices_that_are_not_finite(capsys, A, tmp_path, command, value):
 
 
 @pytest.mark.parametrize("command", ["inv", "logdet", "sample", "explain", "solve"])
-def test_singular_and_indefinite_matrices(capsys, tmp_path, command):
-    singular = save(tmp_path, "singular.npy", np.ones((3, 3)))
-    assert fails(capsys, command, singular)[0] == 4
-    indefinite = save(tmp_path, "indefinite.npy", np.diag([1.0, 2.0, -3.0]))
-    status, line = fails(capsys, command, indefinite)
+def test_singular_matrices(capsys, tmp_path, command):
+    status, line = fails(capsys, command, save(tmp_path, "singular.npy", np.ones((3, 3))))
+    assert status == 4
+    assert "singular" in line
+
+
+INDEFINITE = np.diag([1.0, 2.0, -3.0])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["logdet"], ["sample"], ["solve", "--assume", "pos"], ["inv", "--assume", "pos"]]
+)
+def test_indefinite_matrices_where_a_definite_one_is_needed(capsys, tmp_path, arguments):
+    status, line = fails(capsys, *arguments, save(tmp_path, "indefinite.npy", INDEFINITE))
     assert status == 4
     assert "positive" in line
     assert "assume_a" not in line  # a keyword of Python, not of the command line
+    assert ("pass --assume gen" in line) == ("pos" in arguments)
+
+
+@pytest.mark.parametrize("extra", [[], ["--assume", "gen"], ["--raw"]])
+def test_indefinite_matrices_are_solved_and_inverted(capsys, tmp_path, extra):
+    path = save(tmp_path, "indefinite.npy", INDEFINITE)
+    report = run_json(capsys, "solve", path, "--rng", "1", *extra)
+    assert close(report["value"], [1, 1 / 2, -1 / 3], 0.05 if "--raw" in extra else 1e-10)
+    assert "skew embedding" in report["info"]["reason"]
+    report = run_json(capsys, "inv", path, "--rng", "1", *extra)
+    assert close(report["value"], np.linalg.inv(INDEFINITE), 0.05 if "--raw" in extra else 1e-10)
+    assert "skew embedding" in run_json(capsys, "explain", path)["explanation"]["why"]
+
+
+def test_what_the_user_says_of_a_matrix(capsys, tmp_path):
+    drift = np.array([[1.0, 5.0], [0.0, 2.0]])
+    path = save(tmp_path, "drift.npy", drift)
+    for command, expected in (("solve", np.linalg.solve(drift, [1, 1])), ("inv", np.linalg.inv(drift))):
+        report = run_json(capsys, command, path, "--rng", "1", "--assume", "stable")
+        assert close(report["value"], expected, 1e-9)
+        assert "drift" in report["info"]["reason"]
+    triangle = save(tmp_path, "triangle.npy", np.array([[4.0, 1.0], [0.0, 3.0]]))
+    for command in ("logdet", "sample"):
+        assert fails(capsys, command, triangle)[0] == 4
+    report = run_json(capsys, "logdet", triangle, "--assume", "sym", "--rng", "1")
+    assert abs(report["value"] - np.log(11)) < 4 * report["info"]["standard_error"]
+    draws = run_json(capsys, "sample", triangle, "--assume", "sym", "--rng", "1", "--size", "4000")["value"]
+    assert close(np.cov(np.array(draws).T), np.array([[3.0, -1.0], [-1.0, 4.0]]) / 11, 0.1)
 
 
 def test_a_right_hand_side_of_the_wrong_length(capsys, matrix, tmp_path):

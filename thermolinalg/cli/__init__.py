@@ -17,7 +17,7 @@ BAD_INPUT, USAGE, LINEAR_ALGEBRA, INTERRUPTED = 1, 2, 4, 130
 
 WORDING = {
     "pass refine=True": "leave out --raw",
-    "assume_a='gen'": "--assume gen",
+    r"assume_a=.(\w+)\b.": r"--assume \1",
     r"\b(rtol|atol|maxiter)= ?": r"--\1 ",
 }
 """Keywords in messages of the library, and what they are called here."""
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 done; 1 a file that cannot be read or written, or holds no matrix that can be used; 2 wrong usage, or an extra
-        that is not installed; 3 the tolerance was not reached; 4 singular or indefinite A; 130 interrupted.
+        that is not installed; 3 the tolerance was not reached; 4 singular A, or one that is not
+        definite where it must be; 130 interrupted.
 
     Examples
     --------

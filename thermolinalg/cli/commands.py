@@ -23,8 +23,8 @@ RAW_RTOL = 1e-2
 app = typer.Typer(
     help="Linear algebra on simulated thermodynamic devices.",
     epilog=(
-        "Exit codes: 0 done, 1 unusable file, 2 wrong usage, 3 tolerance not reached, 4 singular or indefinite matrix, "
-        "130 interrupted."
+        "Exit codes: 0 done, 1 unusable file, 2 wrong usage, 3 tolerance not reached, 4 matrix singular, or not "
+        "definite where it must be, 130 interrupted."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -78,7 +78,7 @@ def solve(
     """Solve A x = b."""
     A = read_matrix(matrix)
     b = _load(A, rhs)
-    with watched_device(f"solving {matrix.name}", None if raw else rtol or 1e-10) as device:
+    with watched_device(f"solving {matrix.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
         rtol = RAW_RTOL if raw and rtol is None else rtol
         options = {"rtol": rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
         x, info = tla.solve(A, b, **options, rng=rng, device=device, return_info=True)
@@ -91,13 +91,15 @@ def inv(
     rtol: Tolerance = None,
     rng: Seed = None,
     raw: Raw = False,
+    assume: Assume = None,
     output: Output = None,
     json: Json = False,
 ) -> int:
     """Invert A."""
     A = read_matrix(matrix)
-    with watched_device(f"inverting {matrix.name}", None if raw else rtol or 1e-10) as device:
-        X, info = tla.inv(A, rtol=rtol, rng=rng, refine=not raw, device=device, return_info=True)
+    with watched_device(f"inverting {matrix.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
+        options = {"rtol": rtol, "refine": not raw, "assume_a": assume}
+        X, info = tla.inv(A, **options, rng=rng, device=device, return_info=True)
     return _report("inv", matrix, A, X, info, output, json)
 
 
@@ -106,12 +108,13 @@ def logdet(
     matrix: Matrix,
     atol: Annotated[float, typer.Option(min=1e-12, help="Standard error to reach.")] = 1e-2,
     rng: Seed = None,
+    assume: Assume = None,
     json: Json = False,
 ) -> int:
     """Measure log det A of a positive definite A."""
     A = read_matrix(matrix)
     with watched_device(f"driving {matrix.name}", None) as device:
-        (_, value), info = tla.slogdet(A, atol=atol, rng=rng, device=device, return_info=True)
+        (_, value), info = tla.slogdet(A, atol=atol, assume_a=assume, rng=rng, device=device, return_info=True)
     return _report("logdet", matrix, A, float(value), info, None, json)
 
 
@@ -121,6 +124,7 @@ def sample(
     size: Annotated[int, typer.Option(min=1, help="How many samples.")] = 1,
     rhs: Annotated[Path | None, typer.Option("-b", "--rhs", help="Load b: the mean is A⁻¹ b. Default: zero.")] = None,
     rng: Seed = None,
+    assume: Assume = None,
     output: Output = None,
     json: Json = False,
 ) -> int:
@@ -128,7 +132,7 @@ def sample(
     A = read_matrix(matrix)
     b = None if rhs is None else read_vectors(rhs)
     with watched_device(f"sampling {matrix.name}", None) as device:
-        x, info = tla.sample(A, size, b=b, rng=rng, device=device, return_info=True)
+        x, info = tla.sample(A, size, b=b, assume_a=assume, rng=rng, device=device, return_info=True)
     return _report("sample", matrix, A, x, info, output, json)
 
 
@@ -155,6 +159,11 @@ def demo(
     run(output=output, seed=rng)
     run_guests(output, rng)
     return 0
+
+
+def _drift(assume: str | None) -> tla.GeneralDevice | None:
+    """The device of a matrix that is to be the drift itself; None leaves the default."""
+    return tla.GeneralDevice() if assume == "stable" else None
 
 
 def _load(A: Any, rhs: Path | None) -> np.ndarray:

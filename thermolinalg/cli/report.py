@@ -100,7 +100,7 @@ def print_report(title: str, value: Any, error: Any, info: Mapping[str, Any]) ->
     if error is not None:
         table.add_row("standard error", _shown(error))
     for name in info:
-        if name not in ("standard_error", "state", "success", "status") and not _is_long(info[name]):
+        if name not in ("standard_error", "state", "success", "status") and _is_telling(info[name]):
             table.add_row(name.replace("_", " "), _text(info[name]))
     console = Console()
     Console(width=console.width if console.is_terminal else 120).print(table)
@@ -114,8 +114,11 @@ def _entries(array: np.ndarray) -> Any:
     return array.tolist()
 
 
-def _is_long(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.size > SHOWN
+def _is_telling(value: Any) -> bool:
+    """Whether a person wants to see it: neither nothing, nor a long array."""
+    if isinstance(value, np.ndarray):
+        return value.size <= SHOWN
+    return value is not None and not (isinstance(value, (list, tuple, str)) and len(value) == 0)
 
 
 def _text(value: Any) -> str:

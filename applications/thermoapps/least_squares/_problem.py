@@ -19,6 +19,9 @@ __all__ = ["Point", "Problem", "read_problem"]
 
 Vector = NDArray[np.float64]
 
+ROUNDING = 64 * np.finfo(float).eps
+"""Changes of the cost up to so many times the sum of the terms that cancel in it are rounding."""
+
 
 @dataclass
 class Point:
@@ -35,6 +38,12 @@ class Point:
     def gradient(self) -> Vector:
         """Of the cost."""
         return self.jacobian.T @ self.residuals
+
+    @property
+    def rounding(self) -> float:
+        """Changes of the cost up to this are rounding: of its squares, and of a model whose terms are like |J||x|."""
+        terms = abs(self.residuals) @ (abs(self.jacobian) @ abs(self.x))
+        return ROUNDING * max(self.cost, float(terms))
 
 
 @dataclass

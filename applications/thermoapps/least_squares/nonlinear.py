@@ -18,10 +18,19 @@ __all__ = ["thermodynamic_least_squares"]
 
 Vector = NDArray[np.float64]
 
-FIRST_DAMPING = 1e-3  # of J with columns of norm one
-LEAST_DAMPING = 1e-27  # of the first
-DAMPING_AGAIN = 1e-13  # of the first, where a step has failed: below it damping is rounding
-ROUNDING = 64 * np.finfo(float).eps  # of the cost, a sum of squares
+FIRST_DAMPING = 1e-3
+"""λ of the first step, of J with columns of norm one: larger is safer far from the optimum, and slower near it."""
+
+LEAST_DAMPING = 1e-27
+"""λ at least, of the first: steps below it are Gauss–Newton's, and rejected ones need not climb from nothing."""
+
+DAMPING_AGAIN = 1e-13
+"""λ of the first, where a step has failed: below it damping is rounding."""
+
+FALLING = 0.9
+"""What a step judged by its gradient leaves of it at most. Where residuals are large, Gauss–Newton steps leave more
+than half each and still converge; one would mean that rounding may go on for ever."""
+
 MESSAGES = {
     -2: "`callback` raised StopIteration.",
     0: "The maximum number of function evaluations is exceeded; pass a larger `max_nfev`.",
@@ -185,11 +194,11 @@ def _search(problem: Problem, steps: DampedSteps, watch: Callable[[OptimizeResul
             ratio = min(actual / predicted, 1.0) if predicted > 0 else 0.0
             status = problem.termination(point, taken, actual, ratio)
             # Where both reductions are rounding, the cost cannot tell a good step from a bad one; the gradient can.
-            if actual <= 0 < predicted and max(predicted, -actual) < ROUNDING * point.cost:
+            if actual <= 0 < predicted and max(predicted, -actual) < point.rounding:
                 njev += 1
                 following = problem.point(x, f)
                 gain = np.linalg.norm(following.gradient / scale) / np.linalg.norm(point.gradient / scale)
-                moved, ratio = bool(gain < 0.5), 1.0 - float(gain)
+                moved, ratio = bool(gain < FALLING), 1.0 - float(gain)
             elif actual > 0:
                 njev += 1
                 following, moved = problem.point(x, f), True

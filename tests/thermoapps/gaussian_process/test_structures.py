@@ -8,15 +8,12 @@ from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
 
+from helpers import close
 from processes import CASES, STRUCTURED
 from sklearn.gaussian_process.kernels import RBF
 
 from thermoapps.gaussian_process import Wendland
 from thermoapps.gaussian_process.structures import Dense, structure_of, white_noise
-
-
-def close(actual, expected, rtol=1e-12):
-    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -28,10 +25,10 @@ def test_every_form_is_the_same_matrix(name):
     V, back = np.random.default_rng(1).standard_normal((len(X), 3)), np.argsort(form.order)
     parts, expected = form.parts(case.kernel), case.kernel(X)
     expected = expected - white_noise(case.kernel) * np.eye(len(X))
-    close(form.times(parts, V[form.order])[back], expected @ V)
-    close((form.system(parts, 0.3) @ V[form.order])[back], expected @ V + 0.3 * V)
+    assert close(form.times(parts, V[form.order])[back], expected @ V, 1e-12)
+    assert close((form.system(parts, 0.3) @ V[form.order])[back], expected @ V + 0.3 * V, 1e-12)
     for actual, slope in zip(form.slopes(case.kernel, V[form.order]), dense.slopes(case.kernel, V), strict=True):
-        close(actual[back], slope, 1e-9)
+        assert close(actual[back], slope, 1e-9)
     assert form.variance(parts) == pytest.approx(expected.diagonal().max())
 
 
@@ -72,8 +69,8 @@ def test_wendlands_function_is_positive_definite(seed, d, length):
     kernel = Wendland(length)
     K, slope = kernel(X, eval_gradient=True)
     assert np.linalg.eigvalsh(K).min() > -1e-12
-    close(K, kernel(X, X))
-    close(kernel.diag(X), K.diagonal())
+    assert close(K, kernel(X, X), 1e-12)
+    assert close(kernel.diag(X), K.diagonal(), 1e-12)
     ahead, behind = (kernel.clone_with_theta(kernel.theta + h)(X) for h in (1e-6, -1e-6))
     np.testing.assert_allclose(slope[:, :, 0], (ahead - behind) / 2e-6, atol=1e-8)
 

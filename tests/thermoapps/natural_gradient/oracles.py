@@ -7,14 +7,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from thermoapps.natural_gradient import Loss
 
 
-def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
-    """Assert equality to a tolerance relative to the largest entry."""
-    assert actual.shape == expected.shape
-    actual, expected = actual.detach(), expected.detach()
-    error = float((actual - expected).abs().max() / expected.abs().max().clamp_min(1e-300))
-    assert error < tolerance, error
-
-
 def trained(model: nn.Module) -> dict[str, Tensor]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 

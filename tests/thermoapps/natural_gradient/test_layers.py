@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from oracles import close  # noqa: E402
+from helpers import close  # noqa: E402
 from torch import nn  # noqa: E402
 
 from thermoapps.natural_gradient.layers import DenseRows, EmbeddingRows, LinearRows, factored  # noqa: E402
@@ -33,9 +33,11 @@ def test_a_convolution_is_its_weight_times_its_patches(dims, kernel, stride, dil
     inputs = torch.randn(2, 4, *[6, 5, 7][:dims], dtype=torch.float64)
     expected = layer(inputs).flatten(2)
     weight = layer.weight.reshape(groups, 6 // groups, -1)
-    close(torch.einsum("ngti,goi->ngot", patches(layer, inputs), weight).flatten(1, 2), expected)
+    assert close(torch.einsum("ngti,goi->ngot", patches(layer, inputs), weight).flatten(1, 2), expected)
     last = layer.weight.reshape(groups, 6 // groups, 4 // groups, -1).mT.flatten(2)
-    close(torch.einsum("ngti,goi->ngot", patches(layer, inputs, channels_last=True), last).flatten(1, 2), expected)
+    assert close(
+        torch.einsum("ngti,goi->ngot", patches(layer, inputs, channels_last=True), last).flatten(1, 2), expected
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -43,7 +45,7 @@ def test_a_convolution_is_its_weight_times_its_patches(dims, kernel, stride, dil
 def test_padding_by_name(padding):
     layer = nn.Conv2d(2, 3, (4, 3), padding=padding, dilation=(1, 2), bias=False).double()
     inputs = torch.randn(2, 2, 6, 7, dtype=torch.float64)
-    close(patches(layer, inputs)[:, 0] @ layer.weight.flatten(1).T, layer(inputs).flatten(2).mT)
+    assert close(patches(layer, inputs)[:, 0] @ layer.weight.flatten(1).T, layer(inputs).flatten(2).mT)
 
 
 def linear(n, t, v, seed, weight, bias):
@@ -78,13 +80,13 @@ def test_all_ways_to_a_gram_matrix_agree(monkeypatch, positions, with_bias, budg
     expected = gram(left, right, LayerRows.add_gram_with)
     monkeypatch.setattr(factored, "BUDGET", budget)
     monkeypatch.setattr("thermoapps.natural_gradient.layers.base.BUDGET", budget)
-    close(gram(left, right, LayerRows.add_gram_with), expected)
-    close(left._contraction(right, torch.float64), expected)
-    close(gram(left, right), expected)
-    close(gram(left.dense(), right), expected)
-    close(gram(left.dense(), right.dense()), expected)
+    assert close(gram(left, right, LayerRows.add_gram_with), expected)
+    assert close(left._contraction(right, torch.float64), expected)
+    assert close(gram(left, right), expected)
+    assert close(gram(left.dense(), right), expected)
+    assert close(gram(left.dense(), right.dense()), expected)
     if positions == (1, 1):
-        close(gram(left, right, LinearRows._add_hadamard), expected)
+        assert close(gram(left, right, LinearRows._add_hadamard), expected)
 
 
 def test_tied_embedding_and_decoder_share_their_gram_matrix():
@@ -94,8 +96,8 @@ def test_tied_embedding_and_decoder_share_their_gram_matrix():
     inputs = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64)
     decoder = LinearRows("decoder", {"weight": weight}, inputs, torch.randn(2, 3, 2, 9, dtype=torch.float64))
     expected = words.dense().matrix.flatten(0, 1) @ decoder.dense().matrix.flatten(0, 1).T
-    close(gram(words, decoder), expected)
-    close(gram(decoder, words), expected.T)
+    assert close(gram(words, decoder), expected)
+    assert close(gram(decoder, words), expected.T)
 
 
 def test_embedding_rows_are_made_for_what_was_looked_up_only(monkeypatch):
@@ -107,7 +109,7 @@ def test_embedding_rows_are_made_for_what_was_looked_up_only(monkeypatch):
         EmbeddingRows, "instantiate", lambda self, role, index: asked.append(len(index)) or original(self, role, index)
     )
     expected = words._contraction(words, torch.float64)
-    close(gram(words, words, LayerRows.add_gram_with), expected)
+    assert close(gram(words, words, LayerRows.add_gram_with), expected)
     assert sum(asked) <= 6
 
 

@@ -7,8 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from helpers import close  # noqa: E402
 from networks import Flat, Scale, mlp  # noqa: E402
-from oracles import close, curvature, trained  # noqa: E402
+from oracles import curvature, trained  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
@@ -38,10 +39,10 @@ def check_exact(model, inputs, **options):
         outputs = model(inputs)
     rows, gradient, _ = recorder.rows(outputs, torch.zeros_like(outputs), "mse")
     R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
-    close(R.T @ R, from_the_same_graph(model, outputs))
-    close(rows.gram(), R @ R.T)
+    assert close(R.T @ R, from_the_same_graph(model, outputs))
+    assert close(rows.gram(), R @ R.T)
     slopes = torch.autograd.grad(outputs.square().mean(), list(trained(model).values()), materialize_grads=True)
-    close(gradient, torch.cat([slope.to_dense().flatten() for slope in slopes]))
+    assert close(gradient, torch.cat([slope.to_dense().flatten() for slope in slopes]))
     return rows
 
 
@@ -144,9 +145,9 @@ def test_plain_gradients_for_what_has_no_rule():
     R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
     expected = from_the_same_graph(model, outputs)
     expected[:24], expected[:, :24] = 0, 0
-    close(R.T @ R, expected)
+    assert close(R.T @ R, expected)
     slopes = torch.autograd.grad(outputs.square().mean(), list(model.parameters()))
-    close(gradient, torch.cat([slope.flatten() for slope in slopes]))
+    assert close(gradient, torch.cat([slope.flatten() for slope in slopes]))
 
 
 class Recurrent(nn.Module):
@@ -294,8 +295,8 @@ def test_mixed_precision_comes_close():
         assert outputs.dtype == torch.bfloat16
         rows, gradient, loss = recorder.rows(outputs, torch.zeros(5, 3), "mse")
     assert rows.dtype == gradient.dtype == loss.dtype == torch.float32
-    close(rows.gram(), exact.rows.gram(), 0.03)
-    close(gradient, exact.gradient, 0.03)
+    assert close(rows.gram(), exact.rows.gram(), 0.03)
+    assert close(gradient, exact.gradient, 0.03)
 
 
 def test_sparse_embedding_gradients():
@@ -323,7 +324,7 @@ def test_inputs_and_outputs_in_dictionaries(inputs):
     expected = model(batch(4), 2.0)["logits"]
     assert loss == expected.square().mean()
     R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
-    close(R.T @ R, from_the_same_graph(model, expected))
+    assert close(R.T @ R, from_the_same_graph(model, expected))
 
 
 def test_some_parameters_in_another_order():
@@ -333,7 +334,7 @@ def test_some_parameters_in_another_order():
     G = curvature(model, inputs, targets, MeanSquaredError())
     order = torch.cat([torch.arange(48, 51), torch.arange(24)])
     R = rows.apply(torch.eye(27, dtype=torch.float64))
-    close(R.T @ R, G[order][:, order])
+    assert close(R.T @ R, G[order][:, order])
     assert gradient.shape == (27,)
 
 

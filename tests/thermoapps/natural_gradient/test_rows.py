@@ -4,8 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from helpers import close  # noqa: E402
 from networks import LOSSES, MODELS  # noqa: E402
-from oracles import close, curvature, trained  # noqa: E402
+from oracles import curvature, trained  # noqa: E402
 
 from thermoapps.natural_gradient import CurvatureRows, EmpiricalFisher, MonteCarloFisher, Recorder  # noqa: E402
 from thermolinalg.operators import LowRankPlusIdentity  # noqa: E402
@@ -27,14 +28,14 @@ def test_products_and_gram_agree_with_dense_curvature(model_name, loss_name):
     model, inputs = MODELS[model_name].make()
     (rows, gradient, value), targets, outputs = recorded(model, inputs, make_targets, loss, unsupported="row_by_row")
     R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
-    close(R.T @ R, curvature(model, inputs, targets, loss))
-    close(rows.gram(), R @ R.T)
-    close(rows.apply_transposed(torch.eye(rows.shape[0], dtype=rows.dtype)), R.T)
+    assert close(R.T @ R, curvature(model, inputs, targets, loss))
+    assert close(rows.gram(), R @ R.T)
+    assert close(rows.apply_transposed(torch.eye(rows.shape[0], dtype=rows.dtype)), R.T)
 
     expected = loss.value(outputs, targets)
-    close(value, expected.detach())
+    assert close(value, expected.detach())
     slopes = torch.autograd.grad(expected, list(trained(model).values()))
-    close(gradient, torch.cat([slope.flatten() for slope in slopes]))
+    assert close(gradient, torch.cat([slope.flatten() for slope in slopes]))
 
 
 SOME = ["mlp", "conv2d", "tied language model", "attention", "used twice"]
@@ -53,8 +54,8 @@ def test_any_number_of_data(model_name, data):
         targets = make_targets(outputs)
         rows = recorder.rows(outputs, targets, loss).rows
         R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
-        close(R.T @ R, curvature(model, batch, targets, loss))
-        close(rows.gram(), R @ R.T)
+        assert close(R.T @ R, curvature(model, batch, targets, loss))
+        assert close(rows.gram(), R @ R.T)
 
 
 @pytest.mark.parametrize("model_name", SOME)
@@ -71,9 +72,9 @@ def test_stacked_rows_are_those_of_one_batch(model_name, sizes):
     assert stacked.count == whole.rows.count
     v = torch.randn(stacked.shape[1], 2, dtype=torch.float64)
     R = stacked.apply(torch.eye(stacked.shape[1], dtype=torch.float64))
-    close(stacked.gram(), R @ R.T)
-    close(stacked.apply_transposed(stacked.apply(v)), whole.rows.apply_transposed(whole.rows.apply(v)))
-    close(sum(part.rows.count * part.gradient for part in parts) / stacked.count, whole.gradient)
+    assert close(stacked.gram(), R @ R.T)
+    assert close(stacked.apply_transposed(stacked.apply(v)), whole.rows.apply_transposed(whole.rows.apply(v)))
+    assert close(sum(part.rows.count * part.gradient for part in parts) / stacked.count, whole.gradient)
 
 
 def test_stacking_sequences_of_several_lengths():
@@ -87,8 +88,8 @@ def test_stacking_sequences_of_several_lengths():
         curvature(model, x, targets, loss) * part.rows.count
         for (part, targets, _), x in zip(parts, (short, longer), strict=True)
     )
-    close(R.T @ R, expected / rows.count)
-    close(rows.gram(), R @ R.T)
+    assert close(R.T @ R, expected / rows.count)
+    assert close(rows.gram(), R @ R.T)
 
 
 @pytest.mark.parametrize("model_name", MODELS)
@@ -96,10 +97,10 @@ def test_products_are_adjoint_and_repeat(model_name):
     model, inputs = MODELS[model_name].make()
     rows = recorded(model, inputs, torch.zeros_like, "mse", unsupported="row_by_row")[0].rows
     v, u = torch.randn(rows.shape[1], dtype=rows.dtype), torch.randn(rows.shape[0], dtype=rows.dtype)
-    close(u @ rows.matvec(v), rows.rmatvec(u) @ v)
+    assert close(u @ rows.matvec(v), rows.rmatvec(u) @ v)
     assert torch.equal(rows.matvec(v), rows.matvec(v))
     wide = torch.randn(3, rows.shape[1], dtype=rows.dtype).T
-    close(rows.apply(wide)[:, 1], rows.matvec(wide[:, 1].clone()))
+    assert close(rows.apply(wide)[:, 1], rows.matvec(wide[:, 1].clone()))
 
 
 @pytest.mark.parametrize("model_name", SOME)
@@ -108,9 +109,9 @@ def test_kept_factors_give_the_same_curvature(model_name):
     plain, kept = (
         recorded(model, inputs, torch.zeros_like, "mse", keep_factors=keep)[0].rows for keep in (False, True)
     )
-    close(kept.gram(), plain.gram())
+    assert close(kept.gram(), plain.gram())
     v = torch.randn(kept.shape[1], dtype=kept.dtype)
-    close(kept.rmatvec(kept.matvec(v)), plain.rmatvec(plain.matvec(v)))
+    assert close(kept.rmatvec(kept.matvec(v)), plain.rmatvec(plain.matvec(v)))
 
 
 def test_wide_blocks_are_multiplied_in_parts(monkeypatch):
@@ -120,8 +121,8 @@ def test_wide_blocks_are_multiplied_in_parts(monkeypatch):
     expected = rows.apply(V), rows.apply_transposed(U)
     monkeypatch.setattr("thermoapps.natural_gradient.rows.BUDGET", 300)
     assert rows._width == 2
-    close(rows.apply(V), expected[0])
-    close(rows.apply_transposed(U), expected[1])
+    assert close(rows.apply(V), expected[0])
+    assert close(rows.apply_transposed(U), expected[1])
 
 
 def test_monte_carlo_fisher_of_a_model_is_its_gauss_newton_matrix_on_average():
@@ -147,8 +148,8 @@ def test_empirical_fisher_is_made_of_the_gradients_of_single_data():
     for row, z, y in zip(R, outputs, targets, strict=True):
         total = torch.nn.functional.cross_entropy(z, y, reduction="sum")
         slopes = torch.autograd.grad(total, list(model.parameters()), retain_graph=True)
-        close(row * n**0.5, torch.cat([slope.flatten() for slope in slopes]))
-    close(R.sum(0) / n**0.5, gradient)
+        assert close(row * n**0.5, torch.cat([slope.flatten() for slope in slopes]))
+    assert close(R.sum(0) / n**0.5, gradient)
 
 
 def test_single_precision_rows_give_a_double_precision_gram_matrix():
@@ -157,9 +158,9 @@ def test_single_precision_rows_give_a_double_precision_gram_matrix():
     rows = recorded(model.float(), inputs.float(), torch.zeros_like, "mse")[0].rows
     assert rows.gram().dtype == torch.float32
     assert rows.gram(torch.float64).dtype == torch.float64
-    close(rows.gram().double(), exact, 1e-5)
+    assert close(rows.gram().double(), exact, 1e-5)
     R = rows.apply(torch.eye(rows.shape[1])).double()
-    close(rows.gram(torch.float64), R @ R.T, 1e-6)
+    assert close(rows.gram(torch.float64), R @ R.T, 1e-6)
 
 
 def test_the_core_takes_rows_as_a_low_rank_factor():
@@ -169,8 +170,8 @@ def test_the_core_takes_rows_as_a_low_rank_factor():
     R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
     dense = R.T @ R + 0.1 * torch.eye(rows.shape[1], dtype=rows.dtype)
     v = torch.randn(rows.shape[1], 2, dtype=rows.dtype)
-    close(A.apply(v), dense @ v)
-    close(A.eigenvalues(), torch.linalg.eigvalsh(dense))
+    assert close(A.apply(v), dense @ v)
+    assert close(A.eigenvalues(), torch.linalg.eigvalsh(dense))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from explicit_rows import ExplicitRows, damped, random_rows  # noqa: E402
+from helpers import close  # noqa: E402
 
 from thermoapps.natural_gradient import (  # noqa: E402
     CostModel,
@@ -22,10 +23,6 @@ from thermoapps.natural_gradient import (  # noqa: E402
 )
 
 DAMPING = 0.05
-
-
-def close(x, y, rtol=1e-10):
-    return float((x - y).norm()) <= rtol * float(y.norm())
 
 
 def fisher_rows(n=6, p=20, seed=0):

@@ -7,15 +7,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from explicit_rows import ExplicitRows, damped, random_rows  # noqa: E402
+from helpers import close  # noqa: E402
 
 from thermoapps.natural_gradient.solvers import ConjugateGradient, Dense, Woodbury, relative_residual  # noqa: E402
 
 DAMPING = 0.05
 EXACT = [Woodbury(), Dense(), ConjugateGradient(progress=0.0), ConjugateGradient(progress=0.0, space="rows")]
-
-
-def close(x, y, rtol=1e-10):
-    return float((x - y).norm()) <= rtol * float(y.norm())
 
 
 @pytest.mark.parametrize("solver", EXACT, ids=repr)

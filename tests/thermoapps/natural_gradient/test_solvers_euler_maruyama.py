@@ -7,14 +7,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from explicit_rows import damped, random_rows  # noqa: E402
+from helpers import close  # noqa: E402
 
 from thermoapps.natural_gradient.solvers import EulerMaruyama, Thermodynamic  # noqa: E402
 
 DAMPING = 0.05
-
-
-def close(x, y, rtol=1e-10):
-    return float((x - y).norm()) <= rtol * float(y.norm())
 
 
 @pytest.mark.parametrize("stepped", [False, True])

@@ -7,14 +7,12 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from helpers import close  # noqa: E402
+
 from thermoapps.natural_gradient import KroneckerFactored, Recorder, ThermodynamicKFAC, Woodbury  # noqa: E402
 from thermolinalg import Imperfections, LangevinDevice, Overdamped  # noqa: E402
 
 DAMPING = 0.1
-
-
-def close(x, y, rtol=1e-10):
-    return float((x - y).norm()) <= rtol * float(y.norm())
 
 
 def recorded(model, inputs, targets, loss):

@@ -8,14 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from explicit_rows import ExplicitRows, damped, random_rows  # noqa: E402
+from helpers import close  # noqa: E402
 
 from thermoapps.natural_gradient import Krylov, Thermodynamic  # noqa: E402
 
 DAMPING = 0.05
-
-
-def close(x, y, rtol):
-    return float((x - y).norm()) <= rtol * float(y.norm())
 
 
 class NoGram(ExplicitRows):

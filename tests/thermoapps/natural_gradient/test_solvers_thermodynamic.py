@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from explicit_rows import ExplicitRows, damped, random_rows  # noqa: E402
+from helpers import close  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
@@ -27,10 +28,6 @@ def relaxed(A, g, x0, t):
 def covariance(A, t, temperature):
     """T A⁻¹ (I − e^{−2At})."""
     return temperature * torch.linalg.solve(A, torch.eye(len(A), dtype=A.dtype) - torch.linalg.matrix_exp(-2 * A * t))
-
-
-def close(x, y, rtol=1e-10):
-    return float((x - y).norm()) <= rtol * float(y.norm())
 
 
 @pytest.mark.parametrize("r", [1, 7, 30])
