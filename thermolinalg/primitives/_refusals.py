@@ -33,7 +33,7 @@ def require_symmetric(read: ReadMatrix, purpose: str, otherwise: str) -> Operato
 
 
 @contextmanager
-def refusing(advice: str, name: str = "A") -> Iterator[None]:
+def refusing(advice: str, name: str = "A", *, singular: str = "") -> Iterator[None]:
     """A device's LinAlgError, with the caller's name for the matrix and the caller's advice in place of the device's.
 
     The device does not know which call it serves: its own advice comes after a semicolon.
@@ -41,9 +41,11 @@ def refusing(advice: str, name: str = "A") -> Iterator[None]:
     Parameters
     ----------
     advice : str
-        What works instead; may be empty.
+        What works for a matrix that is not definite; may be empty.
     name : str, optional
         What the caller calls the matrix on the device.
+    singular : str, optional
+        What works for one that is singular.
     """
     try:
         yield
@@ -51,7 +53,11 @@ def refusing(advice: str, name: str = "A") -> Iterator[None]:
         evidence = str(error).partition("; ")[0]
         if evidence.startswith("A "):
             evidence = name + evidence[1:]
-        message = f"{evidence}; {advice}" if advice else evidence
         if isinstance(error, SingularError):
+            message = _advised(evidence, singular)
             raise SingularError(message, error.null_vector, error.smallest, error.largest) from None
-        raise np.linalg.LinAlgError(message) from None
+        raise np.linalg.LinAlgError(_advised(evidence, advice)) from None
+
+
+def _advised(evidence: str, advice: str) -> str:
+    return f"{evidence}; {advice}" if advice else evidence

@@ -24,8 +24,11 @@ __all__ = ["inv_diagonal"]
 SLACK = 1.01
 """Readings are planned for an error of rtol to the last digit: rounding of up to a hundredth of it is no failure."""
 
-GENERAL = "inv(A) holds any A that is not singular"
+GENERAL = "inv(A) takes any A that is not singular"
 """What works where a matrix is not positive definite."""
+
+SINGULAR = "pinv(A) is its inverse on the range of A"
+"""What works where it is singular."""
 
 
 @overload
@@ -125,7 +128,7 @@ def inv_diagonal(
         matrix = matrix.scaled(2.0**-exponent)
     count = readings_for(rtol, 1, copies=copies)
     device = as_device(device)
-    with refusing(GENERAL):
+    with refusing(GENERAL, singular=SINGULAR):
         program = device.program(matrix, rng=generator)
         reading = program.variances(count, rng=generator, progress=progress)
     d = read.shape[0]

@@ -181,7 +181,7 @@ def _samples(
         raise ValueError(f"{name} is empty: there is nothing to sample")
     units = Units.of(operator, temperature / 2 if read.is_complex else temperature, is_covariance)
     device = as_device(device)
-    with refusing("its Gaussian has no density", name):
+    with refusing("it has no Gaussian", name, singular="its Gaussian has no density"):
         program = device.program(units.held(operator), rng=generator)
         rate = program.rate()
     timetable = _timetable(schedule, count, rate)
