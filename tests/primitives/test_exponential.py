@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thermolinalg as tla
-from thermolinalg.devices.correlations import lagged_covariance
 from thermolinalg.operators import Dense
 
 SHEAR = np.array([[-1.0, 4.0], [0.0, -1.2]])
@@ -103,7 +102,7 @@ def test_the_draw_is_that_of_pairs_of_readings():
     apart = program.independent_readings(n)
     drawn, walked = [], []
     for _ in range(300):
-        drawn.append(lagged_covariance(program, noise, lag, apart, rng=rng))
+        drawn.append(program.lagged_covariance(noise, lag, apart, rng=rng))
         early = program.readings(np.zeros(2), apart, rng=rng).value
         late = program.settle(np.zeros((2, n)), lag * program.norm, start=early.T, rng=rng).value
         walked.append(late @ early / n)
