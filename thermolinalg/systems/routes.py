@@ -130,7 +130,10 @@ class Router:
         return self._symmetric(self.operator, (), "definite", reason)
 
     def _negative(self, reason: str) -> Held:
-        return self._symmetric(self.operator.negated(), (Negated(),), "negative", reason)
+        try:
+            return self._symmetric(self.operator.negated(), (Negated(),), "negative", reason)
+        except NotDefinite as refusal:
+            raise NotDefinite(f"its diagonal is negative, but with −A for A: {refusal}") from None
 
     def _symmetric(self, operator: Operator, systems: tuple[System, ...], kind: str, reason: str) -> Held:
         """A (or −A) as the symmetric couplings of the device."""
