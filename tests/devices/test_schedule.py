@@ -40,7 +40,10 @@ def test_nonsense_is_refused(options, error, message):
 def test_windows_for_a_residual():
     """The white residual of a window has the size sqrt(2T/T_w); below that the slowest mode sets the length."""
     tight = Schedule.for_residual(1e-3, signal=0.5, temperature=2.0, rate=0.1)
-    assert tight.duration == pytest.approx(2 * 2.0 / (1e-3 * 0.5) ** 2)
+    needed = 2 * 2.0 / (1e-3 * 0.5) ** 2  # 1.6e7: the next quarter of an octave is 2^24
+    assert tight.duration == 2.0**24
+    assert needed <= tight.duration < 2**0.25 * needed
+    assert Schedule.for_residual(2.0**-6, signal=0.5, temperature=2.0, rate=1.0).duration == 2.0**16  # on the grid
     assert tight.bound == "residual noise 0.001"
     loose = Schedule.for_residual(10.0, signal=0.5, temperature=2.0, rate=0.1)
     assert loose.duration == pytest.approx(AVERAGING_TIMES / 0.1)

@@ -92,6 +92,10 @@ class LangevinDevice:
         return LangevinProgram(self, A, as_rng(rng))
 
 
+WINDOWS = 32
+"""Timetables whose laws are kept."""
+
+
 class LangevinProgram(Simulated):
     """A matrix written into a `LangevinDevice`: what it does with a load, and on the way to its matrix.
 
@@ -110,6 +114,7 @@ class LangevinProgram(Simulated):
     def __init__(self, device: LangevinDevice, operator: Operator, rng: np.random.Generator) -> None:
         super().__init__(operator, device.law, device.loading, device.imperfections, rng)
         self.device = device
+        self._windows: dict[tuple[float, float, int | None, bool], LinearLaw] = {}
 
     # -- what it does with a load -------------------------------------------------------------------------------------
 
@@ -127,9 +132,12 @@ class LangevinProgram(Simulated):
         """
         load, _ = self.load(b)
         xp = namespace(load)
-        squares = xp.mean(load**2, axis=0)
-        loaded = squares[squares > 0]
-        signal = float(xp.min(loaded)) ** 0.5 if loaded.shape[0] else 1.0
+        squares = xp.mean(load * load, axis=0)
+        least = float(xp.min(squares))
+        if least == 0.0:  # columns without a load have no say
+            loaded = squares[squares > 0]
+            least = float(xp.min(loaded)) if loaded.shape[0] else 1.0
+        signal = least**0.5
         return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
 
     def average(
@@ -155,18 +163,17 @@ class LangevinProgram(Simulated):
         Reading
             Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
         """
-        law = self.in_device(self.law.window(schedule.burn_in, schedule.duration, schedule.readings))
+        law = self._window(schedule, state)
         load, gain = self.load(b)
-        outputs = ("average", "state") if state else ("average",)
-        values = self.draw(law, outputs, load, self.started(start, gain), rng)
+        values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
         self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
-        (child,) = rng.spawn(1)
+        seed = int(rng.integers(2**63))
         return Reading(
             value=self.to_user(self.convert(values[0]), gain),
             state=self.to_user(values[1], gain) if state else None,
             device_time=b.shape[1] * schedule.total,
             schedule=schedule,
-            replicas=lambda: self._replicas(law, schedule, child),
+            replicas=lambda: self._replicas(schedule, seed),
             gain=gain,
         )
 
@@ -319,8 +326,19 @@ class LangevinProgram(Simulated):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:
+    def _window(self, schedule: Schedule, state: bool) -> LinearLaw:
+        """Law of the average, and of the last state where that is asked for; kept for the runs of a refinement."""
+        key = schedule.burn_in, schedule.duration, schedule.readings, state
+        if key not in self._windows:
+            law = self.law.window if state else self.law.average
+            while len(self._windows) >= WINDOWS:
+                del self._windows[next(iter(self._windows))]
+            self._windows[key] = self.in_device(law(*key[:3]))
+        return self._windows[key]
+
+    def _replicas(self, schedule: Schedule, seed: int) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""
+        law, rng = self._window(schedule, state=False), np.random.default_rng(seed)
         (noise,) = self.draw(law, ("average",), None, None, rng, columns=REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
         return self.to_user(noise, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -81,17 +82,26 @@ class Loaded:
     def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
         """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
         xp = namespace(b)
-        load = self.factor * (b if self.scaling is None else self.scaling[:, None] * b)
-        gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
-        if gain is not None:
-            gains = gain * gains
-        elif isinstance(self.loading, Equilibrated) and b.shape[0]:
-            largest = xp.max(xp.abs(load), axis=0)
-            gains = xp.where(largest > 0, 1.0 / xp.where(largest > 0, largest, 1.0), 1.0)
-        load = load * gains
-        if not self.imperfections.is_perfect:
+        load = b if self.scaling is None else self.scaling[:, None] * b
+        if gain is None and isinstance(self.loading, Equilibrated) and b.shape[0]:
+            largest = xp.max(abs(load), axis=0)
+            if bool((largest > 0).all()):
+                load, gains = load / largest, 1.0 / (self.factor * largest)
+            else:
+                some = xp.where(largest > 0, largest, 1.0 / self.factor)
+                load, gains = load / some, 1.0 / (self.factor * some)
+        else:
+            gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
+            gains = gains if gain is None else gain * gains
+            load = self.factor * load * gains
+        if not self.is_perfect:
             load = quantise(load, self.imperfections.input_bits, axis=0) + self.offset
         return load, gains
+
+    @cached_property
+    def is_perfect(self) -> bool:
+        """Whether nothing is rounded or shifted."""
+        return self.imperfections.is_perfect
 
     def convert(self, y: Array) -> Array:
         """Voltages (d, k) as the output converters give them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,10 @@ from thermolinalg._validation import as_count, as_nonnegative, as_positive
 from thermolinalg.laws import EQUILIBRIUM_TIMES
 
 __all__ = ["Schedule"]
+
+STEPS = 4
+"""Steps of an octave to which averaging times against noise are rounded up: a fifth more device time at most, and loads
+of nearly the same size share one timetable, whose law is evaluated once."""
 
 AVERAGING_TIMES = 64.0
 """Averaging in relaxation times of the slowest mode: 32 effectively independent readings of it."""
@@ -118,6 +123,8 @@ class Schedule:
         Schedule
         """
         noise = 2 * temperature / (relative * signal) ** 2
+        if noise > 0:
+            noise = 2.0 ** (math.ceil(STEPS * math.log2(noise) - 1e-9) / STEPS)
         memory = AVERAGING_TIMES / rate
         bound = f"residual noise {relative:g}" if noise > memory else "averaging over the slowest mode"
         return cls(burn_in=EQUILIBRIUM_TIMES / rate, duration=max(noise, memory), bound=bound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +55,10 @@ class Law(Protocol):
 
     def window(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
         """Joint law of the average over a window and the state at its end."""
+        ...
+
+    def average(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
+        """Law of the average alone, which takes one normal vector."""
         ...
 
 
@@ -157,6 +162,11 @@ class Simulated(Loaded):
             A is singular to working precision, λ_min ≤ d · eps · λ_max: its slowest mode never relaxes. The error has
             the null vector as `null_vector`, where the engine knows it.
         """
+        return self._rate
+
+    @cached_property
+    def _rate(self) -> float:
+        """`rate`, found once."""
         lower, upper = self.interval()
         rounding = self.effective.order * eps(self.operator.like) * upper
         if lower <= rounding:

@@ -213,6 +213,11 @@ class Engines:
         return small_normal or isinstance(self.operator, (Dense, Sparse))
 
     def _exact(self) -> _Plan | None:
+        return self._known
+
+    @cached_property
+    def _known(self) -> _Plan | None:
+        """The plan that A's structure or size makes at once."""
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
         if isinstance(self.operator, Normal) and self.operator.is_low_rank:
             build, reason = EXACT[LowRankPlusIdentity]

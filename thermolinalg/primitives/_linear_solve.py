@@ -30,10 +30,13 @@ MAXITER = 100
 RAW_RTOL = 1e-2
 """Relative error of a single run where none is asked for."""
 
+ALIKE = 3
+"""Runs whose timetables are chosen one by one; later residuals are white noise of one kind, and one timetable does."""
+
 PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
 
-UNASKED = 1e150
+UNASKED = 1e15
 """Relative error of x that is asked for where none is."""
 
 LIMIT = 4.0
@@ -155,8 +158,12 @@ def solve_refined(
     goal = wanted.tolerance.goal(equation, outer)
     start = equation.zero() if x0 is None else x0
 
+    chosen: list[Schedule] = [] if wanted.schedule is None else [wanted.schedule] * ALIKE
+
     def timetable(r: Array) -> Schedule:
-        return wanted.schedule or held.inverse.timetable(r, PRECISION)
+        if len(chosen) < ALIKE:
+            chosen.append(held.inverse.timetable(r, PRECISION))
+        return chosen[-1]
 
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
     try:
