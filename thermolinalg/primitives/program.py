@@ -123,7 +123,7 @@ class PreparedDevice:
         if rhs.is_empty:
             x, info = rhs.empty_solution()
         elif refine:
-            definite = self.held.kind in ("definite", "negative")
+            definite = self.held.kind == "definite"
             tolerance = Tolerance.read(asked, atol, rhs.block, definite=definite)
             x, info = self.refined(rhs, tolerance, maxiter=maxiter, schedule=as_schedule(schedule), rng=generator)
         else:

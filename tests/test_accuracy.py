@@ -1,0 +1,193 @@
+"""How wrong answers are, and how well their error bars tell it, measured in twice the working precision."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.linalg
+import scipy.sparse
+from exact import error_of, least_squares_error_of, lyapunov_error_of
+from helpers import general, rotated
+from scipy.sparse.linalg import spsolve
+
+import thermolinalg as tla
+
+# -- error bars -----------------------------------------------------------------------------------------------------
+
+SEEDS = {1: 40, 2: 40, 5: 24, 30: 6}
+CONDITIONS = {1: [1.0], 2: [1.0, 1e3, 1e6, 1e9], 5: [1.0, 1e3, 1e6, 1e9], 30: [1.0, 1e3, 1e6, 1e9]}
+
+
+def solve(A, b, seed):
+    x, info = tla.solve(A, b, rng=seed, return_info=True)
+    return error_of(x, A, b), info
+
+
+def definite(d, condition):
+    return rotated(np.geomspace(1 / condition, 1, d), seed=d) if d > 1 else np.array([[0.7]])
+
+
+def square(d, condition):
+    return general(np.geomspace(1, 1 / condition, d), seed=d) if d > 1 else np.array([[-0.7]])
+
+
+def inverse(A, b, seed):
+    x, info = tla.inv(A, rng=seed, return_info=True)
+    return error_of(x, A, np.eye(len(A))), info
+
+
+def tall(d, condition):
+    return general(np.geomspace(1, 1 / condition, d), rows=2 * d, seed=d)
+
+
+def least_squares(A, b, seed):
+    answer, info = tla.lstsq(A, b, cond=0, rng=seed, return_info=True)
+    return least_squares_error_of(answer.x, A, b), info
+
+
+def drift(d, condition):
+    skewed = np.triu(np.random.default_rng(d).standard_normal((d, d)), 1)
+    return definite(d, condition) + 0.1 / condition * skewed
+
+
+def lyapunov(a, b, seed):
+    factor = np.random.default_rng(seed).standard_normal((len(a), len(a)))
+    q = factor @ factor.T
+    x, info = tla.solve_continuous_lyapunov(a, q, rng=seed, return_info=True)
+    return lyapunov_error_of(x, a, q), info
+
+
+KINDS = {
+    "solve, definite": (definite, solve, 30.0),
+    "solve, general": (square, solve, 30.0),
+    "inv, definite": (definite, inverse, 30.0),
+    "inv, general": (square, inverse, 30.0),
+    "lstsq": (tall, least_squares, 60.0),
+    "Lyapunov": (drift, lyapunov, 60.0),
+}
+"""The matrix, the call and the most that its bar may be of its error, in the median. The last two have two sources of
+rounding, the answer's and that of an auxiliary unknown, whose bounds add up."""
+
+
+@pytest.mark.parametrize("d", SEEDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_bars_hold_the_error_and_little_more(kind, d):
+    make, call, width = KINDS[kind]
+    for condition in CONDITIONS[d]:
+        A, rng = make(d, condition), np.random.default_rng(17)
+        inside, widths = [], []
+        for seed in range(SEEDS[d] // (4 if call is inverse and d > 1 else 1)):
+            error, info = call(A, rng.standard_normal(A.shape[0]), seed)
+            bar = np.asarray(info.standard_error)
+            assert info.success
+            assert bar.shape == error.shape
+            inside.append(np.mean(abs(error) <= 3 * bar))
+            widths.append(np.median(bar[error != 0] / abs(error[error != 0])) if error.any() else 1.0)
+        assert np.mean(inside) >= 0.95, f"condition {condition:g}"
+        assert np.median(widths) <= width, f"condition {condition:g}"
+
+
+@pytest.mark.parametrize("make", [definite, square])
+@pytest.mark.parametrize("condition", [1.0, 1e3])
+def test_raw_bars_hold_as_often_as_normal_ones(make, condition):
+    A, rng, inside = make(5, condition), np.random.default_rng(3), []
+    for seed in range(60):
+        b = rng.standard_normal(5)
+        x, info = tla.solve(A, b, refine=False, rng=seed, return_info=True)
+        inside.append(abs(error_of(x, A, b)) <= 2.04 * info.standard_error)  # Student's t, 32 degrees of freedom
+    # Entries of one answer share its noise: sixty answers, and three standard errors of their mean.
+    each = np.mean(inside, axis=1)
+    assert np.mean(each) >= 0.95 - 3 * np.std(each) / 60**0.5
+    assert np.mean(each) < 1.0
+
+
+# -- against direct solvers -----------------------------------------------------------------------------------------
+
+FACTOR = 100.0
+"""Errors may be so many times those of SciPy's direct solver: never, in fact, more than two."""
+
+
+def kkt(d):
+    n = 2 * d // 3
+    block = np.random.default_rng(4).standard_normal((d - n, n))
+    return np.block([[rotated(np.geomspace(1, 1e4, n)), block.T], [block, np.zeros((d - n, d - n))]])
+
+
+def helmholtz(d):
+    n = int(d**0.5)
+    path = scipy.sparse.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
+    eye = scipy.sparse.eye_array(n)
+    grid = scipy.sparse.kron(path, eye) + scipy.sparse.kron(eye, path)
+    return scipy.sparse.csr_array(grid - 1.7 * scipy.sparse.eye_array(n * n))
+
+
+def random(d):
+    return np.random.default_rng(d).standard_normal((d, d))
+
+
+def grades(d):
+    return np.random.default_rng(1).permutation(np.geomspace(1, 1e-12, d))
+
+
+MATRICES = {
+    **{f"condition {k:g}": lambda d, k=k: general(np.geomspace(1, 1 / k, d)) for k in (1e3, 1e6, 1e9, 1e11, 1e13)},
+    **{f"symmetric, condition {k:g}": lambda d, k=k: alternating(d, k) for k in (1e6, 1e13)},
+    "random": random,
+    "graded rows": lambda d: grades(d)[:, None] * random(d),
+    "graded columns": lambda d: random(d) * grades(d),
+    "graded both ways": lambda d: grades(d)[:, None] * random(d) * grades(d)[::-1],
+    "KKT": kkt,
+    "Helmholtz": lambda d: helmholtz(d).toarray(),
+    "sparse Helmholtz": helmholtz,
+}
+
+
+def alternating(d, condition):
+    """Symmetric, with eigenvalues of both signs."""
+    return rotated(np.geomspace(1, 1 / condition, d) * (-1.0) ** np.arange(d))
+
+
+def direct(A, b):
+    return spsolve(A.tocsc(), b) if scipy.sparse.issparse(A) else scipy.linalg.lu_solve(scipy.linalg.lu_factor(A), b)
+
+
+@pytest.mark.filterwarnings("ignore:A is ill-conditioned")  # at 1e13 the warning is due or not by a few per cent
+@pytest.mark.parametrize("d", [50, 300])
+@pytest.mark.parametrize("name", MATRICES)
+def test_general_matrices_are_solved_as_a_direct_solver_does(name, d):
+    A = MATRICES[name](d)
+    b = np.random.default_rng(2).standard_normal(A.shape[0])
+    x, info = tla.solve(A, b, rng=0, return_info=True)
+    error, theirs = error_of(x, A, b), error_of(direct(A, b), A, b)
+    assert info.success
+    assert np.linalg.norm(error) <= FACTOR * np.linalg.norm(theirs)
+    assert np.mean(abs(error) <= 3 * info.standard_error) >= 0.95
+
+
+def collected(data_folder):
+    """Names and matrices of the square non-singular ones that the folder lists."""
+    folder = data_folder / "matrices" / "other"
+    if not (folder / "stats.csv").is_file():
+        pytest.skip("the folder of problem data has no matrices/other/stats.csv")
+    with open(folder / "stats.csv", newline="") as table:
+        rows = [row for row in csv.DictReader(table) if row["m"] == row["n"] and float(row["cond"]) < 1e15]
+    for row in rows:
+        yield row["file"], scipy.sparse.csr_array(scipy.io.mmread(folder / row["file"])).astype(float)
+
+
+@pytest.mark.parametrize("form", ["array", "sparse array"])
+def test_collected_matrices_are_solved_as_a_direct_solver_does(data_folder, form):
+    seen = 0
+    for name, matrix in collected(data_folder):
+        A = matrix.toarray() if form == "array" else matrix
+        b = A @ np.random.default_rng(0).standard_normal(A.shape[1])
+        x, info = tla.solve(A, b, rng=0, return_info=True)
+        error, theirs = error_of(x, A, b), error_of(scipy.linalg.solve(matrix.toarray(), b, assume_a="gen"), A, b)
+        assert info.success, name
+        assert np.linalg.norm(error) <= FACTOR * np.linalg.norm(theirs), name
+        assert np.mean(abs(error) <= 3 * info.standard_error) >= 0.95, name
+        seen += 1
+    assert seen >= 10
