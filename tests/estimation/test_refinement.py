@@ -1,170 +1,434 @@
-"""Residuals sent back to a device: convergence, what stops it, and what error is left."""
+"""Residuals sent back to a device: contraction, biased devices, extended precision, and what every state tells."""
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
+import mpmath
 import numpy as np
 import pytest
-from cases import spd
+from cases import spd, tensor
 
-import thermolinalg as tla
+from thermolinalg._arrays import to_numpy
 from thermolinalg.devices import Reading, Schedule
-from thermolinalg.estimation.refinement import refine
+from thermolinalg.estimation.directions import HISTORY, Directions, _conjugate
+from thermolinalg.estimation.refinement import NEAR_FLOOR, SLOWEST, UNSEEN, Goal, State, refine
+from thermolinalg.operators import Dense
+from thermolinalg.operators.read import read_matrix
+from thermolinalg.systems import Equation, Measure
 
-A = spd(20, 100.0)
-B = np.random.default_rng(1).standard_normal((20, 3))
-ONE_RUN = Schedule(burn_in=0.0, duration=1.0)
+D = 20
+A = spd(D, 100.0)
+B = np.random.default_rng(1).standard_normal((D, 3))
+EPS = np.finfo(float).eps
+PLAIN = Measure()
 
 
 @dataclass
-class Inverse:
-    """A device that reads f(A) r plus relative noise."""
+class Fake:
+    """A device that reads G (r + noise), G for A⁻¹ and the noise white and of a size relative to r."""
 
     matrix: np.ndarray
     noise: float = 0.0
+    definite: bool = True
     loads: list = field(default_factory=list)
 
     def average(self, b, schedule, *, rng):
-        self.loads.append(b.copy())
-        value = self.matrix @ b
-        value = value + self.noise * np.linalg.norm(value, axis=0) * rng.standard_normal(value.shape)
-        return Reading(value, 1.0, schedule)
+        self.loads.append(b)
+        size = np.linalg.norm(b, axis=0) / len(b) ** 0.5
+        noise = self.noise * size * rng.standard_normal(b.shape)
+        return Reading(self.matrix @ (b + noise).astype(b.dtype), 1.0, schedule)
 
 
-def run(program, matrix=A, b=B, *, rtol=1e-10, maxiter=100, x0=None, definite=True, **options):
-    def residual(x, low):
-        r = b - matrix @ x
-        norms = np.linalg.norm(r, axis=0)
-        if low is not None:
-            r = (b - matrix.astype(np.longdouble) @ (x.astype(np.longdouble) + low)).astype(float)
-        return r, norms
+def equation(matrix=A, b=B, measures=(PLAIN,)):
+    operator = matrix if hasattr(matrix, "apply") else Dense(matrix, symmetric=bool(np.all(matrix == matrix.T)))
+    return Equation(operator, b, measures, float(np.linalg.norm(to_numpy(operator.dense()), 2)))
 
-    x0 = np.zeros_like(b) if x0 is None else x0
-    target = rtol * np.linalg.norm(b, axis=0)
-    rng = np.random.default_rng(0)
-    return refine(
-        program, lambda p: matrix @ p, residual, x0, target, lambda r: ONE_RUN, rng,
-        maxiter=maxiter, definite=definite, **options,
-    )  # fmt: skip
+
+def states(device, eq=None, x=None, seed=0, schedule=None, **options):
+    eq = eq or equation()
+    timetable = schedule or (lambda r: Schedule(0.0, 1.0))
+    return refine(eq, device, eq.zero() if x is None else x, timetable, np.random.default_rng(seed), **options)
+
+
+def after(n, *args, **options):
+    """The state after n runs."""
+    return next(islice(states(*args, **options), n, None))
+
+
+def exact(matrix, b):
+    """The solution to fifty digits, rounded."""
+    with mpmath.workdps(50):
+        x = mpmath.lu_solve(mpmath.matrix(matrix.tolist()), mpmath.matrix(b.tolist()))
+        return np.array([float(entry) for entry in x])
+
+
+# -- plain refinement --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noise", [1e-1, 1e-2, 1e-4])
+def test_residuals_shrink_by_the_noise_of_a_run(noise):
+    """Each run leaves the noise of its reading: relative, a factor noise·χ_d/√d, known to 1/√(2d) each."""
+    norms = [s.norms[-1] for s in islice(states(Fake(np.linalg.inv(A), noise)), 6)]
+    ratios = np.array([later / earlier for earlier, later in pairwise(norms) if np.all(later > 1e-12)])
+    assert ratios.shape[0] >= 2
+    np.testing.assert_allclose(ratios, noise, rtol=4.5 / (2 * D) ** 0.5)
 
 
 def test_an_exact_inverse_needs_one_run():
-    state = run(Inverse(np.linalg.inv(A)))
-    assert state.converged
-    assert state.n_runs == 1
-    np.testing.assert_allclose(state.x, np.linalg.solve(A, B), rtol=1e-8)
+    state = after(1, Fake(np.linalg.inv(A)))
+    np.testing.assert_allclose(state.x, np.linalg.solve(A, B), rtol=1e-12)
+    assert not state.conjugate
 
 
-@pytest.mark.parametrize("noise", [1e-3, 0.1, 0.5])
-def test_noise_is_sent_back(noise):
-    state = run(Inverse(np.linalg.inv(A), noise))
-    assert state.converged
-    assert np.all(np.linalg.norm(B - A @ state.x, axis=0) <= state.target)
-    np.testing.assert_allclose(state.residual_norm, np.linalg.norm(B - A @ state.x, axis=0))
-    assert len(state.schedules) == state.n_runs
-    assert state.n_matvec == 1 + 2 * state.n_runs
+def test_states_are_one_object_that_tells_the_truth():
+    eq, device = equation(measures=(Measure(2.0 ** np.arange(D)[:, None]), Measure())), Fake(np.linalg.inv(A), 0.1)
+    seen, start = [], np.ones((D, 3))
+    before = start.copy()
+    for n, state in enumerate(islice(states(device, eq, start), 5)):
+        seen.append(state)
+        assert state.n_runs == len(state.schedules) == len(device.loads) == n
+        np.testing.assert_allclose(state.residual, B - A @ state.x, atol=1e-13)
+        np.testing.assert_allclose(
+            state.norms[0], np.linalg.norm(2.0 ** np.arange(D)[:, None] * state.residual, axis=0)
+        )
+        np.testing.assert_allclose(state.norms[1], np.linalg.norm(state.residual, axis=0))
+        np.testing.assert_allclose(state.sizes[1], np.linalg.norm(state.x, axis=0))
+        assert state.n_matvec == 1 + n
+        if n == 0:
+            assert state.correction is state.left is state.reading is None
+        else:
+            np.testing.assert_allclose(state.changes[1], np.linalg.norm(state.correction, axis=0))
+            np.testing.assert_array_equal(state.correction, state.reading.value)
+    assert all(state is seen[0] for state in seen)
+    np.testing.assert_array_equal(start, before)
+    np.testing.assert_allclose(device.loads[0], B - A @ before)
 
 
-@pytest.mark.parametrize("wrong", [0.01, 1.0, 5.0])
-def test_a_device_that_is_wrong_by_a_factor_converges_at_once(wrong):
-    assert run(Inverse(wrong * np.linalg.inv(A))).n_runs <= 2
+def test_the_schedule_is_made_for_every_load():
+    asked = []
+
+    def schedule(r):
+        asked.append(r)
+        return Schedule(0.0, float(len(asked)))
+
+    device = Fake(np.linalg.inv(A), 0.1)
+    state = after(3, device, schedule=schedule)
+    assert [s.duration for s in state.schedules] == [1.0, 2.0, 3.0]
+    for load, r in zip(device.loads, asked, strict=True):
+        assert load is r
+
+
+def test_a_consumer_may_stop_at_any_time():
+    device = Fake(np.linalg.inv(A), 0.1)
+    generator = states(device)
+    next(generator)
+    assert not device.loads
+    next(generator)
+    generator.close()
+    assert len(device.loads) == 1
+    with pytest.raises(StopIteration):
+        next(generator)
+
+
+def test_columns_of_zeros_are_left_alone():
+    b = B.copy()
+    b[:, 1] = 0.0
+    for device in (Fake(np.linalg.inv(A), 0.3), Noisy(np.linalg.inv(A)), Fake(np.eye(D))):
+        for state in islice(states(device, equation(b=b)), 8):
+            np.testing.assert_array_equal(state.x[:, 1], 0)
+            assert state.norms[-1][1] == 0
+
+
+@dataclass
+class Noisy(Fake):
+    """Reads noise even where there is no load."""
+
+    def average(self, b, schedule, *, rng):
+        value = self.matrix @ b
+        return Reading(value + 1e-3 * rng.standard_normal(value.shape), 1.0, schedule)
+
+
+def test_columns_of_any_size_side_by_side():
+    b = B * np.array([1e-30, 1.0, 1e30])
+    state = after(8, Fake(np.linalg.inv(A), 0.01), equation(b=b))
+    assert np.all(state.norms[-1] <= 1e-14 * np.linalg.norm(b, axis=0))
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0])
+def test_what_is_left_is_told_by_the_last_correction(factor):
+    """θ/(1 − θ) times the last correction, θ the ratio of the last two."""
+    device = Fake(factor * np.linalg.inv(A) if factor == 1 else 0.9 * np.linalg.inv(A), 0.0)
+    run = states(device)
+    next(run)
+    first = next(run)
+    np.testing.assert_allclose(first.contraction, UNSEEN)
+    np.testing.assert_allclose(first.left, 1.0)
+    if factor != 1:
+        state = next(run)
+        np.testing.assert_allclose(state.contraction, 0.1, rtol=1e-9)
+        truth = np.linalg.solve(A, B)
+        told = state.left * state.changes[-1]
+        np.testing.assert_allclose(told, np.linalg.norm(state.x - truth, axis=0), rtol=1e-8)
+
+
+def test_slow_corrections_say_twenty_times_themselves():
+    state = after(3, Fake(1e-9 * np.linalg.inv(A)), equation())
+    assert np.all(state.contraction <= SLOWEST)
+    assert np.all(state.left <= SLOWEST / (1 - SLOWEST) * (1 + 1e-14))
+
+
+# -- biased devices ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [0.05, 3.0, 50.0])
+def test_a_wrong_factor_is_found_at_once(wrong):
+    state = after(1, Fake(wrong * np.linalg.inv(A)))
+    assert state.conjugate
+    np.testing.assert_allclose(state.x, np.linalg.solve(A, B), rtol=1e-10)
 
 
 def test_a_device_that_ignores_a_is_plain_conjugate_gradients():
-    """In exact arithmetic they end after as many steps as there are distinct eigenvalues."""
+    """In exact arithmetic they end after as many steps as there are distinct eigenvalues, and not before."""
     matrix = np.diag(np.repeat([1.0, 2.0, 5.0, 9.0], 5))
-    state = run(Inverse(np.eye(20)), matrix)
-    assert state.converged
-    assert state.n_runs <= 5
+    relative = [s.norms[-1] / np.linalg.norm(B, axis=0) for s in islice(states(Fake(np.eye(D)), equation(matrix)), 5)]
+    assert np.all(relative[3] > 1e-4)
+    assert np.all(relative[4] < 1e-13)
 
 
-def test_non_symmetric_systems_minimise_the_residual():
-    matrix = A + 0.3 * np.triu(np.ones((20, 20)), 1)
-    state = run(Inverse(np.linalg.inv(matrix), 0.1), matrix, definite=False)
-    assert state.converged
-    np.testing.assert_allclose(matrix @ state.x, B, atol=1e-8)
+def bias(size, seed=4):
+    """A⁻¹ with an error of relative size in all entries."""
+    g = np.random.default_rng(seed).standard_normal((D, D)) / D**0.5
+    return np.linalg.inv(A) @ (np.eye(D) + size * (g + g.T))
 
 
-def test_residuals_never_rise():
-    state_of = []
-    run(Inverse(np.linalg.inv(A), 0.3), callback=lambda state: state_of.append(state.residual_norm.copy()))
-    assert all(np.all(later <= earlier) for earlier, later in pairwise(state_of))
+@pytest.mark.parametrize("definite", [True, False])
+@pytest.mark.parametrize("size", [0.6, 1.0])
+def test_biased_devices_converge_along_conjugate_directions(size, definite):
+    matrix = A if definite else A + 0.3 * np.triu(A, 1)
+    device = Fake(np.linalg.inv(matrix) @ A @ bias(size), 0.01, definite)
+    norms, used = [], False
+    for state in islice(states(device, equation(matrix)), 2 * D + 6):
+        norms.append(state.norms[-1])
+        used |= state.conjugate
+    assert used
+    truth = np.linalg.solve(matrix, B)
+    assert np.all(norms[-1] <= 1e-12 * np.linalg.norm(B, axis=0))
+    np.testing.assert_allclose(state.x, truth, atol=1e-10 * abs(truth).max())
+    if not definite:
+        # The residual is what is minimised: it never rises above its rounding.
+        floor = 1e-13 * np.linalg.norm(B, axis=0)
+        assert all(np.all(later <= earlier * (1 + 1e-9) + floor) for earlier, later in pairwise(norms))
 
 
-def test_a_start_is_used_and_not_overwritten():
-    exact = np.linalg.solve(A, B)
-    start = exact + 1e-6
-    before = start.copy()
-    device = Inverse(np.linalg.inv(A))
-    state = run(device, x0=start)
-    np.testing.assert_array_equal(start, before)
-    np.testing.assert_allclose(device.loads[0], B - A @ before, atol=1e-12)
-    assert state.converged
-    assert run(Inverse(np.eye(20)), x0=exact).n_runs == 0
+def test_a_run_that_made_no_progress_is_taken_back():
+    """The first step of a device that reads five times too much would double the error."""
+    device = Fake(5 * np.linalg.inv(A) @ (np.eye(D) + 0.01 * np.diag(np.arange(D))))
+    for earlier, later in pairwise([s.norms[-1] for s in islice(states(device), 6)]):
+        assert np.all(later <= earlier + 1e-14)
 
 
-def test_runs_end_at_maxiter():
-    state = run(Inverse(np.eye(20)), maxiter=3)
-    assert state.n_runs == 3
-    assert not state.converged
+def test_slow_but_steady_progress_needs_no_directions():
+    """A device that leaves 0.6 of the error each time is left to itself; one that leaves 0.8 is not."""
+    assert not after(5, Fake(0.4 * np.linalg.inv(A))).conjugate
+    assert after(1, Fake(0.2 * np.linalg.inv(A))).conjugate
 
 
-def test_a_callback_may_stop():
-    def stop(state):
-        if state.n_runs == 2:
-            raise StopIteration
+def test_directions_are_conjugate_and_steps_along_them_exact():
+    for definite in (True, False):
+        directions = Directions(equation(), definite)
+        rng = np.random.default_rng(3)
+        for _ in range(6):
+            z = rng.standard_normal((D, 3))
+            directions.add(z, A @ z)
+        for i, (p, q) in enumerate(directions.pairs):
+            np.testing.assert_allclose(q, A @ p, atol=1e-12)
+            for other, image in directions.pairs[:i]:
+                overlap = np.sum((other if definite else image) * q, axis=0)
+                np.testing.assert_allclose(overlap, 0, atol=1e-12)
+        step = directions.step(B)
+        r = B - A @ step
+        for p, q in directions.pairs:
+            np.testing.assert_allclose(np.sum((p if definite else q) * r, axis=0), 0, atol=1e-12)
 
-    state = run(Inverse(np.eye(20)), callback=stop)
-    assert state.stopped
-    assert state.n_runs == 2
+
+def test_only_so_many_directions_are_kept():
+    directions = Directions(equation(), True)
+    rng = np.random.default_rng(3)
+    for _ in range(HISTORY + 5):
+        z = rng.standard_normal((D, 3))
+        directions.add(z, A @ z)
+    assert len(directions.pairs) == HISTORY
 
 
-def test_stagnation_ends_the_runs():
-    """A device that returns nothing of use is not asked a hundred times."""
+@pytest.mark.parametrize("definite", [True, False])
+def test_a_known_direction_again_stays_the_reading(definite):
+    """What conjugation leaves of a direction that is there already is rounding."""
+    z = np.random.default_rng(3).standard_normal((D, 1))
+    p, q = _conjugate(z, A @ z, [(z, A @ z)], definite)
+    np.testing.assert_array_equal(p, z)
+    np.testing.assert_array_equal(q, A @ z)
 
-    class Deaf(Inverse):
+
+def test_conjugation_that_adds_energy_is_not_believed():
+    """Conjugation takes energy away, unless an earlier product is off: then the reading is the better direction."""
+    rng = np.random.default_rng(0)
+    p, earlier = rng.standard_normal((2, D, 1))
+    q, product = A @ p, A @ earlier
+    overlap = float(np.sum(p * product))
+    for off, believed in ((0.0, True), (-2.0, False)):
+        # The overlap with a product that is off has the wrong sign, and what is taken away is added.
+        wrong = product + off * overlap * p / np.sum(p * p)
+        assert np.sum(earlier * wrong) > 0
+        weight = np.sum(p * wrong) / np.sum(earlier * wrong)
+        longer, image = p - weight * earlier, q - weight * wrong
+        assert (np.sum(longer * image) <= np.sum(p * q)) == believed
+        found, found_image = _conjugate(p, q, [(earlier, wrong)], True)
+        np.testing.assert_allclose(found, longer if believed else p, rtol=1e-13)
+        np.testing.assert_allclose(found_image, image if believed else q, rtol=1e-13)
+
+
+@pytest.mark.parametrize("run", [1, 2])
+def test_negative_curvature_is_refused_with_the_evidence(run):
+    matrix = np.diag(np.r_[-5.0, np.ones(D - 1)])
+    b = np.ones((D, 1))
+    with pytest.raises(np.linalg.LinAlgError, match=r"not positive definite: a direction p with pᵀAp = -"):
+        for _ in islice(states(Fake(np.diag(np.r_[5.0, np.ones(D - 1)])), equation(matrix, b)), run + 1):
+            pass
+    general = Fake(np.eye(D), definite=False)
+    assert np.all(after(6, general, equation(matrix, b)).norms[-1] < 1e-10)
+
+
+@pytest.mark.parametrize("kappa", [1e2, 1e10, 1e13])
+def test_rounding_is_no_negative_curvature(kappa):
+    matrix = spd(D, kappa)
+    for seed in range(20):
+        after(4, Fake(np.linalg.inv(matrix), 0.1), equation(matrix, matrix @ np.ones((D, 1))), seed=seed)
+
+
+# -- near rounding -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kappa", [1e4, 1e10])
+@pytest.mark.parametrize("definite", [True, False])
+def test_extended_residuals_give_the_rounded_solution(kappa, definite):
+    matrix = spd(D, kappa)
+    if not definite:
+        matrix = matrix @ np.linalg.qr(np.random.default_rng(1).standard_normal((D, D)))[0]
+    b = np.random.default_rng(2).standard_normal((D, 1))
+    # A device that solves as well as it can in double precision, with a noise of a per cent.
+    state = after(16, Fake(np.linalg.inv(matrix), 0.01, definite), equation(matrix, b))
+    assert state.low is not None
+    truth = exact(matrix, b[:, 0])
+    assert np.linalg.norm(state.x[:, 0] - truth) <= EPS * np.linalg.norm(truth)
+    assert abs(state.low).max() <= EPS * abs(state.x).max()
+    np.testing.assert_array_equal(state.x + state.low, state.x)
+    plain = np.linalg.solve(matrix, b)[:, 0]
+    if kappa > 1e6:
+        assert np.linalg.norm(plain - truth) > 1e3 * EPS * np.linalg.norm(truth)
+
+
+def test_extended_precision_begins_near_the_floor_and_stays():
+    eq = equation()
+    began = False
+    for state in islice(states(Fake(np.linalg.inv(A), 0.1), eq), 25):
+        floor = NEAR_FLOOR * EPS * to_numpy(eq.floor(state.x))
+        if state.low is None:
+            assert np.all(np.linalg.norm(state.residual, axis=0) > floor)
+        else:
+            began = True
+            with np.errstate(over="ignore"):
+                wide = B - A.astype(np.longdouble) @ (state.x.astype(np.longdouble) + state.low)
+            np.testing.assert_allclose(state.residual, wide.astype(float), atol=1e-18 * D)
+    assert began
+    assert np.all(state.norms[-1] < 1e-22)
+
+
+def test_without_extended_residuals_the_iteration_stays_plain():
+    operator = read_matrix(_products_only(A)).operator
+    eq = Equation(operator, B, (PLAIN,), 1.0)
+    state = after(25, Fake(np.linalg.inv(A), 0.1), eq)
+    assert state.low is None
+    assert state.stalled > 3
+    assert np.all(state.norms[-1] <= 1e-15 * D * np.linalg.norm(B, axis=0))
+
+
+def _products_only(matrix):
+    from scipy.sparse.linalg import aslinearoperator
+
+    return aslinearoperator(matrix)
+
+
+def test_runs_without_progress_are_counted():
+    class Deaf(Fake):
         def average(self, b, schedule, *, rng):
             return Reading(np.zeros_like(b), 1.0, schedule)
 
-    state = run(Deaf(A))
-    assert not state.converged
-    assert state.n_runs < 20
-    np.testing.assert_array_equal(state.x, 0)
+    stalled = [s.stalled for s in islice(states(Deaf(A)), 7)]
+    assert stalled == [0, 0, 1, 2, 3, 4, 5]
+    assert [s.stalled for s in islice(states(Fake(np.linalg.inv(A), 0.1)), 8)] == [0] * 8
 
 
-def test_negative_curvature_is_refused_with_evidence():
-    with pytest.raises(np.linalg.LinAlgError, match=r"pᵀAp = -.* pass assume_a='gen'"):
-        run(Inverse(np.eye(20)), np.diag(np.r_[-5.0, np.ones(19)]), np.ones((20, 1)))
+# -- a digital preconditioner beside the device, other arrays, goals ---------------------------------------------------
 
 
-def test_a_digital_preconditioner_is_searched_beside_the_device():
-    state = run(Inverse(np.eye(20)), preconditioner=lambda r: np.linalg.solve(A, r))
-    assert state.n_runs == 1
-    assert state.converged
+def test_a_digital_direction_is_searched_beside_the_device():
+    seen = []
+
+    def precondition(r):
+        seen.append(r)
+        return np.linalg.solve(A, r)
+
+    device = Fake(np.eye(D))
+    state = after(1, device, preconditioner=precondition)
+    assert state.conjugate
+    assert seen[0] is device.loads[0]
+    assert state.n_matvec == 4 + (state.low is not None)
+    np.testing.assert_allclose(state.x, np.linalg.solve(A, B), rtol=1e-11)
+    plain = after(4, Fake(np.eye(D)), preconditioner=lambda r: 0.0 * r)
+    cg = after(4, Fake(np.eye(D)))
+    np.testing.assert_allclose(plain.x, cg.x, rtol=1e-8)
 
 
-def test_the_rounding_of_the_iterate_does_not_limit_the_residual():
-    """At a condition number where eps κ is above the tolerance, for a solution that floating point can hold."""
-    matrix = spd(20, 1e11)
-    b = matrix @ np.ones((20, 1))
-    state = run(Inverse(np.linalg.inv(matrix), 0.05), matrix, b)
-    assert state.converged
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_torch_is_refined_as_numpy_is(dtype):
+    matrix, b = A.astype(dtype), B.astype(dtype)
+    inverse = np.linalg.inv(A).astype(dtype)
+
+    class Torch(Fake):
+        def average(self, load, schedule, *, rng):
+            reading = super().average(to_numpy(load), schedule, rng=rng)
+            return Reading(tensor(reading.value.astype(dtype)), 1.0, schedule)
+
+    eq = Equation(Dense(tensor(matrix)), tensor(b), (PLAIN,), 1.0)
+    state = after(10, Torch(inverse, 0.01), eq)
+    expected = after(10, Fake(inverse, 0.01), equation(matrix, b))
+    assert str(state.x.dtype) == f"torch.{dtype}"
+    np.testing.assert_allclose(to_numpy(state.x), expected.x, rtol=10 * np.finfo(dtype).eps)
+    truth = np.stack([exact(matrix.astype(float), column.astype(float)) for column in b.T], axis=1)
+    np.testing.assert_allclose(to_numpy(state.x), truth, rtol=np.finfo(dtype).eps)
 
 
-def test_what_remains_of_errors_is_conjugate_to_all_directions():
-    state = run(Inverse(np.linalg.inv(A), 0.3), rtol=1e-4)
-    errors = np.random.default_rng(2).standard_normal((20, 5))
-    for column in range(3):
-        left, products = state.remaining(errors, A @ errors, column, definite=True)
-        np.testing.assert_allclose(products, A @ left, atol=1e-10)
-        for p, q in state.directions:
-            size = np.linalg.norm(q[:, column]) * np.linalg.norm(errors, axis=0)
-            assert np.all(abs(q[:, column] @ left) <= 1e-8 * size)
-            assert np.any(p[:, column] != 0)
+def goal(targets, forward=np.inf):
+    return Goal(tuple(np.full(3, t) for t in targets), np.full(3, forward))
 
 
-def test_columns_finish_on_their_own():
-    b = B * np.array([1.0, 0.0, 1e-30])
-    _, info = tla.solve(A, b, rng=0, return_info=True)
-    assert info.success
-    assert np.all(info.residual_norm <= 1e-10 * np.linalg.norm(b, axis=0))
+def test_goals_ask_for_residual_and_error_in_every_measure():
+    eq = equation(measures=(Measure(columns=np.full((D, 1), 0.5)), Measure()))
+    x = np.ones((D, 3))
+    state = State(x, x, (np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3])), eq.lengths(x))
+    assert goal([3.0, 0.3]).reached(eq, state)
+    assert not goal([2.9, 0.3]).reached(eq, state)
+    assert not goal([3.0, 0.29]).reached(eq, state)
+    # Before the first run nothing is known of the error.
+    assert goal([3.0, 0.3], 1e-9).reached(eq, state)
+    state.correction = 1e-3 * x
+    state.changes = eq.lengths(state.correction)
+    state.contraction = np.full(3, 0.5)
+    assert goal([3.0, 0.3], 1.001e-3).reached(eq, state)
+    assert not goal([3.0, 0.3], 0.999e-3).reached(eq, state)
+    state.contraction = np.array([0.5, 0.6, 0.5])
+    assert not goal([3.0, 0.3], 1.001e-3).reached(eq, state)
+    assert goal([3.0, 0.3], 1.501e-3).reached(eq, state)
+    assert goal([3.0, 0.3]).reached(eq, state)
+    assert not goal([3.0, 0.3]).asks_for_x
+    assert Goal(goal([3.0]).targets, np.array([np.inf, 1e-3, np.inf])).asks_for_x
