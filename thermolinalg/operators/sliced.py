@@ -97,7 +97,7 @@ class Sliced:
         xp, k = namespace(x), x.shape[1]
         # A slice counts as far down as it lies: those of low begin where low does, and none counts as lower than the
         # smallest entries of x lie, so that their products are as precise as those of the largest.
-        below, deep = _bits_below(x, low) // self.bits, min(_depth(x) // self.bits, DEEPEST)
+        below, deep = _bits_below(x, low) // self.bits, min(-(-_depth(x) // self.bits), DEEPEST)
         parts = [(p, j) for j, p in enumerate(column_slices(x, self.bits, deep))]
         parts += [(p, below + j) for j, p in enumerate(column_slices(low, self.bits, deep))]
         high, rest = b, xp.zeros_like(b)
@@ -114,12 +114,12 @@ class Sliced:
 
 def _depth(x: Array) -> int:
     """How many bits the smallest entries of x lie below `NEAR`, in the column where that is most."""
-    xp = namespace(x)
-    sizes = abs(x)
-    largest = xp.max(sizes, axis=0)
-    smallest = xp.min(xp.where(sizes > 0, sizes, xp.inf), axis=0)
+    xp, sizes = namespace(x), abs(x)
+    largest, smallest = xp.max(sizes, axis=0), xp.min(xp.where(sizes > 0, sizes, xp.inf), axis=0)
     counts = largest > 0
-    spread = xp.where(counts, xp.log2(xp.where(counts, largest, 1.0)) - xp.log2(xp.where(counts, smallest, 1.0)), 0.0)
+    if not bool(counts.any()):
+        return 0
+    spread = xp.log2(xp.where(counts, largest, 1.0)) - xp.log2(xp.where(counts, smallest, 1.0))
     return max(0, math.ceil(float(xp.max(spread))) - NEAR)
 
 
