@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array, namespace, plus_identity
 from thermolinalg._validation import as_rng
 from thermolinalg.devices import readout
 from thermolinalg.devices.driven import Driven
@@ -21,7 +22,7 @@ from thermolinalg.devices.simulated import Law, Simulated
 from thermolinalg.devices.skew import SkewProgram
 from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.laws.work import Drive
-from thermolinalg.operators import Operator, SkewEmbedding
+from thermolinalg.operators import Dense, Operator, SkewEmbedding
 from thermolinalg.operators.read import read_matrix
 
 __all__ = ["LangevinDevice", "LangevinProgram"]
@@ -115,6 +116,47 @@ class LangevinProgram(Simulated):
         super().__init__(operator, device.law, device.loading, device.imperfections, rng)
         self.device = device
         self._windows: dict[tuple[float, float, int | None, bool], LinearLaw] = {}
+
+    def shifted(self, mu: float) -> LangevinProgram | None:
+        """The program of A + μI on the same device, by a conductance to ground at every node; None where A is written.
+
+        Nothing is written or decomposed again: an eigendecomposition has to be at hand, all nodes of one scale, and the
+        copy perfect.
+
+        Parameters
+        ----------
+        mu : float
+            μ in the user's units; A + μI positive definite.
+
+        Returns
+        -------
+        LangevinProgram or None
+            It shares the ledger.
+
+        Raises
+        ------
+        LinAlgError
+            A + μI is indefinite.
+        """
+        scale = 1.0 if self.scaling is None else float(self.scaling[0])
+        uniform = self.scaling is None or bool((self.scaling == scale).all())
+        if not (uniform and self.is_perfect and isinstance(self.operator, Dense)):
+            return None
+        effective = Dense(plus_identity(self.effective.dense(), scale**2 * mu))
+        engines = self.engines.shifted(effective, scale**2 * mu)
+        if engines is None:
+            return None
+        other = copy.copy(self)
+        for name in [name for name in vars(other) if isinstance(getattr(type(other), name, None), cached_property)]:
+            del vars(other)[name]
+        other.operator, other.effective = Dense(plus_identity(self.operator.matrix, mu)), effective
+        other.engines = engines
+        other._windows = {}
+        if self.largest is not None:
+            other.largest = engines.interval()[1]
+            other.factor = 1.0 / other.largest
+            engines.largest = other.largest
+        return other
 
     # -- what it does with a load -------------------------------------------------------------------------------------
 

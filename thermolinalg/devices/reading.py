@@ -40,6 +40,14 @@ class Ledger:
     values_in: int = 0
     values_out: int = 0
 
+    def carry(self, earlier: Ledger) -> None:
+        """Go on from an earlier ledger of the same device."""
+        self.programs += earlier.programs
+        self.runs += earlier.runs
+        self.device_time += earlier.device_time
+        self.values_in += earlier.values_in
+        self.values_out += earlier.values_out
+
     def record(self, d: int, runs: int, time_each: float, readings: int = 1) -> None:
         """Add so many runs of a d-node device."""
         self.runs += runs

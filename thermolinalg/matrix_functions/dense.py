@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 from thermolinalg._arrays import Array, eigh
@@ -33,6 +34,13 @@ class DenseEngine(ModalEngine):
         self.operator = operator
         values, self.vectors = eigh(operator.dense())
         self.values = check_positive(values)
+
+    def shifted(self, operator: Operator, mu: float) -> DenseEngine:
+        """The engine of `operator` = A + μI, whose eigenvectors are the same; LinAlgError if it is indefinite."""
+        other = copy.copy(self)
+        other.operator, other.values = operator, check_positive(self.values + mu)
+        vars(other).pop("_evaluated", None)
+        return other
 
     @staticmethod
     def price(d: int) -> Cost:

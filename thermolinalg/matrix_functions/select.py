@@ -129,6 +129,15 @@ class Engines:
         """Smallest and largest eigenvalue, from the cheapest engine that knows them."""
         return self._engine(self._home()).interval()
 
+    def shifted(self, operator: Operator, mu: float) -> Engines | None:
+        """The engines of `operator` = A + μI where an eigendecomposition of A is at hand, which then serves both."""
+        engine = self._built.get("eigh")
+        if not isinstance(engine, DenseEngine):
+            return None
+        other = Engines(operator)
+        other._built["eigh"] = engine.shifted(operator, mu)
+        return other
+
     def choose(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Choice:
         """The engine for these outputs of a law, for blocks of so many columns.
 

@@ -9,6 +9,7 @@ from thermolinalg.operators.kronecker import Kronecker, KroneckerSum
 from thermolinalg.operators.low_rank import DiagonalPlusLowRank, LowRankPlusIdentity
 from thermolinalg.operators.matrix_free import MatrixFree
 from thermolinalg.operators.normal import Normal
+from thermolinalg.operators.quasi_definite import quasi_definite
 from thermolinalg.operators.sparse import Sparse
 from thermolinalg.operators.toeplitz import Circulant, Toeplitz
 
@@ -29,4 +30,5 @@ __all__ = [
     "Sparse",
     "Sum",
     "Toeplitz",
+    "quasi_definite",
 ]

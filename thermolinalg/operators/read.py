@@ -11,19 +11,20 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespace
+from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespace, plus_identity
 from thermolinalg._validation import checked_array, checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
 from thermolinalg.operators._probes import probe
 from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
 from thermolinalg.operators._symmetry import ROUNDING, Asymmetry, asymmetry, symmetrised
-from thermolinalg.operators.base import Operator
+from thermolinalg.operators.base import Operator, Sum
 from thermolinalg.operators.dense import Dense
+from thermolinalg.operators.diagonal import Diagonal
 from thermolinalg.operators.matrix_free import MatrixFree, product
 from thermolinalg.operators.sparse import Sparse
 
-__all__ = ["Asymmetry", "ReadMatrix", "complexify", "read_matrix", "realify", "symmetric_operator"]
+__all__ = ["Asymmetry", "ReadMatrix", "complexify", "read_matrix", "realify", "shifted_matrix", "symmetric_operator"]
 
 FORMABLE = 1024
 """Up to this size a map without an adjoint is formed from its products."""
@@ -146,7 +147,7 @@ def read_matrix(
 
     Parameters
     ----------
-    a : array_like, sparse array, LinearOperator or Operator
+    a : array_like, sparse array, LinearOperator, Operator or ReadMatrix
         Two-dimensional; torch tensors stay torch tensors.
     assume_a : str, optional
         SciPy's names ('pos', 'sym', 'her', 'gen', 'diagonal', …) or 'stable' (eigenvalues in Re > 0). The first three
@@ -184,6 +185,8 @@ def read_matrix(
     >>> read_matrix(A, assume_a="sym").symmetric
     True
     """
+    if isinstance(a, ReadMatrix):
+        return a
     assume = as_structure(assume_a)
     if isinstance(a, Operator):
         read = _from_operator(a, assume, lower, check_finite, name)
@@ -201,6 +204,22 @@ def read_matrix(
     if square and m != n:
         raise ValueError(f"{name} must be square, got shape {(m, n)}; rectangular systems: lstsq or pinv")
     return read
+
+
+def shifted_matrix(read: ReadMatrix, mu: float) -> ReadMatrix:
+    """A + μI, of the same structure where that keeps it."""
+    operator = read.operator
+    d = operator.shape[0]
+    if isinstance(operator, Dense):
+        shifted: Operator = Dense(plus_identity(operator.matrix, mu), symmetric=operator.symmetric)
+    elif isinstance(operator, Sparse):
+        identity = scipy.sparse.eye_array(d, dtype=operator.matrix.dtype)
+        shifted = Sparse(operator.matrix + mu * identity, symmetric=operator.symmetric)
+    else:
+        xp, like = namespace(operator.like), operator.like
+        size = Diagonal(xp.zeros(d, dtype=like.dtype, device=like.device) + abs(mu))
+        shifted = Sum([operator, size if mu >= 0 else size.negated()])
+    return replace(read, operator=shifted)
 
 
 def symmetric_operator(A: Any, name: str) -> Operator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
 import numpy as np
 import scipy.sparse
@@ -15,9 +15,9 @@ from thermolinalg.matrix_functions import Price
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._linear_solve import PRECISION
 from thermolinalg.primitives._rhs import read_rhs
-from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.primitives.solver import Solver
 
-__all__ = ["EngineReport", "Explanation", "explain"]
+__all__ = ["EngineReport", "Explanation", "engine_of_window", "explain"]
 
 TRAJECTORY_TIMES = 4.0
 """The trajectory that is priced runs for so many relaxation times of the slowest mode."""
@@ -35,7 +35,6 @@ HELD = {
 """What stands in the device where it is not A itself."""
 
 
-@runtime_checkable
 class Priced(Protocol):
     """A program that says before a run what simulating it takes."""
 
@@ -198,10 +197,10 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     read = read_matrix(a, assume_a=assume_a, name="a")
     if 0 in read.shape:
         raise ValueError(f"a is empty, shape {read.shape}: there is nothing to explain")
-    return explained(PreparedDevice(read, device, as_rng(0)), b, scipy.sparse.issparse(a) and int(a.nnz))
+    return explained(Solver(read, device, as_rng(0)), b, scipy.sparse.issparse(a) and int(a.nnz))
 
 
-def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explanation:
+def explained(prepared: Solver, b: Any, nonzeros: int | None) -> Explanation:
     """What a default solve on a prepared device would take."""
     read, held = prepared.read, prepared.held
     if b is None:
@@ -212,7 +211,7 @@ def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explana
     block = read_rhs(read, b).block
     columns = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(columns, PRECISION)
-    solve, trajectory = _priced(prepared, schedule, columns.shape[1])
+    solve, trajectory = engine_of_window(prepared, schedule, columns.shape[1]), _engine_of_path(prepared)
     condition = held.condition
     return Explanation(
         shape=read.shape,
@@ -231,22 +230,30 @@ def explained(prepared: PreparedDevice, b: Any, nonzeros: int | None) -> Explana
     )
 
 
-def _priced(prepared: PreparedDevice, schedule: Schedule, columns: int) -> tuple[EngineReport, EngineReport | None]:
-    """The engines of one run of the schedule and of a trajectory from rest."""
+def engine_of_window(prepared: Solver, schedule: Schedule, columns: int) -> EngineReport:
+    """The engine of one run of the schedule for so many loads, and what it declares to spend."""
     program = prepared.program
-    if not isinstance(program, Priced):
+    if not hasattr(program, "price_window"):
         told = program.describe()
-        return EngineReport(told["engine"], told["reason"]), None
+        return EngineReport(told["engine"], told["reason"])
+    return _reported(cast(Priced, program).price_window(schedule, columns), columns)
 
-    def report(price: Price, columns: int) -> EngineReport:
-        cost = price.cost
-        if cost is None:
-            return EngineReport(price.name, price.reason)
-        return EngineReport(price.name, price.reason, cost.total(columns), cost.products, cost.memory)
 
-    spacing = TRAJECTORY_TIMES / prepared.program.rate() / TRAJECTORY_READINGS
-    window, trajectory = program.price_window(schedule, columns), program.price_path(spacing, TRAJECTORY_READINGS)
-    return report(window, columns), None if trajectory is None else report(trajectory, TRAJECTORY_READINGS)
+def _engine_of_path(prepared: Solver) -> EngineReport | None:
+    """The same for a trajectory from rest; None where the device draws none, or does not price it."""
+    program = prepared.program
+    if not hasattr(program, "price_path"):
+        return None
+    spacing = TRAJECTORY_TIMES / program.rate() / TRAJECTORY_READINGS
+    price = cast(Priced, program).price_path(spacing, TRAJECTORY_READINGS)
+    return None if price is None else _reported(price, TRAJECTORY_READINGS)
+
+
+def _reported(price: Price, columns: int) -> EngineReport:
+    cost = price.cost
+    if cost is None:
+        return EngineReport(price.name, price.reason)
+    return EngineReport(price.name, price.reason, cost.total(columns), cost.products, cost.memory)
 
 
 def _count(number: float) -> str:

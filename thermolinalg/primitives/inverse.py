@@ -15,7 +15,7 @@ from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._readings import readings_report
 from thermolinalg.primitives._report import once
 from thermolinalg.primitives._rhs import identity
-from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Rescaled
 
 __all__ = ["inv"]
@@ -132,7 +132,7 @@ def inv(
     True
     """
     read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
-    prepared = PreparedDevice(read, device, as_rng(rng))
+    prepared = Solver(read, device, as_rng(rng))
     if refine or 0 in read.shape:
         return prepared.inv(rtol=rtol, atol=atol, maxiter=maxiter, schedule=schedule, return_info=return_info)
     if prepared.held.kind in ("definite", "negative"):
@@ -142,7 +142,7 @@ def inv(
     return (x, info) if return_info else x
 
 
-def _covariance(prepared: PreparedDevice, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
+def _covariance(prepared: Solver, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
     """The covariance of one run, and nothing else."""
     read, held, rng = prepared.read, prepared.held, prepared.rng
     program, condition, copies = prepared.program, held.condition, 2 if read.is_complex else 1

@@ -14,7 +14,7 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._linear_solve import MAXITER, read_rtol
-from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.primitives.solver import Solver
 
 __all__ = ["ThermodynamicInverse"]
 
@@ -99,7 +99,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         self.schedule, self.rng = as_schedule(schedule), as_rng(rng)
         self.device = device
         self.info: Info | None = None
-        self._prepared: dict[bool, PreparedDevice] = {}
+        self._prepared: dict[bool, Solver] = {}
         dtype = np.result_type(dtype_name(like), np.complex64 if self._read.is_complex else np.float32)
         super().__init__(dtype, self._read.shape)
 
@@ -112,7 +112,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
     def _solve(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
         if adjoint not in self._prepared:
             read = self._read.adjoint() if adjoint else self._read
-            self._prepared[adjoint] = PreparedDevice(read, self.device, self.rng)
+            self._prepared[adjoint] = Solver(read, self.device, self.rng)
         x, self.info = self._prepared[adjoint].solve(
             b, rtol=self.rtol, maxiter=self.maxiter, schedule=self.schedule, return_info=True
         )

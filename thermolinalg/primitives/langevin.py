@@ -19,7 +19,7 @@ from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._linear_solve import MAXITER, Tolerance
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Chain, Rescaled
 
 __all__ = ["langevin"]
@@ -115,7 +115,7 @@ def langevin(
     """
     read = read_matrix(A)
     rhs = read_rhs(read, b)
-    prepared = PreparedDevice(read, device, as_rng(rng))
+    prepared = Solver(read, device, as_rng(rng))
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)
     target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))
     preconditioner = None if M is None else _read_preconditioner(M, rhs)

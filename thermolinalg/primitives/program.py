@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 
-from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
+from thermolinalg._arrays import Array, dtype_name, eps, namespace
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_rng
-from thermolinalg.devices import Device, Ledger, Program, Schedule
-from thermolinalg.estimation.refinement import State
-from thermolinalg.operators.read import ReadMatrix, read_matrix
-from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._linear_solve import (
-    MAXITER,
-    RAW_RTOL,
-    Tolerance,
-    Wanted,
-    read_rtol,
-    solve_raw,
-    solve_refined,
-)
-from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
-from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
-from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
-from thermolinalg.systems.routes import Held, Router, share_of_one_run
+from thermolinalg._validation import as_rng, checked_array
+from thermolinalg.devices import Device, Program, Schedule
+from thermolinalg.operators import Operator
+from thermolinalg.operators.read import complexify, read_matrix, realify, shifted_matrix
+from thermolinalg.primitives._pricing import CallPrice, price_of
+from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives.determinant import logabsdet, slogdet
+from thermolinalg.primitives.inverse_diagonal import inv_diagonal
+from thermolinalg.primitives.sampling import sample
+from thermolinalg.primitives.solver import Solver
 
-__all__ = ["PreparedDevice", "program"]
-
-COLUMNS = 512
-"""Columns of the identity refined side by side: bounds the memory that a block of residuals takes."""
+__all__ = ["PreparedDevice", "QuadraticForm", "program"]
 
 
-class PreparedDevice:
+class QuadraticForm(NamedTuple):
+    """A quadratic form of the inverse, and the determinant that goes with it in a Gaussian density.
+
+    Parameters
+    ----------
+    value : scalar or array, shape (k,)
+        bᴴA⁻¹b.
+    logdet : scalar
+        log|det A|.
+    """
+
+    value: Any
+    logdet: Any
+
+
+class AlreadyWritten:
+    """A device with a matrix on it already: writing the same one again costs nothing.
+
+    Parameters
+    ----------
+    program : Program
+        Of that matrix.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.written = program
+
+    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Program:
+        """The program of the matrix, whatever stands here for it."""
+        return self.written
+
+
+class PreparedDevice(Solver):
     """A matrix written into a device, ready for any number of calls; made by `program`.
+
+    It pickles (the copy of A is then written again, with the same imperfections, when first needed), and its ledger
+    runs on from call to call.
 
     Parameters
     ----------
@@ -47,263 +71,299 @@ class PreparedDevice:
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
     """
 
-    def __init__(self, read: ReadMatrix, device: Device | None, rng: np.random.Generator) -> None:
-        self.read, self.rng = read, rng
-        self.exponent = matrix_exponent(read.operator) if 0 not in read.operator.shape else 0
-        operator = read.operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else read.operator
-        self._router = Router(read, operator, device, rng)
-        self._raw: dict[float, Held] = {}
+    # -- other questions ----------------------------------------------------------------------------------------------
 
-    # -- what it is ---------------------------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of A."""
-        return self.read.shape
-
-    @cached_property
-    def held(self) -> Held:
-        """A on the device, as systems that send residuals back need it."""
-        return self._router.hold()
-
-    @property
-    def program(self) -> Program:
-        """What the device itself holds, as its own protocol has it."""
-        inverse = self.held.inverse
-        assert isinstance(inverse, DeviceInverse)
-        return inverse.program
-
-    @property
-    def ledger(self) -> Ledger:
-        """What the device has been asked to do since A was written."""
-        return self.held.inverse.ledger
-
-    def __repr__(self) -> str:
-        m, n = self.shape
-        if "held" not in vars(self):
-            return f"<{m}x{n} {self.read.operator.structure} matrix for {self._router.device!r}>"
-        ledger = self.ledger
-        return (
-            f"<{m}x{n} {self.read.operator.structure} matrix, held as {self.held.kind}: {ledger.runs} runs, "
-            f"{ledger.device_time:.4g} τ>"
+    def diagonal(
+        self, *, rtol: float = 1e-2, progress: bool = False, rng: Any = None, return_info: bool = False
+    ) -> Any:
+        """Diagonal of A⁻¹ from the variance of each node: parameters, results, errors as `thermolinalg.inv_diagonal`."""
+        read_off: Any = inv_diagonal
+        return read_off(
+            self.read,
+            rtol=rtol,
+            device=self._written("definite"),
+            rng=self._stream(rng),
+            progress=progress,
+            return_info=return_info,
         )
 
-    # -- linear systems -----------------------------------------------------------------------------------------------
+    def logdet(
+        self,
+        *,
+        atol: float = 1e-2,
+        method: str | None = None,
+        max_readings: int | None = None,
+        progress: bool = False,
+        rng: Any = None,
+        return_info: bool = False,
+    ) -> Any:
+        """log|det A|; parameters and errors as `thermolinalg.logabsdet`.
 
-    def solve(
+        A definite matrix (or its negative) is driven where it stands; of any other the normal operator is written.
+
+        Returns
+        -------
+        logdet : scalar
+        info : Info
+            Only with ``return_info=True``.
+        """
+        definite = self.held.kind in ("definite", "negative")
+        measure = slogdet if definite else logabsdet
+        value, info = measure(
+            self.read,
+            atol=atol,
+            method=method,
+            max_readings=max_readings,
+            progress=progress,
+            device=self._written("definite", "negative"),
+            rng=self._stream(rng),
+            return_info=True,
+        )
+        value = value.logabsdet if definite else value
+        return (value, info) if return_info else value
+
+    def sample(
+        self,
+        size: int | tuple[int, ...] | None = None,
+        *,
+        b: Any = None,
+        mean: Any = None,
+        temperature: float = 1.0,
+        schedule: Schedule | None = None,
+        rng: Any = None,
+        return_info: bool = False,
+    ) -> Any:
+        """Draw from N(A⁻¹b, T A⁻¹); parameters, results and errors as `thermolinalg.sample`."""
+        draw: Any = sample
+        return draw(
+            self.read,
+            size,
+            b=b,
+            mean=mean,
+            temperature=temperature,
+            schedule=schedule,
+            device=self._written("definite"),
+            rng=self._stream(rng),
+            return_info=return_info,
+        )
+
+    def quadratic_form(
         self,
         b: Any,
         *,
         rtol: float | None = None,
-        atol: float = 0.0,
-        maxiter: int = MAXITER,
-        refine: bool = True,
-        schedule: Schedule | None = None,
-        check_finite: bool = True,
+        atol: float = 1e-2,
+        method: str | None = None,
         rng: Any = None,
         return_info: bool = False,
     ) -> Any:
-        """Solve A x = b; parameters, results and errors as `thermolinalg.solve`.
+        """bᴴA⁻¹b and log|det A| together: what the log-density of a Gaussian of precision or covariance A needs.
+
+        With x the refined solution and r its true residual, the form is bᴴx + (A⁻ᴴb)ᴴr; for Hermitian A the second term
+        is xᴴr, and what is left is of second order in the error of x.
 
         Parameters
         ----------
         b : array_like, shape (d,) or (d, k)
-        rtol, atol, maxiter, refine, schedule, check_finite, rng, return_info
-            As `thermolinalg.solve`; `rng` None goes on with the device's own stream.
+        rtol : float, optional
+            As `solve`.
+        atol, method : optional
+            As `logdet`.
+        rng : None, int or numpy.random.Generator, optional
+        return_info : bool, optional
+            Whether to return an `Info` with the reports of both parts, `solve` and `logdet`.
 
         Returns
         -------
-        x : array, shape of b
+        QuadraticForm
+            Named tuple (value, logdet); `value` has shape () or (k,), one form for each column of b.
         info : Info
-            Only with ``return_info=True``.
-        """
-        rhs = read_rhs(self.read, b, check_finite=check_finite)
-        asked = read_rtol(rtol, refine=refine)
-        maxiter, generator = as_count(maxiter, "maxiter"), self.rng if rng is None else as_rng(rng)
-        if rhs.is_empty:
-            x, info = rhs.empty_solution()
-        elif refine:
-            definite = self.held.kind == "definite"
-            tolerance = Tolerance.read(asked, atol, rhs.block, definite=definite)
-            x, info = self.refined(rhs, tolerance, maxiter=maxiter, schedule=as_schedule(schedule), rng=generator)
-        else:
-            x, info = self._run_once(rhs, asked, as_schedule(schedule), generator)
-        return (x, info) if return_info else x
+            Only with ``return_info=True``; `standard_error` is that of `value`.
 
-    def refined(
-        self,
-        rhs: RightHandSide,
-        tolerance: Tolerance,
-        *,
-        maxiter: int,
-        schedule: Schedule | None,
-        rng: np.random.Generator,
-        x0: Array | None = None,
-        preconditioner: Callable[[Chain, Array], Array] | None = None,
-        callback: Callable[[Array, Any, State], None] | None = None,
-        quiet: bool = False,
-    ) -> tuple[Array, Info]:
-        """Refined solutions of checked right-hand sides, in the shape of the user's b, and the report.
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import thermolinalg as tla
+        >>> form = tla.program(np.diag([1.0, 4.0]), rng=0).quadratic_form([1.0, 2.0], atol=1e-3)
+        >>> round(float(form.value), 9), bool(abs(form.logdet - np.log(4.0)) < 0.01)
+        (2.0, True)
+        """
+        rhs = read_rhs(self.read, b)
+        x, solved = self.solve(b, rtol=rtol, rng=rng, return_info=True)
+        block, columns = rhs.block, x[:, None] if rhs.is_vector else x
+        xp = namespace(block)
+        value = xp.sum(xp.conj(block) * columns, axis=0)
+        if self.read.symmetric:
+            residual = block - self._product(columns)
+            value = value + xp.sum(xp.conj(columns) * residual, axis=0)
+            value = xp.real(value) if "complex" in dtype_name(value) else value
+        logdet, measured = self.logdet(atol=atol, method=method, rng=rng, return_info=True)
+        form = QuadraticForm(value[0] if rhs.is_vector else value, logdet)
+        if not return_info:
+            return form
+
+        def standard_error() -> Any:
+            error = solved.standard_error[:, None] if rhs.is_vector else solved.standard_error
+            weights = abs(block) * eps(abs(block)) if self.read.symmetric else abs(block)
+            bound = xp.sum(weights * error, axis=0) + eps(abs(block)) * abs(value)
+            return bound[0] if rhs.is_vector else bound
+
+        info = Info(
+            success=bool(solved.success and measured.success),
+            status=max(solved.status, measured.status),
+            message=f"form: {solved.message}; log det: {measured.message}",
+            standard_error=standard_error,
+            solve=solved,
+            logdet=measured,
+            ledger=self.ledger,
+            device_time=self.ledger.device_time,
+        )
+        return form, info
+
+    def variance_of(self, L: Any, *, rtol: float | None = None, rng: Any = None, return_info: bool = False) -> Any:
+        """Diagonal of L A⁻¹ Lᴴ: the variances of the linear functions L x of x ~ N(0, A⁻¹), each by a refined solve.
 
         Parameters
         ----------
-        rhs : RightHandSide
-        tolerance : Tolerance
-        maxiter, schedule, rng
-            As `thermolinalg.solve`.
-        x0 : array, shape (n, k), optional
-            Guesses, in the user's numbers.
-        preconditioner : callable, optional
-            ``preconditioner(outer, r)``: a direction for a residual of the equation inside `outer`.
-        callback : callable, optional
-            ``callback(x, norms, state)`` after each run, in the user's units.
-        quiet : bool, optional
-            Whether to leave warnings to the caller.
-        """
-        solve = partial(
-            self._refined, rhs, tolerance, maxiter, schedule, rng, x0, preconditioner, callback, quiet=quiet
-        )
-        held = self.held
-        try:
-            return solve(held)
-        except np.linalg.LinAlgError as refusal:
-            # Known by its products only, A showed a negative direction no sooner than in a run.
-            if held.kind not in ("definite", "negative") or self.read.assume == "pos":
-                raise
-            self.held = self._router.embedded(f"{refusal}: held in the skew embedding")
-            return solve(self.held)
-
-    def _refined(
-        self,
-        rhs: RightHandSide,
-        tolerance: Tolerance,
-        maxiter: int,
-        schedule: Schedule | None,
-        rng: np.random.Generator,
-        x0: Array | None,
-        preconditioner: Callable[[Chain, Array], Array] | None,
-        callback: Callable[[Array, Any, State], None] | None,
-        held: Held,
-        *,
-        quiet: bool,
-    ) -> tuple[Array, Info]:
-        """The same with A held in one way."""
-        outer = self.outer(held, rhs.block)
-        equation = held.equation(outer.into(rhs.block))
-        direction = observer = None
-        if preconditioner is not None:
-            direction = partial(preconditioner, outer)
-        if callback is not None:
-            seen = callback
-
-            def observer(state: State) -> None:
-                seen(outer.back(state.x), outer.norms(to_numpy(state.norms[0])), state)
-
-        wanted = Wanted(tolerance, maxiter, schedule, direction, observer, quiet)
-        start = None if x0 is None else outer.start(x0)
-        x, info = solve_refined(held, equation, outer, wanted, rng, start, rhs.shaped)
-        return rhs.shaped(outer.back(x)), info
-
-    def _run_once(
-        self, rhs: RightHandSide, rtol: float | None, schedule: Schedule | None, rng: np.random.Generator
-    ) -> tuple[Array, Info]:
-        """Exactly what one run returns."""
-        held = self._held_for_one_run(RAW_RTOL if rtol is None else rtol)
-        outer = self.outer(held, rhs.block)
-        equation = held.equation(outer.into(rhs.block))
-        x, info = solve_raw(held, equation, outer, rtol, schedule, rng, rhs.shaped)
-        return rhs.shaped(outer.back(x)), info
-
-    def _held_for_one_run(self, rtol: float) -> Held:
-        """A as a single run needs it: an embedding whose bias is well below the noise asked for."""
-        if self.held.kind != "embedded":
-            return self.held
-        if rtol not in self._raw:
-            share = share_of_one_run(rtol, self.held.matrix.shape[1])
-            self._raw[rtol] = self._router.embedded(self.held.reason, share)
-        return self._raw[rtol]
-
-    def outer(self, held: Held, b: Array) -> Chain:
-        """From the user's right-hand sides (m, k) to those of the equation."""
-        systems: list[System] = []
-        block = b
-        if self.read.is_complex:
-            systems.append(RealForm())
-        elif "complex" in dtype_name(b):
-            systems.append(ComplexColumns())
-        if systems:
-            block = systems[0].into(block)
-        columns = column_exponents(block)
-        if held.rows is not None or held.columns is not None or self.exponent or columns is not None:
-            systems.append(Rescaled(held.rows, held.columns, self.exponent, columns))
-        return Chain([*systems, *held.systems])
-
-    def inv(
-        self,
-        *,
-        rtol: float | None = None,
-        atol: float = 0.0,
-        maxiter: int = MAXITER,
-        schedule: Schedule | None = None,
-        rng: Any = None,
-        return_info: bool = False,
-    ) -> Any:
-        """A⁻¹ by refined columns of the identity; parameters and errors as `thermolinalg.inv`.
+        L : array_like or sparse array, shape (d,) or (m, d)
+            One row for each function; a vector is one.
+        rtol : float, optional
+            As `solve`, for the columns of Lᴴ.
+        rng : None, int or numpy.random.Generator, optional
+        return_info : bool, optional
+            Whether to return the report of the solves.
 
         Returns
         -------
-        ainv : array, shape (d, d)
+        variances : array, shape () or (m,)
         info : Info
             Only with ``return_info=True``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import thermolinalg as tla
+        >>> prepared = tla.program(np.diag([1.0, 4.0]), rng=0)
+        >>> prepared.variance_of([[1.0, 0.0], [1.0, 2.0]]).round(9)
+        array([1., 2.])
         """
-        columns = identity(self.read)
-        if columns.is_empty:
-            x, info = columns.empty_solution()
-            return (x, info) if return_info else x
-        parts, infos = [], []
-        for begin in range(0, columns.size, COLUMNS):
-            x, info = self.solve(
-                columns.block[:, begin : begin + COLUMNS],
-                rtol=rtol,
-                atol=atol,
-                maxiter=maxiter,
-                schedule=schedule,
-                rng=rng,
-                return_info=True,
-            )
-            parts.append(x)
-            infos.append(info)
-        x = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=1)
-        return (x, _joined(infos)) if return_info else x
+        rows = L.toarray() if scipy.sparse.issparse(L) else checked_array(L, "L", ndim=(1, 2))
+        matrix = rows[None, :] if rows.ndim == 1 else rows
+        xp = namespace(matrix)
+        loads = xp.conj(matrix).T
+        rhs = read_rhs(self.read, loads, name="Lᴴ")
+        x, info = self.solve(rhs.block, rtol=rtol, rng=rng, return_info=True)
+        variances = xp.sum(xp.conj(rhs.block) * x, axis=0)
+        if self.read.symmetric:
+            variances = xp.real(variances) if "complex" in dtype_name(variances) else variances
+        value = variances[0] if rows.ndim == 1 else variances
+        return (value, info) if return_info else value
 
+    # -- other matrices on the same device ----------------------------------------------------------------------------
 
-def _joined(infos: list[Info]) -> Info:
-    """One report for all blocks of columns: that of the worst one, with sums and all columns."""
-    if len(infos) == 1:
-        return infos[0]
-    worst = min(infos, key=lambda info: bool(info.success))
+    def update(self, A: Any, *, assume_a: str | None = None, lower: bool = False) -> PreparedDevice:
+        """Write another A into the same device; its ledger runs on.
 
-    def side_by_side(name: str) -> Callable[[], Any]:
-        def joined() -> Any:
-            parts = [info[name] for info in infos]
-            return None if parts[0] is None else namespace(parts[0]).concat(parts, axis=1)
+        Parameters
+        ----------
+        A : array_like, sparse array, LinearOperator or Operator
+            Any size.
+        assume_a, lower
+            As `program`.
 
-        return joined
+        Returns
+        -------
+        PreparedDevice
+            This one.
+        """
+        if "held" in vars(self):
+            self._carried = self.ledger
+        self._take(read_matrix(A, assume_a=assume_a, lower=lower), self._die)
+        return self
 
-    def numbers(name: str) -> np.ndarray:
-        return np.concatenate([np.atleast_1d(info[name]) for info in infos])
+    def shifted(self, mu: float) -> PreparedDevice:
+        """The device for A + μI.
 
-    return Info(
-        worst
-        | dict(
-            n_runs=sum(info.n_runs for info in infos),
-            n_matvec=sum(info.n_matvec for info in infos),
-            residual_norm=numbers("residual_norm"),
-            backward_error=numbers("backward_error"),
-            device_time=infos[-1].device_time,
-            **{name: side_by_side(name) for name in ("noise", "rounding", "systematic", "standard_error")},
-        )
-    )
+        Where A is held as it is, by an engine that knows its eigenvectors and with one scale for all nodes, a shift
+        moves the spectrum and nothing has to be written or decomposed again; the ledger is then shared. Else A + μI is
+        written anew, when first asked.
+
+        Parameters
+        ----------
+        mu : float
+            μ; A + μI has to be nonsingular, and positive definite where A was held as such.
+
+        Returns
+        -------
+        PreparedDevice
+
+        Raises
+        ------
+        ValueError
+            μ is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import thermolinalg as tla
+        >>> prepared = tla.program(np.array([[2.0, 1.0], [1.0, 2.0]]), rng=0)
+        >>> np.allclose(prepared.shifted(1.0).solve([4.0, 4.0]), [1.0, 1.0])
+        True
+        """
+        shift = float(mu)
+        if not math.isfinite(shift):
+            raise ValueError(f"mu must be finite, got {mu!r}")
+        other = PreparedDevice(shifted_matrix(self.read, shift), self._device, self.rng)
+        other._die = self._die
+        moved = getattr(self.program, "shifted", None) if self.held.kind == "definite" else None
+        if moved is not None and other.exponent == self.exponent:
+            program = moved(math.ldexp(shift, -self.exponent))
+            if program is not None:
+                other.__dict__["held"] = other._router.hold_written(program)
+        return other
+
+    def price(self, call: str = "solve", *, b: Any = None, rtol: float | None = None) -> CallPrice:
+        """What a call would take, before it runs.
+
+        Parameters
+        ----------
+        call : {'solve', 'inv', 'diagonal', 'sample'}
+        b : array_like, optional
+            Right-hand side of a solve. Default: standard normal numbers.
+        rtol : float, optional
+            As the call takes it.
+
+        Returns
+        -------
+        CallPrice
+            Runs, device time and readings expected, and the engine with its declared cost.
+
+        Raises
+        ------
+        ValueError
+            An unknown call.
+        """
+        return price_of(self, call, b, rtol)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _stream(self, rng: Any) -> np.random.Generator:
+        """The call's own source of randomness, or the device's."""
+        return self.rng if rng is None else as_rng(rng)
+
+    def _written(self, *kinds: str) -> Device:
+        """The device with A on it already, where it is held in one of these ways; else the device as it is."""
+        return AlreadyWritten(self.program) if self.held.kind in kinds else self._router.device
+
+    def _product(self, x: Array) -> Array:
+        """A x in the user's numbers."""
+        operator = self.read.operator
+        if self.read.is_complex:
+            return complexify(operator.apply(realify(x)))
+        if "complex" in dtype_name(x):
+            xp = namespace(x)
+            return operator.apply(xp.real(x)) + 1j * operator.apply(xp.imag(x))
+        return operator.apply(x)
 
 
 def program(

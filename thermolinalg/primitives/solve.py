@@ -12,7 +12,7 @@ from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._rhs import one_row
-from thermolinalg.primitives.program import PreparedDevice
+from thermolinalg.primitives.solver import Solver
 
 __all__ = ["solve"]
 
@@ -124,7 +124,7 @@ def solve(
     True
     """
     read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, name="a")
-    prepared = PreparedDevice(read.transposed() if transposed else read, device, as_rng(rng))
+    prepared = Solver(read.transposed() if transposed else read, device, as_rng(rng))
     loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
     answer = prepared.solve(
         loads,

@@ -135,9 +135,25 @@ class Router:
         except NotDefinite as refusal:
             raise NotDefinite(f"its diagonal is negative, but with −A for A: {refusal}") from None
 
+    def hold_written(self, program: Program) -> Held:
+        """A, which is positive definite and stands on the device already."""
+        return self._placed(self.operator, program, _condition(program, self.operator), (), "definite", "")
+
     def _symmetric(self, operator: Operator, systems: tuple[System, ...], kind: str, reason: str) -> Held:
         """A (or −A) as the symmetric couplings of the device."""
         program, condition = self._programmed(operator)
+        return self._placed(operator, program, condition, systems, kind, reason)
+
+    def _placed(
+        self,
+        operator: Operator,
+        program: Program,
+        condition: Condition | None,
+        systems: tuple[System, ...],
+        kind: str,
+        reason: str,
+    ) -> Held:
+        """What a symmetric program holds, with the units that balance it."""
         scaling = None if _as_written(self.device) else _balance(operator)
         scaled = operator if scaling is None else operator.scaled(1.0, scaling)
         around = () if scaling is None else (Unscaled(1 / scaling[:, None]),)

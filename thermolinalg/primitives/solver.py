@@ -1,0 +1,324 @@
+"""A on a device, ready for right-hand sides: the way that every linear solve takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
+from thermolinalg._info import Info
+from thermolinalg._validation import as_count, as_rng
+from thermolinalg.devices import Device, Ledger, Program, Schedule
+from thermolinalg.estimation.refinement import State
+from thermolinalg.operators.read import ReadMatrix
+from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._linear_solve import (
+    MAXITER,
+    RAW_RTOL,
+    Tolerance,
+    Wanted,
+    read_rtol,
+    solve_raw,
+    solve_refined,
+)
+from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
+from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
+from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
+from thermolinalg.systems.routes import Held, Router, share_of_one_run
+
+__all__ = ["Solver"]
+
+COLUMNS = 512
+"""Columns of the identity refined side by side: bounds the memory that a block of residuals takes."""
+
+
+class Solver:
+    """A matrix written into a device, ready for any number of right-hand sides.
+
+    Parameters
+    ----------
+    read : ReadMatrix
+        A.
+    device : Device or None
+    rng : numpy.random.Generator
+        Draws the imperfections of the copy and, unless a call brings its own, all noise.
+    """
+
+    def __init__(self, read: ReadMatrix, device: Device | None, rng: np.random.Generator) -> None:
+        self.rng, self._device = rng, device
+        self._carried: Ledger | None = None
+        self._take(read, int(rng.integers(2**63)))
+
+    def _take(self, read: ReadMatrix, die: int) -> None:
+        """A as it will be written when it is first needed, by a piece of hardware of that number."""
+        self.read, self._die = read, die
+        self.exponent = matrix_exponent(read.operator) if 0 not in read.operator.shape else 0
+        operator = read.operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else read.operator
+        self._router = Router(read, operator, self._device, np.random.default_rng(die))
+        self._raw: dict[float, Held] = {}
+        vars(self).pop("held", None)
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of A."""
+        return self.read.shape
+
+    @cached_property
+    def held(self) -> Held:
+        """A on the device, as systems that send residuals back need it."""
+        held = self._router.hold()
+        if self._carried is not None:
+            held.inverse.ledger.carry(self._carried)
+        return held
+
+    @property
+    def program(self) -> Program:
+        """What the device itself holds, as its own protocol has it."""
+        inverse = self.held.inverse
+        assert isinstance(inverse, DeviceInverse)
+        return inverse.program
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the device has been asked to do since A was written."""
+        return self.held.inverse.ledger
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        if "held" not in vars(self):
+            return f"<{m}x{n} {self.read.operator.structure} matrix for {self._router.device!r}>"
+        ledger = self.ledger
+        return (
+            f"<{m}x{n} {self.read.operator.structure} matrix, held as {self.held.kind}: {ledger.runs} runs, "
+            f"{ledger.device_time:.4g} τ>"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        ledger = self.ledger if "held" in vars(self) else self._carried
+        return {"read": self.read, "device": self._device, "rng": self.rng, "die": self._die, "ledger": ledger}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.rng, self._device, self._carried = state["rng"], state["device"], state["ledger"]
+        self._take(state["read"], state["die"])
+
+    # -- linear systems -----------------------------------------------------------------------------------------------
+
+    def solve(
+        self,
+        b: Any,
+        *,
+        rtol: float | None = None,
+        atol: float = 0.0,
+        maxiter: int = MAXITER,
+        refine: bool = True,
+        schedule: Schedule | None = None,
+        check_finite: bool = True,
+        rng: Any = None,
+        return_info: bool = False,
+    ) -> Any:
+        """Solve A x = b; parameters, results and errors as `thermolinalg.solve`.
+
+        Parameters
+        ----------
+        b : array_like, shape (d,) or (d, k)
+        rtol, atol, maxiter, refine, schedule, check_finite, rng, return_info
+            As `thermolinalg.solve`; `rng` None goes on with the device's own stream.
+
+        Returns
+        -------
+        x : array, shape of b
+        info : Info
+            Only with ``return_info=True``.
+        """
+        rhs = read_rhs(self.read, b, check_finite=check_finite)
+        asked = read_rtol(rtol, refine=refine)
+        maxiter, generator = as_count(maxiter, "maxiter"), self.rng if rng is None else as_rng(rng)
+        if rhs.is_empty:
+            x, info = rhs.empty_solution()
+        elif refine:
+            definite = self.held.kind == "definite"
+            tolerance = Tolerance.read(asked, atol, rhs.block, definite=definite)
+            x, info = self.refined(rhs, tolerance, maxiter=maxiter, schedule=as_schedule(schedule), rng=generator)
+        else:
+            x, info = self._run_once(rhs, asked, as_schedule(schedule), generator)
+        return (x, info) if return_info else x
+
+    def refined(
+        self,
+        rhs: RightHandSide,
+        tolerance: Tolerance,
+        *,
+        maxiter: int,
+        schedule: Schedule | None,
+        rng: np.random.Generator,
+        x0: Array | None = None,
+        preconditioner: Callable[[Chain, Array], Array] | None = None,
+        callback: Callable[[Array, Any, State], None] | None = None,
+        quiet: bool = False,
+    ) -> tuple[Array, Info]:
+        """Refined solutions of checked right-hand sides, in the shape of the user's b, and the report.
+
+        Parameters
+        ----------
+        rhs : RightHandSide
+        tolerance : Tolerance
+        maxiter, schedule, rng
+            As `thermolinalg.solve`.
+        x0 : array, shape (n, k), optional
+            Guesses, in the user's numbers.
+        preconditioner : callable, optional
+            ``preconditioner(outer, r)``: a direction for a residual of the equation inside `outer`.
+        callback : callable, optional
+            ``callback(x, norms, state)`` after each run, in the user's units.
+        quiet : bool, optional
+            Whether to leave warnings to the caller.
+        """
+        solve = partial(
+            self._refined, rhs, tolerance, maxiter, schedule, rng, x0, preconditioner, callback, quiet=quiet
+        )
+        held = self.held
+        try:
+            return solve(held)
+        except np.linalg.LinAlgError as refusal:
+            # Known by its products only, A showed a negative direction no sooner than in a run.
+            if held.kind not in ("definite", "negative") or self.read.assume == "pos":
+                raise
+            self.held = self._router.embedded(f"{refusal}: held in the skew embedding")
+            return solve(self.held)
+
+    def _refined(
+        self,
+        rhs: RightHandSide,
+        tolerance: Tolerance,
+        maxiter: int,
+        schedule: Schedule | None,
+        rng: np.random.Generator,
+        x0: Array | None,
+        preconditioner: Callable[[Chain, Array], Array] | None,
+        callback: Callable[[Array, Any, State], None] | None,
+        held: Held,
+        *,
+        quiet: bool,
+    ) -> tuple[Array, Info]:
+        """The same with A held in one way."""
+        outer = self.outer(held, rhs.block)
+        equation = held.equation(outer.into(rhs.block))
+        direction = observer = None
+        if preconditioner is not None:
+            direction = partial(preconditioner, outer)
+        if callback is not None:
+            seen = callback
+
+            def observer(state: State) -> None:
+                seen(outer.back(state.x), outer.norms(to_numpy(state.norms[0])), state)
+
+        wanted = Wanted(tolerance, maxiter, schedule, direction, observer, quiet)
+        start = None if x0 is None else outer.start(x0)
+        x, info = solve_refined(held, equation, outer, wanted, rng, start, rhs.shaped)
+        return rhs.shaped(outer.back(x)), info
+
+    def _run_once(
+        self, rhs: RightHandSide, rtol: float | None, schedule: Schedule | None, rng: np.random.Generator
+    ) -> tuple[Array, Info]:
+        """Exactly what one run returns."""
+        held = self._held_for_one_run(RAW_RTOL if rtol is None else rtol)
+        outer = self.outer(held, rhs.block)
+        equation = held.equation(outer.into(rhs.block))
+        x, info = solve_raw(held, equation, outer, rtol, schedule, rng, rhs.shaped)
+        return rhs.shaped(outer.back(x)), info
+
+    def _held_for_one_run(self, rtol: float) -> Held:
+        """A as a single run needs it: an embedding whose bias is well below the noise asked for."""
+        if self.held.kind != "embedded":
+            return self.held
+        if rtol not in self._raw:
+            share = share_of_one_run(rtol, self.held.matrix.shape[1])
+            self._raw[rtol] = self._router.embedded(self.held.reason, share)
+        return self._raw[rtol]
+
+    def outer(self, held: Held, b: Array) -> Chain:
+        """From the user's right-hand sides (m, k) to those of the equation."""
+        systems: list[System] = []
+        block = b
+        if self.read.is_complex:
+            systems.append(RealForm())
+        elif "complex" in dtype_name(b):
+            systems.append(ComplexColumns())
+        if systems:
+            block = systems[0].into(block)
+        columns = column_exponents(block)
+        if held.rows is not None or held.columns is not None or self.exponent or columns is not None:
+            systems.append(Rescaled(held.rows, held.columns, self.exponent, columns))
+        return Chain([*systems, *held.systems])
+
+    def inv(
+        self,
+        *,
+        rtol: float | None = None,
+        atol: float = 0.0,
+        maxiter: int = MAXITER,
+        schedule: Schedule | None = None,
+        rng: Any = None,
+        return_info: bool = False,
+    ) -> Any:
+        """A⁻¹ by refined columns of the identity; parameters and errors as `thermolinalg.inv`.
+
+        Returns
+        -------
+        ainv : array, shape (d, d)
+        info : Info
+            Only with ``return_info=True``.
+        """
+        columns = identity(self.read)
+        if columns.is_empty:
+            x, info = columns.empty_solution()
+            return (x, info) if return_info else x
+        parts, infos = [], []
+        for begin in range(0, columns.size, COLUMNS):
+            x, info = self.solve(
+                columns.block[:, begin : begin + COLUMNS],
+                rtol=rtol,
+                atol=atol,
+                maxiter=maxiter,
+                schedule=schedule,
+                rng=rng,
+                return_info=True,
+            )
+            parts.append(x)
+            infos.append(info)
+        x = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=1)
+        return (x, _joined(infos)) if return_info else x
+
+
+def _joined(infos: list[Info]) -> Info:
+    """One report for all blocks of columns: that of the worst one, with sums and all columns."""
+    if len(infos) == 1:
+        return infos[0]
+    worst = min(infos, key=lambda info: bool(info.success))
+
+    def side_by_side(name: str) -> Callable[[], Any]:
+        def joined() -> Any:
+            parts = [info[name] for info in infos]
+            return None if parts[0] is None else namespace(parts[0]).concat(parts, axis=1)
+
+        return joined
+
+    def numbers(name: str) -> np.ndarray:
+        return np.concatenate([np.atleast_1d(info[name]) for info in infos])
+
+    return Info(
+        worst
+        | dict(
+            n_runs=sum(info.n_runs for info in infos),
+            n_matvec=sum(info.n_matvec for info in infos),
+            residual_norm=numbers("residual_norm"),
+            backward_error=numbers("backward_error"),
+            device_time=infos[-1].device_time,
+            **{name: side_by_side(name) for name in ("noise", "rounding", "systematic", "standard_error")},
+        )
+    )
