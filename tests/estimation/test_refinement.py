@@ -298,6 +298,38 @@ def test_negative_curvature_is_refused_with_the_evidence(run):
     assert np.all(after(6, general, equation(matrix, b)).norms[-1] < 1e-10)
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("column", [0, 2])
+def test_curvature_counts_as_negative_beyond_rounding(column, scale):
+    """zᵀAz < −d eps (‖z‖‖Az‖ + ‖z‖(‖A‖‖z‖ + ‖b‖)), in any column."""
+    eq = equation()
+    directions = Directions(eq, True)
+    z = np.zeros((D, 3))
+    z[0] = scale
+    limit = D * EPS * (np.linalg.norm(A, 2) * scale + np.linalg.norm(B, axis=0)[column])
+    for share, refused in ((0.9, False), (1.1, True)):
+        image = z.copy()
+        image[0, column] = -share * limit
+        if refused:
+            with pytest.raises(np.linalg.LinAlgError, match=r"pᵀAp = -1 ‖p‖‖Ap‖"):
+                directions.refuse_negative(z, image)
+        else:
+            directions.refuse_negative(z, image)
+        Directions(eq, False).refuse_negative(z, image)
+
+
+@pytest.mark.parametrize("definite", [True, False])
+@pytest.mark.parametrize(("size", "new"), [(3e-15, False), (1e-12, True)])
+def test_what_is_known_but_for_rounding_is_no_new_direction(size, new, definite):
+    """What conjugation leaves has to stand ten times above d eps of the products that it came from."""
+    rng = np.random.default_rng(3)
+    z, other = rng.standard_normal((2, D, 1))
+    p = z + size * other
+    found, image = _conjugate(p, A @ p, [(z, A @ z)], definite)
+    assert np.array_equal(found, p) != new
+    assert np.array_equal(image, A @ p) != new
+
+
 @pytest.mark.parametrize("kappa", [1e2, 1e10, 1e13])
 def test_rounding_is_no_negative_curvature(kappa):
     matrix = spd(D, kappa)

@@ -46,8 +46,8 @@ class Certificate:
         ‖b − A x‖/(‖A‖‖x‖ + ‖b‖) in the balanced units.
     floor : float
         Backward errors up to it are rounding.
-    met : bool
-        Whether every residual met its target.
+    reached : ndarray of bool, shape (k,)
+        Whether the residuals of a column met their targets in every measure.
     """
 
     residual: Array
@@ -55,7 +55,7 @@ class Certificate:
     targets: np.ndarray
     backward_error: np.ndarray
     floor: float
-    met: bool
+    reached: np.ndarray
 
     @classmethod
     def of(cls, equation: Equation, state: State, goal: Goal) -> Certificate:
@@ -69,18 +69,18 @@ class Certificate:
         backward = np.divide(balanced, scale, out=np.zeros_like(balanced), where=scale > 0)
         norms, targets = to_numpy(every[0]).astype(float), to_numpy(goal.targets[0]).astype(float)
         floor = (AT_FLOOR + max(equation.matrix.shape) ** 0.5) * equation.eps
-        met = all(bool((to_numpy(n) <= to_numpy(t)).all()) for n, t in zip(every, goal.targets, strict=True))
-        return cls(residual, norms, targets, backward, floor, met)
+        reached = np.all([to_numpy(n) <= to_numpy(t) for n, t in zip(every, goal.targets, strict=True)], axis=0)
+        return cls(residual, norms, targets, backward, floor, reached)
 
     @property
-    def at_floor(self) -> bool:
-        """Whether every column met its target or stands at the rounding floor."""
-        return bool(np.all((self.norms <= self.targets) | (self.backward_error <= self.floor)))
+    def met(self) -> bool:
+        """Whether every column is as good as was asked for."""
+        return bool(self.reached.all())
 
     @property
     def success(self) -> bool:
-        """Whether the answer is as good as was asked for, or as its precision allows."""
-        return self.met or bool(np.all(self.backward_error <= self.floor))
+        """Whether every column is as good as was asked for, or as its precision allows."""
+        return bool(np.all(self.reached | (self.backward_error <= self.floor)))
 
 
 @dataclass(frozen=True)
