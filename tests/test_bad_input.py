@@ -4,189 +4,25 @@ Never NaN with success, never a change of the caller's arrays, never a warning t
 tried on every function it applies to.
 """
 
-import inspect
-import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
-import scipy.linalg
 import scipy.sparse
 from numpy.linalg import LinAlgError
+from public import A0, B0, FUNCTIONS, WITH_B, Refused, Right, check, load, numbers, parameters, run, torch_tensor
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
-from thermolinalg._arrays import is_torch, to_numpy
-
-A0 = np.array([[2.0, 1.0], [1.0, 3.0]])
-B0 = np.array([1.0, 2.0])
-
-# -- outcomes -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Right:
-    """The answer for scale · matrix and load · B0."""
-
-    matrix: Any = field(default_factory=lambda: A0)
-    scale: float = 1.0
-    load: float = 1.0
-
-
-@dataclass(frozen=True)
-class Refused:
-    """An error of this kind whose message matches."""
-
-    kind: type[Exception] | tuple[type[Exception], ...]
-    match: str
-
+from thermolinalg._arrays import is_torch
 
 RIGHT = Right()
-SINGULAR = Refused(LinAlgError, "singular|not positive definite|stable")
+SINGULAR = Refused(LinAlgError, "singular to working precision")
 OUT_OF_RANGE = Refused((OverflowError, ValueError), "range|does not fit|rounding alone")
 
-# -- the functions: how each is called, and what its right answer is ----------------------------------------------
-
-
-def close(found: Any, expected: Any, rtol: float = 1e-4) -> bool:
-    """Agreement relative to the largest entry, for numbers of any size."""
-    found, expected = np.asarray(to_numpy(found)), np.asarray(expected)
-    wide = np.clongdouble if np.iscomplexobj(found) or np.iscomplexobj(expected) else np.longdouble
-    found, expected = found.astype(wide), expected.astype(wide)
-    return found.shape == expected.shape and bool(np.all(abs(found - expected) <= rtol * abs(expected).max()))
-
-
-def solution(x, right):
-    b = B0[: len(right.matrix)]
-    return close(x, np.linalg.solve(right.matrix, b) * (np.longdouble(right.load) / np.longdouble(right.scale)))
-
-
-def krylov(result, right):
-    return result[1] == 0 and solution(result[0], right)
-
-
-def least_squares(result, right):
-    return solution(result[0], right) if np.linalg.cond(right.matrix) < 1e12 else result[2] < len(right.matrix)
-
-
-def inverse(x, right):
-    return close(x, np.linalg.pinv(right.matrix) / np.longdouble(right.scale))
-
-
-def diagonal_of_inverse(x, right):
-    return close(x, np.diag(np.linalg.inv(right.matrix)) / np.longdouble(right.scale), 0.1)
-
-
-def determinant(x, right):
-    return close(x, np.linalg.det(right.matrix) * np.longdouble(right.scale) ** len(right.matrix), 0.1)
-
-
-def log_determinant(result, right):
-    expected = np.linalg.slogdet(right.matrix).logabsdet + len(right.matrix) * math.log(right.scale)
-    return abs(float(result[1]) - expected) < 0.1
-
-
-def exponential(x, right):
-    return close(x, scipy.linalg.expm(right.matrix * right.scale), 0.2)
-
-
-def lyapunov(x, right):
-    expected = scipy.linalg.solve_continuous_lyapunov(right.matrix, np.eye(len(right.matrix)))
-    return close(x, expected / np.longdouble(right.scale))
-
-
-def samples(x, right):
-    """The mean of xᴴAx/T is d, to six standard errors of 500 samples."""
-    x, d = np.asarray(to_numpy(x)), len(right.matrix)
-    x = x.astype(np.clongdouble if np.iscomplexobj(x) else np.longdouble) * np.longdouble(right.scale) ** 0.5
-    return abs(float(np.mean(np.sum(x.conj() * (x @ right.matrix.T), axis=1).real)) / d - 1) < 6 * (2 / 500 / d) ** 0.5
-
-
-@dataclass(frozen=True)
-class Function:
-    """A public function as the rows see it."""
-
-    agrees: Callable[[Any, Right], bool]
-    second: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-FUNCTIONS = {
-    "solve": Function(solution, "b"),
-    "langevin": Function(krylov, "b"),
-    "lstsq": Function(least_squares, "b"),
-    "ThermodynamicInverse": Function(solution, "@"),
-    "inv": Function(inverse),
-    "pinv": Function(inverse),
-    "inv_diagonal": Function(diagonal_of_inverse),
-    "det": Function(determinant),
-    "slogdet": Function(log_determinant),
-    "expm": Function(exponential),
-    "solve_continuous_lyapunov": Function(lyapunov, "q"),
-    "sample": Function(samples, options={"size": 500}),
-    "explain": Function(lambda result, right: "engine" in str(result).lower()),
-}
-THERE = {name: function for name, function in FUNCTIONS.items() if name in tla.__all__}
-WITH_B = {name for name, function in THERE.items() if function.second in ("b", "@")}
-DEFINITE = THERE.keys() - {"lstsq", "pinv", "expm", "solve_continuous_lyapunov"}
-
-
-def parameters(name: str) -> set[str]:
-    return set(inspect.signature(getattr(tla, name)).parameters)
-
-
-def run(name: str, A: Any, b: Any, options: Mapping[str, Any]) -> Any:
-    function, target = THERE[name], getattr(tla, name)
-    seed = {"rng": 0} if "rng" in parameters(name) else {}
-    options = {**seed, **function.options, **options}
-    if function.second == "@":
-        return target(A, **options) @ b
-    if function.second == "q":
-        d = A.shape[0] if len(getattr(A, "shape", ())) == 2 else 2
-        eye = np.eye(d)
-        if is_torch(A) and not A.is_sparse:
-            eye = torch_tensor(eye, "float32" if "32" in str(A.dtype) else "float64")
-        return target(A, eye, **options)
-    return target(A, b, **options) if function.second == "b" else target(A, **options)
-
-
-def numbers(result: Any) -> list[Any]:
-    """The arrays and numbers in a result."""
-    if isinstance(result, tuple):
-        return [x for part in result for x in numbers(part)]
-    return [result] if isinstance(result, (float, complex, np.ndarray, np.generic)) or is_torch(result) else []
-
-
-def fingerprint(x: Any) -> Any:
-    """What must not change about an input."""
-    if scipy.sparse.issparse(x):
-        return x.format, x.dtype, x.toarray().tobytes()
-    if is_torch(x):
-        return x.dtype, x.to_dense().numpy().tobytes()
-    return (x.dtype, x.strides, x.tobytes()) if isinstance(x, np.ndarray) else repr(x)
-
-
-def check(name: str, A: Any, b: Any, outcome: Right | Refused, options: Mapping[str, Any] | None = None) -> None:
-    before = fingerprint(A), fingerprint(b)
-    if isinstance(outcome, Refused):
-        with pytest.raises(outcome.kind, match=outcome.match):
-            run(name, A, b, options or {})
-    else:
-        result = run(name, A, b, options or {})
-        assert all(np.all(np.isfinite(to_numpy(x))) for x in numbers(result)), f"{name} gave {result}"
-        assert THERE[name].agrees(result, outcome), f"{name} gave {result}"
-    assert (fingerprint(A), fingerprint(b)) == before, "an input was changed"
-
-
 # -- A --------------------------------------------------------------------------------------------------------------
-
-
-def torch_tensor(values, dtype="float64"):
-    torch = pytest.importorskip("torch")
-    return torch.as_tensor(values, dtype=getattr(torch, dtype))
 
 
 def read_only():
@@ -221,13 +57,19 @@ A_OR_a = r"^(A|a|blocks|LinearOperator)\b.*"
 NAN = Refused(ValueError, A_OR_a + "NaN or infinity")
 SHAPE = Refused(ValueError, A_OR_a + "(square|dimension)")
 KIND = Refused(TypeError, A_OR_a)
-INDEFINITE = Refused(LinAlgError, "not positive (semi)?definite|singular")
+NOT_SYMMETRIC = Refused(LinAlgError, r"is not symmetric: .* times what rounding explains")
+INDEFINITE = Refused(LinAlgError, "not positive (semi)?definite")
 NEVER_SETTLES = Refused(LinAlgError, "never settles: the real parts of the eigenvalues")
 DENSE_ONLY = ("expm", "solve_continuous_lyapunov")
+LOSES = ("pinv", "lstsq")
 HERMITIAN = np.array([[2.0, 1.0j], [-1.0j, 3.0]])
 LOPSIDED = np.array([[2.0, 1.0], [0.0, 3.0]])
 INDEFINITE_MATRIX = np.array([[1.0, 2.0], [2.0, 1.0]])
 RANK_ONE = np.array([[1.0, 2.0], [2.0, 4.0]])
+LOCAL = np.array([[1e12, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.9, 1.0]])
+NEARLY = np.array([[2.0, 1.0], [1.0 + 2e-15, 3.0]])
+SOFT, SOFTER = np.array([[1.0, 1 - 1e-8], [1 - 1e-8, 1.0]]), np.array([[1.0, 1 - 1e-13], [1 - 1e-13, 1.0]])
+TILTED = np.array([[1.0, 1 + 1e-13], [1 - 1e-13, 1 + 3e-13]])
 
 FLAT, ZERO = Right(RANK_ONE), Right(np.zeros((2, 2)))
 
@@ -236,8 +78,11 @@ Outcomes = Mapping[str, Right | Refused | None]
 
 
 def everywhere(outcome, **exceptions):
-    """An outcome for every function, and others for some; None where a row says nothing about a function."""
-    return {name: exceptions.get(name, outcome) for name in THERE}
+    """An outcome for every function, and others for some; None where a row says nothing about a function.
+
+    Exceptions for a function hold for its raw calls as well.
+    """
+    return {name: exceptions.get(function.name, outcome) for name, function in FUNCTIONS.items()}
 
 
 def not_an_array(outcome, **exceptions):
@@ -245,14 +90,55 @@ def not_an_array(outcome, **exceptions):
     return everywhere(outcome, **(dict.fromkeys(DENSE_ONLY, Refused(TypeError, r"^[Aa] is")) | exceptions))
 
 
-def definite_only(refused, right, **exceptions):
-    """Refused by what needs a definite A, right for what does not; Lyapunov's A must be stable."""
+def asking(names, refused, right, **exceptions):
+    """Refused by these, right for all others."""
+    return everywhere(right, **(dict.fromkeys(names.split(), refused) | exceptions))
+
+
+def indefinite(matrix, **exceptions):
+    """Only what needs a definite A refuses it; a drift of both signs never settles."""
+    names = "det slogdet inv_diagonal sample"
+    return asking(names, INDEFINITE, Right(matrix), solve_continuous_lyapunov=NEVER_SETTLES, **exceptions)
+
+
+def not_symmetric(matrix, **exceptions):
+    """Only what needs a symmetric A refuses it."""
+    return asking("det slogdet inv_diagonal sample", NOT_SYMMETRIC, Right(matrix), **exceptions)
+
+
+def singular(right, **exceptions):
+    """Refused by all but least squares and the exponential."""
     general = {"lstsq": right, "pinv": right, "expm": right, "solve_continuous_lyapunov": NEVER_SETTLES}
-    return everywhere(refused, **(general | exceptions))
+    return everywhere(SINGULAR, **(general | exceptions))
 
 
-def definite_and_not_an_array(refused, right):
-    return definite_only(refused, right, **dict.fromkeys(DENSE_ONLY, Refused(TypeError, r"^[Aa] is")))
+DENORMAL = 2.0**-1030
+"""Below the smallest normal number, with 44 bits left: A0 is held exactly."""
+
+
+def denormal():
+    """The inverse leaves the range; the logarithm of the determinant, samples and the exponential do not."""
+    answered = Right(scale=DENORMAL)
+    return everywhere(OUT_OF_RANGE, **dict.fromkeys(["slogdet", "logabsdet", "expm", "sample", "explain"], answered))
+
+
+def warned(matrix):
+    """Right, with a warning from all that have to divide by what is small; cg's contract is one of residuals."""
+    ill, rounding = Right(matrix, warns="ill-conditioned"), Right(matrix, warns="rounding")
+    return everywhere(
+        ill,
+        langevin=Right(matrix),
+        expm=Right(matrix),
+        explain=Right(matrix),
+        solve_continuous_lyapunov=None,
+        inv_diagonal=rounding,
+        sample=rounding,
+        # Of these rounding is a part of the standard error, which is met.
+        **dict.fromkeys(["det", "slogdet", "logabsdet"], Right(matrix)),
+    )
+
+
+NO_ENTRIES = dict.fromkeys(DENSE_ONLY, Refused(TypeError, r"^[Aa] is"))
 
 
 MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
@@ -287,6 +173,9 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     # scales
     "scale 1e300": (lambda: 1e300 * A0, everywhere(Right(scale=1e300), det=OUT_OF_RANGE, expm=OUT_OF_RANGE)),
     "scale 1e-300": (lambda: 1e-300 * A0, everywhere(Right(scale=1e-300), det=OUT_OF_RANGE)),
+    "scale 4e307": (lambda: 4e307 * A0, everywhere(Right(scale=4e307), det=OUT_OF_RANGE, expm=OUT_OF_RANGE)),
+    "scale 1e-310": (lambda: DENORMAL * A0, denormal()),
+    "sparse, scale 1e-310": (lambda: scipy.sparse.csr_array(DENORMAL * A0), denormal() | NO_ENTRIES),
     "sparse, scale 1e300": (
         lambda: scipy.sparse.csr_array(1e300 * A0),
         not_an_array(Right(scale=1e300), det=OUT_OF_RANGE),
@@ -317,39 +206,88 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "ragged lists": (lambda: [[2.0, 1.0], [1.0]], everywhere(Refused(ValueError, "^[Aa] is not an array"))),
     "sparse torch": (lambda: torch_tensor(A0).to_sparse(), everywhere(KIND)),
     # shapes
-    "a scalar": (lambda: 2.0, everywhere(SHAPE, expm=None, solve_continuous_lyapunov=None)),
+    "a scalar": (lambda: 2.0, everywhere(SHAPE, solve=None, expm=None, solve_continuous_lyapunov=None)),
     "a vector": (lambda: np.ones(2), everywhere(SHAPE)),
     "wide": (lambda: np.ones((2, 3)), everywhere(SHAPE, lstsq=None, pinv=None)),
     "sparse wide": (lambda: scipy.sparse.csr_array(np.ones((2, 3))), not_an_array(SHAPE, lstsq=None, pinv=None)),
-    # no device can mean it
-    "indefinite": (lambda: INDEFINITE_MATRIX, definite_only(INDEFINITE, Right(INDEFINITE_MATRIX))),
+    # symmetric, but not positive definite
+    "indefinite": (lambda: INDEFINITE_MATRIX, indefinite(INDEFINITE_MATRIX)),
     "sparse indefinite": (
         lambda: scipy.sparse.csr_array(INDEFINITE_MATRIX),
-        definite_and_not_an_array(INDEFINITE, Right(INDEFINITE_MATRIX)),
+        indefinite(INDEFINITE_MATRIX) | NO_ENTRIES,
     ),
-    "indefinite products": (
-        lambda: aslinearoperator(INDEFINITE_MATRIX),
-        definite_and_not_an_array(INDEFINITE, Right(INDEFINITE_MATRIX)),
-    ),
+    "indefinite products": (lambda: aslinearoperator(INDEFINITE_MATRIX), indefinite(INDEFINITE_MATRIX) | NO_ENTRIES),
     "indefinite operator": (
         lambda: tla.operators.Diagonal([1.0, -2.0]),
-        definite_and_not_an_array(INDEFINITE, Right(np.diag([1.0, -2.0]))),
+        indefinite(np.diag([1.0, -2.0])) | NO_ENTRIES,
     ),
-    "negative definite": (lambda: -A0, definite_only(INDEFINITE, Right(-A0), solve_continuous_lyapunov=Right(-A0))),
-    "singular": (lambda: RANK_ONE, definite_only(SINGULAR, FLAT)),
-    "sparse singular": (
-        lambda: scipy.sparse.csr_array(RANK_ONE),
-        definite_and_not_an_array(SINGULAR, FLAT),
+    "negative definite": (lambda: -A0, asking("inv_diagonal sample", INDEFINITE, Right(-A0))),
+    "sparse negative definite": (
+        lambda: scipy.sparse.csr_array(-A0),
+        asking("inv_diagonal sample", INDEFINITE, Right(-A0)) | NO_ENTRIES,
     ),
-    "singular products": (lambda: aslinearoperator(RANK_ONE), definite_and_not_an_array(SINGULAR, FLAT)),
-    "zero": (lambda: np.zeros((2, 2)), definite_only(SINGULAR, ZERO)),
-    "sparse zero": (
-        lambda: scipy.sparse.csr_array((2, 2)),
-        definite_and_not_an_array(SINGULAR, ZERO),
+    "negative definite products": (
+        lambda: aslinearoperator(-A0),
+        asking("inv_diagonal sample", INDEFINITE, Right(-A0)) | NO_ENTRIES,
+    ),
+    "a negative number": (
+        lambda: np.array([[-4.0]]),
+        asking("inv_diagonal sample", INDEFINITE, Right(np.array([[-4.0]]))),
+    ),
+    # not symmetric
+    "lopsided": (lambda: LOPSIDED, not_symmetric(LOPSIDED)),
+    "sparse lopsided": (lambda: scipy.sparse.csr_array(LOPSIDED), not_symmetric(LOPSIDED) | NO_ENTRIES),
+    "lopsided products": (lambda: aslinearoperator(LOPSIDED), not_symmetric(LOPSIDED) | NO_ENTRIES),
+    "nearly symmetric": (lambda: NEARLY, everywhere(Right(NEARLY))),
+    "sparse, nearly symmetric": (lambda: scipy.sparse.csr_array(NEARLY), not_an_array(Right(NEARLY))),
+    "nearly symmetric products": (lambda: aslinearoperator(NEARLY), not_an_array(Right(NEARLY))),
+    "lopsided beside a huge entry": (lambda: LOCAL, not_symmetric(LOCAL, expm=OUT_OF_RANGE)),
+    "sparse, lopsided beside a huge entry": (
+        lambda: scipy.sparse.csr_array(LOCAL),
+        not_symmetric(LOCAL) | NO_ENTRIES,
+    ),
+    "products, lopsided beside a huge entry": (lambda: aslinearoperator(LOCAL), not_symmetric(LOCAL) | NO_ENTRIES),
+    # ill-conditioned
+    "condition 1e8": (lambda: SOFT, everywhere(Right(SOFT))),
+    "sparse, condition 1e8": (lambda: scipy.sparse.csr_array(SOFT), not_an_array(Right(SOFT))),
+    "condition 1e13": (lambda: SOFTER, warned(SOFTER)),
+    "lopsided, condition 1e13": (
+        lambda: TILTED,
+        warned(TILTED)
+        | dict.fromkeys(("det", "slogdet", "inv_diagonal", "sample"), NOT_SYMMETRIC)
+        | {"logabsdet": None, "langevin": None},  # no x of double precision has its residual
+    ),
+    "single precision, condition 1e3": (
+        lambda: np.array([[1.0, 1 - 2e-3], [1 - 2e-3, 1.0]], dtype=np.float32),
+        everywhere(Right(np.array([[1.0, 1 - 2e-3], [1 - 2e-3, 1.0]], dtype=np.float32).astype(float))),
+    ),
+    # singular
+    "singular": (lambda: RANK_ONE, singular(FLAT)),
+    "sparse singular": (lambda: scipy.sparse.csr_array(RANK_ONE), singular(FLAT) | NO_ENTRIES),
+    "singular products": (lambda: aslinearoperator(RANK_ONE), singular(FLAT) | NO_ENTRIES),
+    "zero": (lambda: np.zeros((2, 2)), singular(ZERO)),
+    "sparse zero": (lambda: scipy.sparse.csr_array((2, 2)), singular(ZERO) | NO_ENTRIES),
+    "the number zero": (lambda: np.array([[0.0]]), singular(Right(np.array([[0.0]])))),
+    "singular and lopsided": (
+        lambda: np.array([[1.0, 2.0], [3.0, 6.0]]),
+        singular(Right(np.array([[1.0, 2.0], [3.0, 6.0]])))
+        | dict.fromkeys(("det", "slogdet", "inv_diagonal", "sample"), NOT_SYMMETRIC),
+    ),
+    "singular and badly scaled": (
+        lambda: np.array([[1e8, 2e-2], [2e-2, 4e-12]]),
+        singular(None, expm=None, lstsq=None, pinv=None),
     ),
     "singular to rounding": (
         lambda: np.array([[1.0, 1.0], [1.0, 1.0 + 1e-16]]),
-        definite_only(SINGULAR, Right(np.ones((2, 2)))),
+        singular(Right(np.ones((2, 2)))),
+    ),
+    "singular to the last bit": (
+        lambda: np.array([[1.0, 1.0], [1.0, 1.0 + 2.0**-52]]),
+        singular(Right(np.ones((2, 2)))),
+    ),
+    "singular in single precision": (
+        lambda: np.ones((2, 2), dtype=np.float32),
+        singular(Right(np.ones((2, 2)))),
     ),
 }
 TABLE = [(row, name) for row, (_, outcomes) in MATRICES.items() for name in outcomes if outcomes[name] is not None]
@@ -358,10 +296,10 @@ TABLE = [(row, name) for row, (_, outcomes) in MATRICES.items() for name in outc
 @pytest.mark.parametrize(("row", "name"), TABLE, ids=lambda value: value)
 def test_matrices(row, name):
     make, outcomes = MATRICES[row]
-    A = make()
-    b = torch_tensor(B0) if is_torch(A) else B0
-    outcome = outcomes[name]
-    check(name, A, b[: len(outcome.matrix)] if isinstance(outcome, Right) else b, outcome)
+    A, outcome = make(), outcomes[name]
+    shape = getattr(A, "shape", ())
+    b = load(shape[0] if len(shape) == 2 else 2)
+    check(name, A, torch_tensor(b) if is_torch(A) else b, outcome)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])
@@ -413,61 +351,72 @@ RIGHT_HAND_SIDES: dict[str, tuple[Callable[[], Any], Right | Refused]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B - {"ThermodynamicInverse"}))
+@pytest.mark.parametrize("name", sorted(set(WITH_B) - {"ThermodynamicInverse"}))
 @pytest.mark.parametrize("row", RIGHT_HAND_SIDES)
 def test_right_hand_sides(row, name):
     make, outcome = RIGHT_HAND_SIDES[row]
     check(name, A0, make(), outcome)
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B - {"ThermodynamicInverse"}))
+@pytest.mark.parametrize("name", sorted(set(WITH_B) - {"ThermodynamicInverse"}))
 @pytest.mark.parametrize("b", [[1.0, 2.0], (1, 2)])
 def test_right_hand_sides_that_are_no_arrays(name, b):
     check(name, A0, b, RIGHT)
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B))
+def tolerance(name):
+    """Of single runs at rtol=1e-3, and of refined answers."""
+    return 0.02 if "raw" in name else 1e-4
+
+
+@pytest.mark.parametrize("name", WITH_B)
 def test_zero_has_the_solution_zero(name):
+    if "raw" in name:
+        pytest.skip("a single run of the device has its noise")
     x = run(name, A0, np.zeros(2), {})
     np.testing.assert_array_equal(numbers(x)[0], 0)
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B))
+@pytest.mark.parametrize("name", WITH_B)
 def test_a_real_matrix_and_a_complex_right_hand_side(name):
     x = numbers(run(name, A0, B0 - 2j * B0[::-1], {}))[0]
-    np.testing.assert_allclose(x, np.linalg.solve(A0, B0 - 2j * B0[::-1]), rtol=1e-4)
+    np.testing.assert_allclose(x, np.linalg.solve(A0, B0 - 2j * B0[::-1]), rtol=tolerance(name))
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B))
+@pytest.mark.parametrize("name", WITH_B)
 def test_columns_of_very_different_scale(name):
-    scales = np.array([1.0, 0.0, 1e200, 1e-200, 1e-60])
+    scales = np.array([1.0, 1e200, 1e-200, 1e-60] if "raw" in name else [1.0, 0.0, 1e200, 1e-200, 1e-60])
     x = numbers(run(name, A0, B0[:, None] * scales, {}))[0]
-    np.testing.assert_allclose(x, np.linalg.solve(A0, B0)[:, None] * scales, rtol=1e-4)
+    np.testing.assert_allclose(x, np.linalg.solve(A0, B0)[:, None] * scales, rtol=tolerance(name))
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B))
-@pytest.mark.parametrize(("scale", "load"), [(1e300, 1e-300), (1e-300, 1e300), (1e-300, 1e10), (1e300, 1e-20)])
-def test_solutions_out_of_range_are_refused(name, scale, load):
+@pytest.mark.parametrize("name", WITH_B)
+@pytest.mark.parametrize(("scale", "size"), [(1e300, 1e-300), (1e-300, 1e300), (1e-300, 1e10), (DENORMAL, 1.0)])
+def test_solutions_out_of_range_are_refused(name, scale, size):
     with pytest.raises(ValueError, match="the solution leaves the range of float64"):
-        run(name, scale * A0, load * B0, {})
+        run(name, scale * A0, size * B0, {})
 
 
-@pytest.mark.parametrize("name", sorted(WITH_B))
-@pytest.mark.parametrize("scale", [1e300, 1e-300])
-@pytest.mark.parametrize("load", [1e300, 1e-300])
-def test_lopsided_systems_of_any_scale(name, scale, load):
-    if (scale > 1) != (load > 1):
-        return
-    matrix = np.array([[2.0, 1.0], [0.0, 3.0]])
-    check(name, scale * matrix, load * B0, Right(matrix, scale, load))
+@pytest.mark.parametrize("name", WITH_B)
+@pytest.mark.parametrize(("scale", "size"), [(1e300, 1e-20), (DENORMAL, 1e-300), (4e307, 1e-5), (1.0, 1e-320)])
+def test_solutions_at_the_ends_of_the_range_are_given(name, scale, size):
+    x = numbers(run(name, scale * A0, size * B0, {}))[0]
+    expected = np.linalg.solve(A0, B0) * (np.longdouble(size) / np.longdouble(scale))
+    np.testing.assert_allclose(x, expected.astype(float), rtol=tolerance(name), atol=5e-324)
+
+
+@pytest.mark.parametrize("name", WITH_B)
+@pytest.mark.parametrize(("scale", "size"), [(1e300, 1e300), (1e-300, 1e-300), (4e307, 1e300), (DENORMAL, 1e-310)])
+def test_lopsided_systems_of_any_scale(name, scale, size):
+    check(name, scale * LOPSIDED, size * B0, Right(LOPSIDED, scale, size))
 
 
 def test_the_report_is_in_the_units_of_the_caller():
     _, ordinary = tla.solve(A0, B0, rng=0, return_info=True)
-    for scale, load in [(1e300, 1e300), (1e-290, 1e-300), (1e300, 1.0)]:
-        x, info = tla.solve(scale * A0, load * B0, rng=0, return_info=True)
+    for scale, size in [(1e300, 1e300), (1e-290, 1e-300), (1e300, 1.0)]:
+        x, info = tla.solve(scale * A0, size * B0, rng=0, return_info=True)
         assert info.success
-        assert info.residual_norm <= 1e-10 * load * np.linalg.norm(B0)
+        assert info.residual_norm <= 1e-10 * size * np.linalg.norm(B0)
         assert np.all(info.standard_error < 1e-8 * abs(x))
         assert np.all(info.standard_error > 0)
     _, loose = tla.solve(1e300 * A0, 1e300 * B0, rtol=0, atol=1e299, rng=0, return_info=True)
@@ -480,7 +429,14 @@ def test_the_report_is_in_the_units_of_the_caller():
 
 # -- options --------------------------------------------------------------------------------------------------------
 
+LARGE = [1.0, 1.5, 1e300]
+"""With these x = 0 would do."""
+
 OPTIONS: list[tuple[str, Any, Refused]] = [
+    *(("rtol", value, Refused(ValueError, "^rtol must be below 1")) for value in LARGE),
+    ("rtol", np.inf, Refused(ValueError, "^rtol")),
+    ("tol", 1.0, Refused(ValueError, "must be below 1")),
+    ("tol", -1e-3, Refused(ValueError, "^tol")),
     ("rtol", -1e-3, Refused(ValueError, "^(rtol|atol)")),
     ("rtol", np.nan, Refused(ValueError, "^(rtol|atol)")),
     ("rtol", "small", Refused((TypeError, ValueError), "^(rtol|atol)")),
@@ -511,8 +467,11 @@ OPTIONS: list[tuple[str, Any, Refused]] = [
 ASKED = [
     (option, value, refused, name)
     for option, value, refused in OPTIONS
-    for name in sorted(THERE)
+    for name in sorted(FUNCTIONS)
     if option in parameters(name)
+    if option not in FUNCTIONS[name].options or FUNCTIONS[name].name in ("solve", "inv")
+    if not (name == "langevin" and option == "rtol" and value in [*LARGE, np.inf])  # cg's contract
+    if not (name == "pinv" and option == "rtol" and value in LARGE)  # a cutoff, as in SciPy, and no tolerance
 ]
 
 
@@ -524,7 +483,7 @@ def test_options(option, value, refused, name):
 
 
 def test_unknown_options_are_refused():
-    for name in THERE:
+    for name in FUNCTIONS:
         with pytest.raises(TypeError, match="unexpected keyword argument 'speed'"):
             run(name, A0, B0, {"speed": 3})
 

@@ -11,7 +11,16 @@ import scipy.sparse
 
 from thermolinalg._arrays import Array, is_torch, namespace
 
-__all__ = ["as_count", "as_nonnegative", "as_positive", "as_rng", "checked_array", "checked_sparse", "is_finite"]
+__all__ = [
+    "as_count",
+    "as_nonnegative",
+    "as_positive",
+    "as_relative",
+    "as_rng",
+    "checked_array",
+    "checked_sparse",
+    "is_finite",
+]
 
 _REAL_KINDS = {"b": np.float64, "i": np.float64, "u": np.float64}
 
@@ -39,6 +48,14 @@ def as_positive(value: Any, name: str) -> float:
     number = _as_float(value, name)
     if number <= 0:
         raise ValueError(f"{name} must be positive, got {value!r}")
+    return number
+
+
+def as_relative(value: Any, name: str) -> float:
+    """A relative error to reach: a float in (0, 1), since from one on any answer would do."""
+    number = as_positive(value, name)
+    if number >= 1:
+        raise ValueError(f"{name} must be below 1, got {value!r}: from a relative error of one on any answer would do")
     return number
 
 

@@ -48,7 +48,7 @@ def default_rtol(like: Array) -> float:
     return 1e-10 if eps(like) < 1e-10 else 1e-5
 
 
-def read_rtol(rtol: Any, *, refine: bool) -> float | None:
+def read_rtol(rtol: Any, *, refine: bool, name: str = "rtol") -> float | None:
     """The tolerance of a refined or raw call, checked; None where none is given.
 
     Raises
@@ -58,9 +58,9 @@ def read_rtol(rtol: Any, *, refine: bool) -> float | None:
     """
     if rtol is None:
         return None
-    value = as_nonnegative(rtol, "rtol") if refine else as_positive(rtol, "rtol")
+    value = as_nonnegative(rtol, name) if refine else as_positive(rtol, name)
     if value >= 1:
-        raise ValueError(f"rtol must be below 1, got {rtol!r}: x = 0 leaves a residual of ‖b‖ already")
+        raise ValueError(f"{name} must be below 1, got {rtol!r}: x = 0 leaves a residual of ‖b‖ already")
     return value
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal, NamedTuple
 
 from thermolinalg._arrays import dtype_name, namespace
-from thermolinalg._validation import as_positive
+from thermolinalg._validation import as_relative
 from thermolinalg.devices import Device
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
@@ -266,7 +266,7 @@ def det(
     >>> bool(abs(value - 3.0) < 5 * info.standard_error)
     True
     """
-    rtol = as_positive(rtol, "rtol")
+    rtol = as_relative(rtol, "rtol")
     (sign, logabsdet), info = slogdet(
         A,
         atol=rtol,

@@ -6,11 +6,12 @@ from typing import Any, Literal, overload
 
 from thermolinalg._arrays import Array, namespace, to_numpy
 from thermolinalg._info import Info, warn
-from thermolinalg._validation import as_positive, as_rng
+from thermolinalg._validation import as_count, as_nonnegative, as_relative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import readings_for, standard_error
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._readings import readings_report
 from thermolinalg.primitives._report import once
@@ -133,10 +134,12 @@ def inv(
     """
     read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
     prepared = Solver(read, device, as_rng(rng))
+    as_nonnegative(atol, "atol")
+    as_count(maxiter, "maxiter")
     if refine or 0 in read.shape:
         return prepared.inv(rtol=rtol, atol=atol, maxiter=maxiter, schedule=schedule, return_info=return_info)
     if prepared.held.kind in ("definite", "negative"):
-        x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_positive(rtol, "rtol"), schedule)
+        x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), as_schedule(schedule))
     else:  # the spread of other devices is not the inverse: their means are, a run for every column
         x, info = prepared.solve(identity(read).block, rtol=rtol, refine=False, schedule=schedule, return_info=True)
     return (x, info) if return_info else x

@@ -9,7 +9,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info, warn
-from thermolinalg._validation import as_positive, as_rng
+from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import CovarianceReading, Device, Program
 from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.operators.read import read_matrix
@@ -116,7 +116,7 @@ def inv_diagonal(
     True
     """
     read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
-    rtol, generator = as_positive(rtol, "rtol"), as_rng(rng)
+    rtol, generator = as_relative(rtol, "rtol"), as_rng(rng)
     matrix = require_symmetric(read, "the variance of a node", "the diagonal of inv(A) is that of any A")
     if read.shape[0] == 0:
         value = as_array(np.zeros(0), matrix.like)
