@@ -2,7 +2,8 @@
 
 from thermolinalg.devices.general import GeneralDevice, GeneralProgram
 from thermolinalg.devices.imperfections import Imperfections
-from thermolinalg.devices.langevin import LangevinDevice, LangevinProgram
+from thermolinalg.devices.langevin import LangevinDevice
+from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum

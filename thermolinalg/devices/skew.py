@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal
-from thermolinalg.devices.loading import Equilibrated, Loaded
+from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
 from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.laws import LinearLaw, Skew
+from thermolinalg.laws import LinearLaw, Overdamped, Skew
 from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngines
 from thermolinalg.operators import Dense, Operator, SkewEmbedding, Sparse
-
-if TYPE_CHECKING:
-    from thermolinalg.devices.imperfections import Imperfections
-    from thermolinalg.devices.langevin import LangevinDevice
 
 __all__ = ["SkewProgram"]
 
@@ -30,23 +27,26 @@ class SkewProgram(Loaded):
 
     Parameters
     ----------
-    device : LangevinDevice
-        What it was written into; its law is `Overdamped`.
     operator : SkewEmbedding
         M; engines that come along with it are used where nothing is imperfect.
+    law : Overdamped
+    loading : Equilibrated or AsWritten
+    imperfections : Imperfections
+        Of the device it was written into.
     rng : numpy.random.Generator
         Draws this copy's imperfections. One written A stands in both off-diagonal blocks; α is taken as exact.
-
-    Raises
-    ------
-    TypeError
-        The device's law is not `Overdamped`.
     """
 
-    def __init__(self, device: LangevinDevice, operator: SkewEmbedding, rng: np.random.Generator) -> None:
-        self.device, self.operator = device, operator
-        self.loading, self.imperfections = device.loading, device.imperfections
-        self.scaling = None
+    def __init__(
+        self,
+        operator: SkewEmbedding,
+        law: Overdamped,
+        loading: Equilibrated | AsWritten,
+        imperfections: Imperfections,
+        rng: np.random.Generator,
+    ) -> None:
+        self.operator, self.loading, self.imperfections = operator, loading, imperfections
+        self.temperature, self.scaling = law.temperature, None
         if isinstance(operator, PreparedEmbedding) and not _rewrites(self.imperfections):
             self.engines = operator.engines
         else:
@@ -56,7 +56,7 @@ class SkewProgram(Loaded):
         if isinstance(self.loading, Equilibrated):
             self.factor = 1 / math.hypot(operator.alpha, self.engines.largest())
         self.alpha = self.factor * operator.alpha
-        self.law = self.imperfections.heat(Skew(self.alpha, device.law.temperature))
+        self.law = self.imperfections.heat(Skew(self.alpha, law.temperature))
         self.offset = 0.0
         if self.imperfections.offset:
             self.offset = self.imperfections.offset * standard_normal(rng, (operator.shape[0], 1), operator.like)
@@ -219,7 +219,7 @@ class SkewProgram(Loaded):
 
     def _gain_at(self, temperature: float) -> float:
         """The gain at which the noise has this temperature in the user's units."""
-        own = float(self.device.law.temperature)
+        own = float(self.temperature)
         if own == 0:
             raise ValueError(
                 "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"

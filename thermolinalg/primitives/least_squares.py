@@ -1,4 +1,4 @@
-"""Least squares and the pseudo-inverse: the normal equations on a device, minimum norm where A is deficient."""
+"""Least squares and the pseudo-inverse on a device that holds the skew embedding: nothing is squared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from thermolinalg.primitives._linear_solve import (
 )
 from thermolinalg.primitives._report import scalar
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.systems.routes import share_of_one_run
+from thermolinalg.systems.balance import share_of_one_run
 
 __all__ = ["LstsqResult", "lstsq", "pinv"]
 
@@ -38,9 +38,9 @@ class LstsqResult(NamedTuple):
     x : array, shape (n,) or (n, k)
         Minimum-norm least-squares solution.
     residues : array, shape (), (k,) or (0,)
-        ‖b − A x‖² for each column; empty where A does not have full column rank or m ≤ n.
+        ‖b − A x‖² for each column; empty where A does not have full column rank, where m ≤ n or where A is damped.
     rank : int or None
-        Effective rank of A; None where A is large and sparse, or known by its products only.
+        Effective rank of A; None where A is sparse or known by its products and min(m, n) > 512.
     s : array, shape (min(m, n),)
         Singular values of A; empty where the rank is None.
     """
@@ -61,6 +61,7 @@ def lstsq(
     check_finite: bool = True,
     lapack_driver: str | None = None,  # noqa: ARG001 - SciPy's
     *,
+    damp: float = 0.0,
     rtol: float | None = None,
     atol: float = 0.0,
     maxiter: int = MAXITER,
@@ -70,25 +71,31 @@ def lstsq(
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
-    """Minimum-norm solution of min ‖b − A x‖ on a simulated thermodynamic device.
+    """Minimum-norm solution of min ‖b − A x‖² + damp² ‖x‖² on a simulated thermodynamic device.
 
-    A device loaded with AᵀA and Aᵀb relaxes to the least-squares solution. Where A has full row rank only it holds
-    AAᵀ and x = Aᵀw; where it has neither, its floating modes are grounded. The rank is found digitally.
+    The device holds the skew embedding [[αI, A], [−Aᵀ, αI]]: with the load (b, 0) its lower voltages relax to
+    Aᵀ(AAᵀ + α²I)⁻¹b, which is the damped solution for α = damp, and without damping tends to the minimum-norm solution
+    as residuals are sent back. Where A is an array, or min(m, n) ≤ 512, singular values, rank and null space are
+    found digitally; else nothing is formed, rank is None, and singular values far below 1e-6 of the largest count as
+    zero.
 
     Parameters
     ----------
     a : array_like, sparse array or LinearOperator, shape (m, n) or (..., m, n)
-        Any matrix; it is formed.
+        Any matrix.
     b : array_like, shape (m,), (m, k) or batches thereof
         Right-hand sides.
     cond : float, optional
-        Singular values up to cond × the largest count as zero. Default: max(m, n) × machine epsilon, as in NumPy.
+        Singular values up to cond × the largest count as zero, unless A is damped. Default: max(m, n) × machine
+        epsilon, as in NumPy.
     overwrite_a, overwrite_b : bool, optional
         Accepted for SciPy's sake; nothing is ever overwritten.
     check_finite : bool, optional
         Whether to refuse NaN and infinity.
     lapack_driver : str, optional
         Accepted for SciPy's sake; no driver is used.
+    damp : float, optional
+        Damping, as that of `scipy.sparse.linalg.lsqr`: ridge regression with the penalty damp². Default: none.
     rtol, atol : float, optional
         The part of the true residual b − A x in the range of A is brought below rtol ‖b‖ + atol.
         Default rtol: 1e-10 in double precision, 1e-5 in single; 0.01 for a single run (``refine=False``).
@@ -126,7 +133,8 @@ def lstsq(
 
     References
     ----------
-    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device; the normal equations are classical.
+    Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device; Å. Björck, Numerical Methods for Least
+    Squares Problems, SIAM (1996), section 1.5, for the augmented system.
 
     Examples
     --------
@@ -136,6 +144,9 @@ def lstsq(
     >>> x, residues, rank, s = tla.lstsq(A, np.array([1.0, 2.0, 4.0]))
     >>> np.round(x, 6), rank
     (array([0.833333, 1.5     ]), 2)
+    >>> ridge = tla.lstsq(A, np.array([1.0, 2.0, 4.0]), damp=2.0).x
+    >>> np.allclose(ridge, np.linalg.solve(A.T @ A + 4 * np.eye(2), A.T @ [1.0, 2.0, 4.0]))
+    True
     """
     read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
     rhs = read_rhs(read, b, check_finite=check_finite)
@@ -147,6 +158,7 @@ def lstsq(
         refine,
         as_schedule(schedule),
         as_device(device),
+        as_nonnegative(damp, "damp"),
     )
     cutoff = max(read.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
     result, info = _solve(read, rhs, cutoff, settings, generator)
@@ -175,7 +187,7 @@ def pinv(
     Parameters
     ----------
     a : array_like, sparse array or LinearOperator, shape (m, n) or (..., m, n)
-        Any matrix; it is formed.
+        Any matrix.
     atol, rtol : float, optional
         Singular values up to atol + rtol × the largest count as zero. Default: max(m, n) × machine epsilon for rtol
         where atol is not given, as in `scipy.linalg.pinv`.
@@ -202,8 +214,8 @@ def pinv(
     -------
     B : array, shape (n, m) or batches thereof
         The pseudo-inverse, in the namespace and dtype of the input.
-    rank : int
-        Only with ``return_rank=True``.
+    rank : int or None
+        Only with ``return_rank=True``; as that of `lstsq`.
     info : Info
         Only with ``return_info=True``.
 
@@ -271,7 +283,7 @@ def _pinv(
     like = read.operator.like
     m, n = read.shape
     rhs = read_rhs(read, as_array(np.eye(m), like))
-    tol = read_rtol(tol, refine=how[1])
+    tol = read_rtol(tol, refine=how[1], name="tol")
     if rtol is None:
         rtol = max(m, n) * eps(rhs.block) if atol is None else 0.0
     cutoff = rtol

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, dtype_name, eps, namespace
-from thermolinalg._info import Info
+from thermolinalg._arrays import dtype_name, namespace
 from thermolinalg._validation import as_rng, checked_array
 from thermolinalg.devices import Device, Program, Schedule
 from thermolinalg.operators import Operator
-from thermolinalg.operators.read import complexify, read_matrix, realify, shifted_matrix
+from thermolinalg.operators.read import read_matrix, shifted_matrix
 from thermolinalg.primitives._pricing import CallPrice, price_of
+from thermolinalg.primitives._quadratic_form import QuadraticForm, form_of
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.determinant import logabsdet, slogdet
 from thermolinalg.primitives.inverse_diagonal import inv_diagonal
@@ -22,21 +22,6 @@ from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solver import Solver
 
 __all__ = ["PreparedDevice", "QuadraticForm", "program"]
-
-
-class QuadraticForm(NamedTuple):
-    """A quadratic form of the inverse, and the determinant that goes with it in a Gaussian density.
-
-    Parameters
-    ----------
-    value : scalar or array, shape (k,)
-        bᴴA⁻¹b.
-    logdet : scalar
-        log|det A|.
-    """
-
-    value: Any
-    logdet: Any
 
 
 class AlreadyWritten:
@@ -76,7 +61,7 @@ class PreparedDevice(Solver):
     def diagonal(
         self, *, rtol: float = 1e-2, progress: bool = False, rng: Any = None, return_info: bool = False
     ) -> Any:
-        """Diagonal of A⁻¹ from the variance of each node: parameters, results, errors as `thermolinalg.inv_diagonal`."""
+        """Diagonal of A⁻¹ from the variance of each node; all else as `thermolinalg.inv_diagonal`."""
         read_off: Any = inv_diagonal
         return read_off(
             self.read,
@@ -188,37 +173,11 @@ class PreparedDevice(Solver):
         >>> round(float(form.value), 9), bool(abs(form.logdet - np.log(4.0)) < 0.01)
         (2.0, True)
         """
-        rhs = read_rhs(self.read, b)
-        x, solved = self.solve(b, rtol=rtol, rng=rng, return_info=True)
-        block, columns = rhs.block, x[:, None] if rhs.is_vector else x
-        xp = namespace(block)
-        value = xp.sum(xp.conj(block) * columns, axis=0)
-        if self.read.symmetric:
-            residual = block - self._product(columns)
-            value = value + xp.sum(xp.conj(columns) * residual, axis=0)
-            value = xp.real(value) if "complex" in dtype_name(value) else value
-        logdet, measured = self.logdet(atol=atol, method=method, rng=rng, return_info=True)
-        form = QuadraticForm(value[0] if rhs.is_vector else value, logdet)
-        if not return_info:
-            return form
-
-        def standard_error() -> Any:
-            error = solved.standard_error[:, None] if rhs.is_vector else solved.standard_error
-            weights = abs(block) * eps(abs(block)) if self.read.symmetric else abs(block)
-            bound = xp.sum(weights * error, axis=0) + eps(abs(block)) * abs(value)
-            return bound[0] if rhs.is_vector else bound
-
-        info = Info(
-            success=bool(solved.success and measured.success),
-            status=max(solved.status, measured.status),
-            message=f"form: {solved.message}; log det: {measured.message}",
-            standard_error=standard_error,
-            solve=solved,
-            logdet=measured,
-            ledger=self.ledger,
-            device_time=self.ledger.device_time,
-        )
-        return form, info
+        solved = self.solve(b, rtol=rtol, rng=rng, return_info=True)
+        measured = self.logdet(atol=atol, method=method, rng=rng, return_info=True)
+        form, info = form_of(self.read, b, solved, measured)
+        info.update(ledger=self.ledger, device_time=self.ledger.device_time)
+        return (form, info) if return_info else form
 
     def variance_of(self, L: Any, *, rtol: float | None = None, rng: Any = None, return_info: bool = False) -> Any:
         """Diagonal of L A⁻¹ Lᴴ: the variances of the linear functions L x of x ~ N(0, A⁻¹), each by a refined solve.
@@ -354,16 +313,6 @@ class PreparedDevice(Solver):
     def _written(self, *kinds: str) -> Device:
         """The device with A on it already, where it is held in one of these ways; else the device as it is."""
         return AlreadyWritten(self.program) if self.held.kind in kinds else self._router.device
-
-    def _product(self, x: Array) -> Array:
-        """A x in the user's numbers."""
-        operator = self.read.operator
-        if self.read.is_complex:
-            return complexify(operator.apply(realify(x)))
-        if "complex" in dtype_name(x):
-            xp = namespace(x)
-            return operator.apply(xp.real(x)) + 1j * operator.apply(xp.imag(x))
-        return operator.apply(x)
 
 
 def program(

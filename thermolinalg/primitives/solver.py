@@ -10,7 +10,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_rng
+from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Ledger, Program, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import ReadMatrix
@@ -26,8 +26,9 @@ from thermolinalg.primitives._linear_solve import (
 )
 from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
 from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
+from thermolinalg.systems.balance import share_of_one_run
 from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
-from thermolinalg.systems.routes import Held, Router, share_of_one_run
+from thermolinalg.systems.routes import Held, Router
 
 __all__ = ["Solver"]
 
@@ -136,7 +137,7 @@ class Solver:
             Only with ``return_info=True``.
         """
         rhs = read_rhs(self.read, b, check_finite=check_finite)
-        asked = read_rtol(rtol, refine=refine)
+        asked, atol = read_rtol(rtol, refine=refine), as_nonnegative(atol, "atol")
         maxiter, generator = as_count(maxiter, "maxiter"), self.rng if rng is None else as_rng(rng)
         if rhs.is_empty:
             x, info = rhs.empty_solution()

@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, namespace, to_numpy
+from thermolinalg._arrays import Array, namespace, to_numpy
 from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
-from thermolinalg.operators import Dense, Normal, Operator, Sparse
+from thermolinalg.operators import Operator
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
+from thermolinalg.systems.balance import diagonal_signs, gram_operator, rounding, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
 from thermolinalg.systems.equation import Equation, Measure
 from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
 from thermolinalg.systems.rescaled import Unscaled
 
-__all__ = ["Held", "Router", "as_device", "gram_operator", "share_of_one_run"]
+__all__ = ["Held", "Router", "as_device"]
 
 SHARE = 0.1
 """α over the smallest singular value where residuals are sent back: a run leaves its square, one per cent, of the
@@ -115,7 +116,7 @@ class Router:
             yield self._stable, "taken as a drift with eigenvalues in Re > 0"
             return
         if self.read.symmetric:
-            signs = _diagonal_signs(self.operator)
+            signs = diagonal_signs(self.operator)
             if self.read.assume == "pos" or signs > 0:
                 yield self._definite, ""
             elif signs < 0:
@@ -154,14 +155,14 @@ class Router:
         reason: str,
     ) -> Held:
         """What a symmetric program holds, with the units that balance it."""
-        scaling = None if _as_written(self.device) else _balance(operator)
+        scaling = None if _as_written(self.device) else unit_diagonal(operator)
         scaled = operator if scaling is None else operator.scaled(1.0, scaling)
         around = () if scaling is None else (Unscaled(1 / scaling[:, None]),)
         largest = getattr(program, "largest", None)
         size = float(largest) if largest and scaling is not None else largest_eigenvalue(scaled)
         if condition is not None:
             condition.refuse_singular(self._annihilated(SingularEngines(scaled), scaling))
-        inverse, measures = DeviceInverse(program, Chain(around)), _measures(scaling, scaling)
+        inverse, measures = DeviceInverse(program, Chain(around)), units_of(scaling, scaling)
         return Held(inverse, scaled, scaling, scaling, measures, size, condition, kind, reason, systems=systems)
 
     def _programmed(self, operator: Operator) -> tuple[Program, Condition | None]:
@@ -195,7 +196,7 @@ class Router:
         program = watched_program(self.device, self.operator, self.rng)
         program.rate()
         values = to_numpy(namespace(self.operator.like).linalg.svdvals(self.operator.dense()))
-        condition = Condition(float(values[-1]), float(values[0]), *_rounding(self.operator))
+        condition = Condition(float(values[-1]), float(values[0]), *rounding(self.operator))
         condition.refuse_singular(self._annihilated(SingularEngines(self.operator), None))
         inverse = DeviceInverse(program, Chain(()), definite=False)
         size = float(values[0])
@@ -205,14 +206,14 @@ class Router:
         """Any A as the skew couplings of the device; as AᵀA where it has symmetric ones only."""
         matrix, rows, columns, engines = self._balanced()
         smallest, largest = engines.interval()
-        condition = Condition(smallest, largest, *_rounding(matrix))
+        condition = Condition(smallest, largest, *rounding(matrix))
         condition.refuse_singular(self._annihilated(engines, columns))
         try:
             program = watched_program(self.device, engines.embedding(share * smallest), self.rng)
         except TypeError as refusal:
             return self._normal(f"{reason}; as AᵀA, since {refusal}", condition)
         inverse = DeviceInverse(program, Chain((Embedded(matrix.shape),)), definite=False, bias=share**2)
-        measures = _measures(rows, columns)
+        measures = units_of(rows, columns)
         return Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
 
     def _annihilated(self, engines: SingularEngines, columns: Array | None) -> Callable[[], Array]:
@@ -250,7 +251,7 @@ class Router:
                 f"much for this device ({evidence}); pass device=None, whose couplings need not be symmetric"
             )
         inverse = DeviceInverse(program, Chain((NormalEquations(matrix),)), definite=False)
-        measures = _measures(rows, columns)
+        measures = units_of(rows, columns)
         return Held(inverse, matrix, rows, columns, measures, condition.largest, condition, "normal", reason)
 
 
@@ -277,62 +278,6 @@ def as_device(device: object, *, stable: bool = False) -> Device:
     return device  # type: ignore[return-value]
 
 
-def share_of_one_run(rtol: float, d: int) -> float:
-    """α over the smallest singular value for a single run whose residual is to be rtol ‖b‖.
-
-    The bias, α² over that value's square along the softest direction, then stays at a tenth or so of the noise of a
-    component, rtol/√d.
-    """
-    return float((0.025 * rtol) ** 0.5 / d**0.25)
-
-
-def gram_operator(matrix: Operator) -> Operator:
-    """AᵀA for a device: formed where A is an array, by products where it is not.
-
-    A diagonal shift at rounding level keeps the factor of a nearly singular one alive; refinement removes its effect.
-    """
-    shift = float(2 * matrix.shape[1] ** 1.5 * eps(matrix.like))
-    if isinstance(matrix, Dense):
-        gram = matrix.matrix.T @ matrix.matrix
-        xp = namespace(gram)
-        diagonal = shift * xp.linalg.diagonal(gram)
-        return Dense(gram + diagonal * xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device))
-    if isinstance(matrix, Sparse):
-        gram = (matrix.matrix.T @ matrix.matrix).tocsr()
-        gram.setdiag(gram.diagonal() * (1 + shift))
-        return Sparse(gram)
-    return Normal(matrix)
-
-
-def _diagonal_signs(operator: Operator) -> int:
-    """1 where no diagonal entry is negative, −1 where none is positive, 0 where both occur; 1 where it is unknown."""
-    diagonal = operator.diagonal()
-    if diagonal is None:
-        return 1
-    xp = namespace(diagonal)
-    smallest, largest = float(xp.min(diagonal)), float(xp.max(diagonal))
-    if smallest >= 0:
-        return 1
-    return -1 if largest <= 0 else 0
-
-
-def _balance(operator: Operator) -> Array | None:
-    """The S that gives S A S a unit diagonal, or None where it is not there or the same everywhere."""
-    diagonal = operator.diagonal()
-    if diagonal is None or not bool((diagonal > 0).all()):
-        return None
-    scaling = operator.jacobi_scaling()
-    return None if scaling is None or bool((scaling == scaling[0]).all()) else scaling
-
-
-def _measures(rows: Array | None, columns: Array | None) -> tuple[Measure, ...]:
-    """The user's units, and the balanced ones where they differ."""
-    if rows is None and columns is None:
-        return (Measure(),)
-    outer = Measure(None if rows is None else 1 / rows[:, None], None if columns is None else columns[:, None])
-    return outer, Measure()
-
-
 def _condition(program: Program, operator: Operator) -> Condition | None:
     """What the device tells of its spectrum; a device that does not has to refuse by its rate."""
     interval = getattr(program, "interval", None)
@@ -340,13 +285,7 @@ def _condition(program: Program, operator: Operator) -> Condition | None:
         program.rate()
         return None
     smallest, largest = interval()
-    return Condition(max(float(smallest), 0.0), float(largest), *_rounding(operator))
-
-
-def _rounding(operator: Operator) -> tuple[float, float]:
-    """d · eps, with the order of the largest matrix that has to be diagonalised as a whole; and eps."""
-    own = eps(operator.like)
-    return operator.order * own, own
+    return Condition(max(float(smallest), 0.0), float(largest), *rounding(operator))
 
 
 def _as_written(device: Device) -> bool:
