@@ -13,8 +13,9 @@ import thermolinalg as tla
 from thermolinalg.devices import AsWritten
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.systems import Embedded, Negated, NormalEquations, SingularError
+from thermolinalg.systems.balance import gram_operator, share_of_one_run
 from thermolinalg.systems.rescaled import Unscaled
-from thermolinalg.systems.routes import Router, as_device, gram_operator, share_of_one_run
+from thermolinalg.systems.routes import Router, as_device
 
 RNG = np.random.default_rng(2)
 GENERAL = RNG.standard_normal((20, 20))

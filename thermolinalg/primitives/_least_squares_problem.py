@@ -41,14 +41,15 @@ class LeastSquaresProblem:
     cutoff : float
         Singular values up to cutoff × the largest count as zero.
     damp : float
-        ≥ 0.
+        ≥ 0, in the units of A.
     """
 
     def __init__(
         self, read: ReadMatrix, device: Device, rng: np.random.Generator, cutoff: float, damp: float = 0.0
     ) -> None:
-        self.read, self.device, self.rng, self.damp = read, device, rng, damp
+        self.read, self.device, self.rng = read, device, rng
         self.exponent = matrix_exponent(read.operator)
+        self.damp = math.ldexp(damp, -self.exponent)
         operator = read.operator
         self.operator = operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else operator
         self.copies = 2 if read.is_complex else 1
@@ -64,10 +65,10 @@ class LeastSquaresProblem:
         u, s, vt = xp.linalg.svd(a, full_matrices=False)
         largest = float(s[0]) if s.shape[0] else 0.0
         rank = int(xp.sum(xp.astype(s > cutoff * largest, xp.int64)))
-        if rank < s.shape[0]:
-            a = a - (u[:, rank:] * s[rank:]) @ vt[rank:, :]
         self._real_rank, self._values = rank, s
         self._range, self._rows = u[:, :rank], vt[:rank, :].T
+        if rank < s.shape[0]:
+            a = a - (u[:, rank:] * s[rank:]) @ vt[rank:, :]
         self.operator = Dense(a, symmetric=False)
 
     @property
@@ -91,27 +92,28 @@ class LeastSquaresProblem:
         """A in the skew embedding with α a share of its smallest singular value, as the augmented system needs it."""
         m, n = self.operator.shape
         engines = SingularEngines(self.operator)
+        damp = self.damp
         if self._real_rank is None:
             smallest, largest = None, engines.largest()
             alpha = max(SMALLEST, min(self._cutoff, share)) * largest
         else:
-            smallest, largest = float(self._values[self._real_rank - 1]), float(self._values[0])
+            smallest, largest = math.hypot(float(self._values[self._real_rank - 1]), damp), float(self._values[0])
             alpha = share * smallest
-        damp = math.ldexp(self.damp, -self.exponent)
-        if damp:
-            alpha = damp
+        # A device whose α is the damping errs by noise only; a smaller damping is left to refinement.
+        alpha = max(alpha, damp)
+        exact = alpha == damp
         program = watched_program(self.device, engines.embedding(alpha), self.rng)
-        full = self._real_rank == n or bool(damp)
+        full = exact if self._real_rank is None else self._real_rank == n
         rows = None if self._real_rank is None or full else self._rows
-        inverse = LeastSquaresInverse(program, self.operator, alpha, rows, full, 0.0 if damp else share**2)
+        inverse = LeastSquaresInverse(program, self.operator, alpha, rows, full, 0.0 if exact else share**2)
         xp, like = namespace(self.operator.like), self.operator.like
         mask = xp.zeros((m + n, 1), dtype=like.dtype, device=like.device)
         mask[m:, :] = 1.0
         own = eps(like)
-        condition = None if smallest is None else Condition(math.hypot(smallest, damp), largest, max(m, n) * own, own)
+        condition = None if smallest is None else Condition(smallest, largest, max(m, n) * own, own)
         return Held(
             inverse,
-            Augmented(self.operator, alpha, damp),
+            Augmented(self.operator, alpha, damp**2 / alpha),
             None,
             None,
             (Measure(columns=mask), Measure()),
@@ -137,14 +139,18 @@ class LeastSquaresProblem:
         return Chain([*systems, *self.held.systems])
 
     def residuals(self, rhs: Array, z: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Norms (k,) of b − A x, and of its part in the range of A (‖Aᵀr‖/‖A‖ where the range is not known)."""
+        """Norms (k,) of b − A x, and of its part in the range of A.
+
+        Where the range is not known, or A damped, the latter is ‖Aᵀr − damp² x‖ over the norm of A with its damping.
+        """
         m = self.operator.shape[0]
         b, x = rhs[:m, :], z[m:, :]
         r = self.operator.extended_residual(b, x, namespace(x).zeros_like(x))
         r = b - self.operator.apply(x) if r is None else r
         measure = Measure()
-        if self._real_rank is None:
-            part = measure.residual(self.operator.apply_transposed(r)) / self.held.size
+        if self._real_rank is None or self.damp:
+            gradient = self.operator.apply_transposed(r) - self.damp**2 * x
+            part = measure.residual(gradient) / math.hypot(self.held.size, self.damp)
         else:
             part = measure.residual(self._range.T @ r)
         return to_numpy(measure.residual(r)).astype(float), to_numpy(part).astype(float)

@@ -11,8 +11,9 @@ import numpy as np
 from thermolinalg._arrays import as_array
 from thermolinalg.devices import Schedule
 from thermolinalg.estimation.covariance import readings_for
-from thermolinalg.primitives._linear_solve import LIMIT, PRECISION, default_rtol, read_rtol
+from thermolinalg.primitives._linear_solve import PRECISION
 from thermolinalg.primitives._rhs import identity, read_rhs
+from thermolinalg.primitives._tolerance import LIMIT, default_rtol, read_rtol
 from thermolinalg.primitives.explain import EngineReport, engine_of_window
 from thermolinalg.primitives.solver import Solver
 

@@ -12,10 +12,10 @@ from thermolinalg.estimation.covariance import readings_for, standard_error
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._readings import readings_report
 from thermolinalg.primitives._report import once
 from thermolinalg.primitives._rhs import identity
+from thermolinalg.primitives._tolerance import MAXITER
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Rescaled
 

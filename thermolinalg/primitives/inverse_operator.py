@@ -13,7 +13,7 @@ from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._linear_solve import MAXITER, read_rtol
+from thermolinalg.primitives._tolerance import MAXITER, read_rtol
 from thermolinalg.primitives.solver import Solver
 
 __all__ = ["ThermodynamicInverse"]

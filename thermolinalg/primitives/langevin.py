@@ -17,8 +17,8 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._linear_solve import MAXITER, Tolerance
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._tolerance import MAXITER, Tolerance
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Chain, Rescaled
 

@@ -14,17 +14,10 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem
-from thermolinalg.primitives._linear_solve import (
-    MAXITER,
-    RAW_RTOL,
-    Tolerance,
-    Wanted,
-    read_rtol,
-    solve_raw,
-    solve_refined,
-)
+from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
 from thermolinalg.primitives._report import scalar
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems.balance import share_of_one_run
 
 __all__ = ["LstsqResult", "lstsq", "pinv"]
@@ -86,8 +79,7 @@ def lstsq(
     b : array_like, shape (m,), (m, k) or batches thereof
         Right-hand sides.
     cond : float, optional
-        Singular values up to cond × the largest count as zero, unless A is damped. Default: max(m, n) × machine
-        epsilon, as in NumPy.
+        Singular values up to cond × the largest count as zero. Default: max(m, n) × machine epsilon, as in NumPy.
     overwrite_a, overwrite_b : bool, optional
         Accepted for SciPy's sake; nothing is ever overwritten.
     check_finite : bool, optional

@@ -12,8 +12,9 @@ from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._linear_solve import MAXITER, RAW_RTOL, Tolerance, Wanted, read_rtol, solve_refined
+from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_refined
 from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, LyapunovMap, Relaxations, read_equation
+from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems import Chain, Equation, Measure
 from thermolinalg.systems.routes import Held
 
@@ -196,6 +197,7 @@ def _raw(
         standard_error=noise + rounding,
         schedule=schedule,
         ledger=runs.ledger,
+        failures=list(getattr(runs, "failures", ())),
         device_time=runs.ledger.device_time,
         autocorrelation_time=1 / runs.rate(),
         effective_sample_size=schedule.readings,

@@ -10,8 +10,8 @@ import scipy.sparse
 
 from thermolinalg._arrays import dtype_name, namespace
 from thermolinalg._validation import as_rng, checked_array
-from thermolinalg.devices import Device, Program, Schedule
-from thermolinalg.operators import Operator
+from thermolinalg.devices import Device, Schedule
+from thermolinalg.devices.watched import AlreadyWritten
 from thermolinalg.operators.read import read_matrix, shifted_matrix
 from thermolinalg.primitives._pricing import CallPrice, price_of
 from thermolinalg.primitives._quadratic_form import QuadraticForm, form_of
@@ -22,23 +22,6 @@ from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solver import Solver
 
 __all__ = ["PreparedDevice", "QuadraticForm", "program"]
-
-
-class AlreadyWritten:
-    """A device with a matrix on it already: writing the same one again costs nothing.
-
-    Parameters
-    ----------
-    program : Program
-        Of that matrix.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.written = program
-
-    def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Program:
-        """The program of the matrix, whatever stands here for it."""
-        return self.written
 
 
 class PreparedDevice(Solver):

@@ -10,8 +10,8 @@ from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._linear_solve import MAXITER
 from thermolinalg.primitives._rhs import one_row
+from thermolinalg.primitives._tolerance import MAXITER
 from thermolinalg.primitives.solver import Solver
 
 __all__ = ["solve"]

@@ -15,16 +15,9 @@ from thermolinalg.devices import Device, Ledger, Program, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._linear_solve import (
-    MAXITER,
-    RAW_RTOL,
-    Tolerance,
-    Wanted,
-    read_rtol,
-    solve_raw,
-    solve_refined,
-)
+from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
 from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
+from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
 from thermolinalg.systems.balance import share_of_one_run
 from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
