@@ -120,7 +120,9 @@ def expm(
     else:
         estimate, info = _estimate(matrix, atol, as_schedule(schedule), device, generator)
     estimate = _like(estimate, like)
-    info["standard_error"] = _like(info.get("standard_error", np.abs(matrix)), like)
+    for name in ("noise", "rounding", "systematic", "standard_error"):
+        part = info.get(name, np.abs(matrix))
+        info[name] = None if part is None else _like(part, like)
     return (estimate, info) if return_info else estimate
 
 
@@ -146,6 +148,7 @@ def _estimate(
         cross = (cross[:d, :d] + cross[d:, d:]) / 2 + 0.5j * (cross[d:, :d] - cross[:d, d:])
     variance = np.ones((d, d)) if is_complex else 1 + np.minimum(cross**2, 1.0)
     error = growth * np.sqrt(variance / (schedule.readings or 1))
+    rounding = np.full((d, d), _rounding(growth, drift))
     info = Info(
         success=True,
         status=0,
@@ -153,9 +156,17 @@ def _estimate(
             f"statistical: no residual checks it. The standard error, at most {error.max():.3g}, contains the factor "
             f"e^shift = {growth:.3g}; pass a smaller atol= for more readings"
         ),
+        residual_norm=None,
+        backward_error=None,
+        condition=None,
         n_runs=1,
+        n_matvec=0,
         shift=shift,
-        standard_error=error,
+        noise=error,
+        rounding=rounding,
+        systematic=0.0 * error if getattr(program, "ideal", False) else None,
+        standard_error=error + rounding,
+        failures=list(getattr(program, "failures", ())),
         effective_sample_size=schedule.readings,
         autocorrelation_time=1 / program.rate(),
         schedule=schedule,
@@ -176,13 +187,18 @@ def _shift(A: np.ndarray) -> float:
 
 def _refuse_rounding(growth: float, shift: float, drift: np.ndarray, atol: float) -> None:
     """ValueError where e^α times the rounding of a reading is more than the tolerance."""
-    rounding = growth * np.finfo(float).eps * max(len(drift), float(np.abs(drift).max())) if growth else 0.0
+    rounding = _rounding(growth, drift)
     if rounding > atol or not math.isfinite(growth):
         halvings = max(1, math.ceil(math.log2(max(shift, 1.0) / 10)))
         raise ValueError(
             f"e^A is read as e^{shift:.4g} times a reading of the device, whose rounding alone makes an error of "
             f"{rounding:.3g}; pass atol above that, or square expm(A / 2**{halvings}) {halvings} times"
         )
+
+
+def _rounding(growth: float, drift: np.ndarray) -> float:
+    """What rounding of a drift moves an entry of e^A by."""
+    return growth * float(np.finfo(float).eps) * max(len(drift), float(np.abs(drift).max())) if growth else 0.0
 
 
 def _like(x: np.ndarray, like: Array) -> Array:

@@ -202,6 +202,8 @@ def _samples(
     info = readings_report(program, timetable, 1.0, message)
     rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
     info.update(condition=reading.condition, rounding=rounding)
+    # What is returned is the noise itself, and no estimate of anything.
+    info.update(noise=None, systematic=None, standard_error=None)
     return x, info
 
 
