@@ -65,7 +65,7 @@ def log_evidence(loaded: Loaded, y: np.ndarray, weights: np.ndarray, atol: float
     -------
     value, standard_error : float
     """
-    logdet, error = loaded.slogdet(atol)
+    logdet, error = loaded.logdet(atol)
     targets = y.size // len(y)
     value = -(float(np.sum(y * weights)) + targets * (logdet + len(y) * math.log(2 * math.pi))) / 2
     return value, targets * error / 2

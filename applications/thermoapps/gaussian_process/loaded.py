@@ -25,7 +25,7 @@ class Loaded:
     noise : float or array, shape (n,)
         Variance of the noise, to which the kernel's white noise is added.
     rtol : float
-        Relative residual of linear systems, as far as the condition of M permits.
+        Relative residual of linear systems, as far as rounding lets it fall.
     device : Device, optional
         As in `thermolinalg.solve`.
     rng : numpy.random.Generator
@@ -35,8 +35,6 @@ class Loaded:
     ----------
     shift : array, shape () or (n,)
         All of the noise.
-    device_time : float
-        Time that solves took, in units of τ.
     """
 
     def __init__(
@@ -47,27 +45,26 @@ class Loaded:
         self._back = np.argsort(self.order)
         self.shift = np.asarray(noise, dtype=float) + white_noise(kernel)
         self.matrix = structure.system(self.parts, self.shift[self.order] if self.shift.ndim else float(self.shift))
-        largest = len(self.order) * structure.variance(self.parts) + float(np.max(self.shift))
-        self.rtol = max(rtol, float(np.finfo(float).eps * largest / np.min(self.shift)))
-        self.device_time = 0.0
+        self.rtol = rtol
+        self._program = tla.program(self.matrix, assume_a="pos", device=device, rng=rng)
+
+    @property
+    def device_time(self) -> float:
+        """Time that the device has run, in units of τ."""
+        return self._program.ledger.device_time
 
     def solve(self, b: np.ndarray, rtol: float = 0.0) -> np.ndarray:
         """M⁻¹b for b of shape (n,) or (n, k), to a relative residual that may be larger than usual."""
-        x, info = tla.solve(
-            self.matrix,
-            b[self.order],
-            assume_a="pos",
-            rtol=max(self.rtol, rtol),
-            device=self.device,
-            rng=self.rng,
-            return_info=True,
-        )
-        self.device_time += info.device_time
+        x = self._program.solve(b[self.order], rtol=max(self.rtol, rtol), rng=self.rng)
         return np.asarray(x)[self._back]
 
     def readings(self, count: int) -> np.ndarray:
         """Voltages (n, count) of covariance M⁻¹."""
-        return self._read(self.matrix, count)[self._back]
+        return np.asarray(self._program.sample(count, rng=self.rng)).T[self._back]
+
+    def variances(self, cross: np.ndarray) -> np.ndarray:
+        """Diagonal (m,) of C M⁻¹ Cᵀ for C of shape (m, n)."""
+        return np.asarray(self._program.variance_of(cross[:, self.order], rtol=self.rtol, rng=self.rng))
 
     def times(self, V: np.ndarray) -> np.ndarray:
         """K V for V of shape (n, k), without noise."""
@@ -81,9 +78,9 @@ class Loaded:
         """Functions (n, count) drawn from the prior."""
         return self.structure.draws(self.parts, self._read, count)[self._back]
 
-    def slogdet(self, atol: float) -> tuple[float, float]:
+    def logdet(self, atol: float) -> tuple[float, float]:
         """Logarithm of the determinant as measured, and its standard error."""
-        (_, value), info = tla.slogdet(self.matrix, atol=atol, device=self.device, rng=self.rng, return_info=True)
+        value, info = self._program.logdet(atol=atol, rng=self.rng, return_info=True)
         return float(value), float(info.standard_error)
 
     def _read(self, A: Any, count: int) -> np.ndarray:

@@ -41,7 +41,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
     fit_intercept : bool, optional
         Whether to fit an intercept.
     rtol : float, optional
-        Relative residual of the linear systems to reach, or machine epsilon times their condition number if larger.
+        Relative residual of the linear systems to reach, as far as rounding lets it fall.
     device : thermolinalg.devices.Device, optional
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
@@ -150,20 +150,25 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         lam = 1.0 if self.lambda_init is None else self.lambda_init
         alpha, lam = read_number(alpha, "alpha_init", positive=True), read_number(lam, "lambda_init", positive=True)
 
-        self._generator, self.device_time_ = np.random.default_rng(self.rng), 0.0
+        generator, self.device_time_ = np.random.default_rng(self.rng), 0.0
         scores: list[tuple[float, float]] = []
         p = X.shape[1]
+        gram, held_up = (rows.gram(), 0.0) if p <= len(X) else self._kernel(rows)
 
         def posterior() -> tuple[np.ndarray, np.ndarray, float, float]:
             """Mean, Λ⁻¹, number of well determined coefficients and squared errors at the present α and λ."""
-            mean, inverse, determined = self._posterior(rows, lam / alpha)
+            ridge = lam / alpha
+            held = tla.program(gram + ridge * np.eye(len(gram)), assume_a="pos", device=self.device, rng=generator)
+            mean, inverse, determined = self._posterior(rows, held, ridge)
             sse = float(np.sum((rows.y - rows.times(mean[:, None])) ** 2))
             if self.compute_score:
-                logdet, error = self._logdet(rows, lam / alpha)
-                logdet += p * math.log(alpha)
+                logdet, info = held.logdet(atol=self.evidence_atol, return_info=True)
+                logdet, error = float(logdet) + p * math.log(alpha), float(info.standard_error)
+                logdet += max(p - len(gram), 0) * math.log(ridge) - math.log1p(held_up / ridge)
                 priors = lambda_1 * math.log(lam) - lambda_2 * lam + alpha_1 * math.log(alpha) - alpha_2 * alpha
                 fit = p * math.log(lam) + count * math.log(alpha / (2 * math.pi)) - alpha * sse
                 scores.append((priors + (fit - lam * float(mean @ mean) - logdet) / 2, error / 2))
+            self.device_time_ += held.ledger.device_time
             return mean, inverse / alpha, determined, sse
 
         previous, self.n_iter_ = None, 0
@@ -188,7 +193,6 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
             self.scores_, self.scores_std_ = np.array(scores).T
         self._gram, self._x_mean = rows.gram(), rows.x_mean
         self.intercept_ = float(rows.y_mean[0] - rows.x_mean @ self.coef_)
-        del self._generator
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -237,46 +241,28 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         deviations = tla.sample(system, size, temperature=1 / self.alpha_, device=self.device, rng=generator)
         return np.asarray(self.coef_ + deviations)
 
-    def _posterior(self, rows: CentredRows, ridge: float) -> tuple[np.ndarray, np.ndarray, float]:
+    def _kernel(self, rows: CentredRows) -> tuple[np.ndarray, float]:
+        """RRᵀ, and what is added to it along sqrt(w).
+
+        Centred rows have Rᵀ sqrt(w) = 0: what this direction weighs does not matter, but it may not be tiny.
+        """
+        kernel = rows.kernel()
+        if not self.fit_intercept:
+            return kernel, 0.0
+        along, mean = rows.roots / np.linalg.norm(rows.roots), float(np.trace(kernel)) / len(kernel)
+        return kernel + mean * np.outer(along, along), mean
+
+    def _posterior(
+        self, rows: CentredRows, held: tla.PreparedDevice, ridge: float
+    ) -> tuple[np.ndarray, np.ndarray, float]:
         """β, (RᵀR + ridge I)⁻¹ and tr (RᵀR + ridge I)⁻¹RᵀR; all columns run side by side on one program."""
         p, n = len(rows.x_mean), len(rows.roots)
         identity = np.eye(p)
         if p <= n:
-            gram = rows.gram()
-            attainable = np.finfo(float).eps * (1 + np.trace(gram) / ridge)  # eps times a bound on the condition
-            x = self._solve(gram, ridge, np.hstack([rows.transposed(rows.y), identity]), max(self.rtol, attainable))
+            x = np.asarray(held.solve(np.hstack([rows.transposed(rows.y), identity]), rtol=self.rtol))
             inverse = (x[:, 1:] + x[:, 1:].T) / 2
             return x[:, 0], inverse, p - ridge * float(np.trace(inverse))
-        kernel, explicit = rows.kernel(), rows.times(identity)
-        if self.fit_intercept:  # Rᵀ sqrt(w) = 0: what this direction weighs does not matter, but it may not be tiny
-            kernel += np.trace(kernel) / n * np.outer(rows.roots, rows.roots) / (rows.roots @ rows.roots)
-        x = self._solve(kernel, ridge, np.hstack([rows.y, explicit]), self.rtol)
+        explicit = rows.times(identity)
+        x = np.asarray(held.solve(np.hstack([rows.y, explicit]), rtol=self.rtol))
         hat = explicit.T @ x[:, 1:]
         return rows.transposed(x[:, :1])[:, 0], (identity - (hat + hat.T) / 2) / ridge, float(np.trace(hat))
-
-    def _solve(self, gram: np.ndarray, ridge: float, b: np.ndarray, rtol: float) -> np.ndarray:
-        x, info = tla.solve(
-            gram + ridge * np.eye(len(gram)),
-            b,
-            assume_a="pos",
-            rtol=rtol,
-            device=self.device,
-            rng=self._generator,
-            return_info=True,
-        )
-        self.device_time_ += float(info.device_time)
-        return np.asarray(x)
-
-    def _logdet(self, rows: CentredRows, ridge: float) -> tuple[float, float]:
-        """log det(RᵀR + ridge I) and its standard error."""
-        p, n = len(rows.x_mean), len(rows.roots)
-        gram = rows.gram() if p <= n else rows.kernel()
-        (_, value), info = tla.slogdet(
-            gram + ridge * np.eye(len(gram)),
-            atol=self.evidence_atol,
-            device=self.device,
-            rng=self._generator,
-            return_info=True,
-        )
-        self.device_time_ += float(info.device_time)
-        return float(value) + max(p - n, 0) * math.log(ridge), float(info.standard_error)

@@ -166,23 +166,19 @@ def thermodynamic_curve_fit(
     if not result.success:
         raise RuntimeError(f"no fit was found: {result.message}")
     variance = 1.0 if absolute_sigma else 2 * result.cost / (y.size - n)
-    # Columns of norm one: a program holds numbers of one size, whatever the units of the parameters.
-    scale = np.linalg.norm(result.jac, axis=0)
-    if not scale.all():
-        raise np.linalg.LinAlgError(f"f does not depend on parameter {int(np.argmin(scale))} at the fit: fix it")
-    precision = (result.jac / scale).T @ (result.jac / scale)
-    correlations, inverted = tla.inv(precision, device=device, rng=generator, return_info=True)
-    draws, sampled = tla.sample(precision, n_samples, device=device, rng=generator, return_info=True)
-    result.device_time += float(inverted.device_time) + float(sampled.device_time)
+    if not (effect := np.linalg.norm(result.jac, axis=0)).all():
+        raise np.linalg.LinAlgError(f"f does not depend on parameter {int(np.argmin(effect))} at the fit: fix it")
+    held = tla.program(result.jac.T @ result.jac, assume_a="pos", device=device, rng=generator)
+    inverse, draws = np.asarray(held.inv()), np.asarray(held.sample(n_samples))
+    result.device_time += held.ledger.device_time
     spread = np.full((n_samples, 1), np.sqrt(variance))
     if not absolute_sigma:
         spread *= np.sqrt((y.size - n) / generator.chisquare(y.size - n, size=spread.shape))
-    covariance = variance * np.asarray(correlations) / np.outer(scale, scale)
     return CurveFit(
         f=f,
         popt=result.x,
-        pcov=(covariance + covariance.T) / 2,
-        samples=result.x + spread * np.asarray(draws) / scale,
+        pcov=variance * (inverse + inverse.T) / 2,
+        samples=result.x + spread * draws,
         result=result,
     )
 

@@ -12,6 +12,9 @@ from thermoapps.quadratic_program.problem import Vector
 
 __all__ = ["Programmed"]
 
+RUNS = 12
+"""Device runs of one system at most: a direction that needs more is taken as it is, and the next one corrects it."""
+
 
 class Programmed:
     """The device of one problem: the matrix it holds, what it ran, how often it was programmed.
@@ -22,35 +25,37 @@ class Programmed:
         As in `thermolinalg.solve`.
     rng : numpy.random.Generator
         Source of randomness.
+
+    Attributes
+    ----------
+    programs : int
+        Matrices written.
+    device_time : float
+        Time run under all of them, in units of τ.
     """
 
     def __init__(self, device: Any, rng: np.random.Generator) -> None:
         self.device, self.rng = device, rng
-        self.programs = 0
+        self.programs, self.device_time = 0, 0.0
         self._matrix: Any = None
-        self._inverse: Any = None
-        self._earlier = 0.0
-
-    @property
-    def device_time(self) -> float:
-        """Time run under all programs, in units of τ."""
-        info = None if self._inverse is None else self._inverse.info
-        return self._earlier + (0.0 if info is None else float(info.device_time))
+        self._held: tla.PreparedDevice | None = None
+        self._rtol = 0.0
 
     def write(self, matrix: Any, *, rtol: float) -> None:
-        """Program another matrix."""
-        self._earlier = self.device_time
-        self._matrix, self.programs = matrix, self.programs + 1
-        self._inverse = tla.ThermodynamicInverse(
-            matrix, assume_a="pos", rtol=rtol, maxiter=12, device=self.device, rng=self.rng
-        )
+        """Program another matrix, whose systems are solved to a relative residual."""
+        self._matrix, self._rtol, self.programs = matrix, rtol, self.programs + 1
+        if self._held is None:
+            self._held = tla.program(matrix, assume_a="pos", device=self.device, rng=self.rng)
+        else:
+            self._held.update(matrix, assume_a="pos")
 
     def solve(self, b: Vector, guess: Vector | None = None) -> Vector:
         """The x with Mx = b; a guess leaves the device only the correction."""
+        assert self._held is not None, "nothing is programmed yet"
+        residual = b if guess is None else b - self._matrix @ guess
         with warnings.catch_warnings():
             # An inexact direction costs an iteration; what is returned is certified apart.
             warnings.simplefilter("ignore", tla.ThermodynamicWarning)
-            if guess is None:
-                return np.asarray(self._inverse @ b)
-            residual = b - self._matrix @ guess
-            return guess + np.asarray(self._inverse @ residual) if residual.any() else guess
+            step, info = self._held.solve(residual, rtol=self._rtol, maxiter=RUNS, return_info=True)
+        self.device_time = float(info.device_time)
+        return np.asarray(step if guess is None else guess + step)

@@ -174,7 +174,7 @@ def test_an_imperfect_device_costs_runs_and_no_digits():
 
 def test_a_device_too_coarse_for_the_problem_says_so():
     device = tla.LangevinDevice(imperfections=tla.Imperfections(matrix_bits=4, mismatch=0.01))
-    with pytest.warns(tla.ThermodynamicWarning, match="device's copy .* not positive definite.*device="):
+    with pytest.warns(tla.ThermodynamicWarning, match="copy of A.*is not positive definite although A is.*device="):
         assert solve_qp(np.diag([2.0, 1.0]), [-2.0, -3.0], [[1.0, 1.0]], [2.0], rng=0, device=device) is None
 
 

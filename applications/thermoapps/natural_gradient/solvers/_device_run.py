@@ -69,6 +69,8 @@ class DeviceRun:
         if self.delay:
             later = program.settle(load, self.delay, rng=rng, start=voltages)
             device_time, voltages = device_time + later.device_time, later.state
+        if voltages is None:
+            raise TypeError(f"{device!r} does not tell the voltages it ended with, from which the next run starts")
         left = {"voltages": voltages[:, 0], "rng": rng.bit_generator.state}
         return reading.value[:, 0].to(gradient), left, _report(name, operator, device_time)
 
