@@ -14,7 +14,7 @@ from thermolinalg.devices import correlations
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import EQUILIBRIUM_TIMES
-from thermolinalg.operators import Dense, Operator
+from thermolinalg.operators import Dense, Operator, SkewEmbedding
 from thermolinalg.simulation import LinearProcess, Transition
 from thermolinalg.simulation.relaxation import Relaxation
 
@@ -66,6 +66,8 @@ class GeneralDevice:
         TypeError
             A is not held as an array.
         """
+        if isinstance(operator, SkewEmbedding):
+            operator = Dense(operator.dense(), symmetric=False)
         if not isinstance(operator, Dense):
             raise TypeError(
                 f"a general device holds dense arrays, not a {operator.structure} operator: pass A.toarray(), "

@@ -24,7 +24,16 @@ from thermolinalg.operators.diagonal import Diagonal
 from thermolinalg.operators.matrix_free import MatrixFree, product
 from thermolinalg.operators.sparse import Sparse
 
-__all__ = ["Asymmetry", "ReadMatrix", "complexify", "read_matrix", "realify", "shifted_matrix", "symmetric_operator"]
+__all__ = [
+    "Asymmetry",
+    "ReadMatrix",
+    "complexify",
+    "read_matrix",
+    "realify",
+    "shifted_matrix",
+    "shifted_operator",
+    "symmetric_operator",
+]
 
 FORMABLE = 1024
 """Up to this size a map without an adjoint is formed from its products."""
@@ -206,20 +215,22 @@ def read_matrix(
     return read
 
 
-def shifted_matrix(read: ReadMatrix, mu: float) -> ReadMatrix:
+def shifted_operator(operator: Operator, mu: float) -> Operator:
     """A + μI, of the same structure where that keeps it."""
-    operator = read.operator
     d = operator.shape[0]
     if isinstance(operator, Dense):
-        shifted: Operator = Dense(plus_identity(operator.matrix, mu), symmetric=operator.symmetric)
-    elif isinstance(operator, Sparse):
+        return Dense(plus_identity(operator.matrix, mu), symmetric=operator.symmetric)
+    if isinstance(operator, Sparse):
         identity = scipy.sparse.eye_array(d, dtype=operator.matrix.dtype)
-        shifted = Sparse(operator.matrix + mu * identity, symmetric=operator.symmetric)
-    else:
-        xp, like = namespace(operator.like), operator.like
-        size = Diagonal(xp.zeros(d, dtype=like.dtype, device=like.device) + abs(mu))
-        shifted = Sum([operator, size if mu >= 0 else size.negated()])
-    return replace(read, operator=shifted)
+        return Sparse(operator.matrix + mu * identity, symmetric=operator.symmetric)
+    xp, like = namespace(operator.like), operator.like
+    size = Diagonal(xp.zeros(d, dtype=like.dtype, device=like.device) + abs(mu))
+    return Sum([operator, size if mu >= 0 else size.negated()])
+
+
+def shifted_matrix(read: ReadMatrix, mu: float) -> ReadMatrix:
+    """The user's A + μI."""
+    return replace(read, operator=shifted_operator(read.operator, mu))
 
 
 def symmetric_operator(A: Any, name: str) -> Operator:

@@ -14,7 +14,8 @@ from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.operators import Dense
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.systems import Chain, ComplexColumns, Condition, Measure, RealForm, Rescaled, System
-from thermolinalg.systems.least_squares import Augmented, LeastSquares, LeastSquaresInverse
+from thermolinalg.systems.eliminated import Eliminated, regularised_gram
+from thermolinalg.systems.least_squares import Augmented, Averaging, LeastSquares, LeastSquaresInverse
 from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
 from thermolinalg.systems.routes import SHARE, Held
 
@@ -83,6 +84,19 @@ class LeastSquaresProblem:
             return as_array(np.zeros(0), self.operator.like)
         return self._values[:: self.copies] * 2.0**self.exponent
 
+    @property
+    def subspace_error(self) -> float:
+        """How far rounding tilts the null space that is taken out of x; zero where there is none, or none is known."""
+        if not self._real_rank or self._real_rank == self.operator.shape[1]:
+            return 0.0
+        return eps(self.operator.like) * float(self._values[0] / self._values[self._real_rank - 1])
+
+    @property
+    def softest(self) -> float:
+        """Smallest singular value of the user's A that counts, with its damping."""
+        assert self._real_rank
+        return math.ldexp(math.hypot(float(self._values[self._real_rank - 1]), self.damp), self.exponent)
+
     @cached_property
     def held(self) -> Held:
         """A in the skew embedding, as systems that send residuals back need it."""
@@ -102,7 +116,7 @@ class LeastSquaresProblem:
         # A device whose α is the damping errs by noise only; a smaller damping is left to refinement.
         alpha = max(alpha, damp)
         exact = alpha == damp
-        program = watched_program(self.device, engines.embedding(alpha), self.rng)
+        program, how = self._embedded(engines, alpha)
         full = exact if self._real_rank is None else self._real_rank == n
         rows = None if self._real_rank is None or full else self._rows
         inverse = LeastSquaresInverse(program, self.operator, alpha, rows, full, 0.0 if exact else share**2)
@@ -120,10 +134,19 @@ class LeastSquaresProblem:
             largest,
             condition,
             "embedded",
-            "least squares: A is held in the skew embedding, its residual an unknown beside x",
+            f"least squares: A is held {how}, its residual an unknown beside x",
             auxiliary=m,
             systems=(LeastSquares(self.operator.shape),),
         )
+
+    def _embedded(self, engines: SingularEngines, alpha: float) -> tuple[Averaging, str]:
+        """The program of the embedding, and how it is held: AᵀA + α²I where the device's couplings are symmetric."""
+        try:
+            return watched_program(self.device, engines.embedding(alpha), self.rng), "in the skew embedding"
+        except TypeError as refusal:
+            gram = regularised_gram(self.operator, alpha)
+            program = Eliminated(watched_program(self.device, gram, self.rng), self.operator, alpha)
+            return program, f"as AᵀA + α²I (condition squared), since {refusal}"
 
     def outer(self, b: Array) -> Chain:
         """From the user's right-hand sides (m, k) to those of the augmented system."""

@@ -182,7 +182,7 @@ class Solver:
             # Known by its products only, A showed a negative direction no sooner than in a run.
             if held.kind not in ("definite", "negative") or self.read.assume == "pos":
                 raise
-            self.held = self._router.embedded(f"{refusal}: held in the skew embedding")
+            self.held = self._router.embedded(str(refusal))
             return solve(self.held)
 
     def _refined(
@@ -232,7 +232,7 @@ class Solver:
             return self.held
         if rtol not in self._raw:
             share = share_of_one_run(rtol, self.held.matrix.shape[1])
-            self._raw[rtol] = self._router.embedded(self.held.reason, share)
+            self._raw[rtol] = self._router.embedded(self.held.reason.partition(": held")[0], share)
         return self._raw[rtol]
 
     def outer(self, held: Held, b: Array) -> Chain:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from thermolinalg._arrays import Array, column_norms, eps, namespace
-from thermolinalg.devices import Ledger, Program, Reading, Schedule
+from thermolinalg.devices import Ledger, Reading, Schedule
 from thermolinalg.operators import Operator
 
-__all__ = ["Augmented", "LeastSquares", "LeastSquaresInverse"]
+__all__ = ["Augmented", "Averaging", "LeastSquares", "LeastSquaresInverse"]
 
 
 CLEAN = 5.0
@@ -105,6 +106,31 @@ class LeastSquares:
         return norms
 
 
+class Averaging(Protocol):
+    """What least squares need of a program: averages of its voltages."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the device was asked to do."""
+        ...
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ."""
+        ...
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖."""
+        ...
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason, for the report of a call."""
+        ...
+
+    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
+        """Load b (m + n, k), run the schedule, return the averages."""
+        ...
+
+
 @dataclass(frozen=True)
 class LeastSquaresInverse:
     """A skew device as a noisy inverse of the augmented matrix.
@@ -115,7 +141,7 @@ class LeastSquaresInverse:
 
     Parameters
     ----------
-    program : Program
+    program : Averaging
         Holds [[αI, A], [−Aᵀ, αI]].
     matrix : Operator, shape (m, n)
         A.
@@ -129,7 +155,7 @@ class LeastSquaresInverse:
         Most that a run leaves of x, relative to its norm.
     """
 
-    program: Program
+    program: Averaging
     matrix: Operator
     alpha: float
     row_space: Array | None

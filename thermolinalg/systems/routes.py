@@ -123,9 +123,9 @@ class Router:
                 yield self._negative, "A is held as −A: its diagonal is negative"
             if self.read.assume == "pos":
                 return
-            yield self.embedded, "A is symmetric but not definite: held in the skew embedding"
+            yield self.embedded, "A is symmetric but not definite"
         else:
-            yield self.embedded, "A is not symmetric: held in the skew embedding"
+            yield self.embedded, "A is not symmetric"
 
     def _definite(self, reason: str) -> Held:
         return self._symmetric(self.operator, (), "definite", reason)
@@ -211,9 +211,10 @@ class Router:
         try:
             program = watched_program(self.device, engines.embedding(share * smallest), self.rng)
         except TypeError as refusal:
-            return self._normal(f"{reason}; as AᵀA, since {refusal}", condition)
+            return self._normal(f"{reason}: held as AᵀA, since {refusal}", condition)
         inverse = DeviceInverse(program, Chain((Embedded(matrix.shape),)), definite=False, bias=share**2)
         measures = units_of(rows, columns)
+        reason = f"{reason}: held in the skew embedding"
         return Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
 
     def _annihilated(self, engines: SingularEngines, columns: Array | None) -> Callable[[], Array]:
