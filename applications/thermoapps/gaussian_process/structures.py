@@ -28,8 +28,9 @@ Parts = list[np.ndarray]
 Read = Callable[[Any, int], np.ndarray]
 """``read(A, count)``: readings (n, count) of a device that holds A, of covariance A⁻¹."""
 
-STEP = 1e-4
-"""Step in logarithmic parameters of fourth-order differences, whose rounding is then about 1e-12."""
+STEP = 3e-4
+"""Step in logarithmic parameters of fourth-order differences: a shorter one lets rounding grow as 1/step, which kernels
+with large exponents multiply (a rational quadratic near its Gaussian limit); a longer one truncation as step⁴."""
 
 JITTER = 1e-8
 """What is added to the diagonal of a covariance before it is loaded, as a part of the variance."""
