@@ -156,7 +156,13 @@ def test_vanishing_exponentials():
         assert_array_equal(estimate, np.zeros((2, 2)))
 
 
-@pytest.mark.parametrize("size", [40.0, 1e3, 1e300])
+@pytest.mark.parametrize("size", [1e3, 1e300, 1.7e308])
+def test_what_no_number_can_hold_is_refused(size):
+    with pytest.raises(OverflowError, match="leaves the range of float64: A has an eigenvalue"):
+        tla.expm(size * np.array([[0.5, 0.5], [0.5, 0.5]]))
+
+
+@pytest.mark.parametrize("size", [40.0, 700.0])
 def test_growth_beyond_the_rounding_of_a_reading_is_refused(size):
     with pytest.raises(ValueError, match=r"rounding alone .* square expm"):
         tla.expm(np.diag([size, 0.0]))

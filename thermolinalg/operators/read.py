@@ -344,8 +344,8 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
             return _from_dense(formed(op, name) if matrix is None else matrix, assume, lower, name)
         if not nearly:
             raise ValueError(
-                f"{name} is not symmetric and its adjoint is unknown; give it rmatvec, or pass assume_a='sym' if "
-                "it is symmetric all the same"
+                f"{name} is not symmetric and its adjoint is unknown; give it rmatvec"
+                + ("" if assume in GENERAL else ", or pass assume_a='sym' if it is symmetric all the same")
             )
         symmetric, notice = True, f"{name} is taken as symmetric: its products show it to the accuracy of differences"
     operator = MatrixFree(RealForm(op) if is_complex else op, symmetric=symmetric)

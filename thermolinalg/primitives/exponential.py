@@ -23,6 +23,9 @@ MARGIN = 0.49
 """How far the shift stays above the least one, m. Readings are independent after 18.4/m lags, and their number grows
 as e^{2m}: the device time (1 + 18.4/m) e^{2m} is least here."""
 
+LARGEST = math.log(np.finfo(float).max)
+"""Logarithm of the largest number."""
+
 FEWEST_READINGS = 100
 """With so many an entry of a covariance is normal enough for its error bar."""
 
@@ -84,7 +87,7 @@ def expm(
     TypeError
         Object, masked, sparse or matrix input; a device whose programs lack the methods of `Correlated`.
     OverflowError
-        e^A leaves the range of single precision.
+        e^A leaves the range of its precision.
 
     See Also
     --------
@@ -132,6 +135,7 @@ def _estimate(
     """The lagged covariance times e^α, and its report."""
     is_complex, d = np.iscomplexobj(A), len(A)
     A = A.astype(np.complex128 if is_complex else np.float64)
+    _refuse_overflow(A)
     shift = _shift(A)
     growth = math.exp(shift) if shift < 700 else math.inf
     drift = shift * np.eye(d) - A
@@ -175,6 +179,20 @@ def _estimate(
     )
     info.update(program.describe())
     return growth * cross, info
+
+
+def _refuse_overflow(A: np.ndarray) -> None:
+    """OverflowError where e^A has an eigenvalue out of range, whoever computes it."""
+    size = float(np.abs(A).max()) or 1.0
+    if len(A) * size <= LARGEST:
+        return
+    # Eigenvalues of the quotient, whose sums do not overflow; defective ones are known to √eps only.
+    growth = float(np.linalg.eigvals(A / size).real.max())
+    if (growth - len(A) * math.sqrt(np.finfo(float).eps)) * size > LARGEST:
+        raise OverflowError(
+            f"e^A leaves the range of float64: A has an eigenvalue with the real part {growth * size:.4g}, and "
+            f"e^{LARGEST:.2f} is the largest number"
+        )
 
 
 def _shift(A: np.ndarray) -> float:

@@ -35,6 +35,7 @@ def langevin(
     maxiter: int | None = None,
     M: Any = None,
     callback: Callable[..., Any] | None = None,
+    assume_a: str | None = None,
     device: Device | None = None,
     schedule: Schedule | None = None,
     rng: Any = None,
@@ -64,6 +65,8 @@ def langevin(
     callback : callable, optional
         Called after each run as ``callback(xk)``; as ``callback(intermediate_result=info)`` where its parameter has
         that name, with an `Info` of `x`, `residual_norm` and `n_runs`. StopIteration ends the iteration cleanly.
+    assume_a : str, optional
+        As in `thermolinalg.solve`; 'sym' takes the word of a LinearOperator that has no ``rmatvec``.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
     schedule : Schedule, optional
@@ -113,7 +116,7 @@ def langevin(
     >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
     True
     """
-    read = read_matrix(A)
+    read = read_matrix(A, assume_a=assume_a)
     rhs = read_rhs(read, b)
     prepared = Solver(read, device, as_rng(rng))
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)

@@ -173,7 +173,7 @@ def _samples(
     """Samples for one matrix, which the device holds, as precision or as covariance."""
     name = "cov" if is_covariance else "A"
     read = read_matrix(matrix, assume_a=assume_a, lower=lower, check_finite=check_finite, name=name)
-    operator = require_symmetric(read, "a Gaussian", "pass (M + M.T)/2 if that is what is meant")
+    operator = require_symmetric(read, "a Gaussian", f"or pass ({name} + {name}.T)/2 if that is what is meant")
     shape, count = _shape_of(size, as_schedule(schedule))
     temperature, generator = as_positive(temperature, "temperature"), as_rng(rng)
     load, offset = _load_and_offset(read, b, mean, check_finite)
