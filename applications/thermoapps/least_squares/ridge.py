@@ -114,19 +114,17 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         alphas = self._read_alphas(targets.shape[1])
         rows = CentredRows(X, targets, weights, centre=self.fit_intercept)
         coef, draws = np.empty((X.shape[1], len(alphas))), []
-        self.device_time_ = 0.0
-        generator = np.random.default_rng(self.rng)
+        device = _Ridges(rows, self.rtol, self.device, np.random.default_rng(self.rng))
         for alpha in np.unique(alphas):
             chosen = alphas == alpha
-            coef[:, chosen] = self._solve(rows, alpha, rows.y[:, chosen], generator)
+            coef[:, chosen] = device.solve(alpha, rows.y[:, chosen])
+        self.device_time_ = device.time
         misfit = np.sum((rows.y - rows.times(coef)) ** 2, axis=0) + alphas * np.sum(coef**2, axis=0)
         noise = misfit / weights.sum()
         self.posterior_samples_ = None
         if self.n_posterior_samples:
-            gram, identity = rows.gram(), np.eye(X.shape[1])
-            options = {"size": self.n_posterior_samples, "device": self.device, "rng": generator}
             for variance, alpha, column in zip(noise, alphas, coef.T, strict=True):
-                draws.append(column + np.sqrt(variance) * tla.sample(gram + alpha * identity, **options))
+                draws.append(column + np.sqrt(variance) * device.sample(alpha, self.n_posterior_samples))
             self.posterior_samples_ = draws[0] if single else np.stack(draws, axis=1)
         intercept = rows.y_mean - rows.x_mean @ coef
         self.coef_ = coef[:, 0] if single else coef.T
@@ -166,20 +164,6 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         squares = np.mean(spread.reshape(X.shape[0], len(self.posterior_samples_), -1) ** 2, axis=1)
         return mean, np.sqrt(squares.reshape(mean.shape) + self.noise_variance_)
 
-    def _solve(self, rows: CentredRows, alpha: float, y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        options = {"rtol": self.rtol, "device": self.device, "rng": generator, "return_info": True}
-        n, p = len(rows.roots), len(rows.x_mean)
-        if alpha == 0:
-            result, info = tla.lstsq(rows.times(np.eye(p)), y, **options)
-            coef = result.x
-        elif p <= n:
-            coef, info = tla.solve(rows.gram() + alpha * np.eye(p), rows.transposed(y), assume_a="pos", **options)
-        else:
-            dual, info = tla.solve(rows.kernel() + alpha * np.eye(n), y, assume_a="pos", **options)
-            coef = rows.transposed(dual)
-        self.device_time_ += float(info.get("device_time", 0.0))
-        return np.asarray(coef)
-
     def _read_alphas(self, n_targets: int) -> np.ndarray:
         given = np.ravel(self.alpha)
         if len(given) not in (1, n_targets):
@@ -190,3 +174,38 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _Ridges:
+    """Devices that hold RᵀR + αI, one for each penalty that is asked for; or RRᵀ + αI where R is wide."""
+
+    def __init__(self, rows: CentredRows, rtol: float, device: Any, rng: np.random.Generator) -> None:
+        self.rows, self.options = rows, {"device": device, "rng": rng}
+        self.rtol, self.time = rtol, 0.0
+        self.wide = len(rows.x_mean) > len(rows.roots)
+        self._held: dict[tuple[float, bool], tla.PreparedDevice] = {}
+
+    def solve(self, alpha: float, y: np.ndarray) -> np.ndarray:
+        """Coefficients (p, k) of the targets (n, k); of minimum norm without a penalty."""
+        rows, options = self.rows, {"rtol": self.rtol, "return_info": True}
+        if alpha == 0:
+            result, info = tla.lstsq(rows.times(np.eye(len(rows.x_mean))), y, **self.options, **options)
+            coef = result.x
+        elif self.wide:
+            dual, info = self._program(alpha, dual=True).solve(y, **options)
+            coef = rows.transposed(dual)
+        else:
+            coef, info = self._program(alpha).solve(rows.transposed(y), **options)
+        self.time += float(info.get("device_time", 0.0))
+        return np.asarray(coef)
+
+    def sample(self, alpha: float, size: int) -> np.ndarray:
+        """Draws (size, p) of covariance (RᵀR + αI)⁻¹."""
+        return np.asarray(self._program(alpha).sample(size))
+
+    def _program(self, alpha: float, *, dual: bool = False) -> tla.PreparedDevice:
+        if (alpha, dual) not in self._held:
+            gram = self.rows.kernel() if dual else self.rows.gram()
+            matrix = gram + alpha * np.eye(len(gram))
+            self._held[alpha, dual] = tla.program(matrix, assume_a="pos", **self.options)
+        return self._held[alpha, dual]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -249,6 +250,25 @@ def test_converters_round_what_is_read_and_leave_the_voltages():
     exact, _, _ = Thermodynamic(time=2.0).direction(rows, g, DAMPING)
     assert close(state["voltages"], exact, 1e-12)
     assert len(direction.unique()) <= 15
+
+
+class Forgetful:
+    """A device that tells its readings, but not the voltages it ended with."""
+
+    def __init__(self):
+        self.device = LangevinDevice(law=Overdamped(0.0))
+
+    def program(self, operator, *, rng=None):
+        program = self.device.program(operator, rng=rng)
+        settle = program.settle
+        program.settle = lambda *loads, **options: replace(settle(*loads, **options), state=None)
+        return program
+
+
+def test_a_device_that_forgets_its_voltages_is_refused():
+    rows, g = random_rows(7, 20)
+    with pytest.raises(TypeError, match=r"Forgetful.* voltages"):
+        Thermodynamic(time=2.0, device=Forgetful()).direction(rows, g, DAMPING)
 
 
 @pytest.mark.parametrize(
