@@ -86,10 +86,14 @@ class LeastSquaresProblem:
 
     @property
     def subspace_error(self) -> float:
-        """How far rounding tilts the null space that is taken out of x; zero where there is none, or none is known."""
-        if not self._real_rank or self._real_rank == self.operator.shape[1]:
+        """How far rounding tilts the null space that is taken out of x; zero where there is none, or none is known.
+
+        Decompositions have backward errors of about √(m + n) eps.
+        """
+        m, n = self.operator.shape
+        if not self._real_rank or self._real_rank == n:
             return 0.0
-        return eps(self.operator.like) * float(self._values[0] / self._values[self._real_rank - 1])
+        return (m + n) ** 0.5 * eps(self.operator.like) * float(self._values[0] / self._values[self._real_rank - 1])
 
     @property
     def softest(self) -> float:
@@ -117,7 +121,7 @@ class LeastSquaresProblem:
         alpha = max(alpha, damp)
         exact = alpha == damp
         program, how = self._embedded(engines, alpha)
-        full = exact if self._real_rank is None else self._real_rank == n
+        full = exact or self._real_rank == n
         rows = None if self._real_rank is None or full else self._rows
         inverse = LeastSquaresInverse(program, self.operator, alpha, rows, full, 0.0 if exact else share**2)
         xp, like = namespace(self.operator.like), self.operator.like

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, eps, namespace
+from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
@@ -15,7 +16,7 @@ from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
-from thermolinalg.primitives._report import scalar
+from thermolinalg.primitives._report import once, scalar
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems.balance import share_of_one_run
@@ -316,9 +317,25 @@ def _solve(
     x = rhs.shaped(outer.back(z))
     residual, in_range = problem.residuals(equation.rhs, z)
     info["residual_norm"] = scalar(outer.norms(in_range))
+    if problem.subspace_error:
+        _widen(info, problem, x, outer.norms(residual))
     residues = xp.zeros(0, dtype=like.dtype, device=like.device)
     m, n = read.shape
     if problem.rank == n < m and not settings.damp:
         residues = as_array(np.asarray(outer.norms(residual)) ** 2, like)
         residues = residues[0] if rhs.is_vector else residues
     return LstsqResult(x, residues, problem.rank, s), info
+
+
+def _widen(info: Info, problem: LeastSquaresProblem, x: Array, residual: np.ndarray) -> None:
+    """Add to an error bar what the rounding of a null space does: κ eps (‖x‖ + ‖r‖/σ), spread over the entries."""
+    xp, kept = namespace(x), info.copy()
+    block = x[:, None] if x.ndim == 1 else x
+    error = problem.subspace_error * (column_norms(abs(block)) + as_array(residual, abs(block)) / problem.softest)
+    spread = error / block.shape[0] ** 0.5 * xp.ones_like(abs(block))
+    spread = spread[:, 0] if x.ndim == 1 else spread
+
+    def wider(name: str) -> Callable[[], Array]:
+        return once(lambda: kept[name]() + spread)
+
+    info.update(rounding=wider("rounding"), standard_error=wider("standard_error"))
