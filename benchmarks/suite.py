@@ -16,6 +16,7 @@ from benchmarks.peers.sdeint import Sdeint
 from benchmarks.peers.thermolinalg import Thermolinalg, engine
 from benchmarks.peers.thermox import Thermox
 from benchmarks.peers.torchsde import TorchSDEEuler, TorchSDESRK
+from benchmarks.prepared import QUESTIONS, QUICK, prepared
 from benchmarks.problems import Window, inverse_window, solve_window
 from benchmarks.windows import INVERSE, SOLVE, Task, compare
 
@@ -44,6 +45,7 @@ def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str
         ],
         "floors": lambda: [floors(d, rounds) for d in (small, large, largest)],
         "to_tolerance": lambda: [to_tolerance(d, rounds) for d in (large, largest)],
+        "prepared": lambda: [prepared(question, rounds) for question in (QUICK if quick else QUESTIONS)],
         "import": lambda: import_times(3 * rounds),
         "covariances": covariances,
         "exponentials": exponentials,
@@ -64,6 +66,12 @@ def targets(results: dict[str, Any]) -> list[dict[str, Any]]:
         _at_least(f"solve, window, d = {solve['d']}: times faster than thermox", 60.0, _thermox_ratio(solve)),
         _at_least(f"inv, window, d = {inv['d']}: times faster than thermox", 25.0, _thermox_ratio(inv)),
         _at_most(f"solve to rtol 1e-10, d = {tolerance['d']}: times SciPy's time", 3.0, tolerance["ratio"]),
+        *(
+            _at_most(f"{case['name']} of a prepared device, d = {case['d']}: times {what}", bound, case[measured])
+            for case in results["prepared"]
+            for what, bound, measured in (("its floor", 1.5, "above_floor"), ("SciPy", case["aim"], "above_scipy"))
+            if bound is not None
+        ),
         _at_most("import over NumPy and SciPy, CPU seconds", 0.35, over),
     ]
 
