@@ -11,7 +11,7 @@ from cases import spd, tensor
 from thermolinalg._arrays import to_numpy
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.directions import HISTORY, Directions, _conjugate
-from thermolinalg.estimation.refinement import NEAR_FLOOR, SLOWEST, UNSEEN, Goal, State, refine
+from thermolinalg.estimation.refinement import NEAR_FLOOR, PROBED, SLOWEST, UNSEEN, Goal, State, refine
 from thermolinalg.operators import Dense
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.systems import Equation, Measure
@@ -298,6 +298,28 @@ def test_negative_curvature_is_refused_with_the_evidence(run):
     assert np.all(after(6, general, equation(matrix, b)).norms[-1] < 1e-10)
 
 
+@pytest.mark.parametrize("run", [1, 2, 3, 4])
+def test_first_readings_are_probed_even_where_they_help(run):
+    """A soft negative direction that a reading contains does not keep its residual from shrinking."""
+    matrix = np.diag(np.r_[-0.01, np.ones(D - 1)])
+
+    class Soft(Fake):
+        def average(self, b, schedule, *, rng):
+            reading = super().average(b, schedule, rng=rng)
+            reading.value[0] = 50 * np.linalg.norm(b) / D**0.5 if len(self.loads) == run else 0
+            return reading
+
+    b = np.r_[0.0, np.ones(D - 1)][:, None]
+    generator = states(Soft(np.diag(np.r_[0.0, np.ones(D - 1)]), 0.1), equation(matrix, b))
+    for _ in range(run):
+        next(generator)
+    if run <= PROBED:
+        with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+            next(generator)
+    else:
+        assert not next(generator).conjugate
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 @pytest.mark.parametrize("column", [0, 2])
 def test_curvature_counts_as_negative_beyond_rounding(column, scale):
@@ -359,17 +381,18 @@ def test_extended_residuals_give_the_rounded_solution(kappa, definite):
         assert np.linalg.norm(plain - truth) > 1e3 * EPS * np.linalg.norm(truth)
 
 
-def test_extended_precision_begins_near_the_floor_and_stays():
-    eq = equation()
+@pytest.mark.parametrize("matrix", [A, np.eye(D)], ids=["condition 100", "identity"])
+def test_extended_precision_begins_near_the_floor_and_stays(matrix):
+    eq = equation(matrix)
     began = False
-    for state in islice(states(Fake(np.linalg.inv(A), 0.1), eq), 25):
+    for state in islice(states(Fake(np.linalg.inv(matrix), 0.1), eq), 25):
         floor = NEAR_FLOOR * EPS * to_numpy(eq.floor(state.x))
         if state.low is None:
             assert np.all(np.linalg.norm(state.residual, axis=0) > floor)
         else:
             began = True
             with np.errstate(over="ignore"):
-                wide = B - A.astype(np.longdouble) @ (state.x.astype(np.longdouble) + state.low)
+                wide = B - matrix.astype(np.longdouble) @ (state.x.astype(np.longdouble) + state.low)
             np.testing.assert_allclose(state.residual, wide.astype(float), atol=1e-18 * D)
     assert began
     assert np.all(state.norms[-1] < 1e-22)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from cases import cases, grid, spd
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
-from thermolinalg.matrix_functions.select import Choice, Engines
+from thermolinalg.laws import EulerMaruyama, Overdamped, Skew, Underdamped
+from thermolinalg.matrix_functions.select import Choice, Engines, Price
+from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.operators import (
     BlockDiagonal,
     Circulant,
@@ -117,3 +119,74 @@ def test_choosing_takes_no_more_products_than_forming_would():
     operator = MatrixFree(LinearOperator((600, 600), matvec=product, dtype=np.float64))
     Engines(operator).choose(SHORT, ("average",))
     assert len(products) < 100
+
+
+PRICED = {
+    "small": (lambda: Dense(spd(50)), SHORT),
+    "in equilibrium": (lambda: Dense(spd(200)), IN_EQUILIBRIUM),
+    "sparse": (lambda: Sparse(grid(15, 0.5)), IN_EQUILIBRIUM),
+    "eigenvalues": (lambda: Dense(spd(200, 1e4)), LAW.window(1.0, 1e4)),
+    "polynomial": (lambda: Sparse(grid(40, 1.0)), SHORT),
+    "products": (lambda: MatrixFree(aslinearoperator(grid(40, 1.0))), SHORT),
+    "low": (lambda: EXACT["low"], IN_EQUILIBRIUM),
+}
+
+
+@pytest.mark.parametrize("name", PRICED)
+@pytest.mark.parametrize("columns", [1, 7])
+def test_a_price_is_what_the_choice_declares(name, columns):
+    make, law = PRICED[name]
+    price = Engines(make()).price(law, ("average",), columns)
+    assert isinstance(price, Price)
+    engines = Engines(make())
+    choice = engines.choose(law, ("average",), columns)
+    assert (price.name, price.reason) == (choice.engine.name, choice.reason)
+    assert price.cost == choice.cost
+    # What is built already is not paid for again.
+    again = engines.price(law, ("average",), columns)
+    assert again.name == choice.engine.name
+    if choice.cost is None or "at hand" in again.reason:
+        assert again.cost == choice.engine.cost(law, ("average",), columns)
+
+
+@pytest.mark.parametrize("name", ["eigenvalues", "small"])
+def test_nothing_is_decomposed_for_a_price(name, monkeypatch):
+    make, law = PRICED[name]
+
+    def refuse(self, operator):
+        raise AssertionError("an eigendecomposition was computed")
+
+    monkeypatch.setattr("thermolinalg.matrix_functions.select.DenseEngine.__init__", refuse)
+    d = make().shape[0]
+    price = Engines(make()).price(law, ("average",))
+    assert price.name == "dense eigendecomposition"
+    assert price.cost.setup >= 9 * d**3
+
+
+def test_more_columns_change_the_engine_where_that_is_cheaper():
+    """A polynomial is paid for column by column, a decomposition once."""
+    engines = Engines(Sparse(grid(25, 1.0)))
+    one, many = (engines.price(SHORT, ("average",), columns) for columns in (1, 10**6))
+    assert (one.name, many.name) == ("chebyshev", "dense eigendecomposition")
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_engines_of_an_embedding_are_priced_as_they_are_chosen(kind):
+    a = np.random.default_rng(0).standard_normal((150, 150))
+    matrix = Dense(a, symmetric=False) if kind == "dense" else Sparse(_sparse_of(a), symmetric=False)
+    smallest = np.linalg.svd(matrix.dense(), compute_uv=False)[-1]
+    law = Skew(0.1 * smallest, 1.0)
+    engines = SingularEngines(matrix)
+    long, short = law.average(1e6 / smallest, 1e7 / smallest), law.step(1.0)
+    price = engines.price(short, ("state",), 3)
+    assert price.name == "singular value decomposition"
+    assert "svd" not in engines._built
+    assert price.cost.total(3) > 150**3
+    price = engines.price(long, ("average",), 3)
+    choice = engines.choose(long, ("average",), 3)
+    assert (price.name, price.reason, price.cost) == (choice.engine.name, choice.reason, choice.cost)
+    assert "LU" in price.name
+
+
+def _sparse_of(a):
+    return scipy.sparse.csr_array(np.where(abs(a) > 1.5, a, 0) + 5 * np.eye(len(a)))

@@ -7,7 +7,9 @@ from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla
 from thermolinalg.operators import Diagonal, LowRankPlusIdentity
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives.explain import EngineReport
+from thermolinalg.systems.routes import Router
 
 
 def positive(d: int, seed: int = 0) -> np.ndarray:
@@ -38,7 +40,7 @@ def test_the_engine_and_the_timetable_are_those_of_the_first_run(name):
     told = tla.explain(A, b, device=tla.LangevinDevice())
     _, info = tla.solve(A, b, rng=0, return_info=True, maxiter=1, rtol=0.9)
     assert told.solve.name == info.engine
-    assert told.solve.reason == info.reason
+    assert told.solve.reason == info.reason.removeprefix(told.why).removeprefix("; ")
     assert told.schedule == info.schedule
     assert told.rate == pytest.approx(1 / info.autocorrelation_time)
 
@@ -49,7 +51,8 @@ def test_the_text_names_everything(name):
     text = str(told)
     assert repr(told) == text
     assert max(map(len, text.splitlines())) <= 120
-    for part in (told.structure, told.solve.name, told.solve.reason, told.trajectory.name, told.schedule.bound, "τ"):
+    parts = [told.structure, told.solve.name, told.solve.reason, told.trajectory.name, told.schedule.bound, "τ"]
+    for part in parts if told.held == "definite" else [*parts, told.why, "on the device"]:
         assert part in text
 
 
@@ -66,9 +69,9 @@ def test_structure_size_and_symmetry():
     told = tla.explain(laplacian(300))
     assert (told.shape, told.structure, told.nonzeros, told.symmetric) == ((300, 300), "sparse", 898, True)
     told = tla.explain(INPUTS["not symmetric"])
-    assert told.through_normal_operator
+    assert told.held == "embedded"
     assert not told.symmetric
-    assert "AᵀA" in str(told)
+    assert "[[αI, A], [−Aᵀ, αI]]: A is not symmetric" in str(told)
     assert tla.explain(INPUTS["complex"]).dtype == "complex128"
     assert tla.explain(np.eye(3, dtype=np.float32)).dtype == "float32"
 
@@ -110,14 +113,59 @@ def test_a_device_that_only_keeps_the_protocol_is_explained_in_its_own_words():
     assert "because it is at hand" in str(told)
 
 
-def test_the_drift_itself_or_the_normal_operator():
-    M = np.array([[1.0, 5.0], [0.0, 2.0]])
-    told, through = tla.explain(M, assume_a="stable"), tla.explain(M)
-    assert (told.through_normal_operator, through.through_normal_operator) == (False, True)
-    _, info = tla.solve(M, np.ones(2), assume_a="stable", rng=0, return_info=True)
+UNDERDAMPED = tla.LangevinDevice(law=tla.Underdamped())
+DRIFT = np.array([[1.0, 5.0], [0.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("A", "options", "held", "words"),
+    [
+        (positive(20), {}, "definite", None),
+        (-positive(20), {}, "negative", "−A: A is held as −A: its diagonal is negative"),
+        (DRIFT, {"assume_a": "stable"}, "stable", "A as the drift itself: taken as a drift"),
+        (DRIFT, {}, "embedded", "the skew embedding [[αI, A], [−Aᵀ, αI]]: A is not symmetric"),
+        (np.diag([1.0, -2.0]), {}, "embedded", "A is symmetric but not definite"),
+        (DRIFT, {"device": UNDERDAMPED}, "normal", "the normal operator AᵀA, loaded with Aᵀb: A is not symmetric"),
+    ],
+)
+def test_how_the_device_holds_it_and_why(A, options, held, words):
+    told = tla.explain(A, **options)
+    assert told.held == held
+    lines = [line for line in str(told).splitlines() if "on the device  " in line]
+    assert lines == ([] if words is None else lines)
+    assert words is None or words in str(told)
+    _, info = tla.solve(A, np.ones(len(A)), rng=0, return_info=True, **options)
     assert told.solve.name == info.engine
-    indefinite = np.diag([1.0, -2.0])
-    assert tla.explain(indefinite, assume_a="sym").through_normal_operator
+    assert told.why in info.reason
+    if told.spectrum is not None:
+        assert told.condition == pytest.approx(info.condition)
+
+
+@pytest.mark.parametrize(
+    ("A", "engine"),
+    [
+        (positive(20), "dense eigendecomposition"),
+        (positive(200), "factorised (Cholesky)"),
+        (positive(30) + np.triu(np.ones((30, 30))), "singular value decomposition"),
+        (np.random.default_rng(0).standard_normal((100, 100)), "LU"),
+    ],
+)
+def test_windows_and_paths_are_priced_without_running(A, engine):
+    """A program says what `choose` would choose, and what that declares."""
+    prepared = Router(read_matrix(A), read_matrix(A).operator, None, np.random.default_rng(0)).hold()
+    program, schedule = prepared.inverse.program, tla.Schedule(1e6, 1e7)
+    window, path = program.price_window(schedule, 3), program.price_path(1.0, 50)
+    assert engine in window.name
+    assert window.cost.total(6) - window.cost.total(3) == pytest.approx(3 * window.cost.per_column)
+    assert window.cost.total(3) > 0
+    assert path.cost.total(50) > 0
+    assert program.ledger.runs == 0
+    load = np.ones((program.operator.shape[0], 3))
+    program.average(load, schedule, rng=np.random.default_rng(0))
+    assert program.describe() == {"engine": window.name, "reason": window.reason}
+    if "LU" in engine:
+        # A short step needs functions of every singular value: priced, and not yet computed.
+        assert path.name == "singular value decomposition"
 
 
 def test_entries_of_extreme_size_do_not_change_what_would_run():
@@ -130,7 +178,7 @@ def test_entries_of_extreme_size_do_not_change_what_would_run():
 @pytest.mark.parametrize(
     ("A", "error", "words"),
     [
-        (np.diag([1.0, -1.0]), np.linalg.LinAlgError, "positive"),
+        (np.diag([1.0, -1.0, 0.0]), np.linalg.LinAlgError, "singular"),
         (np.ones((2, 2)), np.linalg.LinAlgError, "singular"),
         (np.full((2, 2), np.nan), ValueError, "NaN"),
         (np.ones((2, 3)), ValueError, "square"),

@@ -16,6 +16,7 @@ from thermolinalg.devices.shifting import shifted_program
 from thermolinalg.devices.simulated import Simulated
 from thermolinalg.laws import LinearLaw
 from thermolinalg.laws.work import Drive
+from thermolinalg.matrix_functions.select import Price
 
 __all__ = ["LangevinProgram"]
 
@@ -203,6 +204,39 @@ class LangevinProgram(Simulated):
             Value (d,), estimate of the diagonal of A⁻¹.
         """
         return readout.variances(self, readings, rng, progress)
+
+    # -- what simulating it takes -------------------------------------------------------------------------------------
+
+    def price_window(self, schedule: Schedule, columns: int) -> Price:
+        """What simulating the average over one window takes; nothing runs.
+
+        Parameters
+        ----------
+        schedule : Schedule
+        columns : int
+            Of the load.
+
+        Returns
+        -------
+        Price
+        """
+        law = self._window(schedule, state=False)
+        return self.engines.price(law, law.outputs, columns)
+
+    def price_path(self, spacing: float, readings: int) -> Price:
+        """What simulating a trajectory of so many readings takes; nothing runs.
+
+        Parameters
+        ----------
+        spacing : float
+            Between readings, in τ.
+        readings : int
+
+        Returns
+        -------
+        Price
+        """
+        return self.engines.price(self.in_device(self.law.step(spacing)), ("state",), readings)
 
     # -- what it does on the way from aI ------------------------------------------------------------------------------
 

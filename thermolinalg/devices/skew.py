@@ -13,6 +13,7 @@ from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
 from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import LinearLaw, Overdamped, Skew
+from thermolinalg.matrix_functions.select import Price
 from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngines
 from thermolinalg.operators import Dense, Operator, SkewEmbedding, Sparse
 
@@ -102,6 +103,37 @@ class SkewProgram(Loaded):
         """Engine and reason of the last draw."""
         engine, reason = self.drawn
         return {"engine": engine, "reason": reason}
+
+    def price_window(self, schedule: Schedule, columns: int) -> Price:
+        """What simulating the average over one window takes; nothing runs.
+
+        Parameters
+        ----------
+        schedule : Schedule
+        columns : int
+            Of the load.
+
+        Returns
+        -------
+        Price
+        """
+        law = self.law.average(schedule.burn_in, schedule.duration, schedule.readings).rescaled(self.factor)
+        return self.engines.price(law, law.outputs, columns)
+
+    def price_path(self, spacing: float, readings: int) -> Price:
+        """What simulating a trajectory of so many readings takes; nothing runs.
+
+        Parameters
+        ----------
+        spacing : float
+            Between readings, in τ.
+        readings : int
+
+        Returns
+        -------
+        Price
+        """
+        return self.engines.price(self.law.step(spacing).rescaled(self.factor), ("state",), readings)
 
     # -- what it does -------------------------------------------------------------------------------------------------
 

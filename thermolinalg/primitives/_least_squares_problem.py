@@ -93,7 +93,7 @@ class LeastSquaresProblem:
         m, n = self.operator.shape
         if not self._real_rank or self._real_rank == n:
             return 0.0
-        return (m + n) ** 0.5 * eps(self.operator.like) * float(self._values[0] / self._values[self._real_rank - 1])
+        return math.sqrt(m + n) * eps(self.operator.like) * float(self._values[0] / self._values[self._real_rank - 1])
 
     @property
     def softest(self) -> float:
