@@ -1,12 +1,15 @@
-"""The rules of the house that no other tool keeps: light imports, short files, public names only, full docstrings."""
+"""The rules of the house that no other tool keeps: its map, light imports, short files, public names, docstrings."""
 
 import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import FunctionType
 
@@ -20,6 +23,7 @@ CORE = ROOT / "thermolinalg"
 APPLICATIONS = ROOT / "applications" / "thermoapps"
 OPTIONAL = {"torch", "matplotlib", "typer", "rich", "sdeint", "sklearn"}
 LONGEST_FILE = 350
+SIMULATED = {"GeneralDevice", "GeneralProgram", "LangevinDevice", "LangevinProgram", "Simulated", "SkewProgram"}
 
 # numpydoc's codes: docstring and its sections (GL, SS), parameters (PR), returned and yielded values (RT, YD).
 REQUIRED = {"GL06", "GL07", "GL08", "SS01", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "RT03", "YD01"}
@@ -61,6 +65,110 @@ def forbidden_import(module: str, name: str | None) -> bool:
         return True
     declared = getattr(importlib.import_module(module), "__all__", [])
     return name is not None and name not in declared and f"{module}.{name}" not in public_modules()
+
+
+def modules(package: Path) -> dict[str, ast.Module]:
+    """Every module of a package by its dotted name, parsed."""
+    paths = {".".join(path.relative_to(package.parent).with_suffix("").parts): path for path in package.rglob("*.py")}
+    return {name.removesuffix(".__init__"): ast.parse(path.read_text()) for name, path in paths.items()}
+
+
+def outside_functions(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those inside functions: what runs when a module is imported, or only when types are checked."""
+    for node in ast.iter_child_nodes(tree):
+        yield node
+        if not isinstance(node, ast.FunctionDef):
+            yield from outside_functions(node)
+
+
+def imported_modules(tree: ast.Module, known: set[str]) -> set[str]:
+    """Modules among the known ones that a module imports from."""
+    found = set()
+    for node in outside_functions(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= full & known or {node.module}
+    return found & known
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Every plain name used in a piece of code."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def layers() -> list[str]:
+    """The layers of the core, lowest first, as import-linter is told them."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = [each for each in settings["contracts"] if each.get("containers") == ["thermolinalg"]]
+    return [name for layer in reversed(contract["layers"]) for name in re.findall(r"\w+", layer)]
+
+
+def test_every_part_of_the_core_has_its_layer():
+    parts = {path.stem for path in CORE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert parts - {"__init__"} - set(layers()) == set()
+
+
+def test_the_map_of_the_house_is_in_the_order_of_its_layers():
+    table = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / "architecture.md").read_text(), flags=re.MULTILINE)
+    rooms = [re.sub(r"/$|\.py$", "", room) for row in table[:-1] for room in re.findall(r"`(.*?)`", row)]
+    levels = [layers().index(room) for room in rooms]
+    bottom, top = layers().index("operators"), layers().index("primitives")
+    middle = [level for level in levels if bottom <= level <= top]
+    assert middle == sorted(middle)
+    assert {room for room in layers() if (CORE / room).is_dir()} <= set(rooms)
+    assert table[-1] == "`applications/thermoapps/`"
+
+
+def test_no_module_of_the_core_imports_in_a_circle():
+    trees = modules(CORE)
+    TopologicalSorter({name: imported_modules(tree, set(trees)) - {name} for name, tree in trees.items()}).prepare()
+
+
+@pytest.mark.parametrize("layer", ["estimation", "primitives"])
+def test_what_runs_on_a_device_asks_for_methods_and_for_no_class(layer):
+    asked = {
+        f"{name}: {ast.unparse(node)}"
+        for name, tree in modules(CORE).items()
+        if name.startswith(f"thermolinalg.{layer}")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance" and names_in(node) & SIMULATED
+    }
+    assert asked == set()
+
+
+def test_protocols_have_types():
+    untyped = {
+        f"{name}.{node.name}"
+        for name, tree in modules(CORE).items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and "Protocol" in {n for base in node.bases for n in names_in(base)}
+        if "Any" in names_in(node)
+    }
+    assert untyped == set()
+
+
+def numbers_of(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Public constants of a module that are numbers, and whether a docstring follows each."""
+    for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(node, ast.Assign) and re.fullmatch("[A-Z][A-Z0-9_]*", ast.unparse(node.targets[0])):
+            leaves = [leaf for leaf in ast.walk(node.value) if isinstance(leaf, ast.Constant | ast.Name)]
+            if all(isinstance(leaf, ast.Constant) and isinstance(leaf.value, int | float) for leaf in leaves):
+                told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                yield ast.unparse(node.targets[0]), told
+
+
+def test_tuning_constants_say_what_they_trade():
+    trees = {name: tree for name, tree in modules(CORE).items() if not name.startswith("thermolinalg.cli")}
+    silent = {f"{name}.{constant}" for name, tree in trees.items() for constant, told in numbers_of(tree) if not told}
+    assert silent == set()
+
+
+def test_every_page_of_the_documentation_is_in_its_navigation():
+    told = set(re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    docs = ROOT / "docs"
+    assert {str(path.relative_to(docs)) for path in docs.rglob("*.md")} == told
 
 
 def test_importing_the_core_imports_no_optional_dependency():
