@@ -110,6 +110,16 @@ def test_success_is_judged_column_by_column(backward, first, second, met, succes
     np.testing.assert_array_equal(made.reached, reached)
 
 
+def test_columns_of_any_size_have_their_backward_error():
+    small = 1e-20 * X
+    eq = equation(A @ small)
+    told = Certificate.of(eq, state_of(eq, small * (1 + 1e-3)), goal(1.0))
+    big = equation(A @ X)
+    expected = Certificate.of(big, state_of(big, X * (1 + 1e-3)), goal(1.0)).backward_error
+    np.testing.assert_allclose(told.backward_error, expected, rtol=1e-9)
+    assert np.all(expected > 1e-6)
+
+
 def test_zero_columns_have_no_backward_error():
     eq = equation(np.zeros((D, 2)))
     told = Certificate.of(eq, state_of(eq, np.zeros((D, 2))), goal(0.0))
@@ -227,6 +237,14 @@ def test_an_error_that_a_further_run_sees_widens_the_bar():
     assert np.any(told.noise > 0.25)
     assert np.any(told.noise == 0.25)
     assert np.all(error <= 3 * told.noise + 0.1)
+
+
+def test_one_column_with_a_residual_is_enough_for_a_further_run():
+    eq = equation()
+    error = np.zeros((D, 2))
+    error[:, 1] = 4.0
+    told = bar(eq, Exact(), state_of(eq, reading=reading(0.25)), A @ error)
+    np.testing.assert_allclose(told.noise, np.array([[0.25, 4.0 / AGREEMENT]] * D), rtol=1e-9)
 
 
 def test_conjugate_runs_have_the_error_that_a_further_run_sees():
