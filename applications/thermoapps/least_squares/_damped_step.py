@@ -15,7 +15,9 @@ from thermolinalg.devices import Device
 __all__ = ["DampedSteps"]
 
 Vector = NDArray[np.float64]
-ACCURACY = 1e-6  # of a step, relative to the part of f that a step can remove
+
+ACCURACY = 1e-6
+"""Of a step, relative to the part of f that a step can remove: fewer digits cost steps, more cost device time."""
 
 
 @dataclass
@@ -52,7 +54,7 @@ class DampedSteps:
 
     def _solve(self, f: Vector, jacobian: Vector, damping: float) -> Vector:
         n = jacobian.shape[1]
-        # J over sqrt(λ) I: its normal equations are (JᵀJ + λI) p = −Jᵀf, but their residual is that of J itself.
+        # J over sqrt(λ) I: least squares of its rows is the step, at the condition number of J and not of JᵀJ.
         damped = np.concatenate([jacobian, np.sqrt(damping) * np.eye(n)])
         load = np.concatenate([-f, np.zeros(n)])
         removable = float(np.linalg.norm(jacobian.T @ f)) / np.sqrt(n)
