@@ -71,8 +71,8 @@ def thermodynamic_least_squares(
 
     The signature, the losses and the result are those of `scipy.optimize.least_squares`. Each Levenberg–Marquardt
     step p minimises ‖J p + f‖² + λ ‖D p‖²: a device that holds J over sqrt(λ) D relaxes to it, and residuals are sent
-    back until the step is exact to six digits. λ follows the ratio of the actual to the predicted reduction. Variables at
-    a bound that the gradient pushes outwards stay there; a step that would cross a bound stops at it in that
+    back until the step is exact to six digits. λ follows the ratio of the actual to the predicted reduction. Variables
+    at a bound that the gradient pushes outwards stay there; a step that would cross a bound stops at it in that
     variable, and the others are solved for again.
 
     Parameters

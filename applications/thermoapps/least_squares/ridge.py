@@ -180,22 +180,25 @@ class _Ridges:
     """Devices that hold RᵀR + αI, one for each penalty that is asked for; or RRᵀ + αI where R is wide."""
 
     def __init__(self, rows: CentredRows, rtol: float, device: Any, rng: np.random.Generator) -> None:
-        self.rows, self.options = rows, {"device": device, "rng": rng}
+        self.rows = rows
+        self.options: dict[str, Any] = {"device": device, "rng": rng}
         self.rtol, self.time = rtol, 0.0
         self.wide = len(rows.x_mean) > len(rows.roots)
         self._held: dict[tuple[float, bool], tla.PreparedDevice] = {}
 
     def solve(self, alpha: float, y: np.ndarray) -> np.ndarray:
         """Coefficients (p, k) of the targets (n, k); of minimum norm without a penalty."""
-        rows, options = self.rows, {"rtol": self.rtol, "return_info": True}
+        rows, rtol = self.rows, self.rtol
         if alpha == 0:
-            result, info = tla.lstsq(rows.times(np.eye(len(rows.x_mean))), y, **self.options, **options)
+            result, info = tla.lstsq(
+                rows.times(np.eye(len(rows.x_mean))), y, rtol=rtol, return_info=True, **self.options
+            )
             coef = result.x
         elif self.wide:
-            dual, info = self._program(alpha, dual=True).solve(y, **options)
+            dual, info = self._program(alpha, dual=True).solve(y, rtol=rtol, return_info=True)
             coef = rows.transposed(dual)
         else:
-            coef, info = self._program(alpha).solve(rows.transposed(y), **options)
+            coef, info = self._program(alpha).solve(rows.transposed(y), rtol=rtol, return_info=True)
         self.time += float(info.get("device_time", 0.0))
         return np.asarray(coef)
 
