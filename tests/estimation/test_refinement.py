@@ -1,5 +1,6 @@
 """Residuals sent back to a device: contraction, biased devices, extended precision, and what every state tells."""
 
+import math
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -11,7 +12,7 @@ from cases import spd, tensor
 from thermolinalg._arrays import to_numpy
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.directions import HISTORY, Directions, _conjugate
-from thermolinalg.estimation.refinement import NEAR_FLOOR, PROBED, SLOWEST, UNSEEN, Goal, State, refine
+from thermolinalg.estimation.refinement import FASTEST, NEAR_FLOOR, PROBED, SLOWEST, UNSEEN, Goal, State, refine
 from thermolinalg.operators import Dense
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.systems import Equation, Measure
@@ -175,6 +176,66 @@ def test_slow_corrections_say_twenty_times_themselves():
     state = after(3, Fake(1e-9 * np.linalg.inv(A)), equation())
     assert np.all(state.contraction <= SLOWEST)
     assert np.all(state.left <= SLOWEST / (1 - SLOWEST) * (1 + 1e-14))
+
+
+FIRST = np.r_[np.full(D // 2, 1e6), np.ones(D // 2)][:, None]
+"""Weights with which a user's own measure looks at the first half of the unknowns only."""
+
+
+def halves(first, second):
+    """A device for the identity that leaves these shares of the error in either half."""
+    return Fake(np.diag(np.r_[np.full(D // 2, 1 - first), np.full(D // 2, 1 - second)]))
+
+
+@pytest.mark.parametrize(("first", "second", "conjugate"), [(0.9, 0.1, False), (0.1, 0.9, True)])
+def test_progress_is_judged_in_the_balanced_measure(first, second, conjugate):
+    """The half that is slow is a hundredth of the load; a user's measure may see nothing else."""
+    b = np.ones((D, 1))
+    b[: D // 2] = 0.01
+    eq = equation(np.eye(D), b, (Measure(FIRST, FIRST), PLAIN))
+    run = states(halves(first, second), eq)
+    corrections = []
+    for n, state in enumerate(islice(run, 4)):
+        if n:
+            corrections.append(np.linalg.norm(state.correction, axis=0))
+        if n == 1:
+            assert state.conjugate == conjugate
+        if n > 1 and not conjugate:
+            ratio = corrections[-1] / corrections[-2]
+            np.testing.assert_allclose(state.contraction, np.clip(ratio, FASTEST, SLOWEST), rtol=1e-9)
+
+
+def test_the_floor_is_that_of_the_balanced_measure():
+    """The half that the user's measure hides has its residual at rounding long before the other half has."""
+    b = np.ones((D, 1))
+    eq = equation(np.eye(D), b, (Measure(FIRST, FIRST), PLAIN))
+    began = next(s.n_runs for s in islice(states(halves(0.5, 1e-3), eq), 60) if s.low is not None)
+    # ‖r‖ = 0.5^n √(D/2) against 30 eps 2 √D.
+    expected = math.ceil(math.log2(1 / (NEAR_FLOOR * EPS * 2 * 2**0.5)))
+    assert began == expected
+    tiny = equation(np.eye(D), b, (Measure(1 / FIRST, 1 / FIRST), PLAIN))
+    assert next(s.n_runs for s in islice(states(halves(0.5, 1e-3), tiny), 60) if s.low is not None) == expected
+
+
+def test_one_column_near_its_floor_brings_extended_precision():
+    x = np.linalg.solve(A, B)
+    x[:, 1:] = 0
+    state = after(1, Fake(np.linalg.inv(A), 0.1), x=x)
+    assert state.low is not None
+    assert np.all(state.norms[-1][1:] > 1e-4)
+
+
+def test_one_column_that_makes_progress_is_progress():
+    class Half(Fake):
+        def average(self, b, schedule, *, rng):
+            reading = super().average(b, schedule, rng=rng)
+            reading.value[:, 1:] *= 1e-9
+            return reading
+
+    device = Half(0.95 * np.linalg.inv(A))
+    for state in islice(states(device), 12):
+        # Directions soon solve the columns whose readings are too small by any factor.
+        assert state.stalled == 0 or np.all(state.norms[-1] < 1e-10)
 
 
 # -- biased devices ----------------------------------------------------------------------------------------------------
