@@ -68,6 +68,8 @@ class LanczosEngine:
     """
 
     name = "lanczos"
+    growth = 8
+    """A basis grows by one part in so many between two looks at it: fewer steps too many, against more looks."""
 
     def __init__(
         self,
@@ -163,7 +165,7 @@ class LanczosEngine:
         """Grow the bases until the coordinates of f(A) v, shape (outputs, columns, steps), no longer change."""
         previous, last_change = None, np.inf
         while True:
-            krylov.extend(min(max(_CHECK_EVERY, krylov.steps // 8), self.max_steps - krylov.steps))
+            krylov.extend(min(max(_CHECK_EVERY, krylov.steps // self.growth), self.max_steps - krylov.steps))
             coordinates = self._coordinates(krylov, law, outputs, source)
             if krylov.complete():
                 error = 0.0

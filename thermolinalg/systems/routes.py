@@ -12,7 +12,7 @@ from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevic
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
-from thermolinalg.operators import Operator
+from thermolinalg.operators import Dense, Operator, Sparse
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, rounding, unit_diagonal, units_of
@@ -27,6 +27,11 @@ __all__ = ["Held", "Router", "as_device"]
 SHARE = 0.1
 """α over the smallest singular value where residuals are sent back: a run leaves its square, one per cent, of the
 error along the softest direction; device time grows as its inverse, runs as its logarithm."""
+
+
+FORMABLE = 4096
+"""Up to this size a general map is formed from its products: one LU takes fewer of them than the Krylov spaces of a few
+runs, and 128 MB."""
 
 
 @dataclass(frozen=True)
@@ -231,8 +236,11 @@ class Router:
     def _balanced(self) -> tuple[Operator, Array | None, Array | None, SingularEngines]:
         """R A C with its engines, made once."""
         if self._embedding is None:
-            rows, columns = (None, None) if _as_written(self.device) else equilibrate(self.operator)
-            matrix = self.operator.rescaled(rows, columns)
+            operator = self.operator
+            if not isinstance(operator, Dense | Sparse) and max(operator.shape) <= FORMABLE:
+                operator = Dense(operator.dense(), symmetric=False)
+            rows, columns = (None, None) if _as_written(self.device) else equilibrate(operator)
+            matrix = operator.rescaled(rows, columns)
             self._embedding = matrix, rows, columns, SingularEngines(matrix)
         return self._embedding
 
