@@ -14,15 +14,11 @@ from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Reading, S
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.shifting import shifted_program
 from thermolinalg.devices.simulated import Simulated
-from thermolinalg.laws import LinearLaw
+from thermolinalg.devices.windows import Windows
 from thermolinalg.laws.work import Drive
 from thermolinalg.matrix_functions.select import Price
 
 __all__ = ["LangevinProgram"]
-
-
-WINDOWS = 32
-"""Timetables whose laws are kept."""
 
 
 class LangevinProgram(Simulated):
@@ -110,7 +106,7 @@ class LangevinProgram(Simulated):
         Reading
             Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
         """
-        law = self._window(schedule, state)
+        law = self._window(schedule, state=state)
         load, gain = self.load(b)
         values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
         self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
@@ -307,19 +303,9 @@ class LangevinProgram(Simulated):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _windows(self) -> dict[tuple[float, float, int | None, bool], LinearLaw]:
-        """Laws of the timetables run last."""
-        return {}
-
-    def _window(self, schedule: Schedule, state: bool) -> LinearLaw:
-        """Law of the average, and of the last state where that is asked for; kept for the runs of a refinement."""
-        key = schedule.burn_in, schedule.duration, schedule.readings, state
-        if key not in self._windows:
-            law = self.law.window if state else self.law.average
-            while len(self._windows) >= WINDOWS:
-                del self._windows[next(iter(self._windows))]
-            self._windows[key] = self.in_device(law(*key[:3]))
-        return self._windows[key]
+    def _window(self) -> Windows:
+        """Laws of the windows run last."""
+        return Windows(self.law, self.factor)
 
     def _replicas(self, schedule: Schedule, seed: int) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NoReturn
 
 import numpy as np
@@ -12,6 +13,7 @@ from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
 from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.windows import Windows
 from thermolinalg.laws import LinearLaw, Overdamped, Skew
 from thermolinalg.matrix_functions.select import Price
 from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngines
@@ -158,20 +160,17 @@ class SkewProgram(Loaded):
         Reading
             Value (m + n, k), estimate of M⁻¹b; its standard error is the spread of further runs, drawn when read.
         """
-        times = schedule.burn_in, schedule.duration, schedule.readings
-        alone = self.law.average(*times).rescaled(self.factor)
-        law = self.law.window(*times).rescaled(self.factor) if state else alone
+        law = self._window(schedule, state=state)
         load, gain = self.load(b)
-        outputs = ("average", "state") if state else ("average",)
-        values = self._draw(law, outputs, load, self.started(start, gain), rng, b.shape[1])
+        values = self._draw(law, law.outputs, load, self.started(start, gain), rng, b.shape[1])
         self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
-        (child,) = rng.spawn(1)
+        seed = int(rng.integers(2**63))
         return Reading(
             value=self.to_user(self.convert(values[0]), gain),
             state=self.to_user(values[1], gain) if state else None,
             device_time=b.shape[1] * schedule.total,
             schedule=schedule,
-            replicas=lambda: self._replicas(alone, schedule, child),
+            replicas=lambda: self._replicas(schedule, seed),
             gain=gain,
         )
 
@@ -277,8 +276,14 @@ class SkewProgram(Loaded):
         ]
         return choice.engine.apply(law, inputs, outputs)
 
-    def _replicas(self, law: LinearLaw, schedule: Schedule, rng: np.random.Generator) -> Array:
+    @cached_property
+    def _window(self) -> Windows:
+        """Laws of the windows run last."""
+        return Windows(self.law, self.factor)
+
+    def _replicas(self, schedule: Schedule, seed: int) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""
+        law, rng = self._window(schedule, state=False), np.random.default_rng(seed)
         (noise,) = self._draw(law, ("average",), None, None, rng, REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
         return self.to_user(noise, 1.0)

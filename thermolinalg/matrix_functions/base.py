@@ -111,6 +111,10 @@ class Recent(Generic[T]):
     def __init__(self) -> None:
         self._kept: list[tuple[LinearLaw, T]] = []
 
+    def __reduce__(self) -> tuple[type[Recent[T]], tuple[()]]:
+        # Laws are closures, which do not pickle; what was computed for them is soon made again.
+        return type(self), ()
+
     def __call__(self, law: LinearLaw, compute: Callable[[], T]) -> T:
         """The value kept for this very law, or computed and kept."""
         for known, value in self._kept:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, as_float64, namespace
 from thermolinalg.laws import LinearLaw
-from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.laws._linear import Coefficients
+from thermolinalg.matrix_functions.base import Cost, Recent
 from thermolinalg.operators import Operator
 
 __all__ = ["SingularValueEngine", "nothing"]
@@ -75,8 +77,7 @@ class SingularValueEngine:
         m, n = self.operator.shape
         rank = min(m, n)
         parts = [None if block is None else self._split(block) for block in inputs]
-        zero = np.zeros(1)
-        rows, ends = law.functions(as_float64(self.values)), law.functions(zero)
+        rows, ends = self._evaluated(law, lambda: (law.functions(as_float64(self.values)), law.functions(np.zeros(1))))
         results = []
         for name in outputs:
             pair: Array | None = None
@@ -100,6 +101,11 @@ class SingularValueEngine:
                 halves[1] = halves[1] + rest
             results.append(namespace(self.left).concat(halves, axis=0))
         return results
+
+    @cached_property
+    def _evaluated(self) -> Recent[tuple[Coefficients, Coefficients]]:
+        """The functions of the laws applied last, at the singular values and at zero."""
+        return Recent()
 
     def _real(self, x: Array) -> Array:
         return namespace(x).astype(x, self.values.dtype, copy=False)
