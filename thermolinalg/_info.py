@@ -49,12 +49,17 @@ class Info(dict[str, Any]):
     - `message`: what happened, and what to pass instead.
     - `n_runs`, `n_matvec`: device runs, and digital products with A.
     - `residual_norm`: norm of the true residual b − A x, recomputed.
-    - `standard_error`: one standard deviation of the returned value, in its shape.
+    - `backward_error`: that over ‖A‖‖x‖ + ‖b‖, in balanced units.
+    - `condition`: condition number of A in balanced units; None where a device does not tell it.
+    - `noise`, `rounding`, `systematic`: parts of the error bar in the shape of the value; `systematic` is None where a
+      device errs in ways that it does not tell, and the bar then holds the others only.
+    - `standard_error`: their sum, one standard deviation of the returned value.
     - `degrees_of_freedom`: of its Student t.
     - `effective_sample_size`, `autocorrelation_time`: of the slowest mode; the time in units of τ.
     - `engine`, `reason`: which engine drew the readings, and why.
     - `schedule`: timetable of one run; `schedule.bound` names the rule that chose it.
     - `device_time`: time the device had run in all when the call returned, in units of τ.
+    - `failures`: runs of the device that failed and were right the second time.
     - `ledger`: programs written, runs, conversions in and out.
 
     Examples

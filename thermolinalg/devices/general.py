@@ -71,7 +71,7 @@ class GeneralDevice:
         if not isinstance(operator, Dense):
             raise TypeError(
                 f"a general device holds dense arrays, not a {operator.structure} operator: pass A.toarray(), "
-                "or assume_a='gen' to use the normal operator"
+                "or assume_a='gen' to hold it in the skew embedding"
             )
         return GeneralProgram(self, operator)
 
@@ -125,7 +125,7 @@ class GeneralProgram:
         if self.slowest.real <= len(self.drift) * np.finfo(self.operator.dtype).eps:
             raise np.linalg.LinAlgError(
                 f"A has the eigenvalue {self.slowest * self.norm:.6g}, and a device relaxes only where all real parts "
-                "are positive; a linear system can go through the normal operator: assume_a='gen'"
+                "are positive; a linear system can be held in the skew embedding: assume_a='gen'"
             )
         return self.slowest.real
 

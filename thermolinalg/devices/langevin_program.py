@@ -30,8 +30,12 @@ class LangevinProgram(Simulated):
     ----------
     operator : Operator, shape (d, d)
         The user's A, symmetric.
-    law, loading, imperfections
+    law : Law
         Of the `LangevinDevice` it was written into.
+    loading : Equilibrated or AsWritten
+        Likewise.
+    imperfections : Imperfections
+        Likewise.
     rng : numpy.random.Generator
         Draws this copy's imperfections.
     """

@@ -130,7 +130,7 @@ def _unit_diagonal(operator: Operator) -> Array | None:
     if smallest < 0:
         raise np.linalg.LinAlgError(
             f"A is not positive semidefinite: diagonal entry {int(xp.argmin(diagonal))} is {smallest:.6g}; "
-            "pass assume_a='gen' to use the normal operator"
+            "pass assume_a='gen'"
         )
     if smallest == 0:
         return None

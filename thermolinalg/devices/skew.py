@@ -33,9 +33,11 @@ class SkewProgram(Loaded):
     operator : SkewEmbedding
         M; engines that come along with it are used where nothing is imperfect.
     law : Overdamped
-    loading : Equilibrated or AsWritten
-    imperfections : Imperfections
         Of the device it was written into.
+    loading : Equilibrated or AsWritten
+        Likewise.
+    imperfections : Imperfections
+        Likewise.
     rng : numpy.random.Generator
         Draws this copy's imperfections. One written A stands in both off-diagonal blocks; α is taken as exact.
     """

@@ -141,6 +141,9 @@ class AlreadyWritten:
     def __init__(self, program: Program) -> None:
         self.written = program
 
+    def __repr__(self) -> str:
+        return f"a device that holds {self.written!r}"
+
     def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Program:
         """The program of the matrix, whatever stands here for it."""
         return self.written

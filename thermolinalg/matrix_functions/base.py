@@ -151,6 +151,6 @@ def check_positive(lam: Array, order: int | None = None) -> Array:
     if smallest < -(order or lam.shape[0]) * eps(lam) * largest * 4:
         raise np.linalg.LinAlgError(
             f"A is not positive semidefinite: its smallest eigenvalue is {smallest:.6g} "
-            f"(largest in size {largest:.3g}, {dtype_name(lam)}); pass assume_a='gen' to use the normal operator"
+            f"(largest in size {largest:.3g}, {dtype_name(lam)}); pass assume_a='gen'"
         )
     return xp.clip(lam, 0.0, None)

@@ -106,7 +106,7 @@ def _factorise_dense(matrix: Array) -> tuple[Solve, Solve]:
     if status:
         raise np.linalg.LinAlgError(
             f"A is not positive definite: its leading minor of order {status} is not positive; "
-            "pass assume_a='gen' to solve through the normal operator, or use lstsq/pinv if A is singular"
+            "pass assume_a='gen'"
         )
     return lambda v: cholesky_solve(factor, v), lambda v: solve_triangular(factor, v, transposed=True)
 
@@ -129,7 +129,7 @@ def _factorise_sparse(operator: Sparse) -> tuple[Solve, Solve]:
     if np.any(lu.perm_r != lu.perm_c) or np.any(pivots <= 0):
         raise np.linalg.LinAlgError(
             f"A is not positive definite: the smallest pivot of its factorisation is {pivots.min():.6g}; "
-            "pass assume_a='gen' to solve through the normal operator, or use lstsq/pinv if A is singular"
+            "pass assume_a='gen'"
         )
     # A = Pᵀ L D Lᵀ P, hence A⁻¹ = W Wᵀ with W = Pᵀ L⁻ᵀ D^{-1/2}; and L⁻ᵀ is U⁻¹ D.
     order, roots = lu.perm_c, np.sqrt(pivots)[:, None]

@@ -94,7 +94,7 @@ def refuse_negative(krylov: Krylov, values: np.ndarray, vectors: np.ndarray) -> 
     if curvature < 0:
         raise np.linalg.LinAlgError(
             f"A is not positive semidefinite: a vector v has vᵀAv/vᵀv = {curvature:.6g} "
-            f"(largest Ritz value in size {largest:.3g}); pass assume_a='gen' to use the normal operator"
+            f"(largest Ritz value in size {largest:.3g}); pass assume_a='gen'"
         )
 
 

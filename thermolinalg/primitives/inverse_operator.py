@@ -28,7 +28,7 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
     Parameters
     ----------
     A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
-        Symmetric (Hermitian) positive definite; anything else goes through the normal operator AᴴA.
+        Any square matrix; held as in `thermolinalg.solve`.
     assume_a : str, optional
         As in `thermolinalg.solve`.
     rtol : float, optional

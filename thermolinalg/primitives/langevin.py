@@ -49,7 +49,7 @@ def langevin(
     Parameters
     ----------
     A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
-        Symmetric (Hermitian) positive definite. Anything else goes through the normal operator AᴴA; a LinearOperator
+        Symmetric (Hermitian) positive definite. Anything else is held in the skew embedding; a LinearOperator
         is tested for symmetry by two products and then needs ``rmatvec``, or not more than 1024 rows: it is formed
         from its products.
     b : array_like, shape (d,), (d, 1) or (d, k)

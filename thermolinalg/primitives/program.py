@@ -35,6 +35,7 @@ class PreparedDevice(Solver):
     read : ReadMatrix
         A.
     device : Device or None
+        What A is written into; None is the default device of each way.
     rng : numpy.random.Generator
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
     """
@@ -312,8 +313,13 @@ def program(
     Parameters
     ----------
     A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
-    assume_a, lower, check_finite
+        Any square matrix.
+    assume_a : str, optional
         As `thermolinalg.solve`.
+    lower : bool, optional
+        Likewise.
+    check_finite : bool, optional
+        Whether to refuse NaN and infinity.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
     rng : None, int or numpy.random.Generator, optional
@@ -322,6 +328,7 @@ def program(
     Returns
     -------
     PreparedDevice
+        With methods for every question about A.
 
     Raises
     ------

@@ -64,8 +64,8 @@ def solve(
     check_finite : bool, optional
         Whether to refuse NaN and infinity.
     assume_a : str, optional
-        None looks at A: symmetric A must be positive definite, anything else goes through the normal operator
-        AᵀA x = Aᵀb. 'pos' insists on positive definite; 'sym' and 'her' fall back to the normal operator; 'gen' uses
+        None looks at A: a symmetric positive definite one is held as it is, a negative definite one as −A, anything
+        else in the skew embedding. 'pos' insists on positive definite; 'sym' and 'her' read one triangle; 'gen' embeds
         it at once; 'stable' programs a non-symmetric A whose eigenvalues have positive real parts as the drift itself.
         SciPy's other names are understood.
     transposed : bool, optional

@@ -79,8 +79,10 @@ class Solver:
 
     @property
     def ledger(self) -> Ledger:
-        """What the device has been asked to do since A was written."""
-        return self.held.inverse.ledger
+        """What the device has been asked to do; nothing is written for asking."""
+        if "held" in vars(self):
+            return self.held.inverse.ledger
+        return Ledger() if self._carried is None else self._carried
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -93,7 +95,7 @@ class Solver:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        ledger = self.ledger if "held" in vars(self) else self._carried
+        ledger = None if "held" not in vars(self) and self._carried is None else self.ledger
         return {"read": self.read, "device": self._device, "rng": self.rng, "die": self._die, "ledger": ledger}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -41,7 +41,9 @@ class Equation:
     Parameters
     ----------
     matrix : Operator, shape (m, n)
+        A.
     rhs : array, shape (m, k)
+        b.
     measures : tuple of Measure
         The user's own units first; then those in which A is balanced, where they differ.
     size : float

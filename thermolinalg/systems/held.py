@@ -25,6 +25,7 @@ class Condition:
     Parameters
     ----------
     smallest, largest : float
+        Eigenvalues, or singular values.
     rounding : float
         d · eps: an rcond below it cannot be told from zero.
     eps : float
@@ -148,6 +149,7 @@ class DeviceInverse:
     Parameters
     ----------
     program : Program
+        What the device holds.
     systems : Chain
         From A to what the device holds.
     definite : bool

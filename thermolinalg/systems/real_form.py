@@ -14,7 +14,7 @@ __all__ = ["ComplexColumns", "RealForm"]
 
 @dataclass(frozen=True)
 class RealForm:
-    """Complex A x = b as [[Re A, −Im A], [Im A, Re A]] [Re x; Im x] = [Re b; Im b]."""
+    """Complex A x = b as [[Re A, −Im A], [Im A, Re A]] (Re x, Im x) = (Re b, Im b)."""
 
     def into(self, b: Array) -> Array:
         return realify(b)
