@@ -139,7 +139,8 @@ def _checked_numpy(x: Any, name: str) -> Array:
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"{name} has dtype {array.dtype}, which is not numeric; pass {name}.astype(float)")
+        advice = f"; pass {name}.astype(float)" if hasattr(x, "astype") else ""
+        raise TypeError(f"{name} has dtype {array.dtype}, which is not numeric{advice}")
     return _as_blas_dtype(array)
 
 

@@ -131,7 +131,8 @@ def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
         # Var(log det) = 4 Var(ΔF/T) ≈ 4 σ²/(2n) from n drives each way.
         n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance.sum()) / budget.atol**2))
         calmer = min(most, math.ceil(steps * dissipated / (0.95 * DISSIPATION)))
-        fewer = min(useful, math.ceil(steps * n / budget.drives()))
+        # No steps bring the fewest drives below a smaller limit.
+        fewer = min(useful, math.ceil(steps * n / budget.drives())) if n > FEWEST else steps
         wanted = max(calmer if dissipated > DISSIPATION else steps, fewer)
         if wanted <= steps:
             return WorkPlan(drive, steps, n, dissipated)

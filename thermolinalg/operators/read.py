@@ -115,11 +115,13 @@ class ReadMatrix:
         advice = f"pass assume_a={kind!r}"
         if worst.row is None:
             evidence = f"products with random vectors differ from those of its adjoint by {worst.size:.3g}"
-            advice += " if it is all the same"
+            advice += " if it is symmetric all the same"
         else:
             i, j, conj = worst.row, worst.column, "conj " if self.is_complex else ""
             evidence = f"|{self.name}[{i}, {j}] − {conj}{self.name}[{j}, {i}]| = {worst.size:.3g}"
-            advice += " to use one triangle"
+            # A map has no triangle that could be read.
+            entries = isinstance(self.operator, Dense | Sparse)
+            advice += " to use one triangle" if entries else " if it is symmetric all the same"
         raise np.linalg.LinAlgError(f"{refusal}: {evidence}, {worst.ratio:.3g} times what rounding explains; {advice}")
 
     def adjoint(self) -> ReadMatrix:
@@ -196,7 +198,7 @@ def read_matrix(
     """
     if isinstance(a, ReadMatrix):
         return a
-    assume = as_structure(assume_a)
+    assume, is_flat = as_structure(assume_a), False
     if isinstance(a, Operator):
         read = _from_operator(a, assume, lower, check_finite, name)
     elif scipy.sparse.issparse(a):
@@ -206,12 +208,14 @@ def read_matrix(
     else:
         ndim = (0, 1, 2) if scalar else (2,)
         array = checked_array(a, name, check_finite=check_finite, ndim=ndim)
-        if array.ndim < 2:
+        is_flat = array.ndim < 2
+        if is_flat:
             array = namespace(array).reshape(array, (1, -1))
         read = _from_dense(array, assume, lower, name)
     m, n = read.shape
     if square and m != n:
-        raise ValueError(f"{name} must be square, got shape {(m, n)}; rectangular systems: lstsq or pinv")
+        advice = "" if is_flat else "; rectangular systems: lstsq or pinv"
+        raise ValueError(f"{name} must be square, got shape {(m, n)}{advice}")
     return read
 
 

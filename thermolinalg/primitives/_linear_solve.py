@@ -186,11 +186,11 @@ def _refined_message(
     if certificate.success:
         return (
             f"the residual is small (backward error {backward:.2g}) after {runs}, but the error it leaves may not be: "
-            "info.standard_error tells it; pass a larger rtol="
+            f"info.standard_error tells it; pass a larger {wanted.tolerance.name}="
         )
     return (
         f"the true residual {norms[worst]:.3g} did not reach its target {targets[worst]:.3g} in {runs}; pass a larger "
-        f"rtol= (now {wanted.tolerance.rtol:g}), or a larger maxiter= if it was still falling"
+        f"{wanted.tolerance.name}= (now {wanted.tolerance.rtol:g}), or a larger maxiter= if it was still falling"
     )
 
 

@@ -98,7 +98,7 @@ def measure(
     if "jarzynski" in measured.report:
         known = power * (scaled.known + spectrum.offset + start)
         measured.report["jarzynski"] = measured.report["jarzynski"].rescaled(2 * power, known)
-    info = _report(program, spectrum, measured, (protocol, reason), atol, power, rounding)
+    info = _report(program, spectrum, measured, (protocol, reason), asked, power, rounding)
     if read.notice:
         info.reason = f"{info.reason}; {read.notice}"
     info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
@@ -134,14 +134,14 @@ def _report(
     spectrum: Spectrum,
     measured: Measured,
     protocol: tuple[str, str],
-    atol: float,
+    asked: Asked,
     power: float,
     rounding: float,
 ) -> Info:
     """The report of a measurement; warns where its error bar is above the tolerance."""
     noise = power * measured.standard_error
     systematic = None if spectrum.systematic is None else power * spectrum.systematic
-    error, ledger = noise + rounding + (systematic or 0.0), program.ledger
+    atol, error, ledger = float(asked.atol), noise + rounding + (systematic or 0.0), program.ledger
     success = error <= atol
     if success:
         message = f"the standard error {error:.2g} is below atol={atol:g}"
@@ -151,7 +151,8 @@ def _report(
             f"standard error {error:.2g} stays above atol={atol:g}; pass a larger atol="
         )
     else:
-        remedy = "method='integration'" if protocol[0] == "work" else "a larger max_readings="
+        unlimited = protocol[0] == "work" and asked.max_readings is None
+        remedy = "method='integration'" if unlimited else "a larger max_readings="
         message = (
             f"log det has the standard error {error:.2g}, above atol={atol:g}, after {ledger.runs} runs; "
             f"pass a larger atol=, or {remedy}"

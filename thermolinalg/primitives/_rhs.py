@@ -10,6 +10,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array
+from thermolinalg.devices import Ledger
 from thermolinalg.operators.read import ReadMatrix
 
 __all__ = ["RightHandSide", "identity", "one_row", "read_rhs"]
@@ -60,6 +61,12 @@ class RightHandSide:
             rounding=bar,
             systematic=bar,
             standard_error=bar,
+            schedule=None,
+            device_time=0.0,
+            ledger=Ledger(),
+            failures=[],
+            engine="none: nothing had to run",
+            reason="",
         )
         return x, info
 

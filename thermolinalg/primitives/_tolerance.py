@@ -57,20 +57,23 @@ class Tolerance:
         Of the true residual, in the user's units.
     forward : float
         Relative error of x at which it stops; infinity: the residual in the user's units is all that counts.
+    name : str
+        What the caller calls `rtol`.
     """
 
     rtol: float
     atol: float | Array
     forward: float
+    name: str = "rtol"
 
     @classmethod
-    def read(cls, rtol: float | None, atol: Any, like: Array, *, definite: bool) -> Tolerance:
+    def read(cls, rtol: float | None, atol: Any, like: Array, *, definite: bool, name: str = "rtol") -> Tolerance:
         """The user's, or the default: what is not held as definite goes on to rounding, as direct solvers do."""
         atol = as_nonnegative(atol, "atol")
         if rtol is not None:
-            return cls(rtol, atol, max(rtol, LIMIT * eps(like)))
+            return cls(rtol, atol, max(rtol, LIMIT * eps(like)), name)
         default = default_rtol(like)
-        return cls(default, atol, default if definite else LIMIT * eps(like))
+        return cls(default, atol, default if definite else LIMIT * eps(like), name)
 
     def goal(self, equation: Equation, outer: Chain) -> Goal:
         """The same for the columns of an equation inside `outer`."""
