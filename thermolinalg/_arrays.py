@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,20 @@ Array = Any
 __all__ = [
     "Array",
     "add_gram",
+    "all_true",
+    "any_true",
     "as_array",
     "as_blocks",
     "as_float64",
     "cholesky",
     "cholesky_products",
     "cholesky_solve",
+    "column_maxima",
     "column_norms",
     "dtype_name",
     "eigh",
     "eps",
+    "in_range",
     "is_array",
     "is_torch",
     "namespace",
@@ -44,7 +49,10 @@ _NUMPY = array_namespace(np.empty(0))
 
 def namespace(*arrays: Array) -> Any:
     """Array API namespace shared by the arrays; NumPy's where there is none to read off."""
-    if all(type(a) is np.ndarray for a in arrays):
+    for a in arrays:
+        if type(a) is not np.ndarray:
+            break
+    else:
         return _NUMPY
     arrays = tuple(a for a in arrays if is_array(a))
     return array_namespace(*arrays) if arrays else _NUMPY
@@ -101,9 +109,9 @@ LEAST_SQUARE, MOST_SQUARE = 1e-30, 1e30
 
 def column_norms(block: Array) -> Array:
     """Norms (k,) of the columns of a block (d, k), whose squares may lie outside the range of the dtype."""
-    if type(block) is np.ndarray:
-        squares = np.einsum("ij,ij->j", block, block) if block.dtype.kind == "f" else np.full(1, np.nan)
-        if squares.size and squares.min() > LEAST_SQUARE and squares.max() < MOST_SQUARE:
+    if type(block) is np.ndarray and block.dtype.kind == "f":
+        squares = np.einsum("ij,ij->j", block, block)
+        if in_range(squares):
             return np.sqrt(squares)
     xp = namespace(block)
     if block.shape[0] == 0:
@@ -111,6 +119,33 @@ def column_norms(block: Array) -> Array:
     largest = xp.max(xp.abs(block), axis=0)
     unit = xp.where((largest > 0) & xp.isfinite(largest), largest, xp.ones_like(largest))
     return unit * xp.linalg.vector_norm(block / unit, axis=0)
+
+
+def in_range(squares: Array) -> bool:
+    """Whether all sums of squares are precise; none of them may be zero, which could be an underflow."""
+    return all_true((squares > LEAST_SQUARE) & (squares < MOST_SQUARE))
+
+
+FEW = 16
+"""Booleans that are looked at as a list: starting one of NumPy's reductions takes as long as reading so many."""
+
+
+def all_true(mask: Array) -> bool:
+    """Whether a boolean array is true everywhere."""
+    return False not in mask.ravel().tolist() if mask.shape[-1] <= FEW else bool(mask.all())
+
+
+def any_true(mask: Array) -> bool:
+    """Whether a boolean array is true anywhere."""
+    return True in mask.ravel().tolist() if mask.shape[-1] <= FEW else bool(mask.any())
+
+
+def column_maxima(block: Array) -> Array:
+    """Largest absolute values (k,) of the columns of a block (d, k)."""
+    if type(block) is np.ndarray:
+        return np.maximum.reduce(np.abs(block), axis=0)
+    xp = namespace(block)
+    return xp.max(xp.abs(block), axis=0)
 
 
 def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
@@ -139,7 +174,7 @@ def add_gram(gram: Array | None, block: Array) -> Array:
     """Upper triangle of gram + BᵀB for a block B (n, d), written over `gram` where there is one."""
     if is_torch(block):
         return block.mT @ block if gram is None else gram.addmm_(block.mT, block)
-    (syrk,) = scipy.linalg.get_blas_funcs(("syrk",), (block,))
+    syrk = _fortran("syrk", block.dtype)
     return syrk(1.0, block.T) if gram is None else syrk(1.0, block.T, beta=1.0, c=gram, overwrite_c=True)
 
 
@@ -154,6 +189,16 @@ def plus_identity(a: Array, shift: float) -> Array:
     return result
 
 
+@lru_cache(maxsize=64)
+def _fortran(name: str, dtype: np.dtype[Any]) -> Any:
+    """BLAS or LAPACK routine for a dtype: looking it up takes as long as a small solve."""
+    find = scipy.linalg.get_blas_funcs if name in _BLAS else scipy.linalg.get_lapack_funcs
+    return find((name,), dtype=dtype)[0]
+
+
+_BLAS = ("syrk", "trsm", "trsv")
+
+
 def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:
     """Lower Cholesky factor of a symmetric matrix from its lower triangle, and 0; or anything and where it fails."""
     if is_torch(a):
@@ -162,8 +207,7 @@ def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:
         factor, status = torch.linalg.cholesky_ex(a)
         return factor, int(status)
     # LAPACK wants Fortran order: the upper factor of a C-ordered symmetric matrix is the lower one of its transpose.
-    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (a,))
-    factor, status = potrf(a.T, lower=False, overwrite_a=overwrite, clean=True)
+    factor, status = _fortran("potrf", a.dtype)(a.T, lower=False, overwrite_a=overwrite, clean=True)
     return factor.T, int(status)
 
 
@@ -173,13 +217,11 @@ def cholesky_solve(factor: Array, b: Array) -> Array:
         import torch
 
         return torch.cholesky_solve(b, factor)
-    (potrs,) = scipy.linalg.get_lapack_funcs(("potrs",), (factor, b))
-    x, _ = potrs(factor.T, b, lower=False)
-    return x
+    return solve_triangular(factor, solve_triangular(factor, b, transposed=False), transposed=True)
 
 
 def cholesky_products(factor: Array) -> Callable[[Array], Array]:
-    """The map b ↦ (L Lᵀ)⁻¹ b for many blocks (d, k) of few columns, one after the other.
+    """The map b ↦ (L Lᵀ)⁻¹ b for many blocks (d, k), one after the other.
 
     Two triangular solves move as much memory as one product with the inverse, which takes twice the factorisation to
     form. It is formed only where triangular solves are slow: in NumPy's LAPACK, and on accelerators.
@@ -191,8 +233,7 @@ def cholesky_products(factor: Array) -> Callable[[Array], Array]:
             return lambda b: solve_triangular(factor, solve_triangular(factor, b, transposed=False), transposed=True)
         inverse = torch.cholesky_inverse(factor)
     else:
-        (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (factor,))
-        upper, _ = potri(factor.T, lower=False)
+        upper, _ = _fortran("potri", factor.dtype)(factor.T, lower=False)
         inverse = np.triu(upper) + np.triu(upper, 1).T
     return lambda b: inverse @ b
 
@@ -203,9 +244,10 @@ def solve_triangular(factor: Array, b: Array, *, transposed: bool) -> Array:
         import torch
 
         return torch.linalg.solve_triangular(factor.mT if transposed else factor, b, upper=transposed)
-    (trtrs,) = scipy.linalg.get_lapack_funcs(("trtrs",), (factor, b))
-    x, _ = trtrs(factor.T, b, lower=False, trans=0 if transposed else 1)
-    return x
+    # In Fortran order Lᵀ is an upper factor U, and rows of unknowns come from the right: xᵀ Uᵀ = bᵀ or xᵀ U = bᵀ.
+    if b.shape[1] == 1:
+        return _fortran("trsv", b.dtype)(factor.T, b[:, 0], lower=0, trans=0 if transposed else 1)[:, None]
+    return _fortran("trsm", b.dtype)(1.0, factor.T, b.T, side=1, lower=0, trans_a=1 if transposed else 0).T
 
 
 def same_place(x: Array, y: Array) -> bool:

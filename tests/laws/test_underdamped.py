@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from thermolinalg.laws import Overdamped, Underdamped
+from thermolinalg.laws._linear import NOISE_RTOL
 from thermolinalg.simulation import LinearProcess
 
 DIGITS = 150
@@ -176,10 +177,10 @@ def test_equilibrium_forms_are_the_functions(assert_same_functions, make, factor
     assert form is not None
     want = law.functions(lam)
     for i in range(len(law.outputs) - 1):
-        assert_same_functions([form[i][2:]], [want[i][2:]], lam, rtol=3e-6, names=law.inputs[2:])
+        assert_same_functions([form[i][2:]], [want[i][2:]], lam, rtol=NOISE_RTOL, names=law.inputs[2:])
     # The load leaves nothing in the velocity, and the start nothing at all.
     assert all(float(np.max(np.abs(f))) < 1e-6 for f in [*want[0][:2], *want[1][:2], *want[-1][:3]])
-    assert_same_functions([form[-1][3:]], [want[-1][3:]], lam, rtol=3e-6, names=law.inputs[3:])
+    assert_same_functions([form[-1][3:]], [want[-1][3:]], lam, rtol=NOISE_RTOL, names=law.inputs[3:])
 
 
 def test_no_equilibrium_form_for_short_runs():

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace, standard_normal
+from thermolinalg._arrays import Array, all_true, column_maxima, namespace, standard_normal
 from thermolinalg.devices.imperfections import Imperfections, quantise
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
@@ -81,16 +81,16 @@ class Loaded:
 
     def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
         """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
-        xp = namespace(b)
         load = b if self.scaling is None else self.scaling[:, None] * b
         if gain is None and isinstance(self.loading, Equilibrated) and b.shape[0]:
-            largest = xp.max(abs(load), axis=0)
-            if bool((largest > 0).all()):
+            largest = column_maxima(load)
+            if all_true(largest > 0):
                 load, gains = load / largest, 1.0 / (self.factor * largest)
             else:
-                some = xp.where(largest > 0, largest, 1.0 / self.factor)
+                some = namespace(b).where(largest > 0, largest, 1.0 / self.factor)
                 load, gains = load / some, 1.0 / (self.factor * some)
         else:
+            xp = namespace(b)
             gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
             gains = gains if gain is None else gain * gains
             load = self.factor * load * gains

@@ -248,11 +248,8 @@ class Simulated(Loaded):
         columns: int = 0,
     ) -> list[Array]:
         """Outputs of a law through the engine that suits it, with fresh noise."""
-        d = self.operator.shape[0]
-        k = columns or (1 if load is None else load.shape[1])
+        like, shape = self.operator.like, (self.operator.shape[0], columns or (1 if load is None else load.shape[1]))
+        engine = self.choose(law, outputs, shape[1]).engine
         known = {"x0": start, "b": load, "v0": None}
-        choice = self.choose(law, outputs, k)
-        inputs = [
-            known[name] if name in known else standard_normal(rng, (d, k), self.operator.like) for name in law.inputs
-        ]
-        return choice.engine.apply(law, inputs, outputs)
+        inputs = [known[name] if name in known else standard_normal(rng, shape, like) for name in law.inputs]
+        return engine.apply(law, inputs, outputs)

@@ -67,7 +67,11 @@ class Watched:
         if name.startswith("__") or "program" not in vars(self):
             raise AttributeError(name)
         attribute = getattr(self.program, name)
-        return self._tried(name, attribute) if name in WATCHED else attribute
+        if name not in WATCHED:
+            return attribute
+        # Kept under its name, where it is found without coming here again.
+        vars(self)[name] = tried = self._tried(name)
+        return tried
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in ("program", "failures"):
@@ -75,11 +79,11 @@ class Watched:
         else:
             setattr(self.program, name, value)
 
-    def _tried(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    def _tried(self, name: str) -> Callable[..., Any]:
         """The method, tried twice."""
 
         def tried(*args: Any, **options: Any) -> Any:
-            failures: list[str] = []
+            run, failures = getattr(self.program, name), list[str]()
             for _ in range(2):
                 try:
                     result = run(*args, **options)

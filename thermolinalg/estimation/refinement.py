@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, all_true, any_true
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.directions import Directions
 from thermolinalg.systems import Equation
@@ -60,13 +60,13 @@ class State:
         The iterate, rounded.
     residual : array, shape (m, k)
         b − A x, of the unevaluated sum x + low once `low` is there.
-    norms, sizes : tuple of array, shape (k,)
+    norms, sizes : array, shape (q, k)
         Of the residual and of x, in every measure of the equation.
     low : array, shape (n, k), optional
         What rounding took from x; there as soon as residuals are computed in extended precision.
     correction : array, shape (n, k), optional
         What the last run changed.
-    changes : tuple of array, shape (k,), optional
+    changes : array, shape (q, k), optional
         Its norms.
     contraction : array, shape (k,), optional
         Share of the error that the last run left, as its correction tells beside the one before.
@@ -86,11 +86,11 @@ class State:
 
     x: Array
     residual: Array
-    norms: tuple[Array, ...]
-    sizes: tuple[Array, ...]
+    norms: Array
+    sizes: Array
     low: Array | None = None
     correction: Array | None = None
-    changes: tuple[Array, ...] | None = None
+    changes: Array | None = None
     contraction: Array | None = None
     conjugate: bool = False
     n_runs: int = 0
@@ -115,31 +115,30 @@ class Goal:
 
     Parameters
     ----------
-    targets : tuple of array, shape (k,)
+    targets : sequence of array, shape (k,)
         Norms of the residual that count as converged, one for each measure of the equation.
     forward : array, shape (k,)
         Relative errors of x that count as converged, far above one where none is asked for; infinity everywhere asks
         for none at all.
     """
 
-    targets: tuple[Array, ...]
+    targets: Sequence[Array]
     forward: Array
 
     def reached(self, equation: Equation, state: State) -> bool:
         """Whether every column is done."""
         pairs = zip(state.norms, self.targets, strict=True)
-        if not all(bool((norms <= target).all()) for norms, target in pairs):
+        if not all(all_true(norms <= target) for norms, target in pairs):
             return False
         left = state.left
         if left is None or state.changes is None or not self.asks_for_x:
             return True
-        pairs = zip(state.changes, state.sizes, strict=True)
-        return all(bool((change * left <= self.forward * size).all()) for change, size in pairs)
+        return all_true(state.changes * left <= self.forward * state.sizes)
 
     @cached_property
     def asks_for_x(self) -> bool:
         """Whether the error of some column has to be small, too."""
-        return bool((self.forward < np.inf).any())
+        return any_true(self.forward < np.inf)
 
 
 def refine(
@@ -191,7 +190,8 @@ def refine(
     Higham, Accuracy and Stability of Numerical Algorithms, SIAM (2002), chapter 12.
     """
     r = equation.residual(x)
-    state = State(x, r, equation.norms(r), equation.lengths(x), conjugate=preconditioner is not None)
+    norms, sizes = equation.measured(r, x)
+    state = State(x, r, norms, sizes, conjugate=preconditioner is not None)
     directions = Directions(equation, inverse.definite)
     yield state
     while True:
@@ -202,7 +202,7 @@ def refine(
         state.schedules.append(timetable)
         before, change = state.norms[-1], state.changes
         # Where nothing is left to load, what is read is noise.
-        z = reading.value if bool((before > 0).all()) else equation.xp.where(before > 0, reading.value, 0.0)
+        z = reading.value if all_true(before > 0) else equation.xp.where(before > 0, reading.value, 0.0)
         if not state.conjugate:
             start = state.x, state.residual, state.sizes
             plain = state.low is None
@@ -229,35 +229,37 @@ def refine(
 
 def _move(equation: Equation, state: State, step: Array) -> None:
     """x + step, its true residual and norms; from near the floor on in extended precision."""
-    state.correction, state.changes = step, equation.lengths(step)
+    state.correction = step
     state.n_matvec += 1
     if state.low is None:
-        state.x = state.x + step
-        state.residual = equation.residual(state.x)
-        state.norms, state.sizes = equation.norms(state.residual), equation.lengths(state.x)
+        x = state.x = state.x + step
+        r = state.residual = equation.residual(x)
+        state.norms, state.sizes, state.changes = equation.measured(r, x, step)
         floor = equation.size * state.sizes[-1] + equation.loads[-1]
-        if not bool((state.norms[-1] <= NEAR_FLOOR * equation.eps * floor).any()):
+        if not any_true(state.norms[-1] <= NEAR_FLOOR * equation.eps * floor):
             return
-        low = equation.xp.zeros_like(state.x)
-        extended = equation.extended(state.x, low)
+        low = equation.xp.zeros_like(x)
+        extended = equation.extended(x, low)
         if extended is None:
             return
         state.low, state.residual = low, extended
+        state.norms = equation.norms(extended)
         state.n_matvec += 1
     else:
         state.x, state.low = _two_sum(state.x, state.low + step)
         extended = equation.extended(state.x, state.low)
         assert extended is not None
-        state.residual, state.sizes = extended, equation.lengths(state.x)
-    state.norms = equation.norms(state.residual)
+        state.residual = extended
+        state.norms, state.sizes, state.changes = equation.measured(extended, state.x, step)
 
 
 def _progress(state: State, before: Array) -> bool:
     """Whether every column of the residual shrank."""
-    return bool(((state.norms[-1] < PROGRESS * before) | (before == 0)).all())
+    shrank = state.norms[-1] < PROGRESS * before
+    return all_true(shrank) or all_true(shrank | (before == 0))
 
 
-def _look_back(equation: Equation, state: State, change: tuple[Array, ...] | None) -> None:
+def _look_back(equation: Equation, state: State, change: Array | None) -> None:
     """How much of the error the run left, and whether it made progress."""
     assert state.changes is not None
     xp, now, norms = equation.xp, state.changes[-1], state.norms[-1]
@@ -265,16 +267,16 @@ def _look_back(equation: Equation, state: State, change: tuple[Array, ...] | Non
         state.contraction = xp.full_like(now, UNSEEN)
     else:
         last = change[-1]
-        ratio = now / xp.where(last > 0, last, 1.0)
+        ratio = now / (last + (last == 0))
         lower = UNSEEN if state.conjugate else FASTEST
         state.contraction = xp.where(ratio > lower, xp.where(ratio < SLOWEST, ratio, SLOWEST), lower)
     if state.best is None:
         state.best = norms, now
         return
     residual, least = state.best
-    progress = (norms < PROGRESS * residual) | (now < PROGRESS * least) | (norms == 0)
-    state.stalled = 0 if bool(progress.any()) else state.stalled + 1
-    state.best = xp.where(norms < residual, norms, residual), xp.where(now < least, now, least)
+    progress = any_true(norms < PROGRESS * residual) or any_true(now < PROGRESS * least) or any_true(norms == 0)
+    state.stalled = 0 if progress else state.stalled + 1
+    state.best = xp.minimum(norms, residual), xp.minimum(now, least)
 
 
 def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:

@@ -6,9 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
 from thermolinalg._arrays import Array
 
-__all__ = ["EQUILIBRIUM_TIMES", "Coefficients", "InversePolynomial", "LinearLaw", "forgotten", "inverse_sqrt_series"]
+__all__ = [
+    "EQUILIBRIUM_TIMES",
+    "NOISE_RTOL",
+    "Coefficients",
+    "InversePolynomial",
+    "LinearLaw",
+    "forgotten",
+    "inverse_sqrt_series",
+]
 
 Coefficients = Sequence[Sequence[Any]]
 """coefficients[i][j] multiplies input j in output i; None stands for zero."""
@@ -16,6 +27,10 @@ Coefficients = Sequence[Sequence[Any]]
 EQUILIBRIUM_TIMES = 16.5
 """Relaxation times of the slowest mode that a run waits for equilibrium: what is left of the start is e^{−16.5} < 1e-7
 of it. Fewer would show in long averages, more cost device time in every run."""
+
+NOISE_RTOL = 1e-5
+"""Relative accuracy of amplitudes of noise as inverse polynomials: what is left takes five billion readings to notice,
+and each digit more takes a solve more in many runs."""
 
 _SLACK = 1 / 32
 """Part of `EQUILIBRIUM_TIMES` that may be missing: rates are rounded, and estimated to about a per cent."""
@@ -124,10 +139,11 @@ class InversePolynomial:
         return value / lam**0.5 if self.half else value
 
 
-def inverse_sqrt_series(
-    scale: float, power: int, ratio: float, lam_min: float, rtol: float = 1e-6
-) -> InversePolynomial:
-    """λ^{-power} · scale · sqrt(1 − ratio/λ) as an inverse polynomial, to `rtol` for λ ≥ lam_min > ratio.
+def inverse_sqrt_series(scale: float, power: int, ratio: float, lam_min: float) -> InversePolynomial:
+    """λ^{-power} · scale · sqrt(1 − ratio/λ) as an inverse polynomial, to `NOISE_RTOL` for λ ≥ lam_min > ratio.
+
+    The root is interpolated at the Chebyshev points of 0 ≤ ratio/λ ≤ h, h = ratio/lam_min, which to degree n errs by
+    2 |binom(½, n + 1)| (h/4)^{n+1} (1 − h)^{-n-1/2} at most.
 
     Parameters
     ----------
@@ -138,18 +154,20 @@ def inverse_sqrt_series(
     ratio : float
         The c in sqrt(1 − c/λ).
     lam_min : float
-        Smallest eigenvalue the series has to serve.
-    rtol : float
-        Relative accuracy: amplitudes of noise need no more than what no experiment could tell apart.
+        Smallest eigenvalue the polynomial has to serve.
 
     Returns
     -------
     InversePolynomial
     """
-    coefficients, term, k = [0.0] * power + [scale], -0.5 * scale, 1
-    # Each further term costs a solve: the first one that is negligible is left out.
-    while abs(term) * (ratio / lam_min) ** k > rtol * scale and k < 40:
-        coefficients.append(term * ratio**k)
-        k += 1
-        term *= (k - 1.5) / k
-    return InversePolynomial(tuple(coefficients))
+    h, degree, error = ratio / lam_min, 0, 0.25 * ratio / lam_min
+    # Each further degree costs a solve in every run.
+    while error * (1 - h) ** -(degree + 0.5) > NOISE_RTOL and degree < 40:
+        degree += 1
+        error *= (degree - 0.5) / (degree + 1) * h / 4
+    if degree == 0:
+        series = [(1 - h / 2) ** 0.5]
+    else:
+        root = Chebyshev.interpolate(lambda t: np.sqrt(1 - t), degree, domain=[0.0, h])
+        series = root.convert(kind=Polynomial, domain=[-1.0, 1.0], window=[-1.0, 1.0]).coef.tolist()
+    return InversePolynomial((*[0.0] * power, *[scale * c * ratio**k for k, c in enumerate(series)]))

@@ -184,7 +184,7 @@ class Engines:
         Choice
             The engine, and why.
         """
-        exact = self._exact()
+        exact = self._known
         if exact is not None:
             engine = self._engine(exact)
             if isinstance(engine, Diagonalising):
@@ -200,14 +200,15 @@ class Engines:
         return self._built[plan.key]
 
     def _plan(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
-        exact = self._exact()
+        exact = self._known
         if exact is not None:
             return exact
         if not self._is_array():
             return self._products(law, outputs, columns)
         if "eigh" in self._built:
             return self._eigh("its eigendecomposition is at hand")
-        if law.equilibrium(math.inf) is not None:
+        # Nothing is factorised for a run too short for any spectrum.
+        if "factorised" in self._built or law.equilibrium(math.inf) is not None:
             home = self._home()
             if self._engine(home).supports(law):
                 return home
@@ -220,9 +221,6 @@ class Engines:
         """Whether A is an array, or a normal operator that is cheap to form as one."""
         small_normal = isinstance(self.operator, Normal) and self.operator.shape[0] <= FORMABLE_NORMAL
         return small_normal or isinstance(self.operator, (Dense, Sparse))
-
-    def _exact(self) -> _Plan | None:
-        return self._known
 
     @cached_property
     def _known(self) -> _Plan | None:
@@ -247,23 +245,25 @@ class Engines:
 
     def _home(self) -> _Plan:
         """The engine that a default run uses."""
-        exact = self._exact()
+        exact = self._known
         if exact is not None:
             return exact
         if "eigh" in self._built:
             return self._eigh("its eigendecomposition is at hand")
-        d = self.operator.shape[0]
-        if self._is_array():
-            sparse = isinstance(self.operator, Sparse)
-            nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
-            return _Plan(
-                "factorised",
-                f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})",
-                lambda: Factorised(self.operator, self.largest),
-                "windows in equilibrium need one factorisation, not an eigendecomposition",
-                Factorised.price(d, nonzeros),
-            )
-        return self._lanczos("A is known by its products only")
+        return self._factorisation if self._is_array() else self._lanczos("A is known by its products only")
+
+    @cached_property
+    def _factorisation(self) -> _Plan:
+        """The plan of an array's runs in equilibrium."""
+        sparse = isinstance(self.operator, Sparse)
+        nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
+        return _Plan(
+            "factorised",
+            f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})",
+            lambda: Factorised(self.operator, self.largest),
+            "windows in equilibrium need one factorisation, not an eigendecomposition",
+            Factorised.price(self.operator.shape[0], nonzeros),
+        )
 
     def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
         d = self.operator.shape[0]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from thermolinalg._arrays import Array, column_norms, eps, namespace
+import numpy as np
+
+from thermolinalg._arrays import Array, column_norms, eps, in_range, namespace
 from thermolinalg.operators import Operator
 
 __all__ = ["Equation", "Measure"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measure:
     """Units in which residuals and solutions are measured.
 
@@ -32,6 +35,24 @@ class Measure:
     def solution(self, x: Array) -> Array:
         """Norms (k,) of solutions (n, k)."""
         return column_norms(x if self.columns is None else self.columns * x)
+
+    @cached_property
+    def row_squares(self) -> Array | None:
+        """Squares (1, m) of the weights of residuals; None where the dtype cannot hold them."""
+        return _squares(self.rows)
+
+    @cached_property
+    def column_squares(self) -> Array | None:
+        """Squares (1, n) of the weights of solutions; None where the dtype cannot hold them."""
+        return _squares(self.columns)
+
+
+def _squares(weights: Array | None) -> Array | None:
+    if weights is None:
+        return None
+    xp, squares = namespace(weights), (weights * weights).T
+    held = (squares >= xp.finfo(weights.dtype).smallest_normal) & xp.isfinite(squares) | (weights == 0).T
+    return squares if bool(xp.all(held)) else None
 
 
 @dataclass(frozen=True)
@@ -69,8 +90,8 @@ class Equation:
         return eps(self.rhs)
 
     @cached_property
-    def loads(self) -> tuple[Array, ...]:
-        """Norms (k,) of b in every measure."""
+    def loads(self) -> Array:
+        """Norms (q, k) of b in every measure."""
         return self.norms(self.rhs)
 
     @property
@@ -101,13 +122,47 @@ class Equation:
         kept[: self.auxiliary, :] = low[: self.auxiliary, :]
         return kept
 
-    def norms(self, r: Array) -> tuple[Array, ...]:
-        """Norms (k,) of a residual in every measure."""
-        return tuple(measure.residual(r) for measure in self.measures)
+    def norms(self, r: Array) -> Array:
+        """Norms (q, k) of a residual in every measure."""
+        return self.measured(r)[0]
 
-    def lengths(self, x: Array) -> tuple[Array, ...]:
-        """Norms (k,) of a solution in every measure."""
-        return tuple(measure.solution(x) for measure in self.measures)
+    def lengths(self, x: Array) -> Array:
+        """Norms (q, k) of a solution in every measure."""
+        return self.measured(None, x)[0]
+
+    def measured(self, r: Array | None, *solutions: Array) -> list[Array]:
+        """Norms (q, k) in every measure of a residual and of solutions."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = [] if r is None else [self._weighted(self._row_squares, r, Measure.residual)]
+            for x in solutions:
+                found.append(self._weighted(self._column_squares, x, Measure.solution))
+        return found
+
+    def _weighted(self, weights: Array | None, block: Array, measured: Callable[[Measure, Array], Array]) -> Array:
+        """All norms by one product of squares; one by one where these leave the range of the dtype."""
+        if weights is not None and weights.shape[1]:
+            squares = weights @ (block * block)
+            if in_range(squares):
+                return squares**0.5
+        return self.xp.stack([measured(measure, block) for measure in self.measures])
+
+    @cached_property
+    def _row_squares(self) -> Array | None:
+        """Squared weights (q, m) of residuals in every measure, where the dtype holds them."""
+        return self._stacked([(measure.rows, measure.row_squares) for measure in self.measures], self.rhs.shape[0])
+
+    @cached_property
+    def _column_squares(self) -> Array | None:
+        """Squared weights (q, n) of solutions."""
+        columns = [(measure.columns, measure.column_squares) for measure in self.measures]
+        return self._stacked(columns, self.matrix.shape[1])
+
+    def _stacked(self, pairs: list[tuple[Array | None, Array | None]], size: int) -> Array | None:
+        if any(weights is not None and squares is None for weights, squares in pairs):
+            return None
+        ones = self.xp.ones((1, size), dtype=self.rhs.dtype, device=self.rhs.device)
+        rows = [ones if squares is None else squares for _, squares in pairs]
+        return rows[0] if len(rows) == 1 else self.xp.concat(rows)
 
     def floor(self, x: Array) -> Array:
         """‖A‖‖x‖ + ‖b‖ (k,) in the balanced units: a residual over it is the normwise backward error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -192,13 +192,16 @@ class DeviceInverse:
 
     def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
         """Load b (m, k), run the schedule, return the estimate of A⁻¹b (n, k)."""
-        back, back_error = self.systems.back, self.systems.back_error
         if not self.systems.systems:
             return self.program.average(b, schedule, rng=rng, state=state)
-        reading = self.program.average(self.systems.into(b), schedule, rng=rng, state=state)
-        return replace(
-            reading,
-            value=back(reading.value),
-            state=None if reading.state is None else back(reading.state),
-            replicas=None if reading.replicas is None else lambda: back_error(reading.noise),
+        back, back_error = self.systems.back, self.systems.back_error
+        inner = self.program.average(self.systems.into(b), schedule, rng=rng, state=state)
+        return Reading(
+            back(inner.value),
+            inner.device_time,
+            inner.schedule,
+            None if inner.state is None else back(inner.state),
+            None if inner.replicas is None else lambda: back_error(inner.noise),
+            inner.gain,
+            inner.condition,
         )
