@@ -259,6 +259,7 @@ class _Settings(NamedTuple):
     schedule: Schedule | None
     device: Device
     damp: float = 0.0
+    name: str = "rtol"
 
 
 @batched(core=("matrix",))
@@ -285,7 +286,7 @@ def _pinv(
         largest = float(xp.max(xp.linalg.svdvals(read.operator.dense()))) if m and n else 1.0
         cutoff = rtol + (atol / largest if largest > 0 else 0.0)
     maxiter, refine, schedule, device = how
-    settings = _Settings(tol, 0.0, maxiter, refine, schedule, device)
+    settings = _Settings(tol, 0.0, maxiter, refine, schedule, device, name="tol")
     result, info = _solve(read, rhs, cutoff, settings, as_rng(rng))
     return result.x, result.rank, info
 
@@ -309,7 +310,7 @@ def _solve(
     held = problem.held if settings.refine else problem.hold(share_of_one_run(asked, read.shape[1]))
     equation = held.equation(outer.into(rhs.block))
     if settings.refine:
-        tolerance = Tolerance.read(settings.rtol, settings.atol, equation.rhs, definite=False)
+        tolerance = Tolerance.read(settings.rtol, settings.atol, equation.rhs, definite=False, name=settings.name)
         wanted = Wanted(tolerance, settings.maxiter, settings.schedule)
         z, info = solve_refined(held, equation, outer, wanted, rng, None, rhs.shaped)
     else:
