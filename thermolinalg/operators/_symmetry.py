@@ -17,7 +17,7 @@ import scipy.sparse
 from thermolinalg._arrays import Array, dtype_name, eps, is_torch, namespace
 from thermolinalg.operators._scaling import row_blocks
 
-__all__ = ["Asymmetry", "asymmetry", "symmetrised"]
+__all__ = ["Asymmetry", "asymmetry", "notice_of", "symmetrised"]
 
 ROUNDING = 100.0
 """Asymmetry that rounding explains, in units of d · eps of an entry's scale: what forming XᵀX or QΛQᵀ leaves, with a
@@ -79,6 +79,31 @@ def symmetrised(a: Any) -> Any:
         mirrored = xp.triu(square) + _adjoint(xp.triu(square, k=1))
         out[part, part] = mirrored
     return out
+
+
+def notice_of(found: Asymmetry, name: str, d: int, *, is_complex: bool) -> str:
+    """What is said of a matrix that was symmetrised although a pair of its entries differs.
+
+    Parameters
+    ----------
+    found : Asymmetry
+        The pair.
+    name : str
+        Of the matrix.
+    d : int
+        Its order.
+    is_complex : bool
+
+    Returns
+    -------
+    str
+    """
+    i, j, conj = found.row, found.column, "conj " if is_complex else ""
+    return (
+        f"{name} is symmetric but for rounding, and ({name} + {name}{'ᴴ' if is_complex else 'ᵀ'})/2 is used: "
+        f"{name}[{i}, {j}] and {conj}{name}[{j}, {i}] differ by {found.size:.2g}, "
+        f"{found.ratio * ROUNDING * d:.2g} units of rounding at their scale"
+    )
 
 
 def _adjoint(a: Array) -> Array:

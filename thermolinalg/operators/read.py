@@ -17,7 +17,7 @@ from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
 from thermolinalg.operators._probes import probe
 from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
-from thermolinalg.operators._symmetry import ROUNDING, Asymmetry, asymmetry, symmetrised
+from thermolinalg.operators._symmetry import Asymmetry, asymmetry, notice_of, symmetrised
 from thermolinalg.operators.base import Operator, Sum
 from thermolinalg.operators.dense import Dense
 from thermolinalg.operators.diagonal import Diagonal
@@ -295,19 +295,10 @@ def _judged(a: Any, assume: str, lower: bool, name: str) -> tuple[Any, bool, str
     if found is None:
         return a, True, ""
     if found.ratio <= 1:
-        return symmetrised(a), True, _notice(found, name, a.shape[0], "complex" in dtype_name(a))
+        return symmetrised(a), True, notice_of(found, name, a.shape[0], is_complex="complex" in dtype_name(a))
     if assume == "pos":
         return part(a, assume, lower=lower, name=name), True, ""
     return a, False, ""
-
-
-def _notice(found: Asymmetry, name: str, d: int, is_complex: bool) -> str:
-    i, j, conj = found.row, found.column, "conj " if is_complex else ""
-    return (
-        f"{name} is symmetric but for rounding, and ({name} + {name}{'ᴴ' if is_complex else 'ᵀ'})/2 is used: "
-        f"{name}[{i}, {j}] and {conj}{name}[{j}, {i}] differ by {found.size:.2g}, "
-        f"{found.ratio * ROUNDING * d:.2g} units of rounding at their scale"
-    )
 
 
 def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, name: str) -> ReadMatrix:
