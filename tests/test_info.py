@@ -42,3 +42,27 @@ def test_reports_of_calls_travel(duplicate):
 
 def test_long_arrays_are_abridged():
     assert len(repr(tla.Info(state=np.zeros(5000)))) < 200
+
+
+EMPTY, NO_ROWS = np.zeros((0, 0)), np.zeros(0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda **options: tla.solve(EMPTY, NO_ROWS, **options),
+        lambda **options: tla.lstsq(EMPTY, NO_ROWS, **options),
+        lambda **options: tla.lstsq(np.zeros((2, 2)), np.ones(2), **options),
+        lambda **options: tla.solve_continuous_lyapunov(EMPTY, EMPTY, **options),
+        *(lambda function=f, **options: function(EMPTY, **options) for f in (tla.inv, tla.pinv, tla.inv_diagonal)),
+        *(lambda function=f, **options: function(EMPTY, **options) for f in (tla.slogdet, tla.logabsdet, tla.expm)),
+    ],
+)
+def test_reports_of_calls_that_run_nothing_have_the_same_fields(call):
+    _, full = tla.solve(np.eye(2), np.ones(2), rng=0, return_info=True)
+    _, info = call(return_info=True)
+    asked_of_a_device = {"degrees_of_freedom", "autocorrelation_time", "effective_sample_size"}
+    assert set(full) - asked_of_a_device <= set(info)
+    assert info.success
+    assert info.n_runs == info.device_time == info.ledger.runs == 0
+    assert not np.any(info.standard_error)

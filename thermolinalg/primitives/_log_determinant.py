@@ -17,6 +17,7 @@ from thermolinalg.operators import Normal, Operator
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
+from thermolinalg.primitives._readings import empty_report
 from thermolinalg.primitives._refusals import refusing
 from thermolinalg.systems.rescaled import matrix_exponent
 
@@ -78,8 +79,7 @@ def measure(
         raise ValueError(f"method must be None, 'work' or 'integration', got {asked.method!r}")
     most = None if asked.max_readings is None else as_count(asked.max_readings, "max_readings")
     if read.shape[0] == 0:
-        nothing = dict.fromkeys(("noise", "rounding", "systematic", "standard_error"), 0.0)
-        return 0.0, Info(success=True, status=0, message="the empty determinant is 1", n_runs=0, **nothing)
+        return 0.0, empty_report(0.0, "the empty determinant is 1")
     # The real form of a complex matrix, twice the size, has every eigenvalue twice; AᵀA has them squared.
     power = (0.5 if read.is_complex else 1.0) * (0.5 if hold == "normal" else 1.0)
     scaled = _in_range(read.operator, hold)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from thermolinalg._arrays import Array, eps
 from thermolinalg._info import Info
-from thermolinalg.devices import Program, Schedule
+from thermolinalg.devices import Ledger, Program, Schedule
 from thermolinalg.estimation.covariance import effective_readings
 
-__all__ = ["readings_report", "relative_rounding"]
+__all__ = ["empty_report", "readings_report", "relative_rounding"]
 
 
 def readings_report(program: Program, schedule: Schedule, moment: float, message: str) -> Info:
@@ -43,6 +45,41 @@ def readings_report(program: Program, schedule: Schedule, moment: float, message
         autocorrelation_time=1 / rate,
         effective_sample_size=effective_readings(schedule, moment * rate / 2),
         **program.describe(),
+    )
+
+
+def empty_report(bar: Any, message: str) -> Info:
+    """The information object of a call that has nothing to run.
+
+    Parameters
+    ----------
+    bar : array or float
+        The error bar: zero, in the shape of the answer.
+    message : str
+
+    Returns
+    -------
+    Info
+    """
+    return Info(
+        success=True,
+        status=0,
+        message=message,
+        residual_norm=0.0,
+        backward_error=0.0,
+        condition=None,
+        noise=bar,
+        rounding=bar,
+        systematic=bar,
+        standard_error=bar,
+        n_runs=0,
+        n_matvec=0,
+        schedule=None,
+        device_time=0.0,
+        ledger=Ledger(),
+        failures=[],
+        engine="none: nothing had to run",
+        reason="",
     )
 
 

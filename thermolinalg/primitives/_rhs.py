@@ -10,8 +10,8 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array
-from thermolinalg.devices import Ledger
 from thermolinalg.operators.read import ReadMatrix
+from thermolinalg.primitives._readings import empty_report
 
 __all__ = ["RightHandSide", "identity", "one_row", "read_rhs"]
 
@@ -47,28 +47,7 @@ class RightHandSide:
         xp = namespace(self.block)
         shape = (self.size, self.block.shape[1])
         x = self.shaped(xp.zeros(shape, dtype=self.block.dtype, device=self.block.device))
-        bar = abs(x)
-        info = Info(
-            success=True,
-            status=0,
-            message="an empty system",
-            n_runs=0,
-            n_matvec=0,
-            residual_norm=0.0,
-            backward_error=0.0,
-            condition=None,
-            noise=bar,
-            rounding=bar,
-            systematic=bar,
-            standard_error=bar,
-            schedule=None,
-            device_time=0.0,
-            ledger=Ledger(),
-            failures=[],
-            engine="none: nothing had to run",
-            reason="",
-        )
-        return x, info
+        return x, empty_report(abs(x), "an empty system")
 
 
 def read_rhs(read: ReadMatrix, b: Any, *, check_finite: bool = True, name: str = "b") -> RightHandSide:

@@ -16,6 +16,7 @@ from thermolinalg.operators import Dense
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._lyapunov import embedding
+from thermolinalg.primitives._readings import empty_report
 
 __all__ = ["expm"]
 
@@ -119,13 +120,12 @@ def expm(
         raise ValueError(f"A must be square, got shape {tuple(like.shape)}")
     atol, generator = as_positive(atol, "atol"), as_rng(rng)
     if matrix.size == 0:
-        estimate, info = matrix, Info(success=True, status=0, message="an empty matrix", n_runs=0)
+        estimate, info = matrix, empty_report(np.abs(matrix), "an empty matrix")
     else:
         estimate, info = _estimate(matrix, atol, as_schedule(schedule), device, generator)
     estimate = _like(estimate, like)
     for name in ("noise", "rounding", "systematic", "standard_error"):
-        part = info.get(name, np.abs(matrix))
-        info[name] = None if part is None else _like(part, like)
+        info[name] = None if info[name] is None else _like(info[name], like)
     return (estimate, info) if return_info else estimate
 
 

@@ -15,7 +15,7 @@ from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
-from thermolinalg.primitives._readings import readings_report, relative_rounding
+from thermolinalg.primitives._readings import empty_report, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
@@ -120,8 +120,7 @@ def inv_diagonal(
     matrix = require_symmetric(read, "the variance of a node", "the diagonal of inv(A) is that of any A")
     if read.shape[0] == 0:
         value = as_array(np.zeros(0), matrix.like)
-        info = Info(success=True, status=0, message="an empty matrix", n_runs=0)
-        info.update(dict.fromkeys(("noise", "rounding", "systematic", "standard_error"), value))
+        info = empty_report(value, "an empty matrix")
         return (value, info) if return_info else value
     copies, exponent = 2 if read.is_complex else 1, matrix_exponent(matrix)
     if exponent:

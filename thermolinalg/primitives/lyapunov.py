@@ -14,6 +14,7 @@ from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_refined
 from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, LyapunovMap, Relaxations, read_equation
+from thermolinalg.primitives._readings import empty_report
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems import Chain, Equation, Measure
 from thermolinalg.systems.routes import Held
@@ -122,8 +123,8 @@ def solve_continuous_lyapunov(
     tolerance = Tolerance.read(asked, atol, equation.single_like(), definite=False)
     maxiter, generator = as_count(maxiter, "maxiter"), as_rng(rng)
     if equation.a.size == 0:
-        x, info = equation.restore(equation.q), Info(success=True, status=0, message="an empty equation", n_runs=0)
-        info.update(residual_norm=0.0, backward_error=0.0, condition=None)
+        x = equation.restore(equation.q)
+        info = empty_report(abs(x), "an empty equation")
     elif refine:
         x, info = _refined(equation, generator, Wanted(tolerance, maxiter, schedule))
     else:
