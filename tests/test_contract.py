@@ -169,6 +169,20 @@ def test_an_answer_at_the_rounding_floor_is_success_and_says_so():
     assert relative_error(x, np.linalg.solve(A, b)) < 1e-8
 
 
+def test_short_of_the_floor_and_of_the_target_is_no_success():
+    A, b = rotated(np.geomspace(1e-2, 1, 9)), np.ones(9)
+    seen = []
+    for maxiter in range(1, 16):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _, info = tla.solve(A, b, rtol=1e-15, maxiter=maxiter, rng=0, return_info=True)
+        at_floor = info.backward_error <= (8 + 9**0.5) * EPS
+        assert info.success == (at_floor or info.residual_norm <= 1e-15 * 3)
+        assert bool(caught) == (not info.success)
+        seen.append(info.backward_error)
+    assert min(seen) < EPS < 1e-4 < max(seen)
+
+
 def test_residuals_that_are_reported_are_those_of_the_answer():
     rng = np.random.default_rng(2)
     A, b = rotated(np.geomspace(1e-3, 1, 8)), rng.standard_normal((8, 3))
@@ -234,12 +248,13 @@ def test_every_report_has_the_same_fields(name):
         np.testing.assert_allclose(info.standard_error, sum(parts), rtol=1e-12)
 
 
+@pytest.mark.parametrize("u", [2.0**60, 2.0**600])
 @pytest.mark.parametrize("name", [*CALLS, *(name + ", raw" for name in CALLS)])
-def test_reports_are_in_the_users_units(name):
+def test_reports_are_in_the_users_units(name, u):
     call, options = EVERY[name]
-    u = 2.0**60
-    _, one = call(A0, return_info=True, **options)
-    _, other = call(u * A0, return_info=True, **options)
+    A = A0 / 4  # the largest entry just below one, as extreme matrices are brought to
+    _, one = call(A, return_info=True, **options)
+    _, other = call(u * A, return_info=True, **options)
     for field in ("noise", "rounding", "systematic", "standard_error"):
         np.testing.assert_allclose(u * other[field], one[field], rtol=1e-9, err_msg=field)
     # Powers of two change no digit; but residuals are of q, b or the identity, which stay what they are.
