@@ -5,6 +5,7 @@ Everything else in the package is written against the array API namespace return
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -36,8 +37,10 @@ __all__ = [
     "in_range",
     "is_array",
     "is_torch",
+    "highest",
     "namespace",
     "plus_identity",
+    "product",
     "solve_triangular",
     "standard_normal",
     "to_numpy",
@@ -123,11 +126,13 @@ def column_norms(block: Array) -> Array:
 
 def in_range(squares: Array) -> bool:
     """Whether all sums of squares are precise; none of them may be zero, which could be an underflow."""
-    return all_true((squares > LEAST_SQUARE) & (squares < MOST_SQUARE))
+    if squares.shape[-1] <= FEW:
+        return all(LEAST_SQUARE < square < MOST_SQUARE for square in squares.ravel().tolist())
+    return bool(((squares > LEAST_SQUARE) & (squares < MOST_SQUARE)).all())
 
 
 FEW = 16
-"""Booleans that are looked at as a list: starting one of NumPy's reductions takes as long as reading so many."""
+"""Columns whose numbers are looked at as a list: a reduction of NumPy takes as long to start as a list to read."""
 
 
 def all_true(mask: Array) -> bool:
@@ -138,6 +143,19 @@ def all_true(mask: Array) -> bool:
 def any_true(mask: Array) -> bool:
     """Whether a boolean array is true anywhere."""
     return True in mask.ravel().tolist() if mask.shape[-1] <= FEW else bool(mask.any())
+
+
+def highest(x: Array) -> float:
+    """The largest entry of an array (..., k); NaN where there is one."""
+    if x.shape[-1] > FEW:
+        return float(x.max())
+    entries = x.ravel().tolist()
+    return max(entries) if all(entry == entry for entry in entries) else math.nan
+
+
+def product(a: Array, b: Array) -> Array:
+    """A B for matrices; `dot` looks for no floating-point errors, which takes `@` longer than a small product."""
+    return a.dot(b) if type(a) is np.ndarray and type(b) is np.ndarray else a @ b
 
 
 def column_maxima(block: Array) -> Array:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from thermolinalg._arrays import FEW, all_true, any_true, column_maxima, column_norms, in_range
+from thermolinalg._arrays import FEW, all_true, any_true, column_maxima, column_norms, highest, in_range, product
+from thermolinalg._validation import is_finite
 from thermolinalg.operators import Dense
 from thermolinalg.systems import Equation, Measure
 
@@ -79,3 +80,32 @@ def test_sums_of_squares_in_range():
 
 def test_largest_entries_of_columns():
     np.testing.assert_array_equal(column_maxima(np.array([[1.0, -2.0], [-3.0, 0.5]])), [3.0, 2.0])
+
+
+@pytest.mark.parametrize("k", [2, FEW, FEW + 1])
+def test_the_highest_number(k):
+    x = np.linspace(-2.0, -1.0, k)
+    assert highest(x) == highest(x[::-1]) == highest(np.stack([x, 2 * x])) == -1.0
+    for place in (0, -1):
+        broken = x.copy()
+        broken[place] = np.nan
+        assert np.isnan(highest(broken))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e200])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_whether_all_numbers_are_finite(size, order):
+    x = np.full((3, 4), size, order=order)
+    assert is_finite(x)
+    assert is_finite(x[:, ::2])
+    assert is_finite(x + 1j * x)
+    for bad in (np.nan, np.inf, -np.inf):
+        broken = x.copy()
+        broken[2, 1] = bad
+        assert not is_finite(broken)
+        assert not is_finite(1j * broken)
+
+
+def test_products_are_those_of_matrices():
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    np.testing.assert_array_equal(product(a, b), a @ b)

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array, all_true, column_norms
 from thermolinalg.devices import readout
 from thermolinalg.devices.driven import Driven
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Reading, Spectrum
@@ -78,13 +78,10 @@ class LangevinProgram(Simulated):
         Schedule
         """
         load, _ = self.load(b)
-        xp = namespace(load)
-        squares = xp.mean(load * load, axis=0)
-        least = float(xp.min(squares))
-        if least == 0.0:  # columns without a load have no say
-            loaded = squares[squares > 0]
-            least = float(xp.min(loaded)) if loaded.shape[0] else 1.0
-        signal = least**0.5
+        norms = column_norms(load)
+        if not all_true(norms > 0):  # columns without a load have no say
+            norms = norms[norms > 0]
+        signal = float(norms.min()) / load.shape[0] ** 0.5 if norms.shape[0] else 1.0
         return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
 
     def average(
@@ -114,7 +111,7 @@ class LangevinProgram(Simulated):
         load, gain = self.load(b)
         values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
         self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
-        seed = int(rng.integers(2**63))
+        seed = rng.bit_generator.random_raw()
         return Reading(
             value=self.to_user(self.convert(values[0]), gain),
             state=self.to_user(values[1], gain) if state else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, namespace
+from thermolinalg._arrays import Array, any_true, eps, namespace
 from thermolinalg.systems import Equation
 
 __all__ = ["Directions"]
@@ -54,7 +54,10 @@ class Directions:
         if not self.definite:
             return
         xp = self.equation.xp
-        curvature, sizes = xp.sum(z * image, axis=0), xp.sum(z**2, axis=0) ** 0.5 * xp.sum(image**2, axis=0) ** 0.5
+        curvature = xp.sum(z * image, axis=0)
+        if not any_true(curvature < 0):
+            return
+        sizes = xp.sum(z**2, axis=0) ** 0.5 * xp.sum(image**2, axis=0) ** 0.5
         rounding = z.shape[0] * self.equation.eps
         # An image got by subtracting residuals carries their rounding.
         rounding = rounding * (sizes + xp.sum(z**2, axis=0) ** 0.5 * self.equation.floor(z))

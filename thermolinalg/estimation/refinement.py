@@ -264,12 +264,11 @@ def _look_back(equation: Equation, state: State, change: Array | None) -> None:
     assert state.changes is not None
     xp, now, norms = equation.xp, state.changes[-1], state.norms[-1]
     if change is None:
-        state.contraction = xp.full_like(now, UNSEEN)
+        state.contraction = UNSEEN + 0 * now
     else:
         last = change[-1]
         ratio = now / (last + (last == 0))
-        lower = UNSEEN if state.conjugate else FASTEST
-        state.contraction = xp.where(ratio > lower, xp.where(ratio < SLOWEST, ratio, SLOWEST), lower)
+        state.contraction = xp.minimum(xp.maximum(ratio, UNSEEN if state.conjugate else FASTEST), SLOWEST)
     if state.best is None:
         state.best = norms, now
         return

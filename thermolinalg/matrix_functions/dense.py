@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from thermolinalg._arrays import Array, eigh
+from thermolinalg._arrays import Array, eigh, product
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Cost, check_positive
 from thermolinalg.matrix_functions.modal import ModalEngine
@@ -54,7 +54,7 @@ class DenseEngine(ModalEngine):
         return Cost(setup=0.0, per_column=2.0 * blocks * d**2, memory=8.0 * d**2)
 
     def to_modes(self, block: Array) -> Array:
-        return self.vectors.T @ block
+        return product(self.vectors.T, block)
 
     def from_modes(self, block: Array) -> Array:
-        return self.vectors @ block
+        return product(self.vectors, block)

@@ -130,8 +130,7 @@ class _Cholesky:
         self.factor, status = cholesky(matrix)
         if status:
             raise np.linalg.LinAlgError(
-                f"A is not positive definite: its leading minor of order {status} is not positive; "
-                "pass assume_a='gen'"
+                f"A is not positive definite: its leading minor of order {status} is not positive; pass assume_a='gen'"
             )
 
     def solve(self, v: Array) -> Array:

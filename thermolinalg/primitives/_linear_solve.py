@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from thermolinalg._arrays import Array, to_numpy
+from thermolinalg._arrays import Array, all_true, highest, to_numpy
 from thermolinalg._info import Info, warn
 from thermolinalg.devices import Schedule
 from thermolinalg.devices.watched import DeviceError
@@ -128,11 +129,11 @@ def _run(states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted
                 return state, Certificate.of(equation, state, goal), True
         if goal.reached(equation, state):
             break
-        worst = float((state.norms[-1] / scale).max())
+        worst = highest(state.norms[-1] / scale)
         if worst < least:
             best, least = (state.x, state.residual, state.norms, state.sizes), worst
         done = state.low is not None and _settled(equation, state)
-        done = done or state.n_runs >= wanted.maxiter or state.stalled >= PATIENCE or not np.isfinite(worst)
+        done = done or state.n_runs >= wanted.maxiter or state.stalled >= PATIENCE or not math.isfinite(worst)
         if done or _at_floor(equation, state, goal):
             if state.low is None and worst > least:
                 state.x, state.residual, state.norms, state.sizes = best
@@ -150,8 +151,7 @@ def _settled(equation: Equation, state: State) -> bool:
     left, limit = state.left, LIMIT * equation.eps
     if left is None or state.changes is None:
         return False
-    pairs = zip(state.changes, state.sizes, strict=True)
-    return all(bool((change * left <= limit * size).all()) for change, size in pairs)
+    return all_true(state.changes * left <= limit * state.sizes)
 
 
 def _at_floor(equation: Equation, state: State, goal: Goal) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, column_norms, eps, in_range, namespace
+from thermolinalg._arrays import Array, column_norms, eps, in_range, namespace, product
 from thermolinalg.operators import Operator
 
 __all__ = ["Equation", "Measure"]
@@ -141,7 +141,7 @@ class Equation:
     def _weighted(self, weights: Array | None, block: Array, measured: Callable[[Measure, Array], Array]) -> Array:
         """All norms by one product of squares; one by one where these leave the range of the dtype."""
         if weights is not None and weights.shape[1]:
-            squares = weights @ (block * block)
+            squares = product(weights, block * block)
             if in_range(squares):
                 return squares**0.5
         return self.xp.stack([measured(measure, block) for measure in self.measures])
