@@ -86,7 +86,7 @@ def test_triangles():
 
 
 def test_blocks_of_columns(monkeypatch):
-    monkeypatch.setattr("thermolinalg.primitives.program.COLUMNS", 4)
+    monkeypatch.setattr("thermolinalg.primitives.solver.COLUMNS", 4)
     a = spd(10)
     x, info = tla.inv(a, rng=0, return_info=True)
     assert_allclose(x, np.linalg.inv(a), atol=1e-8)

@@ -36,6 +36,7 @@ class LangevinDevice:
     Examples
     --------
     >>> import numpy as np
+    >>> from thermolinalg import Schedule
     >>> program = LangevinDevice().program(np.array([[2.0, 1.0], [1.0, 2.0]]))
     >>> reading = program.average(
     ...     np.array([[3.0], [3.0]]), Schedule(burn_in=50, duration=1e8), rng=np.random.default_rng(0)

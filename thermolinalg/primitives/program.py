@@ -69,12 +69,6 @@ class PreparedDevice(Solver):
         """log|det A|; parameters and errors as `thermolinalg.logabsdet`.
 
         A definite matrix (or its negative) is driven where it stands; of any other the normal operator is written.
-
-        Returns
-        -------
-        logdet : scalar
-        info : Info
-            Only with ``return_info=True``.
         """
         definite = self.held.kind in ("definite", "negative")
         measure = slogdet if definite else logabsdet
