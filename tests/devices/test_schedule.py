@@ -55,3 +55,10 @@ def test_windows_for_a_covariance():
     schedule = Schedule.for_covariance(7, rate=2.0)
     assert schedule.readings == 7
     assert schedule.spacing == schedule.burn_in == pytest.approx(EQUILIBRIUM_TIMES / 2.0)
+
+
+def test_lengthened_windows():
+    window = Schedule(burn_in=2.0, duration=3.0)
+    assert (window.lengthened(4).burn_in, window.lengthened(4).duration) == (2.0, 12.0)
+    read = Schedule(burn_in=2.0, readings=5, spacing=0.5).lengthened(4)
+    assert (read.burn_in, read.readings, read.spacing, read.duration) == (2.0, 20, 0.5, 10.0)

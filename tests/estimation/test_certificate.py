@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import scipy.sparse
-from cases import spd, tensor
+from cases import tensor
+from helpers import spd
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg._arrays import to_numpy
@@ -14,6 +15,7 @@ from thermolinalg.estimation.certificate import (
     AGREEMENT,
     AT_FLOOR,
     LEFT,
+    LONGER,
     PROBES,
     Certificate,
     ErrorBar,
@@ -45,7 +47,7 @@ class Exact:
     loads: list = field(default_factory=list)
 
     def average(self, b, schedule, *, rng):
-        assert schedule is ONCE
+        assert schedule in (ONCE, ONCE.lengthened(LONGER))
         self.loads.append(b)
         value = self.matrix @ b
         return Reading(value, 1.0, schedule, replicas=lambda: np.full((value.shape[0], 32), self.noise))
@@ -266,7 +268,6 @@ def test_a_start_that_is_the_answer_has_no_noise():
 def test_extended_residuals_leave_the_rounding_of_the_answer(columns):
     eq = equation(measures=(PLAIN, Measure(columns=columns)))
     norms = eq.balanced.solution(X)
-    small = LEFT * EPS * norms * (1.0 if columns is None else 1 / columns)
     state = state_of(eq, low=0 * X, reading=reading(0.0))
     told = bar(eq, Exact(), state, 0 * X)
     np.testing.assert_array_equal(told.rounding, EPS * abs(X))
@@ -274,8 +275,10 @@ def test_extended_residuals_leave_the_rounding_of_the_answer(columns):
     for size, stalled in ((0.1, 0), (1e6, 0), (1e6, 3)):
         state.correction = size * EPS * np.ones((D, 1)) * norms
         state.changes, state.contraction, state.stalled = eq.lengths(state.correction), np.array([0.5, 0.75]), stalled
-        left = state.correction * [1.0, 3.0]
-        expected = np.maximum(EPS * abs(X), left if stalled else np.minimum(left, small))
+        left = state.correction * [1.0, 1.0]
+        little = eq.balanced.solution(left) <= LEFT * EPS * norms
+        assert little.all() == (size < 1) and (stalled or little.all() or not little.any())
+        expected = np.where(little | (stalled > 0), np.maximum(EPS * abs(X), left), EPS * abs(X))
         np.testing.assert_allclose(bar(eq, Exact(), state, 0 * X).rounding, expected, rtol=1e-12)
 
 

@@ -99,6 +99,12 @@ class Schedule:
         """The same timetable read so many times."""
         return replace(self, readings=readings, spacing=None)
 
+    def lengthened(self, times: int) -> Schedule:
+        """The same timetable with a window, or readings, so many times as long."""
+        if self.readings is None:
+            return replace(self, duration=times * self.duration)
+        return replace(self, readings=times * self.readings, duration=times * self.duration)
+
     @classmethod
     def for_residual(cls, relative: float, signal: float, temperature: float, rate: float) -> Schedule:
         """Window whose average has a residual of size `relative` × ‖b‖, on a device in its own units.

@@ -26,6 +26,9 @@ LEFT = 4.0
 NEGLIGIBLE = 2.0**-90
 """Residuals more precise than this leave no rounding in any answer that is not singular to double precision."""
 
+LONGER = 16
+"""Times that the further run of a conjugate iteration is longer than the others: its noise is a quarter of theirs."""
+
 AGREEMENT = 2.9
 """An error bar is widened where the error that a further run sees is more than so many of it."""
 
@@ -135,7 +138,9 @@ def error_bar(
     if state.reading is not None and not state.conjugate:
         noise = cast(Array, noise + state.reading.standard_error)
     if bool((certificate.residual != 0).any()):
-        seen = inverse.average(certificate.residual, schedule, rng=rng)
+        # Directions leave less than a reading resolves: there the further run is a long one.
+        longer = schedule.lengthened(LONGER) if state.conjugate else schedule
+        seen = inverse.average(certificate.residual, longer, rng=rng)
         if state.conjugate:
             noise = xp.hypot(seen.value, seen.standard_error)
         else:
@@ -145,11 +150,11 @@ def error_bar(
         return ErrorBar(noise, rounding_bound(equation, inverse, state.x, schedule, rng, equation.eps))
     rounding = equation.eps * abs(state.x)
     if state.correction is not None and state.left is not None:
-        left = abs(state.correction) * state.left
+        left = abs(state.correction) * xp.where(state.left < 1.0, state.left, 1.0)
         # Corrections far above rounding leave noise, which is told already; the others rounding, and little of it.
-        scale = 1.0 if equation.balanced.columns is None else 1 / equation.balanced.columns
-        small = LEFT * equation.eps * equation.balanced.solution(state.x) * scale
-        rounding = xp.maximum(rounding, left if state.stalled else xp.minimum(left, small))
+        size = equation.balanced.solution
+        little = size(equation.asked(left)) <= LEFT * equation.eps * size(equation.asked(state.x))
+        rounding = xp.where(little | (state.stalled > 0), xp.maximum(rounding, left), rounding)
     extended = equation.matrix.extended_eps
     if extended > NEGLIGIBLE:
         rounding = xp.maximum(rounding, rounding_bound(equation, inverse, state.x, schedule, rng, extended))

@@ -23,8 +23,8 @@ def widened(x: Array) -> Array | None:
 
 
 def widest_eps(like: Array) -> float:
-    """Machine epsilon of the wider type."""
-    return float(np.finfo(np.float64 if dtype_name(like) == "float32" else np.longdouble).eps)
+    """Largest relative error of one rounding in the wider type, half its machine epsilon."""
+    return float(np.finfo(np.float64 if dtype_name(like) == "float32" else np.longdouble).eps) / 2
 
 
 def narrowed(x: Array, like: Array) -> Array:

@@ -248,7 +248,5 @@ def _systematic(held: Held, equation: Equation, x: Array) -> Array | None:
         return None
     bias = equation.xp.zeros_like(x)
     if held.inverse.bias:
-        asked = x * 1.0
-        asked[: equation.auxiliary, :] = 0.0
-        bias = bias + held.inverse.bias * equation.balanced.solution(asked)
+        bias = bias + held.inverse.bias * equation.balanced.solution(equation.asked(x))
     return bias

@@ -122,6 +122,14 @@ class Equation:
         kept[: self.auxiliary, :] = low[: self.auxiliary, :]
         return kept
 
+    def asked(self, x: Array) -> Array:
+        """Solutions (n, k) without their auxiliary unknowns: zero there."""
+        if not self.auxiliary:
+            return x
+        kept = x + 0.0
+        kept[: self.auxiliary, :] = 0.0
+        return kept
+
     def norms(self, r: Array) -> Array:
         """Norms (q, k) of a residual in every measure."""
         return self.measured(r)[0]
