@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace, to_numpy
+from thermolinalg._validation import is_finite
 from thermolinalg.devices import Device
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
@@ -82,7 +83,11 @@ class LeastSquaresProblem:
         """Of the user's A, (min(m, n),); empty where only products with it are cheap."""
         if self._real_rank is None:
             return as_array(np.zeros(0), self.operator.like)
-        return self._values[:: self.copies] * 2.0**self.exponent
+        with np.errstate(over="ignore"):
+            values = self._values[:: self.copies] * 2.0**self.exponent
+        if not is_finite(values):
+            raise ValueError(f"the singular values of A leave the range of {dtype_name(values)}; scale A")
+        return values
 
     @property
     def subspace_error(self) -> float:

@@ -25,6 +25,9 @@ __all__ = ["Asked", "as_scalar", "is_negative", "measure"]
 
 METHODS = (None, "work", "integration")
 
+ILL_CONDITIONED = 450.0
+"""Times eps (1e-13 in double precision): where rcond is below it, an answer comes with a warning."""
+
 LEAST_SHARE = 0.25
 """What rounding leaves of the tolerance is there for the noise, but not less than this: readings grow as its square."""
 
@@ -102,6 +105,8 @@ def measure(
     if read.notice:
         info.reason = f"{info.reason}; {read.notice}"
     info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
+    if info.success and info.condition * ILL_CONDITIONED * eps(read.operator.like) > 1:
+        warn(f"A is ill-conditioned: its condition number is {info.condition:.3g}; {info.message}")
     return value, info
 
 

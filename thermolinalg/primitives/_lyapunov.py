@@ -186,6 +186,12 @@ def _side(a: np.ndarray, exponent: int) -> int:
     if eigenvalues.real.max() < -rounding:
         return -1
     ends = np.ldexp([eigenvalues.real.min(), eigenvalues.real.max()], exponent)
+    if ends[0] > 0 or ends[1] < 0:
+        raise np.linalg.LinAlgError(
+            f"a device with drift a never settles, as far as double precision can tell: the real parts of the "
+            f"eigenvalues of a range from {ends[0]:.6g} to {ends[1]:.6g}, and the smallest in size is below the rounding "
+            f"{np.ldexp(rounding, exponent):.3g} of a"
+        )
     raise np.linalg.LinAlgError(
         f"a device with drift a never settles: the real parts of the eigenvalues of a range from {ends[0]:.6g} to "
         f"{ends[1]:.6g}, and all must be positive, or all negative; scipy.linalg.solve_continuous_lyapunov takes such a"

@@ -13,7 +13,7 @@ from thermolinalg._validation import checked_array
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._readings import empty_report
 
-__all__ = ["RightHandSide", "identity", "one_row", "read_rhs"]
+__all__ = ["RightHandSide", "identity", "in_precision_of", "one_row", "read_rhs"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,17 @@ def read_rhs(read: ReadMatrix, b: Any, *, check_finite: bool = True, name: str =
     single = dtype_name(like) == "float32" and (is_torch(like) or dtype_name(b) in ("float32", "complex64"))
     block = b[:, None] if b.ndim == 1 else b
     return RightHandSide(_cast(block, like, is_complex, single), b.ndim == 1, n)
+
+
+def in_precision_of(a: Any, b: Any) -> Any:
+    """A in double precision where it is an array in single precision and b is not, as NumPy promotes them."""
+    single, wide = ("f", 4), ("c", 8)
+    if not isinstance(a, np.ndarray) or (a.dtype.kind, a.dtype.itemsize) not in (single, wide):
+        return a
+    other = np.asarray(b) if isinstance(b, (np.ndarray, list, tuple)) else None
+    if other is None or other.dtype.kind not in "fc" or np.result_type(a.real.dtype, other.real.dtype) == a.real.dtype:
+        return a
+    return a.astype(np.float64 if a.dtype.kind == "f" else np.complex128)
 
 
 def one_row(b: Any) -> tuple[Any, tuple[int, ...] | None]:

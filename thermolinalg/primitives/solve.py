@@ -10,7 +10,7 @@ from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._rhs import one_row
+from thermolinalg.primitives._rhs import in_precision_of, one_row
 from thermolinalg.primitives._tolerance import MAXITER
 from thermolinalg.primitives.solver import Solver
 
@@ -123,6 +123,7 @@ def solve(
     >>> bool(np.all(abs(x - np.linalg.solve(A, b)) < 5 * info.standard_error))
     True
     """
+    a = in_precision_of(a, b)
     read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, name="a")
     prepared = Solver(read.transposed() if transposed else read, device, as_rng(rng))
     loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
