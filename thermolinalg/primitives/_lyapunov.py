@@ -189,8 +189,8 @@ def _side(a: np.ndarray, exponent: int) -> int:
     if ends[0] > 0 or ends[1] < 0:
         raise np.linalg.LinAlgError(
             f"a device with drift a never settles, as far as double precision can tell: the real parts of the "
-            f"eigenvalues of a range from {ends[0]:.6g} to {ends[1]:.6g}, and the smallest in size is below the rounding "
-            f"{np.ldexp(rounding, exponent):.3g} of a"
+            f"eigenvalues of a range from {ends[0]:.6g} to {ends[1]:.6g}, and the smallest in size is below rounding, "
+            f"{np.ldexp(rounding, exponent):.3g}"
         )
     raise np.linalg.LinAlgError(
         f"a device with drift a never settles: the real parts of the eigenvalues of a range from {ends[0]:.6g} to "
