@@ -127,7 +127,8 @@ def column_norms(block: Array) -> Array:
 def in_range(squares: Array) -> bool:
     """Whether all sums of squares are precise; none of them may be zero, which could be an underflow."""
     if squares.shape[-1] <= FEW:
-        return all(LEAST_SQUARE < square < MOST_SQUARE for square in squares.ravel().tolist())
+        sums = squares.ravel().tolist()
+        return bool(sums) and min(sums) > LEAST_SQUARE and max(sums) < MOST_SQUARE and not math.isnan(sum(sums))
     return bool(((squares > LEAST_SQUARE) & (squares < MOST_SQUARE)).all())
 
 
@@ -146,11 +147,11 @@ def any_true(mask: Array) -> bool:
 
 
 def highest(x: Array) -> float:
-    """The largest entry of an array (..., k); NaN where there is one."""
+    """The largest entry of an array (..., k) without −∞; NaN where there is one."""
     if x.shape[-1] > FEW:
         return float(x.max())
     entries = x.ravel().tolist()
-    return max(entries) if all(entry == entry for entry in entries) else math.nan
+    return math.nan if math.isnan(sum(entries)) else max(entries)
 
 
 def product(a: Array, b: Array) -> Array:

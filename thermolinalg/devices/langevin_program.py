@@ -110,12 +110,13 @@ class LangevinProgram(Simulated):
         law = self._window(schedule, state=state)
         load, gain = self.load(b)
         values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
-        self.ledger.record(b.shape[0], b.shape[1], schedule.total, schedule.readings or 1)
+        (d, k), total = b.shape, schedule.total
+        self.ledger.record(d, k, total, schedule.readings or 1)
         seed = rng.bit_generator.random_raw()
         return Reading(
             value=self.to_user(self.convert(values[0]), gain),
             state=self.to_user(values[1], gain) if state else None,
-            device_time=b.shape[1] * schedule.total,
+            device_time=k * total,
             schedule=schedule,
             replicas=lambda: self._replicas(schedule, seed),
             gain=gain,

@@ -73,11 +73,15 @@ class Loaded:
         self.factor, self.largest = 1.0, None
         if isinstance(loading, Equilibrated) and d:
             with imperfections.blamed():
-                self.largest = largest_eigenvalue(self.effective)
+                self.largest = self._largest()
             self.factor = 1.0 / self.largest if self.largest > 0 else 1.0
         self.offset: Array | float = 0.0
         if imperfections.offset:
             self.offset = imperfections.offset * standard_normal(rng, (d, 1), operator.like)
+
+    def _largest(self) -> float:
+        """Largest eigenvalue of S A S as it was written."""
+        return largest_eigenvalue(self.effective)
 
     def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
         """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
@@ -134,4 +138,5 @@ def _unit_diagonal(operator: Operator) -> Array | None:
         )
     if smallest == 0:
         return None
-    return operator.jacobi_scaling()
+    scaling = operator.jacobi_scaling()
+    return None if scaling is None or bool((scaling == 1).all()) else scaling

@@ -102,8 +102,6 @@ class Simulated(Loaded):
     ----------
     temperature : float
         T as designed, which estimates take for granted.
-    engines : Engines
-        Of `effective`.
     ledger : Ledger
     drawn : tuple of str
         Engine of the last draw, and why it was chosen.
@@ -126,11 +124,19 @@ class Simulated(Loaded):
             raise TypeError("the couplings of a LangevinDevice are symmetric, and A is not: pass a GeneralDevice")
         super().__init__(operator, loading, imperfections, rng)
         self.temperature, self.law = law.temperature, imperfections.heat(law)
-        self.engines = Engines(self.effective, self.largest)
+        self.engines.largest = self.largest
         self.ledger = Ledger(programs=1)
         self.drawn = ("none: nothing had to run", "")
 
     # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def engines(self) -> Engines:
+        """Engines of S A S as it was written."""
+        return Engines(self.effective)
+
+    def _largest(self) -> float:
+        return self.engines.largest_eigenvalue()
 
     def interval(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue of A_dev."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, any_true
+from thermolinalg._arrays import Array, all_true, any_true, namespace
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.directions import Directions
 from thermolinalg.systems import Equation
@@ -127,13 +127,16 @@ class Goal:
 
     def reached(self, equation: Equation, state: State) -> bool:
         """Whether every column is done."""
-        pairs = zip(state.norms, self.targets, strict=True)
-        if not all(all_true(norms <= target) for norms, target in pairs):
+        if not all_true(state.norms <= self._bounds):
             return False
         left = state.left
         if left is None or state.changes is None or not self.asks_for_x:
             return True
         return all_true(state.changes * left <= self.forward * state.sizes)
+
+    @cached_property
+    def _bounds(self) -> Array:
+        return namespace(self.targets[0]).stack(self.targets)
 
     @cached_property
     def asks_for_x(self) -> bool:

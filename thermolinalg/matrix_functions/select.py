@@ -19,7 +19,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
-from thermolinalg.matrix_functions.spectrum import spectral_interval
+from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
     Circulant,
@@ -128,6 +128,10 @@ class Engines:
     def interval(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue, from the cheapest engine that knows them."""
         return self._engine(self._home()).interval()
+
+    def largest_eigenvalue(self) -> float:
+        """Largest eigenvalue, by the engine that A's size makes at once, or from a few products."""
+        return self.interval()[1] if self.operator.shape[0] <= SMALL else largest_eigenvalue(self.operator)
 
     def shifted(self, operator: Operator, mu: float) -> Engines | None:
         """The engines of `operator` = A + μI where an eigendecomposition of A is at hand, which then serves both."""
