@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
+from helpers import spd
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg import operators
@@ -65,21 +66,6 @@ def cases(*tags: str, without: str = "") -> list[Any]:
     return [pytest.param(c, id=c.name) for c in found]
 
 
-def spd(d: int, condition: float = 30.0, seed: int = 0) -> np.ndarray:
-    """A dense matrix with eigenvalues from 1/condition to 1."""
-    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))
-    matrix = (q * np.geomspace(1 / condition, 1, d)) @ q.T
-    return (matrix + matrix.T) / 2
-
-
-def hermitian(d: int, condition: float = 30.0, seed: int = 0) -> np.ndarray:
-    """The same with complex entries."""
-    rng = np.random.default_rng(seed)
-    q, _ = np.linalg.qr(rng.standard_normal((d, d)) + 1j * rng.standard_normal((d, d)))
-    matrix = (q * np.geomspace(1 / condition, 1, d)) @ q.conj().T
-    return (matrix + matrix.conj().T) / 2
-
-
 def grid(n: int, shift: float = 0.0) -> Any:
     """The Laplacian of an n × n grid, sparse, plus a shift."""
     path = scipy.sparse.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
@@ -106,17 +92,17 @@ case("condition 1e12", "spd dense ill-conditioned")(lambda: spd(20, 1e12))
 case("Hilbert", "spd dense ill-conditioned")(lambda: scipy.linalg.hilbert(8))
 case("above the small sizes", "spd dense large")(lambda: spd(150))
 case("float32", "spd dense float32")(lambda: spd(12).astype(np.float32))
-case("Hermitian", "spd dense complex")(lambda: hermitian(8))
-case("complex64", "spd dense complex float32")(lambda: hermitian(8).astype(np.complex64))
+case("Hermitian", "spd dense complex")(lambda: spd(8, dtype=complex))
+case("complex64", "spd dense complex float32")(lambda: spd(8, dtype=complex).astype(np.complex64))
 case("sparse", "spd sparse")(lambda: grid(5, 0.1))
 case("sparse, large", "spd sparse large")(lambda: grid(14))
-case("sparse Hermitian", "spd sparse complex")(lambda: scipy.sparse.csr_array(hermitian(6)))
+case("sparse Hermitian", "spd sparse complex")(lambda: scipy.sparse.csr_array(spd(6, dtype=complex)))
 case("matrix-free", "spd matrix-free")(lambda: aslinearoperator(spd(12)))
 case("matrix-free, large", "spd matrix-free large")(lambda: aslinearoperator(grid(14, 0.5)))
-case("matrix-free Hermitian", "spd matrix-free complex")(lambda: aslinearoperator(hermitian(6)))
+case("matrix-free Hermitian", "spd matrix-free complex")(lambda: aslinearoperator(spd(6, dtype=complex)))
 case("torch", "spd torch")(lambda: tensor(spd(12)))
 case("torch float32", "spd torch float32")(lambda: tensor(spd(12).astype(np.float32)))
-case("torch Hermitian", "spd torch complex")(lambda: tensor(hermitian(8)))
+case("torch Hermitian", "spd torch complex")(lambda: tensor(spd(8, dtype=complex)))
 
 _R = np.random.default_rng(5).standard_normal((3, 12))
 case("Dense", "spd operator")(lambda: operators.Dense(spd(12)))

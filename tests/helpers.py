@@ -24,6 +24,11 @@ def close(found: Any, expected: Any, rtol: float = 1e-10) -> bool:
     return True
 
 
+def relative_residual(A: Any, x: Any, b: Any) -> float:
+    """The largest ‖b − A x‖/‖b‖ of the columns of a block."""
+    return float(np.max(np.linalg.norm(b - A @ x, axis=0) / np.linalg.norm(b, axis=0)))
+
+
 def orthogonal(d: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
     """A random orthogonal matrix, unitary for complex dtypes."""
     rng, complex_ = np.random.default_rng(seed), np.dtype(dtype).kind == "c"
@@ -45,12 +50,14 @@ def spd(d: int, condition: float = 30.0, seed: int = 0, dtype: Any = np.float64)
     return rotated(np.geomspace(1 / condition, 1, d), seed, dtype)
 
 
-def general(singular_values: Any, rows: int = 0, columns: int = 0, seed: int = 0) -> np.ndarray:
-    """The matrix U diag(singular_values) Vᵀ with random U and V; square, or with more rows or columns than values."""
+def general(
+    singular_values: Any, rows: int = 0, columns: int = 0, seed: int = 0, dtype: Any = np.float64
+) -> np.ndarray:
+    """The matrix U diag(singular_values) Vᴴ with random U and V; square, or with more rows or columns than values."""
     values = np.asarray(singular_values, dtype=float)
     m, n = max(rows, len(values)), max(columns, len(values))
-    left, right = orthogonal(m, seed)[:, : len(values)], orthogonal(n, seed + 1)[:, : len(values)]
-    return (left * values) @ right.T
+    left, right = orthogonal(m, seed, dtype)[:, : len(values)], orthogonal(n, seed + 1, dtype)[:, : len(values)]
+    return (left * values) @ right.conj().T
 
 
 def _array(x: Any) -> np.ndarray:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from cases import grid, spd
+from cases import grid
+from helpers import spd
 
 from thermolinalg import Imperfections, LangevinDevice, Overdamped, Schedule
 from thermolinalg.devices.imperfections import quantise

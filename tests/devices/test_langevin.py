@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from cases import cases, spd
+from cases import cases
+from helpers import spd
 
 import thermolinalg as tla
 from thermolinalg._arrays import to_numpy

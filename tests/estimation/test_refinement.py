@@ -7,7 +7,8 @@ from itertools import islice, pairwise
 import mpmath
 import numpy as np
 import pytest
-from cases import spd, tensor
+from cases import tensor
+from helpers import spd
 
 from thermolinalg._arrays import to_numpy
 from thermolinalg.devices import Reading, Schedule

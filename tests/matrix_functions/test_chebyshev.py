@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
+from helpers import rotated
 
 from thermolinalg.laws import Overdamped
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine, chebyshev_series
 from thermolinalg.operators import Dense, MatrixFree
 
 DEVICE = Overdamped()
-
-
-def symmetric(eigenvalues, seed=0):
-    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(eigenvalues),) * 2))
-    return (q * eigenvalues) @ q.T
 
 
 @pytest.mark.parametrize("condition", [1.5, 10.0, 100.0, 1e4])
@@ -45,7 +41,7 @@ def test_the_series_equals_its_functions(law):
 
 def test_only_the_outputs_asked_for_are_paid():
     law = DEVICE.window(1.0, 50.0)
-    engine = ChebyshevEngine(Dense(symmetric(np.linspace(0.1, 1, 40))), interval=(0.0, 1.0))
+    engine = ChebyshevEngine(Dense(rotated(np.linspace(0.1, 1, 40))), interval=(0.0, 1.0))
     assert engine.degree(law, ["average"]) <= engine.degree(law, ["average", "state"])
 
 
@@ -59,7 +55,7 @@ def test_a_forgotten_start_does_not_raise_the_degree():
 
 def test_products_are_counted_and_shared():
     d = 1000
-    matrix = symmetric(np.linspace(0.1, 1, d))
+    matrix = rotated(np.linspace(0.1, 1, d))
     law, rng = DEVICE.window(10.0, 100.0, 1000), np.random.default_rng(0)
     engine = ChebyshevEngine(Dense(matrix))
     engine.apply(law, [None, rng.standard_normal((d, 1)), rng.standard_normal((d, 2)), None], law.outputs)
@@ -71,7 +67,7 @@ def test_products_are_counted_and_shared():
 
 
 def test_a_degree_out_of_reach_is_flagged():
-    matrix = symmetric(np.logspace(-4, 0, 60))
+    matrix = rotated(np.logspace(-4, 0, 60))
     law = DEVICE.stationary()
     engine = ChebyshevEngine(Dense(matrix), interval=(1e-4, 1.0), max_degree=100)
     assert engine.degree(law, law.outputs) is None
@@ -95,7 +91,7 @@ def test_supports_what_is_finite_on_the_interval():
 
 @pytest.mark.parametrize("interval", [(0.5, 1.0), (0.1, 0.7)])
 def test_an_eigenvalue_outside_the_interval_is_noticed(interval):
-    engine = ChebyshevEngine(Dense(symmetric(np.linspace(0.1, 1, 50))), interval=interval)
+    engine = ChebyshevEngine(Dense(rotated(np.linspace(0.1, 1, 50))), interval=interval)
     law = DEVICE.window(50.0, 100.0)
     with pytest.raises(np.linalg.LinAlgError, match="outside"):
         engine.apply(law, [None, np.ones((50, 1)), None, None], law.outputs)
@@ -116,7 +112,7 @@ def test_one_product_serves_all_columns():
             widths.append(block.shape[1])
             return super().apply(block)
 
-    engine = ChebyshevEngine(Recording(symmetric(np.linspace(0.1, 1, 30))), interval=(0.1, 1.0))
+    engine = ChebyshevEngine(Recording(rotated(np.linspace(0.1, 1, 30))), interval=(0.1, 1.0))
     law = DEVICE.step(4.0)
     engine.apply(law, [np.ones((30, 1)), np.ones((30, 1)), np.ones((30, 5))], law.outputs)
     assert set(widths) == {7}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import spd
 
 from thermolinalg._arrays import cholesky, cholesky_solve, solve_triangular
 from thermolinalg.laws import Overdamped
@@ -11,17 +12,11 @@ from thermolinalg.operators import Dense
 D = 40
 
 
-def matrix(condition, d=D):
-    q, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((d, d)))
-    a = (q * np.geomspace(1 / condition, 1.0, d)) @ q.T
-    return (a + a.T) / 2
-
-
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("k", [0, 1, 2, 7])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_triangular_solves(dtype, k, order):
-    a = matrix(10.0).astype(dtype)
+    a = spd(D, 10.0).astype(dtype)
     b = np.asarray(np.random.default_rng(1).standard_normal((D, k)), dtype=dtype, order=order)
     before = b.copy()
     factor, status = cholesky(a)
@@ -43,7 +38,7 @@ def columns_left(engine):
 
 
 def test_many_columns_are_solved_for_by_the_inverse():
-    a = matrix(1e3)
+    a = spd(D, 1e3)
     engine, blocks = Factorised(Dense(a)), np.random.default_rng(1).standard_normal((4, D, D // 2 + 1))
     solutions = [engine.solve(block) for block in blocks]
     assert columns_left(engine) <= 0
@@ -55,7 +50,7 @@ def test_many_columns_are_solved_for_by_the_inverse():
 
 
 def test_single_columns_never_wait_for_the_inverse():
-    engine = Factorised(Dense(matrix(1e3)))
+    engine = Factorised(Dense(spd(D, 1e3)))
     for _ in range(2 * D):
         engine.solve(np.ones((D, 1)))
     assert columns_left(engine) == D
@@ -63,14 +58,14 @@ def test_single_columns_never_wait_for_the_inverse():
 
 @pytest.mark.parametrize(("dtype", "condition"), [(np.float64, 1e11), (np.float32, 1e3)])
 def test_no_inverse_of_what_rounding_would_spoil(dtype, condition):
-    engine = Factorised(Dense(matrix(condition).astype(dtype)))
+    engine = Factorised(Dense(spd(D, condition).astype(dtype)))
     for _ in range(4):
         engine.solve(np.ones((D, D), dtype=dtype))
     assert "_products" not in vars(engine._solve.__self__)
 
 
 def test_forms_are_made_once(monkeypatch):
-    engine, law, made = Factorised(Dense(matrix(10.0))), Overdamped().average(1e3, 1e4), []
+    engine, law, made = Factorised(Dense(spd(D, 10.0))), Overdamped().average(1e3, 1e4), []
     form = law.equilibrium
     object.__setattr__(law, "equilibrium", lambda lam_min: made.append(lam_min) or form(lam_min))
     for _ in range(3):

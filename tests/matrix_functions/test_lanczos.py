@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import rotated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +16,6 @@ DEVICE = Overdamped()
 STATIONARY = DEVICE.stationary()
 
 
-def symmetric(eigenvalues, seed=0):
-    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(eigenvalues),) * 2))
-    return (q * eigenvalues) @ q.T
-
-
 def solve(engine, b):
     """The mean of the stationary law, A⁻¹ b."""
     return engine.apply(STATIONARY, [None, b, None], ["state"])[0]
@@ -27,7 +23,7 @@ def solve(engine, b):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_bases_are_orthonormal_and_make_a_tridiagonal(seed):
-    matrix = symmetric(np.logspace(-8, 0, 80), seed)
+    matrix = rotated(np.logspace(-8, 0, 80), seed)
     krylov = Krylov(lambda v: matrix @ v, np.random.default_rng(seed).standard_normal((80, 3)))
     krylov.extend(60)
     q = krylov.combine(np.broadcast_to(np.eye(60), (3, 60, 60)))
@@ -42,7 +38,7 @@ def test_bases_are_orthonormal_and_make_a_tridiagonal(seed):
 def test_ill_conditioned_stationary_laws(condition, d):
     # Symmetric square root and inverse from the eigendecomposition, whose own error is about κ·eps.
     eigenvalues = np.logspace(-np.log10(condition), 0, d)
-    matrix = symmetric(eigenvalues)
+    matrix = rotated(eigenvalues)
     lam, q = np.linalg.eigh(matrix)
     rng = np.random.default_rng(2)
     b, z = rng.standard_normal((d, 1)), rng.standard_normal((d, 4))
@@ -59,7 +55,7 @@ def test_ill_conditioned_stationary_laws(condition, d):
 def test_steps_end_with_the_number_of_distinct_eigenvalues(d, distinct, columns, seed):
     rng = np.random.default_rng(seed)
     eigenvalues = 1.0 + np.arange(d) % distinct
-    matrix, b = symmetric(eigenvalues, seed), rng.standard_normal((d, columns))
+    matrix, b = rotated(eigenvalues, seed), rng.standard_normal((d, columns))
     engine = LanczosEngine(Dense(matrix))
     x = solve(engine, b)
     assert engine.converged
@@ -94,7 +90,7 @@ def test_a_load_outside_of_the_range_is_refused():
 
 def test_what_is_not_converged_says_so_and_by_how_much():
     d = 400
-    matrix, b = symmetric(np.logspace(-5, 0, d)), np.random.default_rng(0).standard_normal((d, 1))
+    matrix, b = rotated(np.logspace(-5, 0, d)), np.random.default_rng(0).standard_normal((d, 1))
     engine = LanczosEngine(Dense(matrix), max_steps=80)
     x = solve(engine, b)
     assert not engine.converged
@@ -108,7 +104,7 @@ def test_what_is_not_converged_says_so_and_by_how_much():
 @pytest.mark.parametrize("rtol", [1e-4, 1e-8, 1e-12])
 def test_the_tolerance_is_met_and_not_wasted(rtol):
     d = 500
-    matrix, b = symmetric(np.linspace(0.01, 1, d)), np.random.default_rng(0).standard_normal((d, 2))
+    matrix, b = rotated(np.linspace(0.01, 1, d)), np.random.default_rng(0).standard_normal((d, 2))
     engine = LanczosEngine(Dense(matrix), rtol=rtol)
     exact = np.linalg.solve(matrix, b)
     assert np.linalg.norm(solve(engine, b) - exact) <= rtol * np.linalg.norm(exact)
@@ -118,7 +114,7 @@ def test_the_tolerance_is_met_and_not_wasted(rtol):
 
 def test_the_estimated_error_covers_the_true_one():
     d = 400
-    matrix, b = symmetric(np.logspace(-3, 0, d)), np.random.default_rng(1).standard_normal((d, 1))
+    matrix, b = rotated(np.logspace(-3, 0, d)), np.random.default_rng(1).standard_normal((d, 1))
     exact = np.linalg.solve(matrix, b)
     for steps in (120, 160, 200):
         engine = LanczosEngine(Dense(matrix), rtol=1e-14, max_steps=steps)
@@ -127,7 +123,7 @@ def test_the_estimated_error_covers_the_true_one():
 
 
 def test_a_block_too_large_for_memory_goes_in_parts(monkeypatch):
-    matrix, rng = symmetric(np.linspace(0.2, 1, 40)), np.random.default_rng(0)
+    matrix, rng = rotated(np.linspace(0.2, 1, 40)), np.random.default_rng(0)
     law = DEVICE.window(1.0, 5.0)
     inputs = [rng.standard_normal((40, k)) for k in (1, 5, 5, 1)]
     whole = LanczosEngine(Dense(matrix)).apply(law, inputs, law.outputs)
@@ -139,7 +135,7 @@ def test_a_block_too_large_for_memory_goes_in_parts(monkeypatch):
 
 
 def test_negative_curvature_met_on_the_way_is_refused():
-    matrix = symmetric(np.r_[-1e-3, np.linspace(0.5, 1, 60)])
+    matrix = rotated(np.r_[-1e-3, np.linspace(0.5, 1, 60)])
     with pytest.raises(np.linalg.LinAlgError, match=r"vᵀAv/vᵀv = -0\.00"):
         solve(LanczosEngine(Dense(matrix)), np.random.default_rng(0).standard_normal((61, 1)))
 

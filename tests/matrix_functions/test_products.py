@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import rotated
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
@@ -23,12 +24,6 @@ LAWS = {
     "long window": DEVICE.window(1e4, 1e5, 10),
 }
 FINITE = ["step", "continuous window", "window"]
-
-
-def symmetric(eigenvalues, seed=0):
-    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(eigenvalues),) * 2))
-    matrix = (q * eigenvalues) @ q.T
-    return (matrix + matrix.T) / 2
 
 
 def inputs_of(law, d, columns=3, shared=("x0", "b"), seed=1):
@@ -64,7 +59,7 @@ def test_the_contract(build):
 @pytest.mark.parametrize("condition", [1.0, 10.0, 1e3])
 @pytest.mark.parametrize("d", [1, 2, 17, 200])
 def test_equals_the_eigendecomposition(build, name, condition, d):
-    matrix = symmetric(np.logspace(-np.log10(condition), 0, d))
+    matrix = rotated(np.logspace(-np.log10(condition), 0, d))
     law = LAWS[name]
     inputs = inputs_of(law, d)
     engine = build(Dense(matrix))
@@ -76,7 +71,7 @@ def test_equals_the_eigendecomposition(build, name, condition, d):
 @pytest.mark.parametrize("build", ENGINES)
 @pytest.mark.parametrize("name", FINITE)
 def test_finite_times_at_a_condition_number_of_a_million(build, name):
-    matrix = symmetric(np.logspace(-6, 0, 200))
+    matrix = rotated(np.logspace(-6, 0, 200))
     law = LAWS[name]
     inputs = inputs_of(law, 200)
     engine = build(Dense(matrix))
@@ -104,7 +99,7 @@ def test_a_stationary_law_of_a_singular_matrix_is_refused(build):
 
 @pytest.mark.parametrize("build", ENGINES)
 def test_indefinite_matrices_are_refused_with_evidence(build):
-    matrix = symmetric(np.r_[-0.3, np.linspace(0.5, 1, 50)])
+    matrix = rotated(np.r_[-0.3, np.linspace(0.5, 1, 50)])
     law = DEVICE.step(1.0)
     with pytest.raises(np.linalg.LinAlgError, match=r"vᵀAv/vᵀv = -0\.\d+"):
         build(Dense(matrix)).apply(law, inputs_of(law, 51), law.outputs)
@@ -117,7 +112,7 @@ def test_indefinite_matrices_are_refused_with_evidence(build):
     outputs=st.lists(st.sampled_from(["average", "state"]), min_size=1, max_size=2, unique=True),
 )
 def test_blocks_of_one_column_are_shared_and_missing_ones_are_zero(build, columns, given_inputs, outputs):
-    law, matrix, rng = LAWS["window"], symmetric(np.linspace(0.2, 1, 25)), np.random.default_rng(5)
+    law, matrix, rng = LAWS["window"], rotated(np.linspace(0.2, 1, 25)), np.random.default_rng(5)
     make = {
         "none": lambda: None,
         "zero": lambda: np.zeros((25, columns)),
@@ -138,7 +133,7 @@ def test_blocks_of_one_column_are_shared_and_missing_ones_are_zero(build, column
 
 @pytest.mark.parametrize("build", ENGINES)
 def test_columns_of_very_different_size_all_meet_the_tolerance(build):
-    law, matrix = DEVICE.step(2.0), symmetric(np.linspace(0.1, 1, 80))
+    law, matrix = DEVICE.step(2.0), rotated(np.linspace(0.1, 1, 80))
     inputs = inputs_of(law, 80, shared=())
     for block in inputs:
         block *= np.array([1e-150, 1.0, 1e150])
@@ -183,7 +178,7 @@ def test_a_product_may_return_its_own_argument(build):
 @pytest.mark.parametrize("build", ENGINES)
 @pytest.mark.parametrize("name", LAWS)
 def test_float32_stays_float32_at_its_own_accuracy(build, name):
-    matrix = symmetric(np.linspace(0.05, 1, 100)).astype(np.float32)
+    matrix = rotated(np.linspace(0.05, 1, 100)).astype(np.float32)
     law = LAWS[name]
     inputs = [v.astype(np.float32) for v in inputs_of(law, 100)]
     engine = build(Dense(matrix))
@@ -197,7 +192,7 @@ def test_float32_stays_float32_at_its_own_accuracy(build, name):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_torch_tensors_stay_torch_tensors(build, dtype):
     torch = pytest.importorskip("torch")
-    matrix = symmetric(np.linspace(0.1, 1, 60))
+    matrix = rotated(np.linspace(0.1, 1, 60))
     law = LAWS["continuous window"]
     inputs = inputs_of(law, 60)
     place = {"dtype": getattr(torch, dtype)}
@@ -210,7 +205,7 @@ def test_torch_tensors_stay_torch_tensors(build, dtype):
 
 @pytest.mark.parametrize("build", ENGINES)
 def test_the_interval_is_taken_as_given_or_estimated(build):
-    matrix = symmetric(np.linspace(0.1, 1, 150))
+    matrix = rotated(np.linspace(0.1, 1, 150))
     assert build(Dense(matrix), interval=(0.05, 1.5)).interval() == (0.05, 1.5)
     engine = build(Dense(matrix))
     assert engine.interval() == pytest.approx((0.1, 1), rel=0.05)
@@ -220,7 +215,7 @@ def test_the_interval_is_taken_as_given_or_estimated(build):
 
 @pytest.mark.parametrize("build", ENGINES)
 def test_engines_of_one_operator_share_the_interval(build):
-    operator = Dense(symmetric(np.linspace(0.1, 1, 150)))
+    operator = Dense(rotated(np.linspace(0.1, 1, 150)))
     found = LanczosEngine(operator).spectrum()
     engine = build(operator, interval=found)
     assert engine.spectrum() is found
@@ -236,7 +231,7 @@ def test_intervals_that_are_none_are_refused(build, interval):
 
 @pytest.mark.parametrize("build", ENGINES)
 def test_the_price_is_declared_before_running(build):
-    matrix, law = symmetric(np.linspace(0.1, 1, 150)), LAWS["window"]
+    matrix, law = rotated(np.linspace(0.1, 1, 150)), LAWS["window"]
     engine = build(Dense(matrix))
     one, ten = (engine.cost(law, law.outputs, columns) for columns in (1, 10))
     before = engine.n_matvec

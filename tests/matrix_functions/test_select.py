@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from cases import cases, grid, spd
+from cases import cases, grid
+from helpers import spd
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg.laws import EulerMaruyama, Overdamped, Skew, Underdamped

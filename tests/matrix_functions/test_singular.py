@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import general
 from numpy.testing import assert_allclose
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
@@ -22,14 +23,6 @@ from thermolinalg.simulation import LinearProcess
 EPS = np.finfo(float).eps
 
 
-def rotated(values, m=None, n=None, seed=0):
-    """A matrix (m, n) with these singular values."""
-    rng, k = np.random.default_rng(seed), len(values)
-    left, _ = np.linalg.qr(rng.standard_normal((m or k, k)))
-    right, _ = np.linalg.qr(rng.standard_normal((n or k, k)))
-    return (left * values) @ right.T
-
-
 def dense(a):
     return Dense(a, symmetric=False)
 
@@ -44,10 +37,10 @@ def free(a):
 
 VALUES = np.array([0.5, 0.7, 1.0, 1.3, 2.0])
 MATRICES = {
-    "square": rotated(VALUES),
-    "tall": rotated(VALUES, m=8),
-    "wide": rotated(VALUES, n=7),
-    "singular": rotated(np.array([0.0, 0.0, 0.7, 1.0, 2.0])),
+    "square": general(VALUES),
+    "tall": general(VALUES, rows=8),
+    "wide": general(VALUES, columns=7),
+    "singular": general(np.array([0.0, 0.0, 0.7, 1.0, 2.0])),
 }
 ENGINES = {
     "svd": (SingularValueEngine, dense),
@@ -194,7 +187,7 @@ def test_solves_are_backward_stable(name, condition, share):
     """α = σ_min/10 and more: the residual is at rounding, and the error what the condition of M makes of it."""
     build, hold = ENGINES[name]
     n = 60
-    a = rotated(np.geomspace(1 / condition, 1, n))
+    a = general(np.geomspace(1 / condition, 1, n))
     alpha = share / condition
     rng = np.random.default_rng(1)
     z = rng.standard_normal((2 * n, 2))
@@ -206,7 +199,7 @@ def test_solves_are_backward_stable(name, condition, share):
 
 def test_static_pivots_give_way_to_row_exchanges():
     """The bound (σ_max/α)²·eps decides: up to it the sparser factor, with refinement; beyond, the stable one."""
-    engine = QuasiDefiniteEngine(sparse(rotated(np.geomspace(1e-12, 1, 40))))
+    engine = QuasiDefiniteEngine(sparse(general(np.geomspace(1e-12, 1, 40))))
     assert engine._is_static(2e-7)
     assert not engine._is_static(5e-8)
 
@@ -214,7 +207,7 @@ def test_static_pivots_give_way_to_row_exchanges():
 def test_lost_digits_of_static_pivots_are_refined():
     """At (σ_max/α)²·eps ≈ 1e-2 a plain solve would keep two digits."""
     m, n = 60, 40
-    a = rotated(np.geomspace(1e-9, 1, n), m=m)
+    a = general(np.geomspace(1e-9, 1, n), rows=m)
     engine = QuasiDefiniteEngine(sparse(a))
     c = np.random.default_rng(0).standard_normal((m + n, 1))
     assert backward_error(a, 1.6e-7, engine.solve(c, 1.6e-7), c) < 1e-13
@@ -227,7 +220,7 @@ def test_lost_digits_of_static_pivots_are_refined():
 @pytest.mark.parametrize("condition", [3.0, 1e4, 1e9, 1e13])
 @pytest.mark.parametrize("n", [30, 100])
 def test_interval_of_square_matrices(hold, condition, n):
-    a = rotated(np.geomspace(1 / condition, 1, n))
+    a = general(np.geomspace(1 / condition, 1, n))
     smallest, largest = SingularEngines(hold(a)).interval()
     exact = np.linalg.svd(a, compute_uv=False)
     assert 0.94 * exact[0] <= largest <= exact[0] * (1 + 1e-12)
@@ -238,7 +231,7 @@ def test_interval_of_square_matrices(hold, condition, n):
 @pytest.mark.parametrize("condition", [3.0, 1e5, 1e9])
 @pytest.mark.parametrize("hold", [dense, sparse])
 def test_interval_of_rectangular_matrices(hold, shape, condition):
-    a = rotated(np.geomspace(1 / condition, 1, 90), *shape)
+    a = general(np.geomspace(1 / condition, 1, 90), *shape)
     engines = SingularEngines(hold(a))
     smallest, largest = engines.interval()
     assert 0.94 <= largest <= 1 + 1e-12
@@ -250,7 +243,7 @@ def test_interval_of_rectangular_matrices(hold, shape, condition):
 
 
 def test_interval_by_products_only():
-    a = rotated(np.geomspace(1e-3, 1, 40), m=1100, n=1050)
+    a = general(np.geomspace(1e-3, 1, 40), rows=1100, columns=1050)
     engines = SingularEngines(free(a))
     smallest, largest = engines.interval()
     assert engines.choose(DEVICE.stationary(), ("state",)).engine.name == "golub-kahan"
@@ -262,8 +255,8 @@ def test_interval_by_products_only():
 
 
 SINGULAR = {
-    "rank deficient": rotated(np.array([*np.geomspace(0.1, 1, 79), 0.0])),
-    "zero column": np.where(np.arange(80) == 17, 0.0, rotated(np.ones(80))),
+    "rank deficient": general(np.array([*np.geomspace(0.1, 1, 79), 0.0])),
+    "zero column": np.where(np.arange(80) == 17, 0.0, general(np.ones(80))),
     "zero row and column": np.diag(np.arange(80.0)),
     "equal rows": np.vstack([np.eye(79, 80) + 1, np.eye(1, 80) + 1]),
     "zero": np.zeros((80, 80)),
@@ -317,7 +310,7 @@ def test_structures_tell_their_singular_values():
 # -- which engine ----------------------------------------------------------------------------------------------------
 
 LONG, BRIEF = DEVICE.average(20 * UNIT, 64 * UNIT), DEVICE.average(1.0, 4.0)
-BIG, SLIM = rotated(np.geomspace(2, 5, 80)), rotated(np.geomspace(0.5, 2, 80), m=120)
+BIG, SLIM = general(np.geomspace(2, 5, 80)), general(np.geomspace(0.5, 2, 80), rows=120)
 
 
 def only_products(shape):

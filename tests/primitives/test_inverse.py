@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import spd
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -18,14 +19,6 @@ from thermolinalg.testing import assert_coverage, spd_matrices
 AS_WRITTEN = tla.LangevinDevice(loading=tla.AsWritten())
 INDEPENDENT = tla.Schedule(burn_in=100, readings=400, spacing=100)
 CORRELATED = tla.Schedule(burn_in=30, readings=1500, spacing=0.5)
-
-
-def spd(d, kappa=4.0, seed=0, dtype=float):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((d, d)) + (1j * rng.standard_normal((d, d)) if dtype is complex else 0)
-    q = np.linalg.qr(x)[0]
-    a = (q * np.geomspace(1 / kappa, 1, d)) @ q.conj().T
-    return (a + a.conj().T) / 2
 
 
 def standard_errors(x, info, exact):
@@ -74,12 +67,12 @@ def test_general_matrices_through_the_normal_operator(dtype):
 
 
 def test_complex_hermitian():
-    a = spd(6, dtype=complex)
+    a = spd(6, 4, dtype=complex)
     assert_allclose(tla.inv(a, rng=0) @ a, np.eye(6), atol=1e-9)
 
 
 def test_triangles():
-    a = spd(5)
+    a = spd(5, 4)
     nan = np.where(np.tri(5, k=-1) == 1, np.nan, 0.0)
     assert_allclose(tla.inv(a + nan, assume_a="pos", check_finite=False), np.linalg.inv(a), atol=1e-8)
     assert_allclose(tla.inv(a + nan.T, assume_a="pos", check_finite=False, lower=True), np.linalg.inv(a), atol=1e-8)
@@ -87,7 +80,7 @@ def test_triangles():
 
 def test_blocks_of_columns(monkeypatch):
     monkeypatch.setattr("thermolinalg.primitives.solver.COLUMNS", 4)
-    a = spd(10)
+    a = spd(10, 4)
     x, info = tla.inv(a, rng=0, return_info=True)
     assert_allclose(x, np.linalg.inv(a), atol=1e-8)
     assert info.residual_norm.shape == (10,)
@@ -97,7 +90,7 @@ def test_blocks_of_columns(monkeypatch):
 
 def test_what_was_not_reached_is_said():
     with pytest.warns(tla.ThermodynamicWarning, match="maxiter="):
-        _, info = tla.inv(spd(5), maxiter=1, rng=0, return_info=True)
+        _, info = tla.inv(spd(5, 4), maxiter=1, rng=0, return_info=True)
     assert not info.success
     assert info.status > 0
 
@@ -108,7 +101,7 @@ def test_what_was_not_reached_is_said():
 @pytest.mark.parametrize("schedule", [INDEPENDENT, CORRELATED, None])
 @pytest.mark.parametrize("device", [AS_WRITTEN, tla.LangevinDevice(), tla.LangevinDevice(law=tla.Underdamped())])
 def test_raw_within_its_error_bars(device, schedule):
-    a = spd(6)
+    a = spd(6, 4)
     x, info = tla.inv(a, refine=False, schedule=schedule, device=device, rng=0, return_info=True)
     assert np.all(standard_errors(x, info, np.linalg.inv(a)) < 4.5)
     assert_allclose(x, x.T, rtol=1e-12, atol=1e-14)
@@ -118,7 +111,7 @@ def test_raw_within_its_error_bars(device, schedule):
 
 @pytest.mark.parametrize("schedule", [INDEPENDENT, CORRELATED])
 def test_error_bars_cover(schedule):
-    a = spd(4, kappa=3)
+    a = spd(4, condition=3)
     exact, seeds = np.linalg.inv(a), 500
     inside = np.zeros((4, 4))
     for seed in range(seeds):
@@ -137,7 +130,7 @@ def test_error_bars_cover_through_the_real_form_and_the_normal_operator(dtype):
         + 0.5 * rng.standard_normal((3, 3))
         + (0.5j * rng.standard_normal((3, 3)) if dtype is complex else 0)
     )
-    hermitian = spd(3, kappa=3, dtype=dtype)
+    hermitian = spd(3, condition=3, dtype=dtype)
     for a in (general, hermitian):
         exact, squares = np.linalg.inv(a), []
         for seed in range(400):
@@ -162,7 +155,7 @@ def test_divided_by_degrees_of_freedom():
 @pytest.mark.parametrize("readings", [2, 3, 6, 7, 8, 30])
 def test_wishart_of_any_rank(readings):
     """The generalised variance: E det W = n!/(n − d)! for n ≥ d degrees of freedom, and zero below."""
-    d, a = 6, spd(6)
+    d, a = 6, spd(6, 4)
     schedule = tla.Schedule(burn_in=200, readings=readings, spacing=200)
     runs = np.array([tla.inv(a, refine=False, schedule=schedule, device=AS_WRITTEN, rng=seed) for seed in range(400)])
     n = readings - 1
@@ -178,7 +171,7 @@ def test_wishart_of_any_rank(readings):
 
 
 def test_error_falls_as_the_square_root_of_readings():
-    a, counts = spd(8), np.array([100, 1000, 10_000])
+    a, counts = spd(8, 4), np.array([100, 1000, 10_000])
     exact = np.linalg.inv(a)
     for spacing in (100.0, 1.0):
         errors = []
@@ -194,7 +187,7 @@ def test_error_falls_as_the_square_root_of_readings():
 
 
 def test_the_asked_accuracy_is_what_comes():
-    a = spd(10, kappa=1.01)  # where (tr Σ)² = d ‖Σ‖²: the bound that sets N is met
+    a = spd(10, condition=1.01)  # where (tr Σ)² = d ‖Σ‖²: the bound that sets N is met
     exact = np.linalg.inv(a)
     errors = [np.linalg.norm(tla.inv(a, refine=False, rtol=0.05, rng=seed) - exact) for seed in range(50)]
     assert_allclose(np.mean(np.square(errors)) ** 0.5, 0.05 * np.linalg.norm(exact), rtol=0.1)
@@ -219,7 +212,7 @@ def test_burn_in_that_is_too_short_shows():
 
 def test_same_law_as_plain_time_stepping():
     """First and second moments of the raw inverse against covariances of stepped paths."""
-    a, step, runs = spd(3, kappa=3), 0.02, 300
+    a, step, runs = spd(3, condition=3), 0.02, 300
     schedule = tla.Schedule(burn_in=2.0, readings=40, spacing=0.4)
     ours = np.array([tla.inv(a, refine=False, schedule=schedule, device=AS_WRITTEN, rng=seed) for seed in range(runs)])
     path = integrate(
@@ -237,7 +230,7 @@ def test_same_law_as_plain_time_stepping():
 @pytest.mark.parametrize("scale", [2.0**-900, 2.0**-10, 2.0**40, 2.0**900])
 @pytest.mark.parametrize("refine", [True, False])
 def test_scale_equivariance(scale, refine):
-    a = spd(5)
+    a = spd(5, 4)
     x, info = tla.inv(a, refine=refine, rng=3, return_info=True)
     y, scaled = tla.inv(scale * a, refine=refine, rng=3, return_info=True)
     assert_allclose(y * scale, x, rtol=1e-7)
@@ -246,7 +239,7 @@ def test_scale_equivariance(scale, refine):
 
 def test_coupled_units():
     """Nodes in very different units: D A D has the inverse D⁻¹ A⁻¹ D⁻¹."""
-    a, units = spd(4), np.array([1e-8, 1.0, 1e5, 1e9])
+    a, units = spd(4, 4), np.array([1e-8, 1.0, 1e5, 1e9])
     x, info = tla.inv(units[:, None] * a * units, refine=False, rng=0, return_info=True)
     assert np.all(standard_errors(x, info, np.linalg.inv(a) / units / units[:, None]) < 4.5)
 
@@ -255,12 +248,12 @@ def test_coupled_units():
 
 STRUCTURED = {
     "sparse": lambda: scipy.sparse.csr_array(np.diag(np.full(6, 3.0)) + np.eye(6, k=1) + np.eye(6, k=-1)),
-    "matrix-free": lambda: aslinearoperator(spd(6)),
+    "matrix-free": lambda: aslinearoperator(spd(6, 4)),
     "diagonal": lambda: Diagonal(np.linspace(1, 3, 6)),
     "circulant": lambda: Circulant([3.0, -1, 0, 0, 0, -1]),
     "toeplitz": lambda: Toeplitz([3.0, 1, 0.5, 0, 0, 0]),
-    "kronecker": lambda: Kronecker(spd(2, seed=1), spd(3, seed=2)),
-    "block": lambda: BlockDiagonal([spd(2, seed=1), spd(4, seed=2)]),
+    "kronecker": lambda: Kronecker(spd(2, 4, seed=1), spd(3, 4, seed=2)),
+    "block": lambda: BlockDiagonal([spd(2, 4, seed=1), spd(4, 4, seed=2)]),
     "low rank": lambda: LowRankPlusIdentity(np.random.default_rng(0).standard_normal((2, 6)), 0.5),
 }
 
@@ -280,7 +273,7 @@ def test_structures(name):
 @pytest.mark.parametrize("refine", [True, False])
 def test_torch(dtype, refine):
     torch = pytest.importorskip("torch")
-    a = torch.as_tensor(spd(5), dtype=getattr(torch, dtype))
+    a = torch.as_tensor(spd(5, 4), dtype=getattr(torch, dtype))
     for schedule in (None,) if refine else (None, CORRELATED):
         x, info = tla.inv(a, refine=refine, schedule=schedule, rng=0, return_info=True)
         assert x.dtype == a.dtype
@@ -292,7 +285,7 @@ def test_torch(dtype, refine):
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
 def test_single_precision(dtype, refine):
-    a = spd(5, dtype=complex if dtype is np.complex64 else float).astype(dtype)
+    a = spd(5, 4, dtype=complex if dtype is np.complex64 else float).astype(dtype)
     for schedule in (None,) if refine else (None, CORRELATED):
         x, info = tla.inv(a, refine=refine, schedule=schedule, rng=0, return_info=True)
         assert x.dtype == dtype
@@ -303,7 +296,7 @@ def test_one_node_batches_and_nothing():
     assert_allclose(tla.inv([[4.0]]), [[0.25]])
     x, info = tla.inv([[4.0]], refine=False, rng=0, return_info=True)
     assert abs(x[0, 0] - 0.25) < 4.5 * info.standard_error[0, 0]
-    a = np.stack([spd(3, seed=s) for s in range(6)]).reshape(2, 3, 3, 3)
+    a = np.stack([spd(3, 4, seed=s) for s in range(6)]).reshape(2, 3, 3, 3)
     assert_allclose(tla.inv(a) @ a, np.broadcast_to(np.eye(3), a.shape), atol=1e-8)
     _, infos = tla.inv(a, refine=False, rng=0, return_info=True)
     assert len(infos) == 6
@@ -314,7 +307,7 @@ def test_one_node_batches_and_nothing():
 
 
 def test_offsets_cancel_and_converters_round():
-    a = spd(3)
+    a = spd(3, 4)
     for bits, schedule in ((0, INDEPENDENT), (0, CORRELATED), (12, INDEPENDENT), (12, CORRELATED)):
         device = tla.LangevinDevice(
             loading=tla.AsWritten(), imperfections=tla.Imperfections(offset=3.0, output_bits=bits)
@@ -350,7 +343,7 @@ def test_refuses_what_has_no_inverse(refine):
 
 
 def test_refuses_bad_arguments():
-    a = spd(3)
+    a = spd(3, 4)
     for kwargs, message in [
         ({"rtol": -1.0}, "rtol"),
         ({"rtol": 0.0, "refine": False}, "rtol"),
@@ -371,7 +364,7 @@ def test_refuses_bad_arguments():
 
 
 def test_input_is_untouched():
-    a = spd(4)
+    a = spd(4, 4)
     before = a.copy()
     tla.inv(a, overwrite_a=True)
     tla.inv(a, overwrite_a=True, refine=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import spd
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -14,14 +15,6 @@ import thermolinalg as tla
 from thermolinalg.testing import assert_coverage, spd_matrices
 
 STRUCTURES = ("dense", "diagonal", "low rank", "kronecker", "circulant", "toeplitz", "block", "laplacian")
-
-
-def spd(d, kappa=10.0, seed=0, dtype=float):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((d, d)) + (1j * rng.standard_normal((d, d)) if dtype is complex else 0)
-    q = np.linalg.qr(x)[0]
-    a = (q * np.geomspace(1 / kappa, 1, d)) @ q.conj().T
-    return (a + a.conj().T) / 2
 
 
 def path_laplacian(d):
@@ -48,7 +41,7 @@ def test_within_its_error_bars(A, rtol, seed):
 
 @pytest.mark.parametrize("dtype", [float, complex])
 def test_error_bars_cover(dtype):
-    a = spd(3, dtype=dtype)
+    a = spd(3, 10, dtype=dtype)
     exact, seeds = np.diag(np.linalg.inv(a)).real, 500
     inside = 0
     for seed in range(seeds):
@@ -62,7 +55,7 @@ def test_error_bars_cover(dtype):
 
 def test_node_variances_correlate_as_a_wishart_matrix():
     """cov(C_kk, C_ll) = 2 S_kl²/(N − 1): the nodes are read together, not one by one."""
-    a = spd(3, seed=2)
+    a = spd(3, 10, seed=2)
     s = np.linalg.inv(a)
     runs = np.array([tla.inv_diagonal(a, rtol=0.1, rng=seed) for seed in range(1200)])
     expected = 2 * s**2 / 200
@@ -84,21 +77,21 @@ def test_large_and_matrix_free():
 
 def test_in_blocks_with_a_bar(monkeypatch, capsys):
     monkeypatch.setattr("thermolinalg.devices.readout.CHUNK", 3)
-    a = spd(8)
+    a = spd(8, 10)
     value, info = tla.inv_diagonal(a, rtol=0.02, rng=0, progress=True, return_info=True)
     assert np.all(np.abs(value - np.diag(np.linalg.inv(a))) < 4.5 * info.standard_error)
     assert "reading" in capsys.readouterr().err
 
 
 def test_says_what_it_is_worth():
-    _, info = tla.inv_diagonal(spd(3), rtol=0.05, rng=0, return_info=True)
+    _, info = tla.inv_diagonal(spd(3, 10), rtol=0.05, rng=0, return_info=True)
     assert "no residual can certify" in info.message
     assert "rtol=" in info.message
     assert info.effective_sample_size == pytest.approx(info.schedule.readings)
 
 
 def test_converters_round():
-    a = spd(3)
+    a = spd(3, 10)
     device = tla.LangevinDevice(imperfections=tla.Imperfections(output_bits=12, offset=2.0))
     value, info = tla.inv_diagonal(a, rtol=0.02, device=device, rng=0, return_info=True)
     assert np.all(np.abs(value - np.diag(np.linalg.inv(a))) < 4.5 * info.standard_error)
@@ -106,7 +99,7 @@ def test_converters_round():
 
 def test_torch_single_precision_and_batches():
     torch = pytest.importorskip("torch")
-    a = torch.as_tensor(np.stack([spd(3, seed=s) for s in range(4)]).reshape(2, 2, 3, 3), dtype=torch.float32)
+    a = torch.as_tensor(np.stack([spd(3, 10, seed=s) for s in range(4)]).reshape(2, 2, 3, 3), dtype=torch.float32)
     value, infos = tla.inv_diagonal(a, rng=0, return_info=True)
     assert value.shape == (2, 2, 3)
     assert value.dtype == torch.float32
@@ -117,7 +110,7 @@ def test_torch_single_precision_and_batches():
 
 @pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
 def test_scale_equivariance(scale):
-    a = spd(4)
+    a = spd(4, 10)
     assert_allclose(tla.inv_diagonal(scale * a, rng=1) * scale, tla.inv_diagonal(a, rng=1), rtol=1e-7)
 
 
@@ -144,7 +137,7 @@ def test_what_does_not_fit_is_refused(scale):
 
 
 def test_one_triangle_is_read():
-    a = spd(3)
+    a = spd(3, 10)
     for lower in (False, True):
         half = (np.tril if lower else np.triu)(a)
         wrong = half + (half.T - np.diag(np.diag(a))) * 7
@@ -158,7 +151,7 @@ def test_one_triangle_is_read():
 def test_the_error_bar_holds_rounding(kappa):
     """The inverse of a rotated graded diagonal is known: (A⁻¹)_ii = Σ q_ij²/λ_j, up to the rounding of A itself."""
     for seed in range(8):
-        a = spd(4, kappa=kappa, seed=seed)
+        a = spd(4, condition=kappa, seed=seed)
         value, info = tla.inv_diagonal(a, rtol=0.02, rng=seed, return_info=True)
         wide = np.linalg.inv(a)
         for _ in range(3):  # Newton's iteration in extended precision
@@ -172,7 +165,7 @@ def test_the_error_bar_holds_rounding(kappa):
 
 def test_rounding_beyond_the_tolerance_is_no_success():
     with pytest.warns(tla.ThermodynamicWarning, match=r"of which rounding alone has .* at the condition number"):
-        _, info = tla.inv_diagonal(spd(4, kappa=1e13), rtol=1e-4, rng=0, return_info=True)
+        _, info = tla.inv_diagonal(spd(4, condition=1e13), rtol=1e-4, rng=0, return_info=True)
     assert not info.success
     assert info.status > 0
 
@@ -195,6 +188,6 @@ def test_refusals():
     assert_allclose(np.abs(refusal.value.null_vector), [1, 1, 0], atol=1e-12)
     for rtol in (0.0, -1.0, np.nan, 1e-13):
         with pytest.raises(ValueError, match="rtol"):
-            tla.inv_diagonal(spd(3), rtol=rtol)
+            tla.inv_diagonal(spd(3, 10), rtol=rtol)
     with pytest.raises(ValueError, match="square"):
         tla.inv_diagonal(np.ones((2, 3)))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from helpers import rotated
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -22,11 +23,6 @@ def normal(shape, seed=0):
 def stable(d, seed=0):
     """Eigenvalues in a disc of radius 1 around 1.5: far from normal, well to the right."""
     return normal((d, d), seed) / np.sqrt(d) + 1.5 * np.eye(d)
-
-
-def rotated(spectrum):
-    q = np.linalg.qr(normal((len(spectrum),) * 2))[0]
-    return q * spectrum @ q.T
 
 
 DRIFTS = {

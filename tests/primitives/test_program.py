@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
-from cases import cases, grid, spd
+from cases import cases, grid
+from helpers import spd
 from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla

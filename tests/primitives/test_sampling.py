@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import scipy.stats
+from helpers import spd
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -17,14 +18,6 @@ from thermolinalg.testing import assert_covariance, assert_mean, spd_matrices
 
 AS_WRITTEN = tla.LangevinDevice(loading=tla.AsWritten())
 STRUCTURES = ("dense", "diagonal", "low rank", "kronecker", "circulant", "toeplitz", "block", "laplacian")
-
-
-def spd(d, kappa=5.0, seed=0, dtype=float):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((d, d)) + (1j * rng.standard_normal((d, d)) if dtype is complex else 0)
-    q = np.linalg.qr(x)[0]
-    a = (q * np.geomspace(1 / kappa, 1, d)) @ q.conj().T
-    return (a + a.conj().T) / 2
 
 
 def assert_law(x, mean, covariance):
@@ -59,14 +52,14 @@ def test_moments(A, temperature, loaded, seed):
 )
 @pytest.mark.parametrize("schedule", [None, tla.Schedule(burn_in=200, readings=3000, spacing=100)])
 def test_temperature_is_the_users_whatever_the_device(device, schedule):
-    a, b = spd(3), np.array([1.0, -2.0, 0.5])
+    a, b = spd(3, 5), np.array([1.0, -2.0, 0.5])
     x = tla.sample(a, 3000, b=b, temperature=0.5, device=device, schedule=schedule, rng=0)
     inverse = np.linalg.inv(a)
     assert_law(x, inverse @ b, 0.5 * inverse)
 
 
 def test_every_direction_is_gaussian():
-    a = spd(3)
+    a = spd(3, 5)
     x = tla.sample(a, 5000, rng=0)
     white = x @ np.linalg.cholesky(a)
     for column in (*white.T, white.sum(axis=1) / 3**0.5):
@@ -76,7 +69,7 @@ def test_every_direction_is_gaussian():
 
 
 def test_complex_samples_are_circular():
-    a, b, n = spd(3, dtype=complex), np.array([1.0, 2j, -1 + 1j]), 20_000
+    a, b, n = spd(3, 5, dtype=complex), np.array([1.0, 2j, -1 + 1j]), 20_000
     z = tla.sample(a, n, b=b, temperature=3.0, rng=0)
     inverse = np.linalg.inv(a)
     deviations = z - inverse @ b
@@ -89,7 +82,7 @@ def test_complex_samples_are_circular():
 
 
 def test_mean_in_place_of_a_load():
-    a, mean = spd(3), np.array([100.0, -5.0, 0.0])
+    a, mean = spd(3, 5), np.array([100.0, -5.0, 0.0])
     assert_law(tla.sample(a, 4000, mean=mean, rng=0), mean, np.linalg.inv(a))
     with pytest.raises(ValueError, match="not both"):
         tla.sample(a, mean=mean, b=mean)
@@ -112,24 +105,24 @@ def test_moments_of_a_covariance(covariance, temperature, seed):
 
 def test_covariances_of_all_kinds():
     torch = pytest.importorskip("torch")
-    sigma, n = spd(3, dtype=complex), 20_000
+    sigma, n = spd(3, 5, dtype=complex), 20_000
     z = tla.sample(cov=sigma, size=n, temperature=2.0, rng=0)
     size = 2 * np.sqrt(np.outer(np.diag(sigma).real, np.diag(sigma).real) / n)
     assert np.all(np.abs(z.T @ z.conj() / n - 2 * sigma) < 5 * size)
     assert np.all(np.abs(z.T @ z / n) < 5 * 2**0.5 * size)
-    batch = np.stack([spd(3), 9 * spd(3)])
+    batch = np.stack([spd(3, 5), 9 * spd(3, 5)])
     x, infos = tla.sample(cov=batch, size=3000, rng=0, return_info=True)
     assert x.shape == (2, 3000, 3)
     assert len(infos) == 2
-    assert_covariance(x[1], 9 * spd(3))
-    assert isinstance(tla.sample(cov=torch.as_tensor(spd(3))), torch.Tensor)
+    assert_covariance(x[1], 9 * spd(3, 5))
+    assert isinstance(tla.sample(cov=torch.as_tensor(spd(3, 5))), torch.Tensor)
     schedule = tla.Schedule(burn_in=200, readings=3000, spacing=100)
-    assert_covariance(tla.sample(cov=spd(3), schedule=schedule, device=AS_WRITTEN, rng=0), spd(3))
+    assert_covariance(tla.sample(cov=spd(3, 5), schedule=schedule, device=AS_WRITTEN, rng=0), spd(3, 5))
 
 
 def test_a_covariance_is_not_inverted_twice():
     """Samples of cov=Σ and of its inverse are two ways to one law, at any condition number."""
-    sigma = spd(4, kappa=1e8)
+    sigma = spd(4, condition=1e8)
     x = tla.sample(cov=sigma, size=4000, rng=0)
     white = np.linalg.solve(np.linalg.cholesky(sigma), x.T).T
     assert_covariance(white, np.eye(4))
@@ -169,7 +162,7 @@ def test_means_beyond_the_range_are_refused():
 
 
 def test_one_triangle_is_read():
-    a = spd(3)
+    a = spd(3, 5)
     for lower in (False, True):
         half = (np.tril if lower else np.triu)(a)
         for name in ("A", "cov"):
@@ -183,10 +176,10 @@ def test_one_triangle_is_read():
 
 def test_ill_conditioned_matrices_come_with_a_warning():
     with pytest.warns(tla.ThermodynamicWarning, match=r"A has the condition number [\d.]+e\+13"):
-        _, info = tla.sample(spd(4, kappa=6e13), rng=0, return_info=True)
+        _, info = tla.sample(spd(4, condition=6e13), rng=0, return_info=True)
     assert 1e13 < info.condition < 1e15
     assert_allclose(info.rounding, 2 * np.finfo(float).eps * info.condition)
-    assert tla.sample(spd(4, kappa=1e6), rng=0, return_info=True)[1].rounding < 1e-8
+    assert tla.sample(spd(4, condition=1e6), rng=0, return_info=True)[1].rounding < 1e-8
 
 
 # -- correlated readings ----------------------------------------------------------------------------------------------
@@ -216,10 +209,10 @@ def test_effective_sample_size_is_that_of_the_mean():
     assert abs(np.var(means) / expected - 1) < 5 * np.sqrt(2 / runs) + 2 / info.effective_sample_size
 
 
-@pytest.mark.parametrize("a", [spd(3), aslinearoperator(spd(3)), scipy.sparse.csr_array(spd(3))])
+@pytest.mark.parametrize("a", [spd(3, 5), aslinearoperator(spd(3, 5)), scipy.sparse.csr_array(spd(3, 5))])
 def test_trajectory_from_rest_is_that_of_time_stepping(a):
     schedule = tla.Schedule(burn_in=0.5, readings=4, spacing=1.0)
-    b, dense = np.array([1.0, 0.0, -1.0]), spd(3)
+    b, dense = np.array([1.0, 0.0, -1.0]), spd(3, 5)
     rng = np.random.default_rng(0)
     paths = np.array([tla.sample(a, b=b, device=AS_WRITTEN, schedule=schedule, rng=rng) for _ in range(1500)])
     step = 0.02
@@ -234,7 +227,7 @@ def test_trajectory_from_rest_is_that_of_time_stepping(a):
 
 
 def test_size_and_schedule_must_agree():
-    a, schedule = spd(2), tla.Schedule(burn_in=5, readings=6, spacing=1)
+    a, schedule = spd(2, 5), tla.Schedule(burn_in=5, readings=6, spacing=1)
     assert tla.sample(a, schedule=schedule).shape == (6, 2)
     assert tla.sample(a, (2, 3), schedule=schedule).shape == (2, 3, 2)
     assert tla.sample(a, 4, schedule=tla.Schedule(burn_in=5, duration=8)).shape == (4, 2)
@@ -246,7 +239,7 @@ def test_size_and_schedule_must_agree():
 
 
 def test_shapes():
-    a = spd(3)
+    a = spd(3, 5)
     assert tla.sample(a).shape == (3,)
     assert tla.sample(a, 5).shape == (5, 3)
     assert tla.sample(a, (2, 4)).shape == (2, 4, 3)
@@ -262,7 +255,7 @@ def test_shapes():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
 def test_single_precision(dtype):
-    a = spd(3, dtype=complex if dtype is np.complex64 else float).astype(dtype)
+    a = spd(3, 5, dtype=complex if dtype is np.complex64 else float).astype(dtype)
     x = tla.sample(a, 3000, rng=0)
     assert x.dtype == dtype
     assert_mean(x.real, np.zeros(3))
@@ -270,7 +263,7 @@ def test_single_precision(dtype):
 
 def test_torch():
     torch = pytest.importorskip("torch")
-    a = torch.as_tensor(spd(3))
+    a = torch.as_tensor(spd(3, 5))
     x = tla.sample(a, 3000, b=torch.ones(3, dtype=a.dtype), rng=0)
     assert isinstance(x, torch.Tensor)
     inverse = np.linalg.inv(a.numpy())
@@ -292,7 +285,7 @@ def test_matrix_free_and_large():
 
 
 def test_seeds():
-    a = spd(3)
+    a = spd(3, 5)
     assert np.array_equal(tla.sample(a, 4, rng=1), tla.sample(a, 4, rng=1))
     assert not np.array_equal(tla.sample(a, 4, rng=1), tla.sample(a, 4, rng=2))
     assert not np.array_equal(tla.sample(a), tla.sample(a))
@@ -300,7 +293,7 @@ def test_seeds():
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_extreme_scales(scale):
-    a = spd(3)
+    a = spd(3, 5)
     x = tla.sample(scale * a, 3000, rng=0)
     assert_covariance(x * scale**0.5, np.linalg.inv(a))
 
@@ -309,7 +302,7 @@ def test_extreme_scales(scale):
 
 
 def test_refusals():
-    a = spd(3)
+    a = spd(3, 5)
     for name in ("A", "cov"):
         with pytest.raises(np.linalg.LinAlgError, match=f"^{name} is singular.*largest at.*has no density") as refusal:
             tla.sample(**{name: np.array([[1.0, -1.0], [-1.0, 1.0]])})

@@ -8,7 +8,8 @@ import scipy.io
 import scipy.linalg
 import scipy.sparse
 import scipy.stats
-from cases import cases, spd
+from cases import cases
+from helpers import spd
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from cases import spd, tensor
+from cases import tensor
+from helpers import spd
 from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla

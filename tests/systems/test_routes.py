@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
-from cases import grid, hermitian, spd
+from cases import grid
+from helpers import spd
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
@@ -58,18 +59,18 @@ WAYS = {
     "definite, graded": (np.diag([1.0, 2.0, 3.0]) * 4.0 ** np.arange(3), None, {}, "definite", [], ()),
     "definite, as it is": (np.diag([1.0, 64.0]), tla.LangevinDevice(loading=AsWritten()), {}, "definite", [], ()),
     "definite, insisted": (spd(8), None, {"assume_a": "pos"}, "definite", [], ()),
-    "Hermitian": (hermitian(5), None, {}, "definite", [], ()),
+    "Hermitian": (spd(5, dtype=complex), None, {}, "definite", [], ()),
     "sparse": (grid(4, 0.5), None, {}, "definite", [], ()),
     "operator": (aslinearoperator(spd(8)), None, {}, "definite", [], ()),
     "negative": (-spd(8), None, {}, "negative", ["−A", "diagonal is negative"], ()),
-    "negative Hermitian": (-hermitian(5), None, {}, "negative", ["diagonal is negative"], ()),
+    "negative Hermitian": (-spd(5, dtype=complex), None, {}, "negative", ["diagonal is negative"], ()),
     "negative, sparse": (-grid(4, 0.5), None, {}, "negative", ["diagonal is negative"], ()),
     "general": (GENERAL, None, {}, "embedded", ["not symmetric", "skew embedding"], (Embedded,)),
     "general, sparse": (scipy.sparse.csr_array(GENERAL), None, {}, "embedded", ["not symmetric"], (Embedded,)),
     "definite, as general": (spd(8), None, {"assume_a": "gen"}, "embedded", ["skew embedding"], (Embedded,)),
     "indefinite by its diagonal": (INDEFINITE, None, {}, "embedded", ["not definite"], (Embedded,)),
-    "indefinite, definite diagonal": (HOLLOW, None, {}, "embedded", ["vᵀAv/vᵀv = -1", "not definite"], (Embedded,)),
-    "indefinite, negative diagonal": (-HOLLOW, None, {}, "embedded", ["is negative, but with −A for A", "= -1"],
+    "indefinite, definite diagonal": (HOLLOW, None, {}, "embedded", ["eigenvalue is -1", "not definite"], (Embedded,)),
+    "indefinite, negative diagonal": (-HOLLOW, None, {}, "embedded", ["but with −A for A", "eigenvalue is -1"],
                                       (Embedded,)),
     "indefinite, zero diagonal": (KKT, None, {}, "embedded", ["not definite"], (Embedded,)),
     "stable": (STABLE, None, {"assume_a": "stable"}, "stable", ["Re > 0"], ()),
