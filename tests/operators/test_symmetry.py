@@ -344,7 +344,11 @@ REFUSALS = [
     (np.array([[1.0, 1j], [1j, 1.0]]), {}, r"\|A\[0, 1\] − conj A\[1, 0\]\| = 2,.*pass assume_a='her'"),
     (np.array([[1.0, 0.5], [0.0, 1.0]]), {"name": "a"}, r"a is not symmetric.*\|a\[0, 1\] − a\[1, 0\]\|"),
     (np.eye(2), {"assume_a": "gen"}, "not symmetric by assume_a; pass assume_a='sym'"),
-    (aslinearoperator(np.eye(70) + np.eye(70, k=1)), {}, "random vectors.*pass assume_a='sym' if it is symmetric all the same"),
+    (
+        aslinearoperator(np.eye(70) + np.eye(70, k=1)),
+        {},
+        "random vectors.*pass assume_a='sym' if it is symmetric all the same",
+    ),
     (aslinearoperator(np.eye(3) + np.eye(3, k=1)), {}, r"\|A\[0, 1\] − A\[1, 0\]\| = 1, .*assume_a='sym'"),
 ]
 
