@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import close, general, orthogonal, relative_error, rotated, spd
+from helpers import close, general, orthogonal, relative_error, relative_residual, rotated, spd
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
@@ -19,9 +19,11 @@ def test_matrices_have_the_spectra_they_are_asked_for(dtype):
     assert not close(spd(4, seed=0), spd(4, seed=1), 0.1)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 @pytest.mark.parametrize(("rows", "columns"), [(0, 0), (9, 0), (0, 8), (6, 5)])
-def test_general_matrices_have_their_singular_values(rows, columns):
-    matrix = general([1.0, 0.1, 1e-3], rows, columns)
+def test_general_matrices_have_their_singular_values(rows, columns, dtype):
+    matrix = general([1.0, 0.1, 1e-3], rows, columns, dtype=dtype)
+    assert matrix.dtype == dtype
     assert matrix.shape == (max(rows, 3), max(columns, 3))
     values = np.linalg.svd(matrix, compute_uv=False)
     assert close(values[:3], [1.0, 0.1, 1e-3], 1e-13)
@@ -38,6 +40,13 @@ def test_closeness_is_relative_and_refuses_what_is_no_number():
     assert relative_error([1e-3], [0.0]) == 1e-3
     with pytest.raises(AssertionError, match="shape"):
         close(np.ones((2, 1)), np.ones(2))
+
+
+def test_the_residual_is_that_of_the_worst_column():
+    A, b = np.diag([1.0, 2.0]), np.array([[3.0, 0.0], [0.0, 10.0]])
+    assert relative_residual(A, np.array([[3.0, 0.0], [0.3, 5.0]]), b) == pytest.approx(0.2)
+    assert relative_residual(A, np.array([[3.0, 0.0], [0.0, 4.0]]), b) == pytest.approx(0.2)
+    assert np.isnan(relative_residual(A, np.array([[np.nan, 0.0], [0.0, 5.0]]), b))
 
 
 def test_closeness_of_tensors_of_any_precision():

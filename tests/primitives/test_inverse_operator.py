@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import relative_residual
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, eigsh, gmres
 
 from thermolinalg import Imperfections, LangevinDevice, ThermodynamicInverse, ThermodynamicWarning
@@ -27,10 +28,6 @@ class CountingDevice(LangevinDevice):
     def program(self, operator, *, rng=None):
         type(self).programs += 1
         return super().program(operator, rng=rng)
-
-
-def relative_residual(A, x, b):
-    return np.max(np.linalg.norm(b - A @ x, axis=0) / np.linalg.norm(b, axis=0))
 
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array, aslinearoperator, np.asfortranarray])

@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import relative_residual
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import newton_krylov
@@ -19,10 +20,6 @@ def spd(d, seed=0, dtype=float):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((d, d)) + (1j * rng.standard_normal((d, d)) if np.dtype(dtype).kind == "c" else 0)
     return (x @ x.conj().T / d + np.eye(d)).astype(dtype)
-
-
-def relative_residual(A, x, b):
-    return np.max(np.linalg.norm(b - A @ x, axis=0) / np.linalg.norm(b, axis=0))
 
 
 def test_its_signature_begins_like_that_of_cg():

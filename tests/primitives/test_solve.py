@@ -9,7 +9,7 @@ import scipy.linalg
 import scipy.sparse
 import scipy.stats
 from cases import cases
-from helpers import spd
+from helpers import relative_residual, spd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +21,6 @@ from thermolinalg.testing import STRUCTURES, assert_coverage, assert_mean, right
 A0 = np.array([[2.0, 0.8, 0.0], [0.8, 1.5, -0.4], [0.0, -0.4, 1.0]])
 B0 = np.array([1.0, -2.0, 0.5])
 X0 = np.linalg.solve(A0, B0)
-
-
-def relative_residual(A, x, b):
-    return np.max(np.linalg.norm(b - A @ x, axis=0) / np.linalg.norm(b, axis=0))
 
 
 # -- to a tolerance -------------------------------------------------------------------------------------------------
