@@ -64,6 +64,8 @@ def tables(results: Results) -> str:
         ("The floor: SciPy on the same matrices", _floors(results["floors"])),
         ("Solving to a tolerance of 1e-10", _to_tolerance(results["to_tolerance"])),
         ("Repeated calls to a prepared device", _prepared(results["prepared"])),
+        ("Systems that are not positive definite", _general(results["general"])),
+        ("Functions that a 2 × 2 solve goes through", _calls(results["calls"])),
         ("Import time", _imports(results["import"])),
         ("Covariance with the non-normal drift [[1, 5], [0, 2]], noise √2 dW", _covariances(results["covariances"])),
         ("Exponential of [[−1, 4], [0, −1.2]]", _exponentials(results["exponentials"])),
@@ -148,6 +150,35 @@ def _prepared(cases: Sequence[Results]) -> str:
         "hand, and `inv` for `inv()`."
     )
     return f"{about}\n\n{table(header, rows)}"
+
+
+def _general(cases: Sequence[Results]) -> str:
+    header = ["A", "d", "CPU time", "runs", "SciPy's solver", "its CPU time", "ratio", "error", "SciPy's error"]
+    rows = (
+        [
+            case["name"],
+            f"{case['d']:,}",
+            duration(case["cpu_s"]),
+            str(case["runs"] or ""),
+            case["solver"],
+            duration(case["scipy_s"]),
+            short(case["ratio"]),
+            f"{case['error']:.1e}",
+            f"{case['scipy_error']:.1e}",
+        ]
+        for case in cases
+    )
+    about = (
+        "`tla.solve(A, b)` as it comes: general A goes on to rounding, as direct solvers do, with A written each time. "
+        "Errors are relative, against a solution refined with residuals in long double, in the units of the columns."
+    )
+    return f"{about}\n\n{table(header, rows)}"
+
+
+def _calls(cases: dict[str, Results]) -> str:
+    header = ["call", "functions of the package", "its files", "deepest", "all Python functions", "runs of the device"]
+    keys = ("calls", "files", "depth", "every_call", "runs")
+    return table(header, ([f"`{name}`", *(f"{case[key]:,}" for key in keys)] for name, case in cases.items()))
 
 
 def _imports(imports: dict[str, Results]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.calls import small_solve
 from benchmarks.floors import floors, to_tolerance
+from benchmarks.general import System, convection_diffusion, general, graded, minimum_norm, random
 from benchmarks.import_time import BASE, OURS, import_times
 from benchmarks.machine import describe
 from benchmarks.non_normal import covariances, exponentials
@@ -46,6 +48,11 @@ def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str
         "floors": lambda: [floors(d, rounds) for d in (small, large, largest)],
         "to_tolerance": lambda: [to_tolerance(d, rounds) for d in (large, largest)],
         "prepared": lambda: [prepared(question, rounds) for question in (QUICK if quick else QUESTIONS)],
+        "general": lambda: [
+            *(general(system(), rounds) for system in _systems(large, 60 if quick else 300)),
+            minimum_norm(20 if quick else 70, rounds),
+        ],
+        "calls": small_solve,
         "import": lambda: import_times(3 * rounds),
         "covariances": covariances,
         "exponentials": exponentials,
@@ -57,21 +64,47 @@ def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str
     return {**results, "targets": targets(results)}
 
 
+def _systems(d: int, grid: int) -> Sequence[Callable[[], System]]:
+    """General systems, made one at a time."""
+    return (
+        lambda: random(d, 1e3),
+        lambda: random(d, 1e10),
+        lambda: graded(d),
+        lambda: convection_diffusion(grid),
+    )
+
+
 def targets(results: dict[str, Any]) -> list[dict[str, Any]]:
     """What the project aims at, against what this run measured at its large sizes."""
     solve, inv = results["windows"][2], results["windows"][3]
-    tolerance, imports = results["to_tolerance"][-1], results["import"]
+    imports, calls = results["import"], results["calls"]["solve(A, b)"]
     over = imports[OURS]["cpu_s"] - imports[BASE]["cpu_s"]
     return [
         _at_least(f"solve, window, d = {solve['d']}: times faster than thermox", 60.0, _thermox_ratio(solve)),
         _at_least(f"inv, window, d = {inv['d']}: times faster than thermox", 25.0, _thermox_ratio(inv)),
-        _at_most(f"solve to rtol 1e-10, d = {tolerance['d']}: times SciPy's time", 3.0, tolerance["ratio"]),
+        *(
+            _at_most(f"solve to rtol 1e-10, d = {case['d']}: times SciPy's time", bound, case["ratio"])
+            for case, bound in zip(results["to_tolerance"], (3.0, 2.5), strict=True)
+        ),
         *(
             _at_most(f"{case['name']} of a prepared device, d = {case['d']}: times {what}", bound, case[measured])
             for case in results["prepared"]
             for what, bound, measured in (("its floor", 1.5, "above_floor"), ("SciPy", case["aim"], "above_scipy"))
             if bound is not None
         ),
+        *(
+            _at_most(f"{case['name']}, d = {case['d']}: times SciPy's error", 100.0, case["excess"])
+            for case in results["general"]
+            if case["runs"]
+        ),
+        *(
+            _at_most(f"{case['name']}, d = {case['d']}: times the time of cg", 50.0, case["ratio"])
+            for case in results["general"]
+            if not case["runs"]
+        ),
+        _at_most("solve of a 2 × 2: calls of the package's functions", 150.0, calls["calls"]),
+        _at_most("solve of a 2 × 2: files of the package", 10.0, calls["files"]),
+        _at_most("solve of a 2 × 2: depth", 12.0, calls["depth"]),
         _at_most("import over NumPy and SciPy, CPU seconds", 0.35, over),
     ]
 
