@@ -6,6 +6,8 @@ import copy
 from functools import cached_property
 from typing import TypeVar
 
+import numpy as np
+
 from thermolinalg._arrays import plus_identity
 from thermolinalg.devices.simulated import Simulated
 from thermolinalg.operators import Dense
@@ -22,7 +24,10 @@ def shifted_program(program: P, mu: float) -> P | None:
     if not (uniform and program.is_perfect and isinstance(program.operator, Dense)):
         return None
     effective = Dense(plus_identity(program.effective.dense(), scale**2 * mu))
-    engines = program.engines.shifted(effective, scale**2 * mu)
+    try:
+        engines = program.engines.shifted(effective, scale**2 * mu)
+    except np.linalg.LinAlgError:  # no longer positive: it has to be held in another way
+        return None
     if engines is None:
         return None
     other = copy.copy(program)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from thermolinalg._arrays import is_array
+from thermolinalg._arrays import is_array, namespace
 from thermolinalg._validation import is_finite
 from thermolinalg.devices.protocols import Device, Program
 from thermolinalg.devices.reading import CovarianceReading, Reading
@@ -107,9 +107,12 @@ class Watched:
 
 
 def _is_sound(result: Any) -> bool:
-    """Whether all numbers of a reading are finite."""
-    if isinstance(result, Reading | CovarianceReading):
+    """Whether all numbers of a reading are finite; a variance may be too large for its dtype, which is no failure."""
+    if isinstance(result, Reading):
         return is_finite(result.value)
+    if isinstance(result, CovarianceReading):
+        xp = namespace(result.value)
+        return not bool(xp.any(xp.isnan(result.value)))
     if isinstance(result, tuple):
         return all(_is_sound(part) for part in result)
     return is_finite(result) if is_array(result) else True

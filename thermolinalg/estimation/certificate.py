@@ -114,6 +114,7 @@ def error_bar(
     certificate: Certificate,
     schedule: Schedule,
     rng: np.random.Generator,
+    inaccuracy: float = 0.0,
 ) -> ErrorBar:
     """The error of a refined answer, by further runs of the device.
 
@@ -128,6 +129,8 @@ def error_bar(
     schedule : Schedule
         Of the further runs.
     rng : numpy.random.Generator
+    inaccuracy : float, optional
+        Share of a correction that the rounding of the simulated device itself, eps times its condition, may leave.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def error_bar(
         # Directions leave less than a reading resolves: there the further run is a long one.
         longer = schedule.lengthened(LONGER) if state.conjugate else schedule
         seen = inverse.average(certificate.residual, longer, rng=rng)
-        if state.conjugate:
+        if state.conjugate or state.reading is None:
             noise = xp.hypot(seen.value, seen.standard_error)
         else:
             # What the further run sees beyond its own noise is error.
@@ -149,6 +152,8 @@ def error_bar(
     if state.low is None:
         return ErrorBar(noise, rounding_bound(equation, inverse, state.x, schedule, rng, equation.eps))
     rounding = equation.eps * abs(state.x)
+    if state.correction is not None and not state.conjugate:
+        rounding = xp.maximum(rounding, inaccuracy * equation.balanced.solution(state.correction) * _unit(equation))
     if state.correction is not None and state.left is not None:
         left = abs(state.correction) * xp.where(state.left < 1.0, state.left, 1.0)
         # Corrections far above rounding leave noise, which is told already; the others rounding, and little of it.
@@ -159,6 +164,12 @@ def error_bar(
     if extended > NEGLIGIBLE:
         rounding = xp.maximum(rounding, rounding_bound(equation, inverse, state.x, schedule, rng, extended))
     return ErrorBar(noise, rounding)
+
+
+def _unit(equation: Equation) -> Array | float:
+    """One of every unknown (n, 1), in balanced units."""
+    columns = equation.balanced.columns
+    return 1.0 if columns is None else 1 / columns
 
 
 def rounding_bound(

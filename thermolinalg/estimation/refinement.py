@@ -120,10 +120,13 @@ class Goal:
     forward : array, shape (k,)
         Relative errors of x that count as converged, far above one where none is asked for; infinity everywhere asks
         for none at all.
+    inaccuracy : float, optional
+        Share of a correction that the rounding of the device's simulation may leave, whatever corrections say.
     """
 
     targets: Sequence[Array]
     forward: Array
+    inaccuracy: float = 0.0
 
     def reached(self, equation: Equation, state: State) -> bool:
         """Whether every column is done."""
@@ -132,6 +135,8 @@ class Goal:
         left = state.left
         if left is None or state.changes is None or not self.asks_for_x:
             return True
+        if self.inaccuracy > FASTEST:
+            left = equation.xp.where(left > self.inaccuracy, left, self.inaccuracy)
         return all_true(state.changes * left <= self.forward * state.sizes)
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from thermolinalg.devices import Schedule
 from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.refinement import Goal, State, refine
+from thermolinalg.laws import forgotten
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
@@ -25,6 +27,9 @@ PRECISION = 0.1
 
 RAW_RTOL = 1e-2
 """Relative error of a single run where none is asked for."""
+
+UNTOLD = "this device errs in ways that it does not tell"
+"""Why an error bar is not all."""
 
 ALIKE = 3
 """Runs whose timetables are chosen one by one; later residuals are white noise of one kind, and one timetable does."""
@@ -57,7 +62,7 @@ def solve_refined(
     shape : callable, optional
         Brings blocks (n, k) of the user's numbers into the shape of their b.
     """
-    goal = wanted.tolerance.goal(equation, outer)
+    goal = replace(wanted.tolerance.goal(equation, outer), inaccuracy=_inaccuracy(held, equation))
     start = equation.zero() if x0 is None else x0
 
     chosen: list[Schedule] = [] if wanted.schedule is None else [wanted.schedule] * ALIKE
@@ -73,8 +78,8 @@ def solve_refined(
     except DeviceError as failure:
         _attach(failure, equation, goal, outer, shape)
         raise
-    timing = state.schedules[-1] if state.schedules else Schedule(0.0, 1.0)
-    bar = once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng))
+    timing = state.schedules[-1] if state.schedules else held.inverse.timetable(equation.rhs, PRECISION)
+    bar = once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng, _inaccuracy(held, equation)))
     success = certificate.success
     if success and held.condition is not None and held.condition.poor:
         asked = max(wanted.tolerance.rtol, LIMIT * equation.eps)
@@ -212,10 +217,11 @@ def solve_raw(
     norms = to_numpy(every[0]).astype(float)
     backward = to_numpy(every[-1] / (scale + (scale == 0))).astype(float)
     rounding = once(lambda: rounding_bound(equation, held.inverse, x, timetable, rng, equation.eps))
-    systematic = _systematic(held, equation, x)
+    systematic = _systematic(held, equation, x, timetable)
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
-        lines.insert(0, "the error bar holds noise only: this device errs in ways that it does not tell;")
+        why = "the burn-in is too short for the start to be forgotten" if held.inverse.ideal else UNTOLD
+        lines.insert(0, f"the error bar holds noise only: {why};")
     success = bool(np.isfinite(norms).all())
     if held.condition is not None and held.condition.poor:
         bar = reading.standard_error + rounding() + (0.0 if systematic is None else systematic)
@@ -242,9 +248,14 @@ def solve_raw(
     return x, with_device(info, held, state)
 
 
-def _systematic(held: Held, equation: Equation, x: Array) -> Array | None:
+def _inaccuracy(held: Held, equation: Equation) -> float:
+    """Share of a correction that a factor of an ill-conditioned A may get wrong: eps κ."""
+    return 0.0 if held.condition is None else min(1.0, equation.eps * held.condition.number)
+
+
+def _systematic(held: Held, equation: Equation, x: Array, schedule: Schedule) -> Array | None:
     """What a run misses whatever its noise: α² (AᵀA + α²)⁻¹ x at most in an embedding; None where it is unknown."""
-    if not held.inverse.ideal:
+    if not held.inverse.ideal or not forgotten(schedule.burn_in * held.inverse.rate()):
         return None
     bias = equation.xp.zeros_like(x)
     if held.inverse.bias:

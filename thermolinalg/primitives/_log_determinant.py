@@ -12,6 +12,7 @@ from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_count, as_positive, as_rng
 from thermolinalg.devices import Device, Drivable, Spectrum
 from thermolinalg.devices.protocols import as_drivable
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.estimation.log_determinant import Budget, Measured, by_integration, by_work, choose_protocol
 from thermolinalg.operators import Normal, Operator
 from thermolinalg.operators.equilibrate import equilibrate
@@ -88,7 +89,7 @@ def measure(
     scaled = _in_range(read.operator, hold)
     device, name = as_device(asked.device), {"itself": "A", "negated": "−A", "normal": "A"}[hold]
     with refusing(advice, name):
-        program = as_drivable(device.program(scaled.operator, rng=rng), device)
+        program = as_drivable(watched_program(device, scaled.operator, rng), device)
         spectrum = program.spectrum()
     start = spectrum.order * math.log(spectrum.start)
     rounding = power * (spectrum.rounding + eps_of_sum(scaled.known, spectrum.offset, start))

@@ -229,9 +229,14 @@ class Relaxations:
         return self._program(embedding(self.equation.a))
 
     def _program(self, drift: np.ndarray) -> Correlated:
-        program = as_correlated(
-            watched_program(self.equation.device, Dense(drift, symmetric=False)), self.equation.device
-        )
+        device = self.equation.device
+        try:
+            program = as_correlated(watched_program(device, Dense(drift, symmetric=False)), device)
+        except TypeError:
+            raise TypeError(
+                "a Lyapunov equation needs a device of general couplings and noise, such as GeneralDevice(); "
+                f"not {device!r}"
+            ) from None
         self.ledger.programs += 1
         program.ledger = self.ledger
         return program

@@ -41,17 +41,25 @@ def form_of(
         value = value + xp.sum(xp.conj(columns) * (block - _product(read, columns)), axis=0)
         value = xp.real(value) if "complex" in dtype_name(value) else value
 
-    def standard_error() -> Any:
+    precision = eps(abs(block))
+
+    def of_solution() -> Any:
         error = solution.standard_error[:, None] if rhs.is_vector else solution.standard_error
-        rounding = eps(abs(block))
-        bound = xp.sum(abs(block) * error, axis=0) * (rounding if read.symmetric else 1.0) + rounding * abs(value)
+        bound = xp.sum(abs(block) * error, axis=0) * (precision if read.symmetric else 1.0)
         return bound[0] if rhs.is_vector else bound
 
-    info = Info(
+    def of_sum() -> Any:
+        return precision * abs(value[0] if rhs.is_vector else value)
+
+    info = Info(solution)
+    info.update(
         success=bool(solution.success and determinant.success),
         status=max(solution.status, determinant.status),
         message=f"form: {solution.message}; log det: {determinant.message}",
-        standard_error=standard_error,
+        noise=of_solution,
+        rounding=of_sum,
+        systematic=lambda: 0.0 * of_sum(),
+        standard_error=lambda: of_solution() + of_sum(),
         solve=solution,
         logdet=determinant,
     )

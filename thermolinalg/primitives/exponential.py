@@ -12,6 +12,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import as_positive, as_rng, checked_array
 from thermolinalg.devices import Device, GeneralDevice, Schedule
 from thermolinalg.devices.protocols import as_correlated
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
@@ -141,7 +142,7 @@ def _estimate(
     drift = shift * np.eye(d) - A
     _refuse_rounding(growth, shift, drift, atol if schedule is None else math.inf)
     drift = embedding(drift) if is_complex else drift
-    program = as_correlated(device.program(Dense(drift, symmetric=False), rng=rng), device)
+    program = as_correlated(watched_program(device, Dense(drift, symmetric=False), rng), device)
     if schedule is None:
         # Entries of P are at most 1, so that e^{2α}·2/n bounds the variance; e^{2α}/n is that of Re and Im together.
         pairs = math.ceil((1 if is_complex else 2) * (growth / atol) ** 2)

@@ -11,6 +11,7 @@ from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import CovarianceReading, Device, Program
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
@@ -128,7 +129,7 @@ def inv_diagonal(
     count = readings_for(rtol, 1, copies=copies)
     device = as_device(device)
     with refusing(GENERAL, singular=SINGULAR):
-        program = device.program(matrix, rng=generator)
+        program = watched_program(device, matrix, generator)
         reading = program.variances(count, rng=generator, progress=progress)
     d = read.shape[0]
     value = (reading.value[:d] + reading.value[d:]) / 2 if read.is_complex else reading.value

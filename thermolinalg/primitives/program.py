@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import dtype_name, namespace
+from thermolinalg._info import Info
 from thermolinalg._validation import as_rng, checked_array
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.devices.watched import AlreadyWritten
@@ -96,7 +98,7 @@ class PreparedDevice(Solver):
         rng: Any = None,
         return_info: bool = False,
     ) -> Any:
-        """Draw from N(A⁻¹b, T A⁻¹); parameters, results and errors as `thermolinalg.sample`."""
+        """Draw from N(A⁻¹b, T A⁻¹); all else as `thermolinalg.sample`."""
         draw: Any = sample
         return draw(
             self.read,
@@ -168,13 +170,11 @@ class PreparedDevice(Solver):
             As `solve`, for the columns of Lᴴ.
         rng : None, int or numpy.random.Generator, optional
         return_info : bool, optional
-            Whether to return the report of the solves.
+            Whether to return the report of the solves, with the errors of the variances.
 
         Returns
         -------
-        variances : array, shape () or (m,)
-        info : Info
-            Only with ``return_info=True``.
+        array, shape () or (m,); and an Info with ``return_info=True``
 
         Examples
         --------
@@ -194,24 +194,23 @@ class PreparedDevice(Solver):
         if self.read.symmetric:
             variances = xp.real(variances) if "complex" in dtype_name(variances) else variances
         value = variances[0] if rows.ndim == 1 else variances
-        return (value, info) if return_info else value
+        if not return_info:
+            return value
+
+        def weighed(part: str) -> Any:
+            sums = xp.sum(abs(rhs.block) * info[part], axis=0)
+            return sums[0] if rows.ndim == 1 else sums
+
+        told = Info(info)
+        told.update({part: partial(weighed, part) for part in ("noise", "rounding", "systematic", "standard_error")})
+        return value, told
 
     # -- other matrices on the same device ----------------------------------------------------------------------------
 
     def update(self, A: Any, *, assume_a: str | None = None, lower: bool = False) -> PreparedDevice:
         """Write another A into the same device; its ledger runs on.
 
-        Parameters
-        ----------
-        A : array_like, sparse array, LinearOperator or Operator
-            Any size.
-        assume_a, lower
-            As `program`.
-
-        Returns
-        -------
-        PreparedDevice
-            This one.
+        A may be of any size; `assume_a` and `lower` as for `program`. Returns this device.
         """
         if "held" in vars(self):
             self._carried = self.ledger

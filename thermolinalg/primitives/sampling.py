@@ -12,6 +12,7 @@ from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Schedule
+from thermolinalg.devices.watched import watched_program
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
@@ -182,7 +183,7 @@ def _samples(
     units = Units.of(operator, temperature / 2 if read.is_complex else temperature, is_covariance)
     device = as_device(device)
     with refusing("it has no Gaussian", name, singular="its Gaussian has no density"):
-        program = device.program(units.held(operator), rng=generator)
+        program = watched_program(device, units.held(operator), generator)
         rate = program.rate()
     timetable = _timetable(schedule, count, rate)
     if read.is_complex:

@@ -67,7 +67,10 @@ class Rescaled:
 
     def norms(self, norms: np.ndarray) -> np.ndarray:
         """Norms (k,) of outer residuals from the same over 2^f."""
-        return norms if self.exponents is None else np.ldexp(norms, self.exponents)
+        if self.exponents is None:
+            return norms
+        with np.errstate(over="ignore"):
+            return np.asarray(np.ldexp(norms, self.exponents))
 
     @property
     def _exponent(self) -> np.ndarray | None:
