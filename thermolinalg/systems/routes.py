@@ -163,8 +163,8 @@ class Router:
         scaling = None if _as_written(self.device) else unit_diagonal(operator)
         scaled = operator if scaling is None else operator.scaled(1.0, scaling)
         around = () if scaling is None else (Unscaled(1 / scaling[:, None]),)
-        largest = getattr(program, "largest", None)
-        size = float(largest) if largest and scaling is not None else largest_eigenvalue(scaled)
+        size = _told_size(program, condition, scaling)
+        size = largest_eigenvalue(scaled) if size is None else size
         if condition is not None:
             condition.refuse_singular(self._annihilated(SingularEngines(scaled), scaling))
         inverse, measures = DeviceInverse(program, Chain(around)), units_of(scaling, scaling)
@@ -285,6 +285,15 @@ def as_device(device: object, *, stable: bool = False) -> Device:
     if stable and isinstance(device, LangevinDevice):
         raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
     return device  # type: ignore[return-value]
+
+
+def _told_size(program: Program, condition: Condition | None, scaling: Array | None) -> float | None:
+    """Largest eigenvalue of the balanced A where the program tells it; None where it has to be found."""
+    largest, factor = getattr(program, "largest", None), getattr(program, "factor", None)
+    if scaling is not None:
+        return float(largest) if largest else None
+    plain = getattr(program, "scaling", 0) is None
+    return condition.largest / float(factor) if plain and factor and condition is not None else None
 
 
 def _condition(program: Program, operator: Operator) -> Condition | None:
