@@ -50,6 +50,13 @@ def test_norms_of_numbers_whose_squares_leave_the_range(size, weight):
     np.testing.assert_allclose(norms[1], size * M**0.5, rtol=1e-15)
 
 
+def test_weights_whose_squares_underflow_are_not_lost():
+    weights, r = np.full((M, 1), 1e-25, dtype=np.float32), np.full((M, 1), 1e10, dtype=np.float32)
+    weights[0], r[0] = 1.0, 1e-14
+    norms = equation((Measure(weights), Measure()), np.float32, 1).norms(r)
+    np.testing.assert_allclose(norms[0], (1e-28 + (M - 1) * 1e-30) ** 0.5, rtol=1e-6)
+
+
 def test_columns_of_zeros_and_nan():
     r = np.ones((M, 3))
     r[:, 0], r[2, 1] = 0.0, np.nan

@@ -51,7 +51,7 @@ def _squares(weights: Array | None) -> Array | None:
     if weights is None:
         return None
     xp, squares = namespace(weights), (weights * weights).T
-    held = (squares >= xp.finfo(weights.dtype).smallest_normal) & xp.isfinite(squares) | (weights == 0).T
+    held = (squares >= xp.finfo(weights.dtype).smallest_normal) | (weights == 0).T
     return squares if bool(xp.all(held)) else None
 
 
