@@ -12,7 +12,7 @@ Results = dict[str, Any]
 ABOUT = """\
 # Benchmarks
 
-Made by `make bench` in one run, from `benchmarks/results.json`; no number on this page is copied by hand.
+Made by `make bench` from `benchmarks/results.json`{runs}; no number on this page is copied by hand.
 
 **What is compared.** One device, dx = −(A x − b) dt + √(2T) dW from x(0) = 0, read {readings} times, {spacing:g} τ
 apart, after {burn_in:g} τ of burn-in; `solve` is the average of the readings, `inv` their covariance. A is a Wishart
@@ -51,6 +51,7 @@ def page(results: Results) -> str:
         rounds=first["rounds"],
         threads=machine["threads"],
         processor=machine["processor"],
+        runs=results.get("runs", ", in one run"),
     )
     return "\n".join([about, tables(results), _versions(machine)])
 
