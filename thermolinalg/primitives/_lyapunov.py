@@ -188,9 +188,8 @@ def _side(a: np.ndarray, exponent: int) -> int:
     ends = np.ldexp([eigenvalues.real.min(), eigenvalues.real.max()], exponent)
     if ends[0] > 0 or ends[1] < 0:
         raise np.linalg.LinAlgError(
-            f"a device with drift a never settles, as far as double precision can tell: the real parts of the "
-            f"eigenvalues of a range from {ends[0]:.6g} to {ends[1]:.6g}, and the smallest in size is below rounding, "
-            f"{np.ldexp(rounding, exponent):.3g}"
+            f"a device with drift a never settles: the real parts of the eigenvalues of a range from {ends[0]:.6g} to "
+            f"{ends[1]:.6g}, and the smallest in size is below rounding, {np.ldexp(rounding, exponent):.3g}"
         )
     raise np.linalg.LinAlgError(
         f"a device with drift a never settles: the real parts of the eigenvalues of a range from {ends[0]:.6g} to "
