@@ -133,8 +133,6 @@ def warned(matrix):
         solve_continuous_lyapunov=None,
         inv_diagonal=rounding,
         sample=rounding,
-        # Of these rounding is a part of the standard error, which is met.
-        **dict.fromkeys(["det", "slogdet", "logabsdet"], Right(matrix)),
     )
 
 
