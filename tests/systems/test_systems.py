@@ -8,7 +8,6 @@ import thermolinalg as tla
 from thermolinalg._arrays import to_numpy
 from thermolinalg.operators import Dense
 from thermolinalg.systems import Chain, ComplexColumns, Embedded, Measure, Negated, NormalEquations, RealForm, Rescaled
-from thermolinalg.systems.least_squares import LeastSquares
 from thermolinalg.systems.rescaled import Unscaled
 
 RNG = np.random.default_rng(7)
@@ -56,7 +55,7 @@ SYSTEMS = {
     "embedded": (Embedded((7, 4)), augmented(TALL, ALPHA, ALPHA), TALL, lambda b: damped(TALL, b, ALPHA**2), False),
     "normal": (NormalEquations(Dense(TALL, symmetric=False)), TALL.T @ TALL, TALL, lambda b: damped(TALL, b, 0), False),
     "least squares": (
-        LeastSquares((7, 4)), augmented(TALL, ALPHA, DAMP), TALL, lambda b: damped(TALL, b, ALPHA * DAMP), False,
+        Embedded((7, 4)), augmented(TALL, ALPHA, DAMP), TALL, lambda b: damped(TALL, b, ALPHA * DAMP), False,
     ),
     "none": (Chain(()), A, A, lambda b: np.linalg.solve(A, b), False),
     **{

@@ -16,7 +16,8 @@ from thermolinalg.operators import Dense
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.systems import Chain, ComplexColumns, Condition, Measure, RealForm, Rescaled, System
 from thermolinalg.systems.eliminated import Eliminated, regularised_gram
-from thermolinalg.systems.least_squares import Augmented, Averaging, LeastSquares, LeastSquaresInverse
+from thermolinalg.systems.inner import Embedded
+from thermolinalg.systems.least_squares import Augmented, Averaging, LeastSquaresInverse
 from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
 from thermolinalg.systems.routes import SHARE, Held
 
@@ -145,7 +146,7 @@ class LeastSquaresProblem:
             "embedded",
             f"least squares: A is held {how}, its residual an unknown beside x",
             auxiliary=m,
-            systems=(LeastSquares(self.operator.shape),),
+            systems=(Embedded(self.operator.shape),),
         )
 
     def _embedded(self, engines: SingularEngines, alpha: float) -> tuple[Averaging, str]:

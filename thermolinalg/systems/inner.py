@@ -39,6 +39,8 @@ class Negated:
 class Embedded:
     """Any A x = b in the skew embedding [[αI, A], [−Aᵀ, αI]] z = (b, 0), whose lower half tends to A⁺b as α → 0.
 
+    The augmented system of least squares, whose diagonal blocks differ, has the same right-hand side and parts.
+
     Parameters
     ----------
     shape : tuple of int

@@ -11,7 +11,7 @@ from thermolinalg._arrays import Array, column_norms, eps, namespace
 from thermolinalg.devices import Ledger, Reading, Schedule
 from thermolinalg.operators import Operator
 
-__all__ = ["Augmented", "Averaging", "LeastSquares", "LeastSquaresInverse"]
+__all__ = ["Augmented", "Averaging", "LeastSquaresInverse"]
 
 
 CLEAN = 5.0
@@ -71,39 +71,6 @@ class Augmented(Operator):
         if first is None or second is None:
             return None
         return namespace(block).concat([self.upper * u + first, self.lower * x + second])
-
-
-@dataclass(frozen=True)
-class LeastSquares:
-    """min ‖b − A x‖ as the augmented system with the right-hand side (b, 0).
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (m, n) of A.
-    """
-
-    shape: tuple[int, int]
-
-    def into(self, b: Array) -> Array:
-        xp = namespace(b)
-        return xp.concat([b, xp.zeros((self.shape[1], b.shape[1]), dtype=b.dtype, device=b.device)])
-
-    def start(self, x: Array) -> Array:
-        xp = namespace(x)
-        return xp.concat([xp.zeros((self.shape[0], x.shape[1]), dtype=x.dtype, device=x.device), x])
-
-    def back(self, x: Array) -> Array:
-        return x[self.shape[0] :, :]
-
-    def back_error(self, e: Array) -> Array:
-        return e[self.shape[0] :, :]
-
-    def tolerance(self, t: Array) -> Array:
-        return t
-
-    def norms(self, norms: np.ndarray) -> np.ndarray:
-        return norms
 
 
 class Averaging(Protocol):
