@@ -67,6 +67,15 @@ def test_an_rcond_below_d_eps_is_refused_and_above_it_warned_of(form, d, make):
 
 
 @pytest.mark.parametrize("make", [pair, skewed])
+def test_from_200_rows_on_the_bound_grows_no_further(make):
+    with pytest.raises(tla.SingularError, match="singular to working precision"):
+        attempt("array", make(700, 100 * EPS))
+    _, info, told = attempt("array", make(700, 400 * EPS))
+    assert info.condition < 1 / (200 * EPS)
+    assert "ill-conditioned" in told[0]
+
+
+@pytest.mark.parametrize("make", [pair, skewed])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_warning_ends_at_450_eps(form, make):
     _, _, told = attempt(form, make(5, 400 * EPS))

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, namespace, standard_normal, to_numpy
+from thermolinalg._arrays import Array, namespace, standard_normal, to_numpy
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
 from thermolinalg.devices.reading import Ledger
@@ -165,8 +165,8 @@ class Simulated(Loaded):
         Raises
         ------
         LinAlgError
-            A is singular to working precision, λ_min ≤ d · eps · λ_max: its slowest mode never relaxes. The error has
-            the null vector as `null_vector`, where the engine knows it.
+            A is singular to working precision, λ_min ≤ min(d, 200) · eps · λ_max: its slowest mode never relaxes. The
+            error has the null vector as `null_vector`, where the engine knows it.
         """
         return self._rate
 
@@ -174,7 +174,7 @@ class Simulated(Loaded):
     def _rate(self) -> float:
         """`rate`, found once."""
         lower, upper = self.interval()
-        rounding = self.effective.order * eps(self.operator.like) * upper
+        rounding = self.effective.rounding * upper
         if lower <= rounding:
             raise self._singular(lower, upper, rounding)
         return min(float(self.law.relaxation_rate(end)) for end in (lower, upper))

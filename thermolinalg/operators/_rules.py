@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, as_float64, namespace
+from thermolinalg._arrays import Array, as_array, as_float64, eps, namespace
 from thermolinalg.operators._extended import narrowed, widened, widest_eps
 
 __all__ = ["Rules"]
+
+ROUNDED = 200
+"""Orders from which on rounding of an eigenvalue is taken to grow no further, in units of eps ‖A‖: what is computed for
+a zero eigenvalue stays well below that however large A is, and real ones above it carry digits."""
 
 ROWS = 16
 """Rows of A Aᵀ computed at a time where only products are known: more take more memory, fewer more calls."""
@@ -52,6 +56,11 @@ class Rules:
     def order(self) -> int:
         """Order of the largest matrix that has to be diagonalised as a whole: rounding of eigenvalues grows with it."""
         return int(self.shape[0])
+
+    @property
+    def rounding(self) -> float:
+        """Eigenvalues (singular values) below this share of the largest cannot be told from zero: min(d, 200) eps."""
+        return min(self.order, ROUNDED) * eps(self.like)
 
     def diagonal(self) -> Array | None:
         """Diagonal entries (n,), or None."""

@@ -6,7 +6,7 @@ from thermolinalg._arrays import Array, eps, namespace
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.systems.equation import Measure
 
-__all__ = ["diagonal_signs", "gram_operator", "rounding", "share_of_one_run", "unit_diagonal", "units_of"]
+__all__ = ["diagonal_signs", "gram_operator", "share_of_one_run", "unit_diagonal", "units_of"]
 
 
 def share_of_one_run(rtol: float, d: int) -> float:
@@ -63,9 +63,3 @@ def units_of(rows: Array | None, columns: Array | None) -> tuple[Measure, ...]:
         return (Measure(),)
     outer = Measure(None if rows is None else 1 / rows[:, None], None if columns is None else columns[:, None])
     return outer, Measure()
-
-
-def rounding(operator: Operator) -> tuple[float, float]:
-    """d · eps, with the order of the largest matrix that has to be diagonalised as a whole; and eps."""
-    own = eps(operator.like)
-    return operator.order * own, own

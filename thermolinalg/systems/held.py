@@ -27,7 +27,7 @@ class Condition:
     smallest, largest : float
         Eigenvalues, or singular values.
     rounding : float
-        d · eps: an rcond below it cannot be told from zero.
+        min(d, 200) · eps: an rcond below it cannot be told from zero.
     eps : float
         Of the dtype.
     """
@@ -66,7 +66,7 @@ class Condition:
         )
 
     def refuse_singular(self, null_vector: Callable[[], Array]) -> None:
-        """SingularError where rcond < d · eps (or A is zero), with the evidence.
+        """SingularError where rcond < min(d, 200) · eps (or A is zero), with the evidence.
 
         Parameters
         ----------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace, to_numpy
+from thermolinalg._arrays import Array, eps, namespace, to_numpy
 from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
@@ -15,7 +15,7 @@ from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Dense, Operator, Sparse
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
-from thermolinalg.systems.balance import diagonal_signs, gram_operator, rounding, unit_diagonal, units_of
+from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
 from thermolinalg.systems.equation import Equation, Measure
 from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
@@ -201,7 +201,7 @@ class Router:
         program = watched_program(self.device, self.operator, self.rng)
         program.rate()
         values = to_numpy(namespace(self.operator.like).linalg.svdvals(self.operator.dense()))
-        condition = Condition(float(values[-1]), float(values[0]), *rounding(self.operator))
+        condition = Condition(float(values[-1]), float(values[0]), self.operator.rounding, eps(self.operator.like))
         condition.refuse_singular(self._annihilated(SingularEngines(self.operator), None))
         inverse = DeviceInverse(program, Chain(()), definite=False)
         size = float(values[0])
@@ -211,7 +211,7 @@ class Router:
         """Any A as the skew couplings of the device; as AᵀA where it has symmetric ones only."""
         matrix, rows, columns, engines = self._balanced()
         smallest, largest = engines.interval()
-        condition = Condition(smallest, largest, *rounding(matrix))
+        condition = Condition(smallest, largest, matrix.rounding, eps(matrix.like))
         condition.refuse_singular(self._annihilated(engines, columns))
         try:
             program = watched_program(self.device, engines.embedding(share * smallest), self.rng)
@@ -303,7 +303,7 @@ def _condition(program: Program, operator: Operator) -> Condition | None:
         program.rate()
         return None
     smallest, largest = interval()
-    return Condition(max(float(smallest), 0.0), float(largest), *rounding(operator))
+    return Condition(max(float(smallest), 0.0), float(largest), operator.rounding, eps(operator.like))
 
 
 def _as_written(device: Device) -> bool:
