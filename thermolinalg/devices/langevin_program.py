@@ -63,6 +63,21 @@ class LangevinProgram(Simulated):
         """
         return shifted_program(self, mu)
 
+    def anticipate(self, schedule: Schedule) -> None:
+        """Make at once what simulates the covariance of correlated readings, which tells the spectrum as well.
+
+        Parameters
+        ----------
+        schedule : Schedule
+            Of the `covariance` that comes next.
+
+        Raises
+        ------
+        LinAlgError
+            A is indefinite.
+        """
+        readout.anticipate(self, schedule)
+
     # -- what it does with a load -------------------------------------------------------------------------------------
 
     def timetable(self, b: Array, relative: float) -> Schedule:

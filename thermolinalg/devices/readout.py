@@ -17,7 +17,7 @@ from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
 from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
 
-__all__ = ["covariance", "readings", "settle", "variances"]
+__all__ = ["anticipate", "covariance", "readings", "settle", "variances"]
 
 NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar: e⁻²⁴ in the product of two."""
@@ -109,19 +109,31 @@ def _systematic(program: Simulated) -> float | None:
     return 0.0 if program.ideal else None
 
 
-def _independent(program: Simulated, schedule: Schedule) -> bool:
-    """Whether the readings are in equilibrium and far enough apart to count as independent draws.
+def anticipate(program: Simulated, schedule: Schedule) -> None:
+    """See `LangevinProgram.anticipate`."""
+    if _surely_correlated(program, schedule):
+        with program.imperfections.blamed():
+            program.engines.modes()
 
-    No eigenvalue need be found where already the smallest diagonal entry, which bounds the smallest eigenvalue from
-    above, says no.
-    """
-    _, spacing = schedule.grid()
-    gap, diagonal = min(schedule.burn_in, spacing), program.effective.diagonal()
-    if diagonal is not None:
-        bound = program.factor * float(namespace(diagonal).min(diagonal))
-        if not forgotten(program.law.relaxation_rate(bound) * gap):
-            return False
-    return forgotten(program.rate() * gap)
+
+def _surely_correlated(program: Simulated, schedule: Schedule) -> bool:
+    """Whether readings depend on each other by what the smallest diagonal entry says, a bound of the smallest rate."""
+    diagonal = program.effective.diagonal()
+    if diagonal is None:
+        return False
+    bound = program.factor * float(namespace(diagonal).min(diagonal))
+    return not forgotten(program.law.relaxation_rate(bound) * _gap(schedule))
+
+
+def _gap(schedule: Schedule) -> float:
+    """What lies between two readings, or before the first."""
+    return min(schedule.burn_in, schedule.grid()[1])
+
+
+def _independent(program: Simulated, schedule: Schedule) -> bool:
+    """Whether the readings are in equilibrium and far enough apart to count as independent draws."""
+    # No eigenvalue need be found where the diagonal says no.
+    return not _surely_correlated(program, schedule) and forgotten(program.rate() * _gap(schedule))
 
 
 def _steps(program: Simulated, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:

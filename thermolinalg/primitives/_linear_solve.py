@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from thermolinalg._arrays import Array, all_true, highest, to_numpy
 from thermolinalg._info import Info, warn
+from thermolinalg._validation import is_finite
 from thermolinalg.devices import Schedule
 from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
@@ -213,16 +215,19 @@ def solve_raw(
     timetable = schedule or held.inverse.timetable(load, asked)
     reading = held.inverse.average(load, timetable, rng=rng, state=True)
     x = reading.value
-    every, scale, balanced = equation.norms(equation.residual(x)), equation.floor(x), equation.balanced
-    norms = to_numpy(every[0]).astype(float)
-    backward = to_numpy(every[-1] / (scale + (scale == 0))).astype(float)
+    norms, balanced = once(lambda: equation.norms(equation.residual(x))), equation.balanced
+
+    def backward_error() -> Any:
+        scale = equation.floor(x)
+        return largest(outer, to_numpy(norms()[-1] / (scale + (scale == 0))).astype(float))
+
     rounding = once(lambda: rounding_bound(equation, held.inverse, x, timetable, rng, equation.eps))
     systematic = _systematic(held, equation, x, timetable)
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
         why = "the burn-in is too short for the start to be forgotten" if held.inverse.ideal else UNTOLD
         lines.insert(0, f"the error bar holds noise only: {why};")
-    success = bool(np.isfinite(norms).all())
+    success = is_finite(x)
     if held.condition is not None and held.condition.poor:
         bar = reading.standard_error + rounding() + (0.0 if systematic is None else systematic)
         success = success and bool((balanced.solution(bar) <= asked * balanced.solution(x)).all())
@@ -233,8 +238,8 @@ def solve_raw(
         message=" ".join(lines),
         n_runs=1,
         n_matvec=1,
-        residual_norm=outer_norms(outer, norms),
-        backward_error=largest(outer, backward),
+        residual_norm=lambda: outer_norms(outer, to_numpy(norms()[0]).astype(float)),
+        backward_error=backward_error,
         state=shape(outer.back(reading.state)),
         **bar_entries(
             outer,

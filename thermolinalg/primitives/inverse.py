@@ -133,15 +133,16 @@ def inv(
     True
     """
     read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
-    prepared = Solver(read, device, as_rng(rng))
+    timetable = as_schedule(schedule)
+    prepared = Solver(read, device, as_rng(rng), None if refine else timetable)
     as_nonnegative(atol, "atol")
     as_count(maxiter, "maxiter")
     if refine or 0 in read.shape:
-        return prepared.inv(rtol=rtol, atol=atol, maxiter=maxiter, schedule=schedule, return_info=return_info)
+        return prepared.inv(rtol=rtol, atol=atol, maxiter=maxiter, schedule=timetable, return_info=return_info)
     if prepared.held.kind in ("definite", "negative"):
-        x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), as_schedule(schedule))
+        x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), timetable)
     else:  # the spread of other devices is not the inverse: their means are, a run for every column
-        x, info = prepared.solve(identity(read).block, rtol=rtol, refine=False, schedule=schedule, return_info=True)
+        x, info = prepared.solve(identity(read).block, rtol=rtol, refine=False, schedule=timetable, return_info=True)
     return (x, info) if return_info else x
 
 

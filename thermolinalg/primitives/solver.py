@@ -39,10 +39,14 @@ class Solver:
     device : Device or None
     rng : numpy.random.Generator
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
+    covariance : Schedule, optional
+        Of a covariance that will be read first.
     """
 
-    def __init__(self, read: ReadMatrix, device: Device | None, rng: np.random.Generator) -> None:
-        self.rng, self._device = rng, device
+    def __init__(
+        self, read: ReadMatrix, device: Device | None, rng: np.random.Generator, covariance: Schedule | None = None
+    ) -> None:
+        self.rng, self._device, self._covariance = rng, device, covariance
         self._carried: Ledger | None = None
         self._take(read, int(rng.integers(2**63)))
 
@@ -51,7 +55,7 @@ class Solver:
         self.read, self._die = read, die
         self.exponent = matrix_exponent(read.operator) if 0 not in read.operator.shape else 0
         operator = read.operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else read.operator
-        self._router = Router(read, operator, self._device, np.random.default_rng(die))
+        self._router = Router(read, operator, self._device, np.random.default_rng(die), self._covariance)
         self._raw: dict[float, Held] = {}
         vars(self).pop("held", None)
 
@@ -100,6 +104,7 @@ class Solver:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.rng, self._device, self._carried = state["rng"], state["device"], state["ledger"]
+        self._covariance = None
         self._take(state["read"], state["die"])
 
     # -- linear systems -----------------------------------------------------------------------------------------------

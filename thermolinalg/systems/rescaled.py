@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, dtype_name, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, column_maxima, dtype_name, namespace, to_numpy
 from thermolinalg.operators import Dense, Operator, Sparse
 
 __all__ = ["Rescaled", "Unscaled", "column_exponents", "matrix_exponent", "times_two_to"]
@@ -113,7 +114,10 @@ class Unscaled:
 
 def matrix_exponent(operator: Operator) -> int:
     """The power of two that brings A near one, 0 where its size is not extreme."""
-    exponent = int(_exponent(np.array(_size(operator)), operator.like))
+    size = _size(operator)
+    if _all_near_one([size], operator.like):
+        return 0
+    exponent = int(_exponent(np.array(size), operator.like))
     diagonal = operator.diagonal() if exponent > 0 and isinstance(operator, Dense | Sparse) else None
     if diagonal is None:
         return exponent
@@ -126,7 +130,10 @@ def matrix_exponent(operator: Operator) -> int:
 
 def column_exponents(block: Array) -> np.ndarray | None:
     """The powers of two that bring the columns of a block near one; None where no column is extreme."""
-    exponents = _exponent(to_numpy(namespace(block).max(abs(block), axis=0)), block)
+    sizes = to_numpy(column_maxima(block))
+    if _all_near_one(sizes.tolist(), block):
+        return None
+    exponents = _exponent(sizes, block)
     return exponents if exponents.any() else None
 
 
@@ -145,9 +152,21 @@ def _refuse_out_of_range(x: Array, scaled: Array) -> None:
         raise ValueError(f"the solution leaves the range of {dtype_name(after)}; scale A or b")
 
 
+def _all_near_one(sizes: list[float], like: Array) -> bool:
+    """Whether every size is zero or between the fourth root of the largest number and its inverse."""
+    root = math.ldexp(1.0, _largest_exponent(namespace(like), like.dtype) // 4)
+    return all(0.5 / root <= size < root or size == 0 for size in sizes)
+
+
+@lru_cache(maxsize=16)
+def _largest_exponent(xp: Any, dtype: Any) -> int:
+    """That of the largest number of a dtype: finfo takes as long as a small product."""
+    return math.frexp(float(xp.finfo(dtype).max))[1]
+
+
 def _exponent(sizes: np.ndarray, like: Array) -> np.ndarray:
     """Exponents of sizes beyond the fourth root of the largest number; never so large that 2^-e overflows itself."""
-    largest = math.frexp(float(namespace(like).finfo(like.dtype).max))[1]
+    largest = _largest_exponent(namespace(like), like.dtype)
     exponents = np.frexp(np.where(np.isfinite(sizes), sizes, 1.0))[1]
     exponents = np.clip(exponents, 8 - largest, largest - 8)
     return np.where((abs(exponents) > largest // 4) & (sizes > 0), exponents, 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thermolinalg._arrays import Array, eps, namespace, to_numpy
-from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program
+from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program, Schedule
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
@@ -91,10 +91,19 @@ class Router:
         None: the default one of each way.
     rng : numpy.random.Generator
         Draws the imperfections of the copy.
+    covariance : Schedule, optional
+        Of a covariance that will be read first.
     """
 
-    def __init__(self, read: ReadMatrix, operator: Operator, device: Device | None, rng: np.random.Generator) -> None:
-        self.read, self.operator, self.rng = read, operator, rng
+    def __init__(
+        self,
+        read: ReadMatrix,
+        operator: Operator,
+        device: Device | None,
+        rng: np.random.Generator,
+        covariance: Schedule | None = None,
+    ) -> None:
+        self.read, self.operator, self.rng, self.covariance = read, operator, rng, covariance
         self.device = as_device(device, stable=read.assume == "stable")
         self._embedding: tuple[Operator, Array | None, Array | None, SingularEngines] | None = None
 
@@ -174,6 +183,8 @@ class Router:
         """The program and the condition of what it holds; NotDefinite where that has no equilibrium."""
         try:
             program = watched_program(self.device, operator, self.rng)
+            if self.covariance is not None and hasattr(program, "anticipate"):
+                program.anticipate(self.covariance)
             condition = _condition(program, operator)
         except np.linalg.LinAlgError as refusal:
             self._blame_copy(operator, "not positive definite although A is", _evidence(refusal))
