@@ -8,7 +8,7 @@ from scipy.sparse.linalg import aslinearoperator
 import thermolinalg as tla
 from thermolinalg.operators import Diagonal, LowRankPlusIdentity
 from thermolinalg.operators.read import read_matrix
-from thermolinalg.primitives.explain import EngineReport
+from thermolinalg.primitives._pricing import EngineReport
 from thermolinalg.systems.routes import Router
 
 

@@ -4,25 +4,78 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from thermolinalg._arrays import as_array
 from thermolinalg.devices import Schedule
 from thermolinalg.estimation.covariance import readings_for
+from thermolinalg.matrix_functions import Price
 from thermolinalg.primitives._linear_solve import PRECISION
 from thermolinalg.primitives._rhs import identity, read_rhs
 from thermolinalg.primitives._tolerance import LIMIT, default_rtol, read_rtol
-from thermolinalg.primitives.explain import EngineReport, engine_of_window
 from thermolinalg.primitives.solver import Solver
 
-__all__ = ["CallPrice", "price_of"]
+__all__ = ["CallPrice", "EngineReport", "counted", "engine_of_path", "price_of"]
 
 CALLS = ("solve", "inv", "diagonal", "sample")
 
 FINE = 1e-6
 """Relative residual at which the noise alone sets the length of a window, whatever A is."""
+
+TRAJECTORY_TIMES = 4.0
+"""The trajectory that is priced runs for so many relaxation times of the slowest mode."""
+
+TRAJECTORY_READINGS = 200
+"""And is read so often."""
+
+
+class Priced(Protocol):
+    """A program that says before a run what simulating it takes."""
+
+    def price_window(self, schedule: Schedule, columns: int) -> Price:
+        """Of the average over one window for so many loads."""
+        ...
+
+    def price_path(self, spacing: float, readings: int) -> Price | None:
+        """Of a path of so many readings; None where it draws none."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """An engine, why it was chosen, and what it declares to spend.
+
+    Parameters
+    ----------
+    name : str
+        Of the engine.
+    reason : str
+        Why `select` chose it.
+    flops : float, optional
+        Operations, set-up included; None where the engine declares none.
+    products : int, optional
+        Products with A of one column.
+    memory : float, optional
+        Bytes held.
+    """
+
+    name: str
+    reason: str
+    flops: float | None = None
+    products: int | None = None
+    memory: float | None = None
+
+    def __str__(self) -> str:
+        declared = []
+        if self.flops is not None:
+            declared.append(f"{counted(self.flops)} operations")
+        if self.products:
+            declared.append(f"{self.products} products with A" if self.products > 1 else "one product with A")
+        if self.memory:
+            declared.append(f"{_bytes(self.memory)} held")
+        return "\n".join([self.name, f"because {self.reason}", *([", ".join(declared)] if declared else [])])
 
 
 @dataclass(frozen=True)
@@ -66,7 +119,7 @@ def price_of(prepared: Solver, call: str, b: Any = None, rtol: float | None = No
     rate, copies = prepared.held.inverse.rate(), 2 if prepared.read.is_complex else 1
     count = readings_for(asked or 1e-2, 1, copies=copies) if call == "diagonal" else 1
     schedule = Schedule.for_covariance(count, rate)
-    engine = engine_of_window(prepared, schedule, 1)
+    engine = _engine_of_window(prepared, schedule, 1)
     return CallPrice(call, 1, 1, count, schedule.total, schedule, engine)
 
 
@@ -88,6 +141,47 @@ def _of_solves(prepared: Solver, call: str, b: Any, rtol: float | None) -> CallP
     target = default if rtol is None else max(rtol, LIMIT * np.finfo(float).eps)
     runs = max(1, math.ceil(math.log(target) / math.log(left)))
     columns = load.shape[1]
-    engine = engine_of_window(prepared, schedule, columns)
+    engine = _engine_of_window(prepared, schedule, columns)
     readings = schedule.readings or 1
     return CallPrice(call, runs, columns, readings, runs * columns * schedule.total, schedule, engine)
+
+
+def _engine_of_window(prepared: Solver, schedule: Schedule, columns: int) -> EngineReport:
+    """The engine of one run of the schedule for so many loads, and what it declares to spend."""
+    program = prepared.program
+    if not hasattr(program, "price_window"):
+        told = program.describe()
+        return EngineReport(told["engine"], told["reason"])
+    return _reported(cast(Priced, program).price_window(schedule, columns), columns)
+
+
+def engine_of_path(prepared: Solver) -> EngineReport | None:
+    """The same for a trajectory from rest; None where the device draws none, or does not price it."""
+    program = prepared.program
+    if not hasattr(program, "price_path"):
+        return None
+    spacing = TRAJECTORY_TIMES / program.rate() / TRAJECTORY_READINGS
+    price = cast(Priced, program).price_path(spacing, TRAJECTORY_READINGS)
+    return None if price is None else _reported(price, TRAJECTORY_READINGS)
+
+
+def _reported(price: Price, columns: int) -> EngineReport:
+    cost = price.cost
+    if cost is None:
+        return EngineReport(price.name, price.reason)
+    return EngineReport(price.name, price.reason, cost.total(columns), cost.products, cost.memory)
+
+
+def counted(number: float) -> str:
+    """A number as people read it: 950, 12 thousand, 3.4 million, 5.6e+12."""
+    for size, name in ((1e9, "billion"), (1e6, "million"), (1e4, "thousand")):
+        if size <= number < 1e12:
+            return f"{number / (1e3 if name == 'thousand' else size):.3g} {name}"
+    return f"{number:.3g}" if number < 1e3 or number >= 1e12 else f"{number:,.0f}"
+
+
+def _bytes(number: float) -> str:
+    for size, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= size:
+            return f"{number / size:.3g} {name}"
+    return f"{number:.0f} bytes"

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
-import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import as_array, dtype_name
+from thermolinalg._arrays import dtype_name
 from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.matrix_functions import Price
 from thermolinalg.operators.read import read_matrix
-from thermolinalg.primitives._linear_solve import PRECISION
-from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._pricing import EngineReport, counted, engine_of_path, price_of
 from thermolinalg.primitives.solver import Solver
 
-__all__ = ["EngineReport", "Explanation", "engine_of_window", "explain"]
+__all__ = ["Explanation", "explain", "explained"]
 
-TRAJECTORY_TIMES = 4.0
-"""The trajectory that is priced runs for so many relaxation times of the slowest mode."""
 
-TRAJECTORY_READINGS = 200
-"""And is read so often."""
-
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 HELD = {
     "negative": "−A",
@@ -33,53 +26,6 @@ HELD = {
     "normal": "the normal operator AᵀA, loaded with Aᵀb",
 }
 """What stands in the device where it is not A itself."""
-
-
-class Priced(Protocol):
-    """A program that says before a run what simulating it takes."""
-
-    def price_window(self, schedule: Schedule, columns: int) -> Price:
-        """Of the average over one window for so many loads."""
-        ...
-
-    def price_path(self, spacing: float, readings: int) -> Price | None:
-        """Of a path of so many readings; None where it draws none."""
-        ...
-
-
-@dataclass(frozen=True)
-class EngineReport:
-    """An engine, why it was chosen, and what it declares to spend.
-
-    Parameters
-    ----------
-    name : str
-        Of the engine.
-    reason : str
-        Why `select` chose it.
-    flops : float, optional
-        Operations, set-up included; None where the engine declares none.
-    products : int, optional
-        Products with A of one column.
-    memory : float, optional
-        Bytes held.
-    """
-
-    name: str
-    reason: str
-    flops: float | None = None
-    products: int | None = None
-    memory: float | None = None
-
-    def __str__(self) -> str:
-        declared = []
-        if self.flops is not None:
-            declared.append(f"{_count(self.flops)} operations")
-        if self.products:
-            declared.append(f"{self.products} products with A" if self.products > 1 else "one product with A")
-        if self.memory:
-            declared.append(f"{_bytes(self.memory)} held")
-        return "\n".join([self.name, f"because {self.reason}", *([", ".join(declared)] if declared else [])])
 
 
 @dataclass(frozen=True)
@@ -111,6 +57,10 @@ class Explanation:
         on devices that do not price their runs.
     schedule : Schedule
         Timetable of one default run.
+    runs : int
+        Such runs expected of a default solve.
+    device_time : float
+        Of all of them and all loads, in units of τ.
     load : str
         The right-hand side that the timetable is for.
     """
@@ -127,6 +77,8 @@ class Explanation:
     solve: EngineReport
     trajectory: EngineReport | None
     schedule: Schedule
+    runs: int
+    device_time: float
     load: str
 
     @property
@@ -144,12 +96,13 @@ class Explanation:
         if self.spectrum is not None:
             low, high = self.spectrum
             rows.append(("spectrum", f"[{low:.3g}, {high:.3g}] on the device, condition {self.condition:.3g}"))
-        rows.append(("relaxation", f"slowest mode forgets in {_count(1 / self.rate)} τ"))
+        rows.append(("relaxation", f"slowest mode forgets in {counted(1 / self.rate)} τ"))
         rows += [(f"{name} engine", str(r)) for name, r in (("solve", self.solve), ("path", self.trajectory)) if r]
         rows.append(
-            ("timetable", f"burn in {_count(self.schedule.burn_in)} τ, average {_count(self.schedule.duration)} τ")
+            ("timetable", f"burn in {counted(self.schedule.burn_in)} τ, average {counted(self.schedule.duration)} τ")
         )
         rows.append(("", f"set by: {self.schedule.bound}, for {self.load}"))
+        rows.append(("a solve", f"about {self.runs} runs, {counted(self.device_time)} τ in all"))
         return "\n".join(_row(name, text) for name, text in rows)
 
     __repr__ = __str__
@@ -203,19 +156,11 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
 def explained(prepared: Solver, b: Any, nonzeros: int | None) -> Explanation:
     """What a default solve on a prepared device would take."""
     read, held = prepared.read, prepared.held
-    if b is None:
-        load = "a standard normal b"
-        b = as_array(np.random.default_rng(0).standard_normal(read.shape[0]), read.operator.like)
-    else:
-        load = "this b"
-    block = read_rhs(read, b).block
-    columns = prepared.outer(held, block).into(block)
-    schedule = held.inverse.timetable(columns, PRECISION)
-    solve, trajectory = engine_of_window(prepared, schedule, columns.shape[1]), _engine_of_path(prepared)
-    condition = held.condition
+    precision = dtype_name(read.operator.like)
+    price, condition = price_of(prepared, "solve", b), held.condition
     return Explanation(
         shape=read.shape,
-        dtype=dtype_name(block),
+        dtype=COMPLEX.get(precision, precision) if read.is_complex else precision,
         structure=read.operator.structure,
         nonzeros=nonzeros or None,
         symmetric=read.symmetric,
@@ -223,52 +168,13 @@ def explained(prepared: Solver, b: Any, nonzeros: int | None) -> Explanation:
         why=held.reason,
         spectrum=None if condition is None else (condition.smallest, condition.largest),
         rate=held.inverse.rate(),
-        solve=solve,
-        trajectory=trajectory,
-        schedule=schedule,
-        load=load,
+        solve=price.engine,
+        trajectory=engine_of_path(prepared),
+        schedule=price.schedule,
+        runs=price.runs,
+        device_time=price.device_time,
+        load="a standard normal b" if b is None else "this b",
     )
-
-
-def engine_of_window(prepared: Solver, schedule: Schedule, columns: int) -> EngineReport:
-    """The engine of one run of the schedule for so many loads, and what it declares to spend."""
-    program = prepared.program
-    if not hasattr(program, "price_window"):
-        told = program.describe()
-        return EngineReport(told["engine"], told["reason"])
-    return _reported(cast(Priced, program).price_window(schedule, columns), columns)
-
-
-def _engine_of_path(prepared: Solver) -> EngineReport | None:
-    """The same for a trajectory from rest; None where the device draws none, or does not price it."""
-    program = prepared.program
-    if not hasattr(program, "price_path"):
-        return None
-    spacing = TRAJECTORY_TIMES / program.rate() / TRAJECTORY_READINGS
-    price = cast(Priced, program).price_path(spacing, TRAJECTORY_READINGS)
-    return None if price is None else _reported(price, TRAJECTORY_READINGS)
-
-
-def _reported(price: Price, columns: int) -> EngineReport:
-    cost = price.cost
-    if cost is None:
-        return EngineReport(price.name, price.reason)
-    return EngineReport(price.name, price.reason, cost.total(columns), cost.products, cost.memory)
-
-
-def _count(number: float) -> str:
-    """A number as people read it: 950, 12 thousand, 3.4 million, 5.6e+12."""
-    for size, name in ((1e9, "billion"), (1e6, "million"), (1e4, "thousand")):
-        if size <= number < 1e12:
-            return f"{number / (1e3 if name == 'thousand' else size):.3g} {name}"
-    return f"{number:.3g}" if number < 1e3 or number >= 1e12 else f"{number:,.0f}"
-
-
-def _bytes(number: float) -> str:
-    for size, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if number >= size:
-            return f"{number / size:.3g} {name}"
-    return f"{number:.0f} bytes"
 
 
 def _row(name: str, text: str) -> str:

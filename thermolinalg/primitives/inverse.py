@@ -134,7 +134,8 @@ def inv(
     """
     read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
     timetable = as_schedule(schedule)
-    prepared = Solver(read, device, as_rng(rng), None if refine else timetable)
+    prepared = Solver(read, device, as_rng(rng))
+    prepared.anticipate(None if refine else timetable)
     as_nonnegative(atol, "atol")
     as_count(maxiter, "maxiter")
     if refine or 0 in read.shape:

@@ -39,14 +39,10 @@ class Solver:
     device : Device or None
     rng : numpy.random.Generator
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
-    covariance : Schedule, optional
-        Of a covariance that will be read first.
     """
 
-    def __init__(
-        self, read: ReadMatrix, device: Device | None, rng: np.random.Generator, covariance: Schedule | None = None
-    ) -> None:
-        self.rng, self._device, self._covariance = rng, device, covariance
+    def __init__(self, read: ReadMatrix, device: Device | None, rng: np.random.Generator) -> None:
+        self.rng, self._device = rng, device
         self._carried: Ledger | None = None
         self._take(read, int(rng.integers(2**63)))
 
@@ -55,9 +51,19 @@ class Solver:
         self.read, self._die = read, die
         self.exponent = matrix_exponent(read.operator) if 0 not in read.operator.shape else 0
         operator = read.operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else read.operator
-        self._router = Router(read, operator, self._device, np.random.default_rng(die), self._covariance)
+        self._router = Router(read, operator, self._device, np.random.default_rng(die))
         self._raw: dict[float, Held] = {}
         vars(self).pop("held", None)
+
+    def anticipate(self, schedule: Schedule | None) -> None:
+        """Say, before anything runs, that a covariance of that schedule is read first: one engine may do for all then.
+
+        Parameters
+        ----------
+        schedule : Schedule or None
+            None takes it back.
+        """
+        self._router.covariance = schedule
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +110,6 @@ class Solver:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.rng, self._device, self._carried = state["rng"], state["device"], state["ledger"]
-        self._covariance = None
         self._take(state["read"], state["die"])
 
     # -- linear systems -----------------------------------------------------------------------------------------------

@@ -91,19 +91,17 @@ class Router:
         None: the default one of each way.
     rng : numpy.random.Generator
         Draws the imperfections of the copy.
-    covariance : Schedule, optional
+
+    Attributes
+    ----------
+    covariance : Schedule or None
         Of a covariance that will be read first.
     """
 
-    def __init__(
-        self,
-        read: ReadMatrix,
-        operator: Operator,
-        device: Device | None,
-        rng: np.random.Generator,
-        covariance: Schedule | None = None,
-    ) -> None:
-        self.read, self.operator, self.rng, self.covariance = read, operator, rng, covariance
+    covariance: Schedule | None = None
+
+    def __init__(self, read: ReadMatrix, operator: Operator, device: Device | None, rng: np.random.Generator) -> None:
+        self.read, self.operator, self.rng = read, operator, rng
         self.device = as_device(device, stable=read.assume == "stable")
         self._embedding: tuple[Operator, Array | None, Array | None, SingularEngines] | None = None
 
