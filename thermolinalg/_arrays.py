@@ -21,6 +21,7 @@ Array = Any
 __all__ = [
     "Array",
     "add_gram",
+    "add_multiple",
     "all_true",
     "any_true",
     "as_array",
@@ -38,6 +39,7 @@ __all__ = [
     "is_array",
     "is_torch",
     "highest",
+    "multiple",
     "namespace",
     "plus_identity",
     "product",
@@ -159,6 +161,30 @@ def product(a: Array, b: Array) -> Array:
     return a.dot(b) if type(a) is np.ndarray and type(b) is np.ndarray else a @ b
 
 
+def add_multiple(factor: float, x: Array, y: Array) -> Array:
+    """y + factor · x, written over y, in one pass over both where BLAS has one."""
+    if (
+        type(y) is np.ndarray
+        and y.dtype == x.dtype
+        and y.dtype.char in "fd"
+        and x.flags.c_contiguous
+        and y.flags.c_contiguous
+    ):
+        _fortran("axpy", y.dtype)(x.reshape(-1), y.reshape(-1), a=factor)
+    else:
+        y += factor * x
+    return y
+
+
+def multiple(factor: float, x: Array, out: Array) -> Array:
+    """factor · x, written over `out`: fresh memory takes longer to come by than to fill."""
+    if is_torch(x):
+        import torch
+
+        return torch.mul(x, factor, out=out)
+    return np.multiply(x, factor, out=out)
+
+
 def column_maxima(block: Array) -> Array:
     """Largest absolute values (k,) of the columns of a block (d, k)."""
     if type(block) is np.ndarray:
@@ -215,7 +241,7 @@ def _fortran(name: str, dtype: np.dtype[Any]) -> Any:
     return find((name,), dtype=dtype)[0]
 
 
-_BLAS = ("syrk", "trsm", "trsv")
+_BLAS = ("axpy", "syrk", "trsm", "trsv")
 
 
 def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from thermolinalg.devices.schedule import Schedule
@@ -37,18 +38,18 @@ class Windows:
 
     def __init__(self, law: Averaged, factor: float) -> None:
         self.law, self.factor = law, factor
-        self._kept: dict[tuple[float, float, int | None, bool], LinearLaw] = {}
+        self._kept: dict[tuple[float, float, int | None, bool, bool], LinearLaw] = {}
 
     def __reduce__(self) -> tuple[type[Windows], tuple[Averaged, float]]:
         # The laws are closures, which do not pickle; they are soon made again.
         return type(self), (self.law, self.factor)
 
-    def __call__(self, schedule: Schedule, *, state: bool) -> LinearLaw:
+    def __call__(self, schedule: Schedule, *, state: bool, rough: bool = False) -> LinearLaw:
         """Law of the average over a window, and of the state at its end where that is asked for."""
         times = schedule.burn_in, schedule.duration, schedule.readings
-        if (*times, state) not in self._kept:
+        if (*times, state, rough) not in self._kept:
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
             law = self.law.window if state else self.law.average
-            self._kept[*times, state] = law(*times).rescaled(self.factor)
-        return self._kept[*times, state]
+            self._kept[*times, state, rough] = replace(law(*times).rescaled(self.factor), rough=rough)
+        return self._kept[*times, state, rough]

@@ -73,12 +73,16 @@ class LinearLaw:
     equilibrium : callable, optional
         ``equilibrium(lam_min)`` returns the same nested sequence of `InversePolynomial`, valid for all λ ≥ lam_min,
         or None where the run is too short for that.
+    rough : bool, optional
+        Whether the run is one of a refinement, which measures what it left: engines that approximate may then err by a
+        good part of the noise.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     functions: Callable[[Array], Coefficients]
     equilibrium: Callable[[float], Coefficients | None] = _never
+    rough: bool = False
 
     def rescaled(self, factor: float) -> LinearLaw:
         """The same law for a device that holds factor · A, as functions of the eigenvalues of A.
@@ -99,7 +103,7 @@ class LinearLaw:
             form = self.equilibrium(factor * lam_min)
             return form and [[f and f.rescaled(factor) for f in row] for row in form]
 
-        return LinearLaw(self.inputs, self.outputs, lambda lam: self.functions(factor * lam), equilibrium)
+        return LinearLaw(self.inputs, self.outputs, lambda lam: self.functions(factor * lam), equilibrium, self.rough)
 
     def normal_inputs(self) -> tuple[str, ...]:
         """Names of the standard normal inputs."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import dct
 
-from thermolinalg._arrays import Array, as_array, eps, to_numpy
+from thermolinalg._arrays import Array, add_multiple, as_array, eps, multiple, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import Blocks, function_table, norms, product_operations
-from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE, Truncation, truncation
+from thermolinalg.matrix_functions.base import Cost, Recent
 from thermolinalg.matrix_functions.spectrum import SpectralInterval, spectral_interval
 from thermolinalg.operators.base import Operator
 
@@ -127,6 +129,9 @@ class ChebyshevEngine:
         Error of each output column, relative to the largest contribution to it; not below 4 eps of the dtype.
     max_degree : int, optional
         Most products for one call. A law that needs more is truncated: `converged` and `error` tell.
+    share : float, optional
+        Where given, laws with noise are expanded only as far as every mode errs by this share of its noise, whatever
+        `rtol`; rough ones less far.
 
     Attributes
     ----------
@@ -161,10 +166,12 @@ class ChebyshevEngine:
         *,
         rtol: float = 1e-10,
         max_degree: int = 2000,
+        share: float | None = None,
     ) -> None:
         self.operator = operator
         self.rtol = max(rtol, 4 * eps(operator.like))
-        self.max_degree = max_degree
+        self.max_degree, self.share = max_degree, share
+        self._truncations: Recent[dict[bytes, Truncation | None]] = Recent()
         self.converged = True
         self.error = 0.0
         self.n_matvec = 0
@@ -192,6 +199,9 @@ class ChebyshevEngine:
 
     def degree(self, law: LinearLaw, outputs: Sequence[str]) -> int | None:
         """Products that a call with inputs of comparable size will take; None where `max_degree` is not enough."""
+        short = self._truncation(law, outputs, self._assumed_sizes(law))
+        if short is not None:
+            return short.degree
         try:
             series = self._series(law, outputs)
         except np.linalg.LinAlgError:
@@ -233,31 +243,98 @@ class ChebyshevEngine:
         LinAlgError
             If the law is infinite on the interval, A has an eigenvalue outside it, or a product is not finite.
         """
+        short = self._truncation(law, outputs, self._mode_sizes(law, inputs))
+        if short is not None and short.shares is not None:
+            parts, columns = (
+                [(weight, v) for weight, v in zip(short.shares, inputs, strict=True) if v is not None],
+                None,
+            )
+            for weight, v in parts:
+                columns = weight * v if columns is None else columns + weight * v
+            self.error, self.converged = 0.0, True
+            return self._summed(columns, short.coefficients[:, 0, :, None])
         blocks = Blocks(law, inputs, outputs, self.operator)
-        series = self._series(law, outputs, blocks.sizes)
-        self.error, self.converged = series.error, series.error <= self.rtol
+        if short is None:
+            series = self._series(law, outputs, blocks.sizes)
+            self.error, self.converged, coefficients = series.error, series.error <= self.rtol, series.coefficients
+        else:
+            self.error, self.converged, coefficients = 0.0, True, short.coefficients
+        weights = np.swapaxes(coefficients[:, blocks.source, :], 1, 2)
+        return blocks.combine(self._summed(blocks.columns, weights))
+
+    def _assumed_sizes(self, law: LinearLaw) -> np.ndarray:
+        """Inputs that are all there and of one size in every mode."""
+        return np.array(
+            [
+                1.0 if self._is_normal(law, name) else self._load_size(law, self.operator.shape[1] ** 0.5)
+                for name in law.inputs
+            ]
+        )
+
+    def _mode_sizes(self, law: LinearLaw, inputs: Sequence[Array | None]) -> np.ndarray:
+        """Components of the inputs in a mode: one of normal ones, all of any other, or what is usual in rough laws."""
+        sizes = []
+        for name, block in zip(law.inputs, inputs, strict=True):
+            if block is None:
+                sizes.append(0.0)
+            elif self._is_normal(law, name):
+                sizes.append(1.0)
+            else:
+                # Rounded up to half an octave, so that a law's expansion serves loads of about one size.
+                largest = float(norms(block).max())
+                size = 2.0 ** (math.ceil(2 * math.log2(largest)) / 2) if largest > 0 else 0.0
+                sizes.append(self._load_size(law, size))
+        return np.array(sizes)
+
+    @staticmethod
+    def _is_normal(law: LinearLaw, name: str) -> bool:
+        return name in law.normal_inputs()
+
+    def _load_size(self, law: LinearLaw, norm: float) -> float:
+        return norm * ROUGH_NOISE / ROUGH_LOAD / self.operator.shape[1] ** 0.5 if law.rough else norm
+
+    def _truncation(self, law: LinearLaw, outputs: Sequence[str], sizes: np.ndarray) -> Truncation | None:
+        """The expansion that the law's noise allows, where that is asked for."""
+        if self.share is None:
+            return None
         lower, upper = self.spectrum()[:2]
-        vectors = blocks.columns
-        weights = as_array(np.moveaxis(series.coefficients[:, blocks.source, :], -1, 0), vectors)
-        parts = [weight * vectors for weight in weights[0]]
-        previous, current = None, vectors
-        for n in range(1, series.degree + 1):
-            # T₁ = Ãv, then T_{n+1} = 2Ã T_n − T_{n−1}, where Ã = (2A − lower − upper)/(upper − lower).
-            factor = (2.0 if n == 1 else 4.0) / (upper - lower)
-            following = factor * self.operator.apply(current)
+        kept, key = self._truncations(law, dict), sizes.tobytes() + repr(outputs).encode()
+        if key not in kept:
+            share = ROUGH_NOISE if law.rough else self.share
+            kept[key] = truncation(law, outputs, (lower, upper), sizes, share=share, max_degree=self.max_degree)
+        return kept[key]
+
+    def _summed(self, vectors: Array, weights: np.ndarray) -> list[Array]:
+        """Σ_n w_n T_n(Ã) V for each output, with weights (outputs, degree + 1, columns or 1)."""
+        lower, upper = self.spectrum()[:2]
+        degree, start = weights.shape[1] - 1, to_numpy(norms(vectors)).astype(np.float64)
+        scale, shift = 4.0 / (upper - lower) if degree else 0.0, (upper + lower) / 2
+        table = as_array(np.moveaxis(weights, 0, 1), vectors)
+        parts = [weight * vectors for weight in table[0]]
+        previous, current, scaled = None, vectors, namespace(vectors).empty_like(vectors)
+        for n in range(1, degree + 1):
+            # T₁ = Ãv, then T_{n+1} = 2Ã T_n − T_{n−1}, where 2Ã = scale (A − shift). What is kept is ±T_n, with the
+            # signs + + − − + + …, so that the next vector is added to the last but one without a pass to negate it.
+            scaled = multiple(scale / 2 if n == 1 else -scale if n % 2 == 0 else scale, current, scaled)
+            if previous is None:
+                following = self.operator.add_product(scaled, namespace(scaled).zeros_like(scaled))
+            else:
+                following = self.operator.add_product(scaled, previous)
+            add_multiple(-shift, scaled, following)
             self.n_matvec += 1
-            following -= (factor * (lower + upper) / 2) * current
-            if previous is not None:
-                following -= previous
-            previous, current = current, following
-            for part, weight in zip(parts, weights[n], strict=True):
-                part += weight * current
+            previous, current = (vectors + 0.0 if n == 1 else current), following
+            sign = 1.0 if n % 4 < 2 else -1.0
+            for part, weight in zip(parts, weights[:, n], strict=True):
+                if weight.shape[-1] == 1:
+                    add_multiple(sign * float(weight[0]), current, part)
+                else:
+                    part += (sign * as_array(weight, current)) * current
         grown = to_numpy(norms(current))
-        outside = np.flatnonzero(~(grown <= _GROWTH * blocks.norms))
+        outside = np.flatnonzero(~(grown <= _GROWTH * start))
         if len(outside):
             raise np.linalg.LinAlgError(
                 f"A has an eigenvalue outside [{lower:.6g}, {upper:.6g}], or a product with it is NaN: the Chebyshev "
-                f"polynomial of degree {series.degree} took a vector of norm {blocks.norms[outside[0]]:.3g} to norm "
+                f"polynomial of degree {degree} took a vector of norm {start[outside[0]]:.3g} to norm "
                 f"{grown[outside[0]]:.3g}; pass a wider interval=(lower, upper)"
             )
-        return blocks.combine(parts)
+        return parts

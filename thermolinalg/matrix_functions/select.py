@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from thermolinalg.laws import LinearLaw
+from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
 from thermolinalg.matrix_functions.block import BlockEngine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
@@ -19,7 +20,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
-from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, spectral_interval
+from thermolinalg.matrix_functions.spectrum import LARGE, largest_eigenvalue, spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
     Circulant,
@@ -47,8 +48,20 @@ FORMABLE_NORMAL = 4096
 PROBE = 40
 """Products spent on the ends of the spectrum of an array, to see whether a polynomial will do."""
 
+MOST_PROBES = 1000
+"""Such products at most, whatever a factor would take."""
+
 PRODUCT_WEIGHT = 6.0
 """A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
+
+SPARSE_WEIGHT = 10.0
+"""A flop of a sparse factorisation takes about so many of a product: its fill is larger than assumed, its loops short."""
+
+PROBING = 0.3
+"""Share of the price of a sparse factor that may be spent on products to see whether it can be spared."""
+
+SHARE = 1e-3
+"""Error of a mode, as a share of its noise, that the polynomials of a large sparse A may leave."""
 
 EXACT: dict[type[Operator], tuple[Callable[[Any], Engine], str]] = {
     Diagonal: (DiagonalEngine, "A is diagonal: its entries are its eigenvalues"),
@@ -211,6 +224,9 @@ class Engines:
             return self._products(law, outputs, columns)
         if "eigh" in self._built:
             return self._eigh("its eigendecomposition is at hand")
+        spared = self._instead_of_a_factor(law, outputs, columns)
+        if spared is not None:
+            return spared
         # Nothing is factorised for a run too short for any spectrum.
         if "factorised" in self._built or law.equilibrium(math.inf) is not None:
             home = self._home()
@@ -254,19 +270,43 @@ class Engines:
             return exact
         if "eigh" in self._built:
             return self._eigh("its eigendecomposition is at hand")
+        if self._large and "factorised" not in self._built and self._chebyshev_engine().spectrum().settled:
+            return self._chebyshev("products with A tell the ends of its spectrum", None)
         return self._factorisation if self._is_array() else self._lanczos("A is known by its products only")
+
+    @property
+    def _large(self) -> bool:
+        """Whether A is a sparse array so large that its factor has to earn its price."""
+        return isinstance(self.operator, Sparse) and self.operator.shape[0] >= LARGE
+
+    @property
+    def _factor_price(self) -> Cost:
+        nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
+        return Factorised.price(self.operator.shape[0], nonzeros)
+
+    def _instead_of_a_factor(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan | None:
+        """Products with a large sparse A, as long as they have taken less than its factor would, or a solve with it."""
+        if not self._large or "factorised" in self._built:
+            return None
+        engine = self._chebyshev_engine()
+        if not engine.spectrum().settled or engine.degree(law, outputs) is None:
+            return None
+        price, factor = engine.cost(law, outputs, columns), self._factor_price
+        spent = engine.n_matvec * product_operations(self.operator) + price.total(columns)
+        if price.per_column > factor.per_column and spent > SPARSE_WEIGHT * factor.setup:
+            return None
+        return self._chebyshev(f"{price.products} products with A cost less than a sparse factor", price)
 
     @cached_property
     def _factorisation(self) -> _Plan:
         """The plan of an array's runs in equilibrium."""
         sparse = isinstance(self.operator, Sparse)
-        nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
         return _Plan(
             "factorised",
             f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})",
             lambda: Factorised(self.operator, self.largest),
             "windows in equilibrium need one factorisation, not an eigendecomposition",
-            Factorised.price(self.operator.shape[0], nonzeros),
+            self._factor_price,
         )
 
     def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
@@ -292,14 +332,20 @@ class Engines:
             return self._chebyshev(reason, prices[0])
         return self._lanczos("A is known by its products only; Krylov spaces adapt to its spectrum", prices[1])
 
-    def _chebyshev(self, reason: str, cost: Cost) -> _Plan:
+    def _chebyshev(self, reason: str, cost: Cost | None) -> _Plan:
         return _Plan("chebyshev", ChebyshevEngine.name, self._chebyshev_engine, reason, cost)
 
     def _chebyshev_engine(self) -> ChebyshevEngine:
         if "chebyshev" not in self._built:
-            # Where the alternative is an eigendecomposition, a long search for the lower end would cost as much.
-            interval = spectral_interval(self.operator, max_steps=PROBE) if self._is_array() else None
-            self._built["chebyshev"] = ChebyshevEngine(self.operator, interval)
+            interval, share = None, SHARE if self._large else None
+            if self._is_array():
+                # A long search for the lower end would cost as much as the factorisation that may be spared.
+                steps: float = PROBE
+                if self._large:
+                    affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
+                    steps = min(max(affordable, PROBE), MOST_PROBES)
+                interval = spectral_interval(self.operator, max_steps=int(steps))
+            self._built["chebyshev"] = ChebyshevEngine(self.operator, interval, share=share)
         engine = self._built["chebyshev"]
         assert isinstance(engine, ChebyshevEngine)
         return engine

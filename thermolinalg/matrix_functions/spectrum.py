@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, eps, namespace, standard_normal
+from thermolinalg._arrays import Array, as_array, eps, namespace, product, standard_normal
 from thermolinalg.matrix_functions._krylov import Krylov
+from thermolinalg.matrix_functions._recurrence import Recurrence
 from thermolinalg.matrix_functions.base import check_positive
 from thermolinalg.operators.base import Operator
 
@@ -20,6 +21,9 @@ __all__ = [
     "smallest_eigenvalue",
     "spectral_interval",
 ]
+
+LARGE = 4096
+"""Order from which on no basis is kept."""
 
 _CHECK_EVERY = 4
 _MARGIN = 1.04
@@ -92,10 +96,15 @@ def refuse_negative(krylov: Krylov, values: np.ndarray, vectors: np.ndarray) -> 
     v = krylov.combine(coordinates)[column].T
     curvature = float(namespace(v).sum(v * krylov.product(v)) / namespace(v).sum(v * v))
     if curvature < 0:
-        raise np.linalg.LinAlgError(
-            f"A is not positive semidefinite: a vector v has vᵀAv/vᵀv = {curvature:.6g} "
-            f"(largest Ritz value in size {largest:.3g}); pass assume_a='gen'"
-        )
+        raise _negative_curvature(curvature, largest)
+
+
+def _negative_curvature(curvature: float, largest: float) -> np.linalg.LinAlgError:
+    """The error that a Rayleigh quotient below zero makes."""
+    return np.linalg.LinAlgError(
+        f"A is not positive semidefinite: a vector v has vᵀAv/vᵀv = {curvature:.6g} "
+        f"(largest Ritz value in size {largest:.3g}); pass assume_a='gen'"
+    )
 
 
 def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int | None = None) -> SpectralInterval:
@@ -144,6 +153,8 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
     d = operator.shape[1]
     if max_steps is None:
         max_steps = int(np.clip((_EFFORT / d) ** 0.5, 64, 1000))
+    if d >= LARGE:
+        return _interval_of_large(operator, rtol, max_steps)
     krylov = Krylov(operator.apply, _random_start(d, operator.like))
     while True:
         krylov.extend(min(max(_CHECK_EVERY, krylov.steps // 8), max_steps - krylov.steps))
@@ -154,12 +165,41 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
         settled = krylov.complete() or below <= rtol * smallest
         if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
             break
-    if smallest <= rounding(d, largest, eps(krylov.start)):
-        smallest = 0.0
-    if krylov.complete():
-        return SpectralInterval(smallest, largest, smallest, largest, products=krylov.steps)
-    lower = max(smallest - below, 0.0) / _MARGIN if settled else 0.0
-    return SpectralInterval(lower, _MARGIN * (largest + above), smallest, largest, settled, krylov.steps)
+    ends, bounds = (smallest, largest), (below, above)
+    return _bracketed(ends, bounds, krylov.complete(), settled, krylov.steps, rounding(d, largest, eps(krylov.start)))
+
+
+def _interval_of_large(operator: Operator, rtol: float, max_steps: int) -> SpectralInterval:
+    """The same without a basis, which would take `max_steps` vectors of memory and as many products again of time."""
+    d = operator.shape[1]
+    krylov, before = Recurrence(operator.apply, _random_start(d, operator.like)), 0.0
+    while True:
+        krylov.extend(min(_CHECK_EVERY, max_steps - krylov.steps))
+        (smallest, largest), (below, above) = krylov.ends()
+        precision = eps(krylov.start)
+        if smallest < -4 * d * precision * max(abs(smallest), abs(largest)):
+            v = krylov.softest()
+            curvature = float(product(v.T, operator.apply(v))[0, 0] / product(v.T, v)[0, 0])
+            raise _negative_curvature(curvature, max(abs(smallest), abs(largest)))
+        # Without a basis a Ritz value may rest for a while on a wrong eigenvalue.
+        rests = abs(before - smallest) <= rtol**2 * abs(smallest)
+        settled = bool(krylov.complete() or (below <= rtol * smallest and rests))
+        before = smallest
+        if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
+            break
+    ends, bounds = (float(smallest), float(largest)), (float(below), float(above))
+    return _bracketed(ends, bounds, krylov.complete(), settled, krylov.steps, rounding(d, ends[1], precision))
+
+
+def _bracketed(
+    ends: tuple[float, float], bounds: tuple[float, float], complete: bool, settled: bool, products: int, zero: float
+) -> SpectralInterval:
+    """The interval that Ritz values and the bounds of their residuals tell; what is below `zero` counts as zero."""
+    smallest, largest = ends[0] if ends[0] > zero else 0.0, ends[1]
+    if complete:
+        return SpectralInterval(smallest, largest, smallest, largest, products=products)
+    lower = max(smallest - bounds[0], 0.0) / _MARGIN if settled else 0.0
+    return SpectralInterval(lower, _MARGIN * (largest + bounds[1]), smallest, largest, settled, products)
 
 
 def largest_eigenvalue(operator: Operator, *, rtol: float = 0.05, max_products: int = 12) -> float:
@@ -237,8 +277,8 @@ def smallest_eigenvalue(
     return 1 / _largest_ritz(solve, d, like, rtol, max_solves)
 
 
-def _largest_ritz(product: Callable[[Array], Array], d: int, like: Array, rtol: float, max_products: int) -> float:
-    krylov = Krylov(product, _random_start(d, like))
+def _largest_ritz(apply: Callable[[Array], Array], d: int, like: Array, rtol: float, max_products: int) -> float:
+    krylov = Krylov(apply, _random_start(d, like))
     previous = 0.0
     while True:
         krylov.extend(1)

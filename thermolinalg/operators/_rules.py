@@ -31,6 +31,11 @@ class Rules:
         """Product Aᵀ U with a block of vectors U (m, k); the same as `apply` for symmetric operators."""
         raise NotImplementedError
 
+    def add_product(self, block: Array, total: Array) -> Array:
+        """total + A V for a block V (n, k), written over `total` (m, k)."""
+        total += self.apply(block)
+        return total
+
     def absolute(self, block: Array) -> Array | None:
         """|A| V for a block V ≥ 0 (n, k), with |A| the entries' absolute values or an upper bound of them, or None."""
         return None

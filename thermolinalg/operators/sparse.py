@@ -13,6 +13,12 @@ from thermolinalg.operators._scaling import inverse_root, same_scaling, scaled_e
 from thermolinalg.operators.base import Operator
 from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, sparse_slices
 
+try:
+    # SciPy's own kernels add to what is there; its public product allocates, and adding takes two passes more.
+    from scipy.sparse._sparsetools import csr_matvec, csr_matvecs
+except ImportError:  # not part of its interface
+    csr_matvec = csr_matvecs = None
+
 __all__ = ["Sparse"]
 
 
@@ -54,6 +60,18 @@ class Sparse(Operator):
 
     def apply_transposed(self, block: Array) -> Array:
         return self._transposed @ block
+
+    def add_product(self, block: Array, total: Array) -> Array:
+        A, fit = self.matrix, block.dtype == total.dtype == self.matrix.dtype
+        if not (fit and csr_matvecs and block.flags.c_contiguous and total.flags.c_contiguous):
+            return super().add_product(block, total)
+        (m, n), k = A.shape, block.shape[1]
+        x, y = block.reshape(-1), total.reshape(-1)
+        if k == 1:
+            csr_matvec(m, n, A.indptr, A.indices, A.data, x, y)
+        else:
+            csr_matvecs(m, n, k, A.indptr, A.indices, A.data, x, y)
+        return total
 
     def extended_product(self, block: Array) -> Array:
         return self.matrix.astype(block.dtype) @ block
