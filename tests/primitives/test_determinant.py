@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from cases import path
 from helpers import general, rotated
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.sparse.linalg import aslinearoperator
@@ -57,6 +57,7 @@ def test_error_bars_cover(method):
 @given(
     st.integers(1, 12), st.floats(0, 3), st.floats(-50, 50), st.sampled_from((None, *METHODS)), st.integers(0, 10**6)
 )
+@example(2, 6e-8, 1.0, None, 2)
 def test_size_condition_and_scale(d, decades, exponent, method, seed):
     lam = 10 ** (np.linspace(-decades, 0, d) + exponent)
     (sign, value), info = slogdet(rotated(lam), atol=0.3, method=method, rng=seed, return_info=True)
