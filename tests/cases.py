@@ -66,12 +66,17 @@ def cases(*tags: str, without: str = "") -> list[Any]:
     return [pytest.param(c, id=c.name) for c in found]
 
 
+def path(n: int, shift: float = 0.0) -> Any:
+    """The Laplacian of a path of n nodes with held ends, sparse, plus a shift."""
+    line = scipy.sparse.diags_array([-1.0, 2.0 + shift, -1.0], offsets=[-1, 0, 1], shape=(n, n))
+    return scipy.sparse.csr_array(line)
+
+
 def grid(n: int, shift: float = 0.0) -> Any:
     """The Laplacian of an n × n grid, sparse, plus a shift."""
-    path = scipy.sparse.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
-    eye = scipy.sparse.eye_array(n)
+    line, eye = path(n), scipy.sparse.eye_array(n)
     return scipy.sparse.csr_array(
-        scipy.sparse.kron(path, eye) + scipy.sparse.kron(eye, path) + shift * scipy.sparse.eye_array(n**2)
+        scipy.sparse.kron(line, eye) + scipy.sparse.kron(eye, line) + shift * scipy.sparse.eye_array(n**2)
     )
 
 

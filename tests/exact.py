@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import fsum
 
 import numpy as np
@@ -63,6 +64,11 @@ def exact_solve(A, b):
 
     high, low = _refined(lambda r: scipy.linalg.lu_solve(factor, r), residual, np.zeros(len(b)))
     return columns * high, columns * low
+
+
+def fractions(a):
+    """The entries of a vector or matrix as rationals, row by row."""
+    return [[Fraction(float(entry)) for entry in row] for row in np.atleast_2d(a)]
 
 
 def _refined(solve, residual, zero):

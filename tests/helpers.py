@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+Seed = int | np.random.Generator
+"""Of what is drawn; a generator goes on where it is."""
+
 
 def relative_error(found: Any, expected: Any) -> float:
     """‖found − expected‖/‖expected‖ in the Frobenius norm, of NumPy arrays or torch tensors of one shape.
@@ -29,7 +32,12 @@ def relative_residual(A: Any, x: Any, b: Any) -> float:
     return float(np.max(np.linalg.norm(b - A @ x, axis=0) / np.linalg.norm(b, axis=0)))
 
 
-def orthogonal(d: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
+def normal(shape: Any, seed: Seed = 0) -> np.ndarray:
+    """Standard normal numbers."""
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def orthogonal(d: int, seed: Seed = 0, dtype: Any = np.float64) -> np.ndarray:
     """A random orthogonal matrix, unitary for complex dtypes."""
     rng, complex_ = np.random.default_rng(seed), np.dtype(dtype).kind == "c"
     x = rng.standard_normal((d, d))
@@ -37,7 +45,7 @@ def orthogonal(d: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
     return q.astype(dtype)
 
 
-def rotated(eigenvalues: Any, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
+def rotated(eigenvalues: Any, seed: Seed = 0, dtype: Any = np.float64) -> np.ndarray:
     """The symmetric (Hermitian) matrix Q diag(eigenvalues) Qᴴ with random Q, symmetric to the last bit."""
     eigenvalues = np.asarray(eigenvalues, dtype=float)
     q = orthogonal(len(eigenvalues), seed, np.complex128 if np.dtype(dtype).kind == "c" else np.float64)
@@ -45,7 +53,7 @@ def rotated(eigenvalues: Any, seed: int = 0, dtype: Any = np.float64) -> np.ndar
     return ((matrix + matrix.conj().T) / 2).astype(dtype)
 
 
-def spd(d: int, condition: float = 30.0, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
+def spd(d: int, condition: float = 30.0, seed: Seed = 0, dtype: Any = np.float64) -> np.ndarray:
     """A positive definite matrix with eigenvalues spaced geometrically from 1/condition to 1."""
     return rotated(np.geomspace(1 / condition, 1, d), seed, dtype)
 
@@ -58,6 +66,12 @@ def general(
     m, n = max(rows, len(values)), max(columns, len(values))
     left, right = orthogonal(m, seed, dtype)[:, : len(values)], orthogonal(n, seed + 1, dtype)[:, : len(values)]
     return (left * values) @ right.conj().T
+
+
+def augmented(a: Any, upper: Any, lower: Any) -> np.ndarray:
+    """[[upper · I, a], [−aᵀ, lower · I]], the skew embedding of `a` or its least-squares matrix."""
+    m, n = a.shape
+    return np.block([[upper * np.eye(m), a], [-a.T, lower * np.eye(n)]])
 
 
 def _array(x: Any) -> np.ndarray:

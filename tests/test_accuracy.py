@@ -9,8 +9,9 @@ import pytest
 import scipy.io
 import scipy.linalg
 import scipy.sparse
+from cases import grid
 from exact import error_of, least_squares_error_of, lyapunov_error_of
-from helpers import general, rotated
+from helpers import general, normal, rotated
 from scipy.sparse.linalg import spsolve
 
 import thermolinalg as tla
@@ -49,12 +50,12 @@ def least_squares(A, b, seed):
 
 
 def drift(d, condition):
-    skewed = np.triu(np.random.default_rng(d).standard_normal((d, d)), 1)
+    skewed = np.triu(normal((d, d), d), 1)
     return definite(d, condition) + 0.1 / condition * skewed
 
 
 def lyapunov(a, b, seed):
-    factor = np.random.default_rng(seed).standard_normal((len(a), len(a)))
+    factor = normal(a.shape, seed)
     q = factor @ factor.T
     x, info = tla.solve_continuous_lyapunov(a, q, rng=seed, return_info=True)
     return lyapunov_error_of(x, a, q), info
@@ -112,20 +113,8 @@ FACTOR = 100.0
 
 def kkt(d):
     n = 2 * d // 3
-    block = np.random.default_rng(4).standard_normal((d - n, n))
+    block = normal((d - n, n), 4)
     return np.block([[rotated(np.geomspace(1, 1e4, n)), block.T], [block, np.zeros((d - n, d - n))]])
-
-
-def helmholtz(d):
-    n = int(d**0.5)
-    path = scipy.sparse.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
-    eye = scipy.sparse.eye_array(n)
-    grid = scipy.sparse.kron(path, eye) + scipy.sparse.kron(eye, path)
-    return scipy.sparse.csr_array(grid - 1.7 * scipy.sparse.eye_array(n * n))
-
-
-def random(d):
-    return np.random.default_rng(d).standard_normal((d, d))
 
 
 def grades(d):
@@ -135,13 +124,13 @@ def grades(d):
 MATRICES = {
     **{f"condition {k:g}": lambda d, k=k: general(np.geomspace(1, 1 / k, d)) for k in (1e3, 1e6, 1e9, 1e11, 1e13)},
     **{f"symmetric, condition {k:g}": lambda d, k=k: alternating(d, k) for k in (1e6, 1e13)},
-    "random": random,
-    "graded rows": lambda d: grades(d)[:, None] * random(d),
-    "graded columns": lambda d: random(d) * grades(d),
-    "graded both ways": lambda d: grades(d)[:, None] * random(d) * grades(d)[::-1],
+    "random": lambda d: normal((d, d), d),
+    "graded rows": lambda d: grades(d)[:, None] * normal((d, d), d),
+    "graded columns": lambda d: normal((d, d), d) * grades(d),
+    "graded both ways": lambda d: grades(d)[:, None] * normal((d, d), d) * grades(d)[::-1],
     "KKT": kkt,
-    "Helmholtz": lambda d: helmholtz(d).toarray(),
-    "sparse Helmholtz": helmholtz,
+    "Helmholtz": lambda d: grid(int(d**0.5), -1.7).toarray(),
+    "sparse Helmholtz": lambda d: grid(int(d**0.5), -1.7),
 }
 
 
@@ -160,7 +149,7 @@ def direct(A, b):
 )
 def test_general_matrices_are_solved_as_a_direct_solver_does(name, d):
     A = MATRICES[name](d)
-    b = np.random.default_rng(2).standard_normal(A.shape[0])
+    b = normal(A.shape[0], 2)
     x, info = tla.solve(A, b, rng=0, return_info=True)
     error, theirs = error_of(x, A, b), error_of(direct(A, b), A, b)
     assert info.success
@@ -184,7 +173,7 @@ def test_collected_matrices_are_solved_as_a_direct_solver_does(data_folder, form
     seen = 0
     for name, matrix in collected(data_folder):
         A = matrix.toarray() if form == "array" else matrix
-        b = A @ np.random.default_rng(0).standard_normal(A.shape[1])
+        b = A @ normal(A.shape[1])
         x, info = tla.solve(A, b, rng=0, return_info=True)
         error, theirs = error_of(x, A, b), error_of(scipy.linalg.solve(matrix.toarray(), b, assume_a="gen"), A, b)
         assert info.success, name

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import general, orthogonal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from thermolinalg.devices import AsWritten, Equilibrated, Imperfections, LangevinDevice, Program, Schedule
@@ -306,8 +307,7 @@ def test_torch_and_float32():
 def test_repeated_runs_reach_the_error_of_lapack(condition, sparse, graded):
     """α = σ_min/10: each run on what is left takes two digits off, and the noise of default runs does no harm."""
     n, rng = 90, np.random.default_rng(0)
-    left, right = (np.linalg.qr(rng.standard_normal((n, n)))[0] for _ in range(2))
-    a = (left * np.geomspace(1 / condition, 1, n)) @ right
+    left, a = orthogonal(n), general(np.geomspace(1 / condition, 1, n))
     if graded:
         grade = 2.0 ** np.round(np.log2(np.geomspace(1, 1 / condition, n)))
         a = grade[:, None] * left if graded == "rows" else left * grade

@@ -31,6 +31,15 @@ def test_bennett_covers(n_reverse):
     assert abs(np.mean(errors)) < 4 / np.sqrt(len(errors))
 
 
+@pytest.mark.parametrize("deviation", [1e-2, 1e-6, 1e-10])
+def test_bars_keep_their_digits_where_all_work_is_nearly_the_same(deviation):
+    """Bars are then σ/√n, and σ/√(2n) where both ways are known."""
+    n = 4000
+    forward, reverse = gaussian_works(np.random.default_rng(1), n, deviation)
+    assert_allclose(jarzynski(forward).standard_error, deviation / n**0.5, rtol=0.05)
+    assert_allclose(bennett(forward, reverse).standard_error, deviation / (2 * n) ** 0.5, rtol=0.05)
+
+
 def test_jarzynski_covers_where_work_fluctuates_little():
     errors = []
     for seed in range(600):

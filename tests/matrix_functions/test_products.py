@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from cases import path
 from helpers import rotated
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,7 +159,7 @@ def test_products_that_are_not_finite_are_refused(build):
 @pytest.mark.parametrize("build", ENGINES)
 def test_sparse_and_matrix_free_operators(build):
     d = 300
-    chain = scipy.sparse.diags_array([-np.ones(d - 1), 2.1 * np.ones(d), -np.ones(d - 1)], offsets=[-1, 0, 1]).tocsr()
+    chain = path(d, 0.1)
     law = LAWS["window"]
     inputs = inputs_of(law, d)
     reference = by_eigenvectors(chain.toarray(), law, inputs)

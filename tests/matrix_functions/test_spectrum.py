@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import scipy.sparse
+from cases import path
 from helpers import rotated
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,7 +113,7 @@ def test_scales_near_the_ends_of_the_floating_point_range(scale):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sparse_and_matrix_free_forms(dtype):
     d = 400
-    laplacian = scipy.sparse.diags_array([-np.ones(d - 1), 2.1 * np.ones(d), -np.ones(d - 1)], offsets=[-1, 0, 1])
+    laplacian = path(d, 0.1)
     laplacian = laplacian.astype(dtype).tocsr()
     for operator in (Sparse(laplacian), MatrixFree(scipy.sparse.linalg.aslinearoperator(laplacian))):
         found = spectral_interval(operator)

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers import spd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,11 +30,6 @@ from thermolinalg.operators import (
     LowRankPlusIdentity,
     Normal,
 )
-
-
-def spd(rng, n):
-    factor = rng.standard_normal((n, 2 * n))
-    return factor @ factor.T / n
 
 
 def path(n):
@@ -62,9 +58,9 @@ DEFINITE = {
         LowRankPlusIdentity(OnlyProducts(put(rng.standard_normal((3, 12)))), 0.3)
     ),
     "low rank, normal": lambda rng, put: LowRankEngine(Normal(put(rng.standard_normal((3, 12))), 0.3)),
-    "Kronecker": lambda rng, put: KroneckerEngine(Kronecker(put(spd(rng, 3)), put(spd(rng, 4)), shift=0.1)),
+    "Kronecker": lambda rng, put: KroneckerEngine(Kronecker(put(spd(3, seed=rng)), put(spd(4, seed=rng)), shift=0.1)),
     "Kronecker, damped": lambda rng, put: KroneckerEngine(
-        Kronecker(put(spd(rng, 2)), put(spd(rng, 3)), put(spd(rng, 2)), damping=0.2)
+        Kronecker(put(spd(2, seed=rng)), put(spd(3, seed=rng)), put(spd(2, seed=rng)), damping=0.2)
     ),
     "Kronecker sum": lambda rng, put: KroneckerEngine(KroneckerSum(put(path(3)), put(path(4)), weight=0.7)),
     "circulant": lambda rng, put: CirculantEngine(Circulant(put([3.0, -1.0, 0.2, 0.2, -1.0]))),
@@ -73,10 +69,10 @@ DEFINITE = {
     "block": lambda rng, put: BlockEngine(
         BlockDiagonal(
             [
-                put(spd(rng, 3)),
+                put(spd(3, seed=rng)),
                 Diagonal(put([1.0, 2.0])),
                 LowRankPlusIdentity(put(rng.standard_normal((2, 6))), 0.5),
-                BlockDiagonal([Circulant(put([3.0, 1.0])), Kronecker(put(spd(rng, 2)), put(spd(rng, 2)))]),
+                BlockDiagonal([Circulant(put([3.0, 1.0])), Kronecker(put(spd(2, seed=rng)), put(spd(2, seed=rng)))]),
             ]
         )
     ),
@@ -84,7 +80,7 @@ DEFINITE = {
 SEMIDEFINITE = {
     "diagonal": lambda rng, put: DiagonalEngine(Diagonal(put([0.0, 1.0, 0.0, 2.0]))),
     "low rank": lambda rng, put: LowRankEngine(LowRankPlusIdentity(put(rng.standard_normal((3, 12))), 0.0)),
-    "Kronecker": lambda rng, put: KroneckerEngine(Kronecker(put(spd(rng, 2)), put(np.ones((3, 3))))),
+    "Kronecker": lambda rng, put: KroneckerEngine(Kronecker(put(spd(2, seed=rng)), put(np.ones((3, 3))))),
     "Kronecker sum": lambda rng, put: KroneckerEngine(KroneckerSum(put(np.ones((2, 2))), put(np.ones((3, 3))))),
     "circulant": lambda rng, put: CirculantEngine(Circulant(put([2.0, -1.0, 0.0, -1.0]))),
     "block": lambda rng, put: BlockEngine(BlockDiagonal([put(np.ones((2, 2))), Diagonal(put([0.0, 1.0]))])),
@@ -313,7 +309,7 @@ def test_circulant_of_any_size(d, seed):
 def test_kronecker_of_any_size(sizes, product, seed):
     rng = np.random.default_rng(seed)
     build = Kronecker if product else KroneckerSum
-    operator = build(*(spd(rng, n) + 0.1 * np.eye(n) for n in sizes))
+    operator = build(*(spd(n, seed=rng) + 0.1 * np.eye(n) for n in sizes))
     agree(KroneckerEngine(operator), LAWS["window"], np.asarray, 1e-10)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
+from helpers import spd
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg import operators as ops
@@ -35,11 +36,6 @@ class OnlyProducts:
 
     def gram(self):
         return self.matrix @ self.matrix.T
-
-
-def spd(rng, n):
-    factor = rng.standard_normal((n, n + 2))
-    return factor @ factor.T / n
 
 
 def low_rank(rng, put):
@@ -83,7 +79,7 @@ def diagonal(rng, put):
 
 
 def kronecker(rng, put):
-    a, b, c = spd(rng, 2), spd(rng, 3), spd(rng, 2)
+    a, b, c = spd(2, seed=rng), spd(3, seed=rng), spd(2, seed=rng)
     damped = [a + 0.1 * np.eye(2), b + 0.2 * np.eye(3), c + 0.3 * np.eye(2)]
     matrix = 0.4 * np.eye(12) + 1.5 * np.kron(np.kron(damped[0], damped[1]), damped[2])
     operator = ops.Kronecker(put(a), put(b), put(c), damping=[0.1, 0.2, 0.3], shift=0.4, weight=1.5)
@@ -91,7 +87,7 @@ def kronecker(rng, put):
 
 
 def kronecker_sum(rng, put):
-    a, b = spd(rng, 3), spd(rng, 4)
+    a, b = spd(3, seed=rng), spd(4, seed=rng)
     matrix = 2 * (np.kron(a, np.eye(4)) + np.kron(np.eye(3), b)) + 0.5 * np.eye(12)
     return Case(ops.KroneckerSum(put(a), put(b), shift=0.5, weight=2.0), matrix)
 
@@ -114,7 +110,7 @@ def circulant_odd(rng, put):
 
 
 def block_diagonal(rng, put):
-    a, d = spd(rng, 3), rng.uniform(1, 2, 2)
+    a, d = spd(3, seed=rng), rng.uniform(1, 2, 2)
     return Case(ops.BlockDiagonal([put(a), ops.Diagonal(put(d))]), scipy.linalg.block_diag(a, np.diag(d)))
 
 
@@ -150,7 +146,7 @@ def normal_linear_operator(rng, _):
 
 
 def sum_of_three(rng, put):
-    d, c, a = rng.uniform(1, 2, 5), np.array([2.0, 1.0, 0.5, 0.0, 0.1]), spd(rng, 5)
+    d, c, a = rng.uniform(1, 2, 5), np.array([2.0, 1.0, 0.5, 0.0, 0.1]), spd(5, seed=rng)
     operator = ops.Diagonal(put(d)) + 2 * ops.Toeplitz(put(c)) + ops.Dense(put(a)) / 2
     return Case(operator, np.diag(d) + 2 * scipy.linalg.toeplitz(c) + a / 2)
 

@@ -19,6 +19,20 @@ from thermolinalg.operators import (
 
 V = np.array([1.0, -2.0, 3.0])
 
+every_structure = pytest.mark.parametrize(
+    "operator",
+    [
+        Diagonal([1.0, 2.0]),
+        Dense(np.array([[2.0, 1.0], [1.0, 2.0]])),
+        Circulant([3.0, 1.0]),
+        LowRankPlusIdentity([[1.0, 2.0]], 0.5),
+        Kronecker([[2.0, 1.0], [1.0, 2.0]]),
+        BlockDiagonal([Diagonal([1.0]), Toeplitz([2.0])]),
+        Diagonal([1.0, 2.0]) + Toeplitz([2.0, 1.0]),
+    ],
+    ids=lambda operator: operator.structure,
+)
+
 
 @pytest.fixture
 def a():
@@ -42,19 +56,7 @@ def test_sum_of_operators_is_an_operator_with_all_rules(a, b):
 @pytest.mark.parametrize(
     "multiple", [lambda a: 2 * a, lambda a: a * 2.0, lambda a: a / 0.5, lambda a: np.float32(2) * a]
 )
-@pytest.mark.parametrize(
-    "operator",
-    [
-        Diagonal([1.0, 2.0]),
-        Dense(np.array([[2.0, 1.0], [1.0, 2.0]])),
-        Circulant([3.0, 1.0]),
-        LowRankPlusIdentity([[1.0, 2.0]], 0.5),
-        Kronecker([[2.0, 1.0], [1.0, 2.0]]),
-        BlockDiagonal([Diagonal([1.0]), Toeplitz([2.0])]),
-        Diagonal([1.0, 2.0]) + Toeplitz([2.0, 1.0]),
-    ],
-    ids=lambda operator: operator.structure,
-)
+@every_structure
 def test_positive_multiple_keeps_the_structure(operator, multiple):
     assert type(multiple(operator)) is type(operator)
     np.testing.assert_allclose(multiple(operator).dense(), 2 * operator.dense())
@@ -68,19 +70,7 @@ def test_other_multiples_say_why_not(a, factor):
         a * factor
 
 
-@pytest.mark.parametrize(
-    "operator",
-    [
-        Diagonal([1.0, 2.0]),
-        Dense(np.array([[2.0, 1.0], [1.0, 2.0]])),
-        Circulant([3.0, 1.0]),
-        LowRankPlusIdentity([[1.0, 2.0]], 0.5),
-        Kronecker([[2.0, 1.0], [1.0, 2.0]]),
-        BlockDiagonal([Diagonal([1.0]), Toeplitz([2.0])]),
-        Diagonal([1.0, 2.0]) + Toeplitz([2.0, 1.0]),
-    ],
-    ids=lambda operator: operator.structure,
-)
+@every_structure
 def test_negatives_and_differences_are_operators(operator):
     for negative, factor in [(-operator, -1), (-2 * operator, -2), (operator / np.float64(-4), -0.25)]:
         assert isinstance(negative, Operator)

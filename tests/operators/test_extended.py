@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
+from exact import fractions
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg._arrays import is_torch, to_numpy
@@ -117,10 +118,6 @@ def test_single_precision_is_accumulated_in_double(name, place):
     expected = to_numpy(b).astype(float) - doubled.apply(to_numpy(x).astype(float) + to_numpy(low).astype(float))
     assert residual.dtype == operator.like.dtype
     np.testing.assert_allclose(to_numpy(residual), expected, rtol=1e-6, atol=1e-13)
-
-
-def fractions(a):
-    return [[Fraction(float(entry)) for entry in row] for row in np.atleast_2d(a)]
 
 
 @needs_long_double

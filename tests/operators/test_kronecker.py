@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-import scipy.sparse
+from cases import path
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,12 +52,11 @@ def agrees(operator, dense, rng):
 
 
 def test_factors_may_be_sparse_or_operators():
-    path = scipy.sparse.diags_array([-np.ones(3), 2 * np.ones(4), -np.ones(3)], offsets=[-1, 0, 1])
-    ring = Circulant([2.0, -1.0, -1.0])
-    operator = KroneckerSum(path, ring)
-    dense = np.kron(path.toarray(), np.eye(3)) + np.kron(np.eye(4), ring.dense())
+    line, ring = path(4), Circulant([2.0, -1.0, -1.0])
+    operator = KroneckerSum(line, ring)
+    dense = np.kron(line.toarray(), np.eye(3)) + np.kron(np.eye(4), ring.dense())
     np.testing.assert_allclose(operator.dense(), dense, atol=1e-14)
-    assert Kronecker(Dense(path.toarray()), ring).shape == (12, 12)
+    assert Kronecker(Dense(line.toarray()), ring).shape == (12, 12)
 
 
 def test_factors_are_decomposed_once(monkeypatch):

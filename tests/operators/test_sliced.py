@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 from cases import tensor
+from exact import fractions
+from helpers import rotated
 
 from thermolinalg._arrays import to_numpy
 from thermolinalg.operators import Dense, Sparse
@@ -28,10 +30,6 @@ MAKES = {
     "sparse transposed": lambda a: Sparse(scipy.sparse.csr_array(a.T), symmetric=False).T,
     "torch": lambda a: Dense(tensor(a), symmetric=False),
 }
-
-
-def fractions(block):
-    return [[Fraction(float(entry)) for entry in row] for row in block]
 
 
 def exact_residual(a, b, x, low):
@@ -149,8 +147,7 @@ def test_zeros_and_empty_blocks(make):
 def test_ill_conditioned_solutions_are_told_from_their_rounding():
     """At κ = 1e14 the plain residual of the rounded solution is noise; the sliced one leads to the rest."""
     n = 10
-    q, _ = np.linalg.qr(RNG.standard_normal((n, n)))
-    a = (q * np.geomspace(1, 1e-14, n)) @ q.T
+    a = rotated(np.geomspace(1, 1e-14, n))
     x, low, b = near_solution(a, 1)
     unit = abs(a).max(axis=1)[:, None] * abs(x).max(axis=0)
     assert check("dense", a, b, x, low, unit) <= 2.0**-95

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import spd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
@@ -21,18 +22,9 @@ forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 DTYPES = [np.float64, np.float32, np.complex128, np.complex64]
 
 
-def spd(d, seed=0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    factor = rng.standard_normal((d, d + 2))
-    if np.dtype(dtype).kind == "c":
-        factor = factor + 1j * rng.standard_normal((d, d + 2))
-    a = factor @ factor.conj().T / d
-    return ((a + a.conj().T) / 2).astype(dtype)
-
-
 def graded(d, decades, seed=0):
     s = 10.0 ** np.linspace(decades / 2, 0, d)
-    a = s[:, None] * spd(d, seed) * s
+    a = s[:, None] * spd(d, seed=seed) * s
     return np.triu(a) + np.triu(a, 1).T
 
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
+from cases import path
 from helpers import general, rotated
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.sparse.linalg import aslinearoperator
@@ -56,6 +57,7 @@ def test_error_bars_cover(method):
 @given(
     st.integers(1, 12), st.floats(0, 3), st.floats(-50, 50), st.sampled_from((None, *METHODS)), st.integers(0, 10**6)
 )
+@example(2, 6e-8, 1.0, None, 2)
 def test_size_condition_and_scale(d, decades, exponent, method, seed):
     lam = 10 ** (np.linspace(-decades, 0, d) + exponent)
     (sign, value), info = slogdet(rotated(lam), atol=0.3, method=method, rng=seed, return_info=True)
@@ -321,15 +323,11 @@ def test_seed_repeats_and_input_is_left_alone():
 # -- what A can be ----------------------------------------------------------------------------------------------------
 
 
-def laplacian(n):
-    return scipy.sparse.diags_array([-np.ones(n - 1), np.full(n, 2.1), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
-
-
 @pytest.mark.parametrize(
     "A",
     [
-        laplacian(30),
-        aslinearoperator(laplacian(30).toarray()),
+        path(30, 0.1),
+        aslinearoperator(path(30, 0.1).toarray()),
         LowRankPlusIdentity(np.random.default_rng(0).standard_normal((3, 40)), 0.5),
         Kronecker(rotated([1.0, 3.0]), rotated([0.2, 0.7, 5.0])),
     ],
@@ -375,7 +373,7 @@ def too_large_to_form(monkeypatch):
 def test_by_products_only(monkeypatch, wrap, method):
     """Too large to be diagonalised: the same protocols, with readings from functions of A."""
     too_large_to_form(monkeypatch)
-    dense = laplacian(20).toarray()
+    dense = path(20, 0.1).toarray()
     (_, value), info = slogdet(wrap(dense), atol=0.3, method=method, rng=0, return_info=True)
     assert info.engine != "eigenvalues"
     assert_estimates(value, info, np.linalg.slogdet(dense)[1])
@@ -384,10 +382,10 @@ def test_by_products_only(monkeypatch, wrap, method):
 def test_budget_of_readings(monkeypatch):
     too_large_to_form(monkeypatch)
     with pytest.warns(ThermodynamicWarning, match="max_readings="):
-        (_, value), info = slogdet(laplacian(20), atol=1e-3, max_readings=4000, rng=0, return_info=True)
+        (_, value), info = slogdet(path(20, 0.1), atol=1e-3, max_readings=4000, rng=0, return_info=True)
     assert not info.success
     assert info.n_runs < 10_000
-    assert abs(value - np.linalg.slogdet(laplacian(20).toarray())[1]) < 4.5 * info.standard_error
+    assert abs(value - np.linalg.slogdet(path(20, 0.1).toarray())[1]) < 4.5 * info.standard_error
 
 
 def test_drives_are_bounded_in_number_and_memory(monkeypatch):

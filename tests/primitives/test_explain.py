@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import scipy.sparse
+from cases import path
 from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla
@@ -17,14 +17,10 @@ def positive(d: int, seed: int = 0) -> np.ndarray:
     return X.T @ X / (2 * d)
 
 
-def laplacian(d: int) -> scipy.sparse.csr_array:
-    return scipy.sparse.csr_array(scipy.sparse.diags_array([-1.0, 2.1, -1.0], offsets=[-1, 0, 1], shape=(d, d)))
-
-
 INPUTS = {
     "small": positive(20),
     "dense": positive(200),
-    "sparse": laplacian(500),
+    "sparse": path(500, 0.1),
     "matrix-free": aslinearoperator(positive(200)),
     "low rank": LowRankPlusIdentity(np.random.default_rng(1).standard_normal((5, 400)), 1.0),
     "diagonal": Diagonal(np.linspace(1, 2, 50)),
@@ -66,7 +62,7 @@ def test_the_spectrum_is_that_of_the_matrix_on_the_device():
 
 
 def test_structure_size_and_symmetry():
-    told = tla.explain(laplacian(300))
+    told = tla.explain(path(300, 0.1))
     assert (told.shape, told.structure, told.nonzeros, told.symmetric) == ((300, 300), "sparse", 898, True)
     told = tla.explain(INPUTS["not symmetric"])
     assert told.held == "embedded"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from helpers import normal
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,10 +12,6 @@ import thermolinalg as tla
 from thermolinalg.operators import Dense
 
 SHEAR = np.array([[-1.0, 4.0], [0.0, -1.2]])
-
-
-def normal(shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 MATRICES = {

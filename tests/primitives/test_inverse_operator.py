@@ -5,21 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import relative_residual
+from cases import path
+from helpers import relative_residual, spd
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, eigsh, gmres
 
 from thermolinalg import Imperfections, LangevinDevice, ThermodynamicInverse, ThermodynamicWarning
-
-
-def spd(d, seed=0, shift=1.0):
-    x = np.random.default_rng(seed).standard_normal((d, d))
-    return x @ x.T / d + shift * np.eye(d)
-
-
-def hermitian(d, seed=0):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((d, d)) + 1j * rng.standard_normal((d, d))
-    return x @ x.conj().T / d + np.eye(d)
 
 
 class CountingDevice(LangevinDevice):
@@ -56,7 +46,7 @@ def test_a_is_programmed_once():
 
 
 def test_complex_hermitian():
-    A = hermitian(12)
+    A = spd(12, dtype=complex)
     b = np.random.default_rng(2).standard_normal((12, 3)) * (1 + 2j)
     inverse = ThermodynamicInverse(A, rng=0)
     assert inverse.dtype == np.complex128
@@ -78,10 +68,9 @@ def test_general_a_and_its_adjoint(dtype):
 @pytest.mark.parametrize("method", [cg, gmres])
 @pytest.mark.parametrize("rtol", [1e-10, 1e-3])
 def test_as_a_preconditioner(method, rtol):
-    laplacian = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(60, 60)).tocsr()
-    A = laplacian + 0.1 * scipy.sparse.diags_array(np.random.default_rng(0).uniform(size=60))
+    A = path(60) + 0.1 * scipy.sparse.diags_array(np.random.default_rng(0).uniform(size=60))
     b, products = np.ones(60), []
-    M = ThermodynamicInverse(laplacian, rtol=rtol, rng=0)
+    M = ThermodynamicInverse(path(60), rtol=rtol, rng=0)
     x, info = method(
         A, b, rtol=1e-6, M=M, callback=products.append, **({"callback_type": "pr_norm"} if method is gmres else {})
     )
@@ -92,7 +81,7 @@ def test_as_a_preconditioner(method, rtol):
 
 def test_gives_eigsh_its_shifted_inverse():
     A = spd(40)
-    sigma = 0.5
+    sigma = 0.01
     inverse = ThermodynamicInverse(A - sigma * np.eye(40), rng=0)
     values, vectors = eigsh(A, k=4, sigma=sigma, OPinv=inverse)
     np.testing.assert_allclose(values, np.linalg.eigvalsh(A)[:4], rtol=1e-8)
@@ -109,7 +98,7 @@ def test_gives_eigsh_the_interior_through_the_normal_operator():
 
 
 def test_hermitian_eigsh():
-    A = hermitian(24)
+    A = spd(24, dtype=complex)
     inverse = ThermodynamicInverse(A, rng=0)
     values = eigsh(A, k=3, sigma=0, OPinv=inverse, return_eigenvectors=False)
     np.testing.assert_allclose(np.sort(values), np.linalg.eigvalsh(A)[:3], rtol=1e-8)

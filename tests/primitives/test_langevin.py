@@ -7,19 +7,14 @@ import inspect
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import relative_residual
+from cases import path
+from helpers import relative_residual, spd
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import newton_krylov
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg
 
 from thermolinalg import Imperfections, LangevinDevice, Schedule, Underdamped, langevin, operators
-
-
-def spd(d, seed=0, dtype=float):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((d, d)) + (1j * rng.standard_normal((d, d)) if np.dtype(dtype).kind == "c" else 0)
-    return (x @ x.conj().T / d + np.eye(d)).astype(dtype)
 
 
 def test_its_signature_begins_like_that_of_cg():
@@ -96,7 +91,7 @@ def test_torch_stays_torch():
 
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**16), st.sampled_from([1e-3, 1e-8]))
 def test_it_keeps_its_word(d, k, seed, rtol):
-    A, b = spd(d, seed), np.random.default_rng(seed + 1).standard_normal((d, k))
+    A, b = spd(d, seed=seed), np.random.default_rng(seed + 1).standard_normal((d, k))
     x, info = langevin(A, b, rtol=rtol, rng=seed)
     assert info == 0
     assert relative_residual(A, x.reshape(d, k), b) <= rtol
@@ -318,7 +313,7 @@ def test_a_map_without_adjoint_is_formed_or_refused():
 
 def test_newton_krylov_with_a_symmetric_jacobian():
     d = 30
-    laplacian = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(d, d)).tocsr() * (d + 1) ** 2
+    laplacian = path(d) * (d + 1) ** 2
 
     def bratu_like(u):
         return laplacian @ u + np.exp(u) - 1 - np.linspace(0, 1, d)

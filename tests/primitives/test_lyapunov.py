@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from helpers import rotated
+from helpers import normal, rotated
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,10 +14,6 @@ from thermolinalg.operators import Dense
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
 STATIONARY = np.array([[31 / 6, -5 / 6], [-5 / 6, 1 / 2]])
-
-
-def normal(shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def stable(d, seed=0):

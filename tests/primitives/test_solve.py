@@ -96,9 +96,7 @@ def test_single_precision_stays_single(A, seed):
 @given(st.integers(1, 10), st.floats(1, 1e4), st.integers(0, 2**32))
 def test_complex_hermitian(d, condition, seed):
     rng = np.random.default_rng(seed)
-    q, _ = np.linalg.qr(rng.standard_normal((d, d)) + 1j * rng.standard_normal((d, d)))
-    A = (q * np.geomspace(1, condition, d)) @ q.conj().T
-    A = (A + A.conj().T) / 2
+    A = spd(d, condition, rng, dtype=complex)
     b = rng.standard_normal((d, 2)) + 1j * rng.standard_normal((d, 2))
     assert relative_residual(A, tla.solve(A, b, rng=seed), b) <= 1.01e-10
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import normal
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -14,10 +15,6 @@ from thermolinalg.simulation import LinearProcess
 from thermolinalg.testing import check_device
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
-
-
-def normal(shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def similar(D):

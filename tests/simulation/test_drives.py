@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import rotated
 from numpy.testing import assert_allclose
 
 from thermolinalg.laws.work import Drive, work_moments
@@ -34,8 +35,7 @@ def test_modes_have_the_exact_moments(dwell, backwards):
 @pytest.mark.parametrize("dwell", [None, 0.2])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_products_have_the_exact_moments(dwell, backwards):
-    q = np.linalg.qr(np.random.default_rng(3).standard_normal((3, 3)))[0]
-    engines = Engines(Dense((q * LAM) @ q.T))
+    engines = Engines(Dense(rotated(LAM)))
     work = work_by_products(
         engines, DRIVE, STEPS, 20_000, rng=np.random.default_rng(2), reverse=backwards, temperature=0.5, dwell=dwell
     )

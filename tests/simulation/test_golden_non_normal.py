@@ -8,17 +8,13 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.linalg
+from helpers import spd
 from numpy.testing import assert_allclose
 
 from thermolinalg.simulation import LinearProcess, transition
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
 TIMES = [1e-10, 1e-5, 1e-2, 0.3, 1.0, 10.0]
-
-
-def spd(d):
-    x = np.random.default_rng(d).standard_normal((d, d))
-    return x @ x.T / d + 0.1 * np.eye(d)
 
 
 def random_drift(d):

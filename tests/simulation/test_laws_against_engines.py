@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
+from cases import path
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
@@ -46,7 +47,7 @@ TEMPERATURE = 0.6
 FULL = np.random.default_rng(2).standard_normal((D, 2 * D))
 FULL = FULL @ FULL.T / 16 + 0.2 * np.eye(D)
 SMALL = np.array([[0.9, 0.3], [0.3, 0.7]])
-CHAIN = 0.5 * scipy.sparse.diags_array([-np.ones(D - 1), 2.2 * np.ones(D), -np.ones(D - 1)], offsets=[-1, 0, 1])
+CHAIN = 0.5 * path(D, 0.2)
 LOAD = np.array([[1.0], [-0.5], [0.25], [2.0], [0.0], [-1.0]])
 START = np.array([[2.0], [1.0], [-3.0], [0.0], [0.5], [1.5]])
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import augmented
 
 import thermolinalg as tla
 from thermolinalg.devices import Schedule
@@ -20,16 +21,11 @@ def matrix(shape, rank=None):
     return RNG.standard_normal((shape[0], rank)) @ RNG.standard_normal((rank, shape[1]))
 
 
-def augmented(a, upper=UPPER, lower=LOWER):
-    m, n = a.shape
-    return np.block([[upper * np.eye(m), a], [-a.T, lower * np.eye(n)]])
-
-
 @pytest.mark.parametrize("make", [Dense, lambda a, symmetric: Sparse(scipy.sparse.csr_array(a), symmetric=symmetric)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_augmented_matrix(shape, make):
     a = matrix(shape)
-    operator, dense = Augmented(make(a, symmetric=False), UPPER, LOWER), augmented(a)
+    operator, dense = Augmented(make(a, symmetric=False), UPPER, LOWER), augmented(a, UPPER, LOWER)
     block = RNG.standard_normal((sum(shape), 3))
     np.testing.assert_allclose(operator.apply(block), dense @ block, rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(operator.apply_transposed(block), dense.T @ block, rtol=1e-13, atol=1e-14)

@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import scipy.sparse
 from cases import grid
-from helpers import spd
+from helpers import general, spd
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
@@ -27,10 +27,8 @@ HOLLOW = np.array([[1.0, 2.0], [2.0, 1.0]])
 UNDERDAMPED, STEPPED = tla.LangevinDevice(law=tla.Underdamped()), tla.LangevinDevice(law=tla.EulerMaruyama(0.1))
 
 
-def with_condition(kappa, d=20, seed=5):
-    rng = np.random.default_rng(seed)
-    u, v = (np.linalg.qr(rng.standard_normal((d, d)))[0] for _ in range(2))
-    return (u * np.geomspace(1, 1 / kappa, d)) @ v.T
+def conditioned(kappa):
+    return general(np.geomspace(1, 1 / kappa, 20))
 
 
 def hold(A, device=None, seed=0, **options):
@@ -162,7 +160,7 @@ SINGULAR = {
     "complex": (np.array([[1.0, 1j], [-1j, 1.0]]), {}),
     "complex general": (np.array([[1.0, 1j], [2.0, 2j]]), {}),
     "float32": (np.array([[1.0, 1.0], [1.0, 1.0 + 1e-7]], np.float32), {}),
-    "κ = 1e17": (with_condition(1e17), {}),
+    "κ = 1e17": (conditioned(1e17), {}),
 }  # fmt: skip
 
 
@@ -184,10 +182,10 @@ def test_singular_matrices_are_refused_with_a_null_vector(name):
 
 @pytest.mark.parametrize("kappa", [3e13, 1e14])
 def test_what_is_not_singular_to_rounding_is_held(kappa):
-    held = hold(with_condition(kappa))
+    held = hold(conditioned(kappa))
     assert held.condition.number == pytest.approx(kappa, rel=0.3)
     assert held.condition.poor
-    assert not hold(with_condition(1e12)).condition.poor
+    assert not hold(conditioned(1e12)).condition.poor
 
 
 @pytest.mark.parametrize("device", [UNDERDAMPED, STEPPED, Stranger()])
@@ -195,12 +193,12 @@ def test_what_is_not_singular_to_rounding_is_held(kappa):
 def test_a_normal_operator_beyond_its_device_is_refused_as_that(device, kappa):
     """A itself is not singular, and the message does not say so."""
     with pytest.raises(np.linalg.LinAlgError, match="its normal operator the square of it, too much") as told:
-        hold(with_condition(kappa), device)
+        hold(conditioned(kappa), device)
     assert not isinstance(told.value, SingularError)
     assert "device=None" in str(told.value)
     number = float(re.search(r"condition number ([0-9.e+]+)", str(told.value)).group(1))
     assert number == pytest.approx(kappa, rel=0.2)
-    A = with_condition(kappa)
+    A = conditioned(kappa)
     x, info = tla.solve(A, A @ np.ones(20), rng=0, return_info=True)
     assert info.success
     assert np.linalg.norm(x - 1) <= 100 * kappa * 2.2e-16 * 20
@@ -208,7 +206,7 @@ def test_a_normal_operator_beyond_its_device_is_refused_as_that(device, kappa):
 
 @pytest.mark.parametrize("kappa", [1e2, 1e5])
 def test_a_normal_operator_within_reach_solves(kappa):
-    A = with_condition(kappa)
+    A = conditioned(kappa)
     x, info = tla.solve(A, A @ np.ones(20), device=UNDERDAMPED, rng=0, return_info=True)
     assert info.success
     assert np.linalg.norm(x - 1) <= 1e-9 * kappa
@@ -284,7 +282,7 @@ def test_one_run_is_biased_by_less_than_its_noise(rtol, d):
     """Along the softest direction α²/(α² + σ²) of x is missing: a fortieth of rtol over √d, the noise of an entry."""
     share = share_of_one_run(rtol, d)
     assert share**2 == pytest.approx(0.025 * rtol / d**0.5)
-    A = with_condition(50.0, d=4)
+    A = general(np.geomspace(1, 1 / 50, 4))
     _, _, vt = np.linalg.svd(A)
     x, info = tla.solve(A, A @ vt[-1], refine=False, rtol=rtol, rng=0, return_info=True)
     assert np.all(abs(x - vt[-1]) <= 5 * info.standard_error)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from cases import tensor
+from helpers import augmented
 
 import thermolinalg as tla
 from thermolinalg._arrays import to_numpy
@@ -21,11 +22,6 @@ EXPONENTS = np.array([9, -4])
 
 def real_form(a):
     return np.block([[a.real, -a.imag], [a.imag, a.real]])
-
-
-def augmented(a, upper, lower):
-    m, n = a.shape
-    return np.block([[upper * np.eye(m), a], [-a.T, lower * np.eye(n)]])
 
 
 def damped(a, b, squared):

@@ -7,6 +7,7 @@ from typing import Any
 
 from thermolinalg._validation import as_rng
 from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.simulated import Law
 from thermolinalg.devices.skew import SkewProgram
@@ -15,9 +16,6 @@ from thermolinalg.operators import Operator, SkewEmbedding
 from thermolinalg.operators.read import read_matrix
 
 __all__ = ["LangevinDevice"]
-
-
-from thermolinalg.devices.langevin_program import LangevinProgram
 
 
 @dataclass(frozen=True)

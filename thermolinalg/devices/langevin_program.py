@@ -7,16 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from thermolinalg._arrays import Array, all_true, column_norms
+from thermolinalg._arrays import Array
 from thermolinalg.devices import readout
 from thermolinalg.devices.driven import Driven
-from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Reading, Spectrum
+from thermolinalg.devices.reading import CovarianceReading, Reading, Spectrum
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.shifting import shifted_program
 from thermolinalg.devices.simulated import Simulated
-from thermolinalg.devices.windows import Windows
 from thermolinalg.laws.work import Drive
-from thermolinalg.matrix_functions.select import Price
 
 __all__ = ["LangevinProgram"]
 
@@ -78,81 +76,7 @@ class LangevinProgram(Simulated):
         """
         readout.anticipate(self, schedule)
 
-    # -- what it does with a load -------------------------------------------------------------------------------------
-
-    def timetable(self, b: Array, relative: float) -> Schedule:
-        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ in the device's units.
-
-        Parameters
-        ----------
-        b : array, shape (d, k)
-        relative : float
-
-        Returns
-        -------
-        Schedule
-        """
-        load, _ = self.load(b)
-        norms = column_norms(load)
-        if not all_true(norms > 0):  # columns without a load have no say
-            norms = norms[norms > 0]
-        signal = float(norms.min()) / load.shape[0] ** 0.5 if norms.shape[0] else 1.0
-        return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
-
-    def average(
-        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
-    ) -> Reading:
-        """Load b, run the schedule and average the voltages over its window.
-
-        The window is drawn from its exact law, without a path.
-
-        Parameters
-        ----------
-        b : array, shape (d, k)
-            Columns run side by side on k copies of the device.
-        schedule : Schedule
-        rng : numpy.random.Generator
-        start : array, shape (d, k), optional
-            Voltages to start from; default zero.
-        state : bool, optional
-            Whether to draw the last state too.
-
-        Returns
-        -------
-        Reading
-            Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
-        """
-        law = self._window(schedule, state=state)
-        load, gain = self.load(b)
-        values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
-        (d, k), total = b.shape, schedule.total
-        self.ledger.record(d, k, total, schedule.readings or 1)
-        seed = rng.bit_generator.random_raw()
-        return Reading(
-            value=self.to_user(self.convert(values[0]), gain),
-            state=self.to_user(values[1], gain) if state else None,
-            device_time=k * total,
-            schedule=schedule,
-            replicas=lambda: self._replicas(schedule, seed),
-            gain=gain,
-        )
-
-    def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
-        """Load b (d, k) and return the voltages after `time`; from zero or from `start` (d, k).
-
-        Parameters
-        ----------
-        b : array, shape (d, k)
-        time : float
-            In units of τ; infinity reads in equilibrium.
-        rng : numpy.random.Generator
-        start : array, shape (d, k), optional
-
-        Returns
-        -------
-        Reading
-        """
-        return readout.settle(self, b, time, rng, start)
+    # -- what it reads -------------------------------------------------------------------------------------------------
 
     def readings(
         self,
@@ -218,40 +142,7 @@ class LangevinProgram(Simulated):
         """
         return readout.variances(self, readings, rng, progress)
 
-    # -- what simulating it takes -------------------------------------------------------------------------------------
-
-    def price_window(self, schedule: Schedule, columns: int) -> Price:
-        """What simulating the average over one window takes; nothing runs.
-
-        Parameters
-        ----------
-        schedule : Schedule
-        columns : int
-            Of the load.
-
-        Returns
-        -------
-        Price
-        """
-        law = self._window(schedule, state=False)
-        return self.engines.price(law, law.outputs, columns)
-
-    def price_path(self, spacing: float, readings: int) -> Price:
-        """What simulating a trajectory of so many readings takes; nothing runs.
-
-        Parameters
-        ----------
-        spacing : float
-            Between readings, in τ.
-        readings : int
-
-        Returns
-        -------
-        Price
-        """
-        return self.engines.price(self.in_device(self.law.step(spacing)), ("state",), readings)
-
-    # -- what it does on the way from aI ------------------------------------------------------------------------------
+    # -- what it does on the way from aI -------------------------------------------------------------------------------
 
     @cached_property
     def _driven(self) -> Driven:
@@ -316,17 +207,3 @@ class LangevinProgram(Simulated):
             The law does not settle to N(0, T H_s⁻¹), as time stepping does not.
         """
         return self._driven.work(drive, steps, n, rng)
-
-    # -- inside -------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _window(self) -> Windows:
-        """Laws of the windows run last."""
-        return Windows(self.law, self.factor)
-
-    def _replicas(self, schedule: Schedule, seed: int) -> Array:
-        """Noise of further runs; it does not depend on the load, so none is needed."""
-        law, rng = self._window(schedule, state=False), np.random.default_rng(seed)
-        (noise,) = self.draw(law, ("average",), None, None, rng, columns=REPLICAS)
-        self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
-        return self.to_user(noise, 1.0)

@@ -9,7 +9,6 @@ import numpy as np
 
 from thermolinalg._arrays import Array, all_true, column_maxima, namespace, standard_normal
 from thermolinalg.devices.imperfections import Imperfections, quantise
-from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Operator
 
 __all__ = ["AsWritten", "Equilibrated", "Loaded"]
@@ -49,7 +48,7 @@ class Loaded:
     effective : Operator
         S A S as it was written.
     factor : float
-        c.
+        c, 1 until it is chosen.
     scaling : array, shape (d,), or None
         Diagonal of S; None is the identity.
     """
@@ -62,7 +61,6 @@ class Loaded:
         rng: np.random.Generator,
     ) -> None:
         self.operator, self.loading, self.imperfections = operator, loading, imperfections
-        d = operator.shape[0]
         self.scaling: Array | None = None
         scaled = operator
         if isinstance(loading, Equilibrated):
@@ -70,18 +68,10 @@ class Loaded:
             if self.scaling is not None:
                 scaled = operator.scaled(1.0, self.scaling)
         self.effective = imperfections.write(scaled, rng)
-        self.factor, self.largest = 1.0, None
-        if isinstance(loading, Equilibrated) and d:
-            with imperfections.blamed():
-                self.largest = self._largest()
-            self.factor = 1.0 / self.largest if self.largest > 0 else 1.0
+        self.factor = 1.0
         self.offset: Array | float = 0.0
         if imperfections.offset:
-            self.offset = imperfections.offset * standard_normal(rng, (d, 1), operator.like)
-
-    def _largest(self) -> float:
-        """Largest eigenvalue of S A S as it was written."""
-        return largest_eigenvalue(self.effective)
+            self.offset = imperfections.offset * standard_normal(rng, (operator.shape[0], 1), operator.like)
 
     def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
         """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""

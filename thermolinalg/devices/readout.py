@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -17,24 +16,10 @@ from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
 from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
 
-__all__ = ["anticipate", "covariance", "readings", "settle", "variances"]
+__all__ = ["anticipate", "covariance", "readings", "variances"]
 
 NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar: e⁻²⁴ in the product of two."""
-
-
-def settle(program: Simulated, b: Array, time: float, rng: np.random.Generator, start: Array | None) -> Reading:
-    """See `LangevinProgram.settle`."""
-    stationary = math.isinf(time)
-    waited = Schedule.for_covariance(1, program.rate()).burn_in if stationary else time
-    law = program.in_device(program.law.stationary() if stationary else program.law.step(time))
-    load, gain = program.load(b)
-    (value,) = program.draw(law, ("state",), load, program.started(start, gain), rng)
-    program.ledger.record(b.shape[0], b.shape[1], waited)
-    schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
-    # Converters round what is read; the voltages stay what they are.
-    read, left = program.to_user(program.convert(value), gain), program.to_user(value, gain)
-    return Reading(read, b.shape[1] * waited, schedule, left)
 
 
 def readings(
@@ -53,7 +38,7 @@ def readings(
         (path,) = program.draw(law, ("state",), load, None, rng, columns=count)
     else:
         first, step = _steps(program, schedule)
-        engine = program.choose(step, ("state",), count).engine
+        engine = program.told(program.engines.choose(step, ("state",), count)).engine
         path = autoregressive_path(engine, first, step, program.started(start, gains), load, count, rng).T
     program.ledger.record(b.shape[0], 1, schedule.total, count)
     value = program.to_user(program.convert(path), gains).T
@@ -153,8 +138,8 @@ def _independent_covariance(program: Simulated, count: int, rng: np.random.Gener
 def _root(program: Simulated, block: Array) -> Array:
     """R V for a block V, with R Rᵀ the covariance in equilibrium."""
     law = program.in_device(program.law.stationary())
-    noise, engine = law.normal_inputs()[0], program.choose(law, ("state",), block.shape[1]).engine
-    (draws,) = engine.apply(law, [block if name == noise else None for name in law.inputs], ("state",))
+    noise, choice = law.normal_inputs()[0], program.told(program.engines.choose(law, ("state",), block.shape[1]))
+    (draws,) = choice.engine.apply(law, [block if name == noise else None for name in law.inputs], ("state",))
     return draws
 
 

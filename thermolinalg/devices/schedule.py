@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from thermolinalg._validation import as_count, as_nonnegative, as_positive
@@ -35,6 +35,9 @@ class Schedule:
         Time between readings; `duration / readings` if not given.
     bound : str, optional
         Which rule chose the times; "as given" for a schedule of the user's.
+    rough : bool, optional
+        Whether what the average leaves of its load is measured and sent back: a simulation that approximates may then
+        err by a part of its noise.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Schedule:
     readings: int | None = None
     spacing: float | None = None
     bound: str = "as given"
+    rough: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal, to_numpy
+from thermolinalg.devices.drawn import Drawn, Dynamics
 from thermolinalg.devices.imperfections import Imperfections
-from thermolinalg.devices.loading import AsWritten, Equilibrated, Loaded
+from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.reading import Ledger
-from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.matrix_functions.factorised import Factorised
-from thermolinalg.matrix_functions.select import Choice, Engines
+from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Operator
 
 __all__ = ["Law", "Simulated", "SingularError"]
@@ -28,13 +27,8 @@ SHOWN = 3
 """Entries of a null vector that an error message names."""
 
 
-class Law(Protocol):
+class Law(Dynamics, Protocol):
     """Dynamics of a device with symmetric couplings, as scalar functions of an eigenvalue."""
-
-    @property
-    def temperature(self) -> float:
-        """T."""
-        ...
 
     def relaxation_rate(self, lam: float) -> float:
         """Rate at which a mode forgets its start."""
@@ -46,22 +40,6 @@ class Law(Protocol):
 
     def decay(self, lam: Array, t: float) -> Array:
         """Memory of the start after t."""
-        ...
-
-    def step(self, t: float) -> LinearLaw:
-        """Law of the state a time t after a known state."""
-        ...
-
-    def stationary(self) -> LinearLaw:
-        """Law of the state in equilibrium."""
-        ...
-
-    def window(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
-        """Joint law of the average over a window and the state at its end."""
-        ...
-
-    def average(self, burn_in: float, duration: float, readings: int | None = None) -> LinearLaw:
-        """Law of the average alone, which takes one normal vector."""
         ...
 
 
@@ -87,7 +65,7 @@ class SingularError(np.linalg.LinAlgError):
         self.null_vector, self.smallest, self.largest = null_vector, smallest, largest
 
 
-class Simulated(Loaded):
+class Simulated(Drawn):
     """A matrix written into a simulated device, with its law and its engines.
 
     Parameters
@@ -103,17 +81,18 @@ class Simulated(Loaded):
 
     Attributes
     ----------
-    temperature : float
-        T as designed, which estimates take for granted.
-    ledger : Ledger
-    drawn : tuple of str
-        Engine of the last draw, and why it was chosen.
+    largest : float or None
+        Largest eigenvalue of S A S as it was written, where c is taken from it.
 
     Raises
     ------
     TypeError
         A is not symmetric.
     """
+
+    law: Law
+    engines: Engines
+    largest: float | None
 
     def __init__(
         self,
@@ -127,19 +106,15 @@ class Simulated(Loaded):
             raise TypeError("the couplings of a LangevinDevice are symmetric, and A is not: pass a GeneralDevice")
         super().__init__(operator, loading, imperfections, rng)
         self.temperature, self.law = law.temperature, imperfections.heat(law)
+        self.engines, self.largest = Engines(self.effective), None
+        if isinstance(loading, Equilibrated) and operator.shape[0]:
+            with imperfections.blamed():
+                self.largest = self.engines.largest_eigenvalue()
+            self.factor = 1.0 / self.largest if self.largest > 0 else 1.0
         self.engines.largest = self.largest
         self.ledger = Ledger(programs=1)
-        self.drawn = ("none: nothing had to run", "")
 
     # -- what it is ---------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def engines(self) -> Engines:
-        """Engines of S A S as it was written."""
-        return Engines(self.effective)
-
-    def _largest(self) -> float:
-        return self.engines.largest_eigenvalue()
 
     def interval(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue of A_dev."""
@@ -188,11 +163,6 @@ class Simulated(Loaded):
             raise self._singular(lower, upper, rounding)
         return min(float(self.law.relaxation_rate(end)) for end in (lower, upper))
 
-    def describe(self) -> dict[str, str]:
-        """Engine and reason of the last draw."""
-        engine, reason = self.drawn
-        return {"engine": engine, "reason": reason}
-
     def _singular(self, lower: float, upper: float, rounding: float) -> SingularError:
         vector = self._null_vector()
         where = ""
@@ -229,42 +199,3 @@ class Simulated(Loaded):
             return None
         vector = self.to_user(vector, 1.0)[:, 0]
         return vector / namespace(vector).max(abs(vector))
-
-    # -- draws --------------------------------------------------------------------------------------------------------
-
-    def in_device(self, law: LinearLaw) -> LinearLaw:
-        """The law as functions of the eigenvalues of S A S, which the engines hold, for a device that holds c S A S."""
-        return law.rescaled(self.factor)
-
-    def gain_at(self, temperature: float) -> float:
-        """The gain β at which the noise has this temperature in the user's units, x ~ N(A⁻¹b, temperature · A⁻¹)."""
-        if self.temperature == 0:
-            raise ValueError(
-                "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
-            )
-        return math.sqrt(self.temperature / (self.factor * temperature))
-
-    def choose(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Choice:
-        """The engine that suits a law, which `describe` then names."""
-        return self.told(self.engines.choose(law, outputs, columns))
-
-    def told(self, choice: Choice) -> Choice:
-        """The choice itself, which `describe` then names."""
-        self.drawn = (choice.engine.name, choice.reason)
-        return choice
-
-    def draw(
-        self,
-        law: LinearLaw,
-        outputs: tuple[str, ...],
-        load: Array | None,
-        start: Array | None,
-        rng: np.random.Generator,
-        columns: int = 0,
-    ) -> list[Array]:
-        """Outputs of a law through the engine that suits it, with fresh noise."""
-        like, shape = self.operator.like, (self.operator.shape[0], columns or (1 if load is None else load.shape[1]))
-        engine = self.choose(law, outputs, shape[1]).engine
-        known = {"x0": start, "b": load, "v0": None}
-        inputs = [known[name] if name in known else standard_normal(rng, shape, like) for name in law.inputs]
-        return engine.apply(law, inputs, outputs)

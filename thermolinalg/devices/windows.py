@@ -44,9 +44,9 @@ class Windows:
         # The laws are closures, which do not pickle; they are soon made again.
         return type(self), (self.law, self.factor)
 
-    def __call__(self, schedule: Schedule, *, state: bool, rough: bool = False) -> LinearLaw:
+    def __call__(self, schedule: Schedule, *, state: bool) -> LinearLaw:
         """Law of the average over a window, and of the state at its end where that is asked for."""
-        times = schedule.burn_in, schedule.duration, schedule.readings
+        times, rough = (schedule.burn_in, schedule.duration, schedule.readings), schedule.rough and not state
         if (*times, state, rough) not in self._kept:
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]

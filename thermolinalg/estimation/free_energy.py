@@ -99,13 +99,12 @@ def jarzynski(work: ArrayLike, *, temperature: float = 1.0) -> FreeEnergy:
     """
     w = _recorded("work", work) / temperature
     n = len(w)
-    carriers = _carriers(-w)
-    spread = 1 / carriers - 1 / n  # variance of the mean of e^(-W/T), relative to its square
+    carriers, spread = _carriers(-w), _spread(-w)
     estimate = FreeEnergy(
         value=-temperature * float(logsumexp(-w) - np.log(n)),
-        standard_error=temperature * max(spread, 0.0) ** 0.5,
+        standard_error=temperature * spread**0.5,
         effective_size=carriers,
-        bias=temperature * max(spread, 0.0) / 2,
+        bias=temperature * spread / 2,
     )
     if not estimate.reliable:
         warnings.warn(
@@ -178,13 +177,11 @@ def bennett(forward: ArrayLike, reverse: ArrayLike, *, temperature: float = 1.0)
     lower = min(wf.min(), (-wr).min()) - margin
     upper = max(wf.max(), (-wr).max()) + margin
     root = float(brentq(imbalance, lower, upper, xtol=1e-13 * max(1.0, abs(lower), abs(upper)), rtol=1e-14))
-    sizes = [_carriers(side) for side in accepted(root)]
-    # The variance of the mean of f, relative to its square, is 1/n_eff − 1/n.
-    variance = 1 / sizes[0] - 1 / nf + 1 / sizes[1] - 1 / nr
+    ahead, back = accepted(root)
     estimate = FreeEnergy(
         value=temperature * root,
-        standard_error=temperature * max(variance, 0.0) ** 0.5,
-        effective_size=min(sizes),
+        standard_error=temperature * (_spread(ahead) + _spread(back)) ** 0.5,
+        effective_size=min(_carriers(ahead), _carriers(back)),
         overlap=float(np.mean(expit(root - wf)) + np.mean(expit(-wr - root))),
     )
     if not estimate.reliable:
@@ -195,6 +192,15 @@ def bennett(forward: ArrayLike, reverse: ArrayLike, *, temperature: float = 1.0)
             stacklevel=2,
         )
     return estimate
+
+
+def _spread(log_weights: NDArray[np.float64]) -> float:
+    """Variance of the mean of the weights, relative to its square.
+
+    That is 1/n_eff − 1/n; from deviations it keeps its digits where all weights are nearly the same.
+    """
+    weights = np.exp(log_weights - log_weights.max())
+    return float(np.sum((weights - weights.mean()) ** 2) / weights.sum() ** 2)
 
 
 def _carriers(log_weights: NDArray[np.float64]) -> float:

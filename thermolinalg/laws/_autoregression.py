@@ -42,9 +42,10 @@ class Moments(NamedTuple):
     state_response: Array
     average_variance: Array
     covariance: Array
+    """Of the average with the state; E[average · conj(state)] of a damped rotation, whose coefficients are complex."""
     state_variance: Array
     own_variance: Array
-    """Variance of the average that the state does not explain: average_variance − covariance²/state_variance."""
+    """Variance of the average that the state does not explain: average_variance − |covariance|²/state_variance."""
 
 
 def one_minus_exp_over(z: Array) -> Array:

@@ -18,6 +18,7 @@ __all__ = [
     "InversePolynomial",
     "LinearLaw",
     "forgotten",
+    "in_equilibrium",
     "inverse_sqrt_series",
 ]
 
@@ -32,8 +33,8 @@ NOISE_RTOL = 1e-5
 """Relative accuracy of amplitudes of noise as inverse polynomials: what is left takes five billion readings to notice,
 and each digit more takes a solve more in many runs."""
 
-_SLACK = 1 / 32
-"""Part of `EQUILIBRIUM_TIMES` that may be missing: rates are rounded, and estimated to about a per cent."""
+_ENOUGH = (1 - 1 / 32) * EQUILIBRIUM_TIMES
+"""Relaxation times that pass for `EQUILIBRIUM_TIMES`: rates are rounded, and estimated to about a per cent."""
 
 
 def forgotten(times: float) -> bool:
@@ -49,7 +50,26 @@ def forgotten(times: float) -> bool:
     bool
         True from 97 % of `EQUILIBRIUM_TIMES` on.
     """
-    return times >= (1 - _SLACK) * EQUILIBRIUM_TIMES
+    return times >= _ENOUGH
+
+
+def in_equilibrium(rate: float, burn_in: float, duration: float, readings: int | None) -> bool:
+    """Whether a window starts in equilibrium and is long enough for a law without e^{−rate t}.
+
+    That is so where its readings are independent draws, or, for a continuous window, its ends are.
+
+    Parameters
+    ----------
+    rate : float
+        Relaxation rate of the slowest mode.
+    burn_in, duration : float
+    readings : int or None
+
+    Returns
+    -------
+    bool
+    """
+    return rate * min(burn_in, duration / (readings or 1)) >= _ENOUGH
 
 
 def _never(lam_min: float) -> None:

@@ -11,30 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg.laws._autoregression import one_minus_exp_over, phi2
+from thermolinalg.laws._autoregression import Moments, one_minus_exp_over, phi2
 
-__all__ = ["RotationMoments", "continuous", "discrete", "phi2", "relax"]
+__all__ = ["continuous", "discrete", "phi2", "relax"]
 
 _SERIES_BELOW = 1.0
 """Below this |z| the closed forms cancel, and integrals of positive integrands are taken instead."""
 
 _NODES, _WEIGHTS = (0.5 * (x + shift) for x, shift in zip(np.polynomial.legendre.leggauss(14), (1.0, 0.0), strict=True))
 """Gauss–Legendre rule on [0, 1]: for integrands made of e^{−zs}, |z| ≤ 1, it is exact to rounding."""
-
-
-class RotationMoments(NamedTuple):
-    """Coefficients and covariance (in units of 2T) of the average over a window and the state at its end."""
-
-    average_decay: Array
-    average_response: Array
-    state_decay: Array
-    state_response: Array
-    average_variance: Array
-    covariance: Array
-    """Of the average with the state: complex, E[average · conj(state)]."""
-    state_variance: Array
-    own_variance: Array
-    """Variance of the average that the state does not explain."""
 
 
 class _Stretch(NamedTuple):
@@ -58,7 +43,7 @@ def relax(mu: Array, t: float) -> tuple[Array, Array, Array]:
     return xp.exp(-mu * t), t * one_minus_exp_over(mu * t), t * one_minus_exp_over(2 * xp.real(mu) * t)
 
 
-def continuous(mu: Array, burn_in: float, duration: float) -> RotationMoments:
+def continuous(mu: Array, burn_in: float, duration: float) -> Moments:
     """Time average over [t0, t0 + T_w] and the state at its end, after a known start at time 0."""
     xp = namespace(mu)
     z = mu * duration
@@ -70,7 +55,7 @@ def continuous(mu: Array, burn_in: float, duration: float) -> RotationMoments:
     return _after_burn_in(mu, burn_in, window, 1.0)
 
 
-def discrete(mu: Array, burn_in: float, spacing: float, readings: int) -> RotationMoments:
+def discrete(mu: Array, burn_in: float, spacing: float, readings: int) -> Moments:
     """Mean of N readings spaced by h, the first one at t0, and the last reading, after a known start at time 0."""
     return _after_burn_in(mu, burn_in, _read(mu, spacing, readings), float(readings))
 
@@ -131,7 +116,7 @@ def _join(first: _Stretch, then: _Stretch) -> _Stretch:
     )
 
 
-def _after_burn_in(mu: Array, burn_in: float, window: _Stretch, count: float) -> RotationMoments:
+def _after_burn_in(mu: Array, burn_in: float, window: _Stretch, count: float) -> Moments:
     """Chain burn-in and window; S/count is the average."""
     xp = namespace(mu)
     decay, response, before = relax(mu, burn_in)
@@ -144,7 +129,7 @@ def _after_burn_in(mu: Array, burn_in: float, window: _Stretch, count: float) ->
     )
     determinant = before * unknown + (average_variance * last_variance - xp.abs(cov) ** 2)
     safe = xp.where(state_variance > 0, state_variance, 1.0)
-    return RotationMoments(
+    return Moments(
         p * decay,
         p * response + window.r / count,
         q * decay,

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.laws import _autoregression as ar
-from thermolinalg.laws._linear import Coefficients, InversePolynomial, LinearLaw, forgotten, inverse_sqrt_series
+from thermolinalg.laws._linear import (
+    Coefficients,
+    InversePolynomial,
+    LinearLaw,
+    forgotten,
+    in_equilibrium,
+    inverse_sqrt_series,
+)
 
 __all__ = ["Overdamped"]
 
@@ -132,9 +139,9 @@ class Overdamped:
             return ar.window_coefficients(_moments(lam, burn_in, duration, readings), self.temperature)
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            if not forgotten(lam_min * burn_in):
+            if not in_equilibrium(lam_min, burn_in, duration, readings):
                 return None
-            return self._averaging_form(lam_min, duration, readings)
+            return self._window_form(lam_min, duration, readings)
 
         return LinearLaw(("x0", "b", "z1", "z2"), ("average", "state"), functions, equilibrium)
 
@@ -158,31 +165,27 @@ class Overdamped:
             return ar.average_coefficients(_moments(lam, burn_in, duration, readings), self.temperature)
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            if not forgotten(lam_min * burn_in):
+            if not in_equilibrium(lam_min, burn_in, duration, readings):
                 return None
-            if readings is None and forgotten(lam_min * duration):
+            if readings is None:
                 noise = inverse_sqrt_series((2 * self.temperature / duration) ** 0.5, 1, 1 / duration, lam_min)
-            elif readings is not None and forgotten(lam_min * duration / readings):
-                noise = InversePolynomial(((self.temperature / readings) ** 0.5,), half=True)
             else:
-                return None
+                noise = InversePolynomial(((self.temperature / readings) ** 0.5,), half=True)
             return [[None, InversePolynomial((0.0, 1.0)), noise]]
 
         return LinearLaw(("x0", "b", "z"), ("average",), functions, equilibrium)
 
-    def _averaging_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients | None:
-        """The window law in equilibrium as inverse polynomials, where the readings allow it."""
+    def _window_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients:
+        """The window law `in_equilibrium` as inverse polynomials."""
         mean, state_noise = InversePolynomial((0.0, 1.0)), InversePolynomial((self.temperature**0.5,), half=True)
-        if readings is None and forgotten(lam_min * duration):
+        if readings is None:
             # e^{−λT_w} is negligible: cov(average, state) = s²/z and var(average | state) = s² (2/z)(1 − 3/(2z)).
             shared = InversePolynomial((0.0, self.temperature**0.5 / duration), half=True)
             own = inverse_sqrt_series((2 * self.temperature / duration) ** 0.5, 1, 1.5 / duration, lam_min)
-        elif readings is not None and forgotten(lam_min * duration / readings):
+        else:
             # Readings so far apart are independent draws of N(A⁻¹b, T A⁻¹).
             shared = InversePolynomial((self.temperature**0.5 / readings,), half=True)
             own = InversePolynomial(((self.temperature * (readings - 1)) ** 0.5 / readings,), half=True)
-        else:
-            return None
         return [[None, mean, shared, own], [None, mean, state_noise, None]]
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._validation import as_count, as_nonnegative, as_positive
 from thermolinalg.laws import _rotation as rotation
-from thermolinalg.laws._linear import Coefficients, LinearLaw, forgotten
+from thermolinalg.laws._autoregression import Moments, average_coefficients, window_coefficients
+from thermolinalg.laws._linear import Coefficients, LinearLaw, forgotten, in_equilibrium
 
 __all__ = ["Skew", "SkewPolynomial"]
 
@@ -167,27 +168,19 @@ class Skew:
         moments = self._moments(burn_in, duration, readings)
 
         def functions(sigma: Array) -> Coefficients:
-            xp, m, root = namespace(sigma), moments(sigma), (2 * self.temperature) ** 0.5
-            deviation = xp.sqrt(m.state_variance)
-            shared = root * m.covariance / xp.where(deviation > 0, deviation, 1.0)
-            return [
-                [m.average_decay, m.average_response, shared, root * xp.sqrt(m.own_variance)],
-                [m.state_decay, m.state_response, root * deviation, None],
-            ]
+            return window_coefficients(moments(sigma), self.temperature)
 
         def equilibrium(sigma_min: float) -> Coefficients | None:
-            amplitude = self._deviation()
-            if not forgotten(self.alpha * burn_in):
+            if not in_equilibrium(self.alpha, burn_in, duration, readings):
                 return None
-            if readings is None and forgotten(self.alpha * duration):
+            amplitude = self._deviation()
+            if readings is None:
                 shared = SkewPolynomial(self.alpha, (0.0, amplitude / duration), transposed=True)
                 own = self._average_noise(duration, 0.5, sigma_min)
-            elif readings is not None and forgotten(self.alpha * duration / readings):
+            else:
                 # Readings so far apart are independent draws of N(M⁻¹c, (T/α) I).
                 shared = SkewPolynomial(self.alpha, (amplitude / readings,))
                 own = SkewPolynomial(self.alpha, (amplitude * math.sqrt(readings - 1) / readings,))
-            else:
-                return None
             state = SkewPolynomial(self.alpha, (amplitude,))
             return [[None, self._mean(), shared, own], [None, self._mean(), state, None]]
 
@@ -209,19 +202,16 @@ class Skew:
         moments = self._moments(burn_in, duration, readings)
 
         def functions(sigma: Array) -> Coefficients:
-            m = moments(sigma)
-            noise = namespace(sigma).sqrt(2 * self.temperature * m.average_variance)
-            return [[m.average_decay, m.average_response, noise]]
+            return average_coefficients(moments(sigma), self.temperature)
 
         def equilibrium(sigma_min: float) -> Coefficients | None:
-            if not forgotten(self.alpha * burn_in):
+            if not in_equilibrium(self.alpha, burn_in, duration, readings):
                 return None
-            if readings is None and forgotten(self.alpha * duration):
-                return [[None, self._mean(), self._average_noise(duration, 1.0, sigma_min)]]
-            if readings is not None and forgotten(self.alpha * duration / readings):
+            if readings is None:
+                noise = self._average_noise(duration, 1.0, sigma_min)
+            else:
                 noise = SkewPolynomial(self.alpha, (self._deviation() / math.sqrt(readings),))
-                return [[None, self._mean(), noise]]
-            return None
+            return [[None, self._mean(), noise]]
 
         return LinearLaw(("x0", "b", "z"), ("average",), functions, equilibrium)
 
@@ -252,9 +242,7 @@ class Skew:
         shift = -rho / (math.sqrt(self.alpha**2 - rho) + self.alpha)
         return SkewPolynomial(self.alpha, (0.0, amplitude, amplitude * shift))
 
-    def _moments(
-        self, burn_in: float, duration: float, readings: int | None
-    ) -> Callable[[Array], rotation.RotationMoments]:
+    def _moments(self, burn_in: float, duration: float, readings: int | None) -> Callable[[Array], Moments]:
         """The moments of a window as a function of σ; ValueError for times that are none."""
         as_nonnegative(burn_in, "burn_in")
         as_positive(duration, "duration")

@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg.laws._linear import Coefficients, InversePolynomial, LinearLaw, forgotten, inverse_sqrt_series
+from thermolinalg.laws._linear import (
+    Coefficients,
+    InversePolynomial,
+    LinearLaw,
+    forgotten,
+    in_equilibrium,
+    inverse_sqrt_series,
+)
 from thermolinalg.laws._oscillator import Oscillator, Segment, cholesky2
 
 __all__ = ["Underdamped"]
@@ -178,9 +185,9 @@ class Underdamped:
             return _window_coefficients(*self._segments(lam, burn_in, duration, readings), self._noise_scale())
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            if not forgotten(self.relaxation_rate(lam_min) * burn_in):
+            if not in_equilibrium(self.relaxation_rate(lam_min), burn_in, duration, readings):
                 return None
-            return self._averaging_form(lam_min, duration, readings)
+            return self._window_form(lam_min, duration, readings)
 
         return LinearLaw(("x0", "v0", "b", "z1", "z2", "z3"), ("average", "state", "velocity"), functions, equilibrium)
 
@@ -207,17 +214,14 @@ class Underdamped:
             return _average_coefficients(*self._segments(lam, burn_in, duration, readings), self._noise_scale())
 
         def equilibrium(lam_min: float) -> Coefficients | None:
-            rate = self.relaxation_rate(lam_min)
-            if not forgotten(rate * burn_in):
+            if not in_equilibrium(self.relaxation_rate(lam_min), burn_in, duration, readings):
                 return None
-            if readings is None and forgotten(rate * duration):
+            if readings is None:
                 excess = 1 + self.mass / (self.friction * duration)
                 scale = (2 * self.friction * self.temperature * excess / duration) ** 0.5
                 noise = inverse_sqrt_series(scale, 1, self.friction / (duration * excess), lam_min)
-            elif readings is not None and forgotten(rate * duration / readings):
-                noise = InversePolynomial(((self.temperature / readings) ** 0.5,), half=True)
             else:
-                return None
+                noise = InversePolynomial(((self.temperature / readings) ** 0.5,), half=True)
             return [[None, None, InversePolynomial((0.0, 1.0)), noise]]
 
         return LinearLaw(("x0", "v0", "b", "z"), ("average",), functions, equilibrium)
@@ -231,24 +235,21 @@ class Underdamped:
             return modes.integrate(burn_in), modes.integrate(duration), duration
         return modes.integrate(burn_in), modes.read(duration / readings, readings), float(readings)
 
-    def _averaging_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients | None:
-        """The window law in equilibrium as inverse polynomials, where the readings allow it."""
+    def _window_form(self, lam_min: float, duration: float, readings: int | None) -> Coefficients:
+        """The window law `in_equilibrium` as inverse polynomials."""
         t, m, gamma = self.temperature, self.mass, self.friction
-        times = self.relaxation_rate(lam_min) * duration
         with_velocity = None
-        if readings is None and forgotten(times):
+        if readings is None:
             with_state = InversePolynomial((0.0, t**0.5 * gamma / duration), half=True)
             with_velocity = InversePolynomial((0.0, -((t * m) ** 0.5) / duration))
             # What neither explains: (2γT/(λ²T_w)) (1 + m/(2γT_w) − 3γ/(2λT_w)).
             excess = 1 + m / (2 * gamma * duration)
             scale = (2 * gamma * t * excess / duration) ** 0.5
             own = inverse_sqrt_series(scale, 1, 1.5 * gamma / (duration * excess), lam_min)
-        elif readings is not None and forgotten(times / readings):
+        else:
             # Readings so far apart are independent draws of N(A⁻¹b, T A⁻¹).
             with_state = InversePolynomial((t**0.5 / readings,), half=True)
             own = InversePolynomial(((t * (readings - 1)) ** 0.5 / readings,), half=True)
-        else:
-            return None
         state, velocity = self.stationary_form()
         average = [None, None, InversePolynomial((0.0, 1.0)), with_state, with_velocity, own]
         return [average, [*state, None], [*velocity, None]]

@@ -114,7 +114,7 @@ def _plain(values: np.ndarray, allowed: np.ndarray) -> np.ndarray | None:
             high = middle
         else:
             low = middle + 1
-    return coefficients[..., : high + 1]
+    return np.asarray(coefficients[..., : high + 1])
 
 
 def _as_residuals(
@@ -140,7 +140,8 @@ def _as_residuals(
     numerator -= signed * (-1.0) ** degree * np.cos(degree * np.arccos(x))
     coefficients = dct(numerator / lam, type=2, axis=-1) / count
     coefficients[..., 0] /= 2
-    return coefficients[..., :degree] if _fits(coefficients[..., :degree], values, allowed) else None
+    short = np.asarray(coefficients[..., :degree])
+    return short if _fits(short, values, allowed) else None
 
 
 def _merged(

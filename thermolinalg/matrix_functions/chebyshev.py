@@ -245,12 +245,9 @@ class ChebyshevEngine:
         """
         short = self._truncation(law, outputs, self._mode_sizes(law, inputs))
         if short is not None and short.shares is not None:
-            parts, columns = (
-                [(weight, v) for weight, v in zip(short.shares, inputs, strict=True) if v is not None],
-                None,
-            )
-            for weight, v in parts:
-                columns = weight * v if columns is None else columns + weight * v
+            columns = 0.0
+            for factor, block in zip(short.shares, inputs, strict=True):
+                columns = columns if block is None else columns + factor * block
             self.error, self.converged = 0.0, True
             return self._summed(columns, short.coefficients[:, 0, :, None])
         blocks = Blocks(law, inputs, outputs, self.operator)

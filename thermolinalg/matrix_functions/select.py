@@ -20,7 +20,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
-from thermolinalg.matrix_functions.spectrum import LARGE, largest_eigenvalue, spectral_interval
+from thermolinalg.matrix_functions.spectrum import LARGE, LargeSpectrum, largest_eigenvalue, spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
     Circulant,
@@ -55,10 +55,13 @@ PRODUCT_WEIGHT = 6.0
 """A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
 
 SPARSE_WEIGHT = 10.0
-"""A flop of a sparse factorisation takes about so many of a product: its fill is larger than assumed, its loops short."""
+"""A flop of a sparse factorisation takes about so many of a product: more fill than assumed, in short loops."""
 
 PROBING = 0.3
 """Share of the price of a sparse factor that may be spent on products to see whether it can be spared."""
+
+ENDS_RTOL = 0.3
+"""Bound of the residual at the ends of a large spectrum: the ends themselves are known two or three times as well."""
 
 SHARE = 1e-3
 """Error of a mode, as a share of its noise, that the polynomials of a large sparse A may leave."""
@@ -144,6 +147,8 @@ class Engines:
 
     def largest_eigenvalue(self) -> float:
         """Largest eigenvalue, by the engine that A's size makes at once, or from a few products."""
+        if self._large:
+            return self._ends.largest()
         return self.interval()[1] if self.operator.shape[0] <= SMALL else largest_eigenvalue(self.operator)
 
     def shifted(self, operator: Operator, mu: float) -> Engines | None:
@@ -279,6 +284,11 @@ class Engines:
         """Whether A is a sparse array so large that its factor has to earn its price."""
         return isinstance(self.operator, Sparse) and self.operator.shape[0] >= LARGE
 
+    @cached_property
+    def _ends(self) -> LargeSpectrum:
+        """The ends of its spectrum."""
+        return LargeSpectrum(self.operator)
+
     @property
     def _factor_price(self) -> Cost:
         nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
@@ -340,11 +350,12 @@ class Engines:
             interval, share = None, SHARE if self._large else None
             if self._is_array():
                 # A long search for the lower end would cost as much as the factorisation that may be spared.
-                steps: float = PROBE
                 if self._large:
                     affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
                     steps = min(max(affordable, PROBE), MOST_PROBES)
-                interval = spectral_interval(self.operator, max_steps=int(steps))
+                    interval = self._ends.interval(ENDS_RTOL, int(steps))
+                else:
+                    interval = spectral_interval(self.operator, max_steps=PROBE)
             self._built["chebyshev"] = ChebyshevEngine(self.operator, interval, share=share)
         engine = self._built["chebyshev"]
         assert isinstance(engine, ChebyshevEngine)

@@ -14,6 +14,8 @@ from thermolinalg.matrix_functions.base import check_positive
 from thermolinalg.operators.base import Operator
 
 __all__ = [
+    "LARGE",
+    "LargeSpectrum",
     "SpectralInterval",
     "largest_eigenvalue",
     "refuse_negative",
@@ -154,7 +156,7 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
     if max_steps is None:
         max_steps = int(np.clip((_EFFORT / d) ** 0.5, 64, 1000))
     if d >= LARGE:
-        return _interval_of_large(operator, rtol, max_steps)
+        return LargeSpectrum(operator).interval(rtol, max_steps)
     krylov = Krylov(operator.apply, _random_start(d, operator.like))
     while True:
         krylov.extend(min(max(_CHECK_EVERY, krylov.steps // 8), max_steps - krylov.steps))
@@ -169,26 +171,57 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
     return _bracketed(ends, bounds, krylov.complete(), settled, krylov.steps, rounding(d, largest, eps(krylov.start)))
 
 
-def _interval_of_large(operator: Operator, rtol: float, max_steps: int) -> SpectralInterval:
-    """The same without a basis, which would take `max_steps` vectors of memory and as many products again of time."""
-    d = operator.shape[1]
-    krylov, before = Recurrence(operator.apply, _random_start(d, operator.like)), 0.0
-    while True:
-        krylov.extend(min(_CHECK_EVERY, max_steps - krylov.steps))
-        (smallest, largest), (below, above) = krylov.ends()
-        precision = eps(krylov.start)
-        if smallest < -4 * d * precision * max(abs(smallest), abs(largest)):
+class LargeSpectrum:
+    """The ends of the spectrum of a large A from one recurrence, each looked for when it is asked for.
+
+    No basis is kept, which would take as many vectors of memory as products, and as many products again of time.
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        self.krylov = Recurrence(operator.apply, _random_start(operator.shape[1], operator.like))
+
+    def largest(self, rtol: float = 0.05, max_steps: int = 12) -> float:
+        """The largest Ritz value, as `largest_eigenvalue` has it."""
+        previous = 0.0
+        while True:
+            if not self.krylov.steps or previous:
+                self.krylov.extend(1)
+            (_, largest), (_, above) = self._ends()
+            settled = above <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
+            if settled or self.krylov.complete() or self.krylov.steps >= max_steps:
+                return float(largest)
+            previous = float(largest)
+
+    def interval(self, rtol: float, max_steps: int) -> SpectralInterval:
+        """Both ends, as `spectral_interval` has them."""
+        krylov, before = self.krylov, 0.0
+        while True:
+            krylov.extend(min(_CHECK_EVERY, max_steps - krylov.steps))
+            (smallest, largest), (below, above) = self._ends()
+            # Without a basis a Ritz value may rest for a while on a wrong eigenvalue.
+            rests = abs(before - smallest) <= rtol**2 * abs(smallest)
+            settled = bool(krylov.complete() or (below <= rtol * smallest and rests))
+            before = smallest
+            if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
+                break
+        ends, bounds = (float(smallest), float(largest)), (float(below), float(above))
+        zero = rounding(krylov.dimension, ends[1], eps(krylov.start))
+        return _bracketed(ends, bounds, krylov.complete(), settled, krylov.steps, zero)
+
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the recurrence; LinAlgError where they show negative curvature."""
+        krylov, (values, bounds) = self.krylov, self.krylov.ends()
+        size = float(abs(values).max())
+        if values[0] < -4 * krylov.dimension * eps(krylov.start) * size:
             v = krylov.softest()
-            curvature = float(product(v.T, operator.apply(v))[0, 0] / product(v.T, v)[0, 0])
-            raise _negative_curvature(curvature, max(abs(smallest), abs(largest)))
-        # Without a basis a Ritz value may rest for a while on a wrong eigenvalue.
-        rests = abs(before - smallest) <= rtol**2 * abs(smallest)
-        settled = bool(krylov.complete() or (below <= rtol * smallest and rests))
-        before = smallest
-        if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
-            break
-    ends, bounds = (float(smallest), float(largest)), (float(below), float(above))
-    return _bracketed(ends, bounds, krylov.complete(), settled, krylov.steps, rounding(d, ends[1], precision))
+            curvature = float(product(v.T, krylov.product(v))[0, 0] / product(v.T, v)[0, 0])
+            raise _negative_curvature(curvature, size)
+        return values, bounds
 
 
 def _bracketed(
@@ -234,6 +267,8 @@ def largest_eigenvalue(operator: Operator, *, rtol: float = 0.05, max_products: 
     known = _known_ends(operator)
     if known is not None:
         return known[1]
+    if operator.shape[1] >= LARGE:
+        return LargeSpectrum(operator).largest(rtol, max_products)
     return _largest_ritz(operator.apply, operator.shape[1], operator.like, rtol, max_products)
 
 

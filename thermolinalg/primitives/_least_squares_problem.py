@@ -16,8 +16,9 @@ from thermolinalg.operators import Dense
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.systems import Chain, ComplexColumns, Condition, Measure, RealForm, Rescaled, System
 from thermolinalg.systems.eliminated import Eliminated, regularised_gram
+from thermolinalg.systems.held import Averaging
 from thermolinalg.systems.inner import Embedded
-from thermolinalg.systems.least_squares import Augmented, Averaging, LeastSquaresInverse
+from thermolinalg.systems.least_squares import Augmented, LeastSquaresInverse
 from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
 from thermolinalg.systems.routes import SHARE, Held
 

@@ -67,11 +67,11 @@ def solve_refined(
     goal = replace(wanted.tolerance.goal(equation, outer), inaccuracy=_inaccuracy(held, equation))
     start = equation.zero() if x0 is None else x0
 
-    chosen: list[Schedule] = [] if wanted.schedule is None else [wanted.schedule] * ALIKE
+    chosen: list[Schedule] = [] if wanted.schedule is None else [replace(wanted.schedule, rough=True)] * ALIKE
 
     def timetable(r: Array) -> Schedule:
         if len(chosen) < ALIKE:
-            chosen.append(held.inverse.timetable(r, PRECISION))
+            chosen.append(replace(held.inverse.timetable(r, PRECISION), rough=True))
         return chosen[-1]
 
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)

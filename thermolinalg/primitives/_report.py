@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def with_device(info: Info, held: Held, state: State) -> Info:
     inverse, condition = held.inverse, held.condition
     told = inverse.describe()
     told["reason"] = "; ".join(filter(None, (held.reason, told.get("reason", ""))))
-    schedule = state.schedules[-1] if state.schedules else None
+    schedule = replace(state.schedules[-1], rough=False) if state.schedules else None
     info.update(
         told,
         condition=None if condition is None else condition.number,

@@ -16,7 +16,7 @@ from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_refined
 from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, LyapunovMap, Relaxations, read_equation
 from thermolinalg.primitives._readings import empty_report
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
-from thermolinalg.systems import Chain, Equation, Measure
+from thermolinalg.systems import Chain, Equation, Measure, System
 from thermolinalg.systems.routes import Held
 
 __all__ = ["solve_continuous_lyapunov"]
@@ -132,8 +132,8 @@ def solve_continuous_lyapunov(
     return (x, info) if return_info else x
 
 
-class _Units:
-    """From the user's q and X to columns of real numbers with q and a near one; see `thermolinalg.systems.System`."""
+class _Units(System):
+    """From the user's q and X to columns of real numbers with q and a near one."""
 
     def __init__(self, equation: LyapunovEquation) -> None:
         self.equation = equation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -13,36 +12,39 @@ from thermolinalg._arrays import Array
 __all__ = ["Chain", "System"]
 
 
-class System(Protocol):
-    """A change of variables between an outer system A x = b and an inner one; systems compose, outermost first."""
+class System:
+    """A change of variables between an outer system A x = b and an inner one; systems compose, outermost first.
+
+    Each method is the identity unless a system says otherwise.
+    """
 
     def into(self, b: Array) -> Array:
         """The inner right-hand sides of outer ones b (m, k)."""
-        ...
+        return b
 
     def back(self, x: Array) -> Array:
         """Outer solutions of inner ones x."""
-        ...
+        return x
 
     def back_error(self, e: Array) -> Array:
         """Standard errors of outer solutions from those of inner ones."""
-        ...
+        return e
 
     def tolerance(self, t: Array) -> Array:
         """Norms (k,) of inner residuals that keep those of outer ones below t."""
-        ...
+        return t
 
     def start(self, x: Array) -> Array:
         """Inner guesses of outer ones x (n, k)."""
-        ...
+        return x
 
     def norms(self, norms: np.ndarray) -> np.ndarray:
         """Norms of outer residuals from those of inner ones, which were measured in the outer units of rows."""
-        ...
+        return norms
 
 
 @dataclass(frozen=True)
-class Chain:
+class Chain(System):
     """Systems one inside the other, as one system.
 
     Parameters

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, plus_identity
-from thermolinalg.devices import Ledger, Program, Reading, Schedule
+from thermolinalg.devices import Reading, Schedule
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.operators.read import shifted_operator
+from thermolinalg.systems.held import Adapter
 
 __all__ = ["Eliminated", "regularised_gram"]
 
@@ -23,7 +24,8 @@ def regularised_gram(matrix: Operator, alpha: float) -> Operator:
     return Normal(matrix, alpha**2)
 
 
-class Eliminated:
+@dataclass(frozen=True)
+class Eliminated(Adapter):
     """A program of AᵀA + α²I as one of the embedding [[αI, A], [−Aᵀ, αI]].
 
     From α u + A x = c₁ and −Aᵀu + α x = c₂ follows (AᵀA + α²) x = Aᵀc₁ + α c₂, which the device solves, and
@@ -31,7 +33,7 @@ class Eliminated:
 
     Parameters
     ----------
-    program : Program
+    program : Averaging
         Of AᵀA + α²I.
     matrix : Operator, shape (m, n)
         A.
@@ -39,34 +41,11 @@ class Eliminated:
         α.
     """
 
-    def __init__(self, program: Program, matrix: Operator, alpha: float) -> None:
-        self.program, self.matrix, self.alpha = program, matrix, alpha
-
-    @property
-    def ledger(self) -> Ledger:
-        """Of the program."""
-        return self.program.ledger
-
-    @property
-    def ideal(self) -> bool:
-        """Of the program."""
-        return bool(getattr(self.program, "ideal", False))
-
-    @property
-    def failures(self) -> list[str]:
-        """Of the program."""
-        return getattr(self.program, "failures", [])
-
-    def rate(self) -> float:
-        """Of the program."""
-        return self.program.rate()
-
-    def describe(self) -> dict[str, str]:
-        """Of the program."""
-        return self.program.describe()
+    matrix: Operator
+    alpha: float
 
     def timetable(self, b: Array, relative: float) -> Schedule:
-        """Of the program, for the load that b (m + n, k) makes."""
+        """As that of the program, for the load that b (m + n, k) makes."""
         return self.program.timetable(self._load(b), relative)
 
     def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:

@@ -12,7 +12,7 @@ from thermolinalg._arrays import Array, to_numpy
 from thermolinalg.devices import Ledger, Program, Reading, Schedule, SingularError
 from thermolinalg.systems.base import Chain
 
-__all__ = ["Condition", "DeviceInverse", "Inverse", "SingularError"]
+__all__ = ["Adapter", "Averaging", "Condition", "DeviceInverse", "Inverse", "SingularError"]
 
 ILL_CONDITIONED = 450.0
 """Times eps (1e-13 in double precision): below such an rcond an answer comes with a warning."""
@@ -97,32 +97,12 @@ def _told(vector: np.ndarray, most: int = 3) -> str:
     return f"the vector ({entries}{', …' if len(vector) > most else ''})"
 
 
-class Inverse(Protocol):
-    """A noisy inverse that tells what its runs cost."""
-
-    @property
-    def definite(self) -> bool:
-        """Whether A is held as a symmetric positive definite matrix."""
-        ...
-
-    @property
-    def bias(self) -> float:
-        """Most that a run leaves of a solution, relative to its norm in balanced units, whatever its noise."""
-        ...
-
-    @property
-    def ideal(self) -> bool:
-        """Whether a run errs by its noise and `bias` only."""
-        ...
+class Averaging(Protocol):
+    """A program, or what stands for one: averages of its voltages, and what they cost."""
 
     @property
     def ledger(self) -> Ledger:
         """What the device was asked to do."""
-        ...
-
-    @property
-    def failures(self) -> list[str]:
-        """Runs that failed and were right the second time."""
         ...
 
     def rate(self) -> float:
@@ -142,8 +122,71 @@ class Inverse(Protocol):
         ...
 
 
+class Inverse(Averaging, Protocol):
+    """A noisy inverse that tells what its runs cost and miss."""
+
+    @property
+    def definite(self) -> bool:
+        """Whether A is held as a symmetric positive definite matrix."""
+        ...
+
+    @property
+    def bias(self) -> float:
+        """Most that a run leaves of a solution, relative to its norm in balanced units, whatever its noise."""
+        ...
+
+    @property
+    def ideal(self) -> bool:
+        """Whether a run errs by its noise and `bias` only."""
+        ...
+
+    @property
+    def failures(self) -> list[str]:
+        """Runs that failed and were right the second time."""
+        ...
+
+
 @dataclass(frozen=True)
-class DeviceInverse:
+class Adapter:
+    """Averages of a program as those of another matrix; what the program tells of itself is passed on.
+
+    Parameters
+    ----------
+    program : Averaging
+    """
+
+    program: Averaging
+
+    @property
+    def ideal(self) -> bool:
+        """Whether the device says of itself that it has no errors but noise; a stranger does not."""
+        return bool(getattr(self.program, "ideal", False))
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the device was asked to do."""
+        return self.program.ledger
+
+    @property
+    def failures(self) -> list[str]:
+        """Runs that failed and were right the second time, where the program is watched."""
+        return getattr(self.program, "failures", [])
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ."""
+        return self.program.rate()
+
+    def timetable(self, b: Array, relative: float) -> Schedule:
+        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (m, k)."""
+        return self.program.timetable(b, relative)
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason, for the report of a call."""
+        return self.program.describe()
+
+
+@dataclass(frozen=True)
+class DeviceInverse(Adapter):
     """A noisy inverse: what is read from a program, through the systems between A and what it holds.
 
     Parameters
@@ -163,32 +206,9 @@ class DeviceInverse:
     definite: bool = True
     bias: float = 0.0
 
-    @property
-    def ideal(self) -> bool:
-        """Whether the device says of itself that it has no errors but noise; a stranger does not."""
-        return bool(getattr(self.program, "ideal", False))
-
-    @property
-    def ledger(self) -> Ledger:
-        """Of the program."""
-        return self.program.ledger
-
-    @property
-    def failures(self) -> list[str]:
-        """Of the program, where it is watched."""
-        return getattr(self.program, "failures", [])
-
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ."""
-        return self.program.rate()
-
     def timetable(self, b: Array, relative: float) -> Schedule:
-        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (m, k)."""
+        """As that of the program, for the load that b (m, k) makes."""
         return self.program.timetable(self.systems.into(b), relative)
-
-    def describe(self) -> dict[str, str]:
-        """Engine and reason, for the report of a call."""
-        return self.program.describe()
 
     def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
         """Load b (m, k), run the schedule, return the estimate of A⁻¹b (n, k)."""

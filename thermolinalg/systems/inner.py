@@ -4,39 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.operators import Operator
+from thermolinalg.systems.base import System
 
 __all__ = ["Embedded", "Negated", "NormalEquations"]
 
 
 @dataclass(frozen=True)
-class Negated:
+class Negated(System):
     """Negative definite A x = b as (−A) x = −b."""
-
-    def start(self, x: Array) -> Array:
-        return x
 
     def into(self, b: Array) -> Array:
         return -b
 
-    def back(self, x: Array) -> Array:
-        return x
-
-    def back_error(self, e: Array) -> Array:
-        return e
-
-    def tolerance(self, t: Array) -> Array:
-        return t
-
-    def norms(self, norms: np.ndarray) -> np.ndarray:
-        return norms
-
 
 @dataclass(frozen=True)
-class Embedded:
+class Embedded(System):
     """Any A x = b in the skew embedding [[αI, A], [−Aᵀ, αI]] z = (b, 0), whose lower half tends to A⁺b as α → 0.
 
     The augmented system of least squares, whose diagonal blocks differ, has the same right-hand side and parts.
@@ -63,16 +47,12 @@ class Embedded:
     def back_error(self, e: Array) -> Array:
         return e[self.shape[0] :, :]
 
-    def tolerance(self, t: Array) -> Array:
-        return t
-
-    def norms(self, norms: np.ndarray) -> np.ndarray:
-        return norms
-
 
 @dataclass(frozen=True)
-class NormalEquations:
+class NormalEquations(System):
     """Any A x = b as AᵀA x = Aᵀb, for devices whose couplings are symmetric; κ enters squared.
+
+    No norm of Aᵀr bounds that of r but by σ_min: residuals are judged outside.
 
     Parameters
     ----------
@@ -84,19 +64,3 @@ class NormalEquations:
 
     def into(self, b: Array) -> Array:
         return self.matrix.apply_transposed(b)
-
-    def start(self, x: Array) -> Array:
-        return x
-
-    def back(self, x: Array) -> Array:
-        return x
-
-    def back_error(self, e: Array) -> Array:
-        return e
-
-    def tolerance(self, t: Array) -> Array:
-        """No norm of Aᵀr bounds that of r but by σ_min; residuals are judged outside."""
-        return t
-
-    def norms(self, norms: np.ndarray) -> np.ndarray:
-        return norms

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from thermolinalg._arrays import Array, column_norms, eps, namespace
-from thermolinalg.devices import Ledger, Reading, Schedule
+from thermolinalg.devices import Reading, Schedule
 from thermolinalg.operators import Operator
+from thermolinalg.systems.held import Adapter
 
-__all__ = ["Augmented", "Averaging", "LeastSquaresInverse"]
-
+__all__ = ["Augmented", "LeastSquaresInverse"]
 
 CLEAN = 5.0
 """Times eps: share of a solution that may be left in the null space. A run more takes out two to four digits."""
 
 CLEANINGS = 16
 """Runs at most that take the null space out of a reading; a biased device takes fewer digits out in each."""
-
 
 LARGE = 10.0
 """Over the solution, a part in the null space whose own rounding has to be taken out in a second pass."""
@@ -73,33 +71,8 @@ class Augmented(Operator):
         return namespace(block).concat([self.upper * u + first, self.lower * x + second])
 
 
-class Averaging(Protocol):
-    """What least squares need of a program: averages of its voltages."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """What the device was asked to do."""
-        ...
-
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ."""
-        ...
-
-    def timetable(self, b: Array, relative: float) -> Schedule:
-        """The schedule of a run that leaves a residual of about `relative` × ‖b‖."""
-        ...
-
-    def describe(self) -> dict[str, str]:
-        """Engine and reason, for the report of a call."""
-        ...
-
-    def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
-        """Load b (m + n, k), run the schedule, return the averages."""
-        ...
-
-
 @dataclass(frozen=True)
-class LeastSquaresInverse:
+class LeastSquaresInverse(Adapter):
     """A skew device as a noisy inverse of the augmented matrix.
 
     Its own lower block is αI where the augmented one is δI: a run leaves α(α − δ)/(α² + σ²) of x, which refinement
@@ -122,40 +95,12 @@ class LeastSquaresInverse:
         Most that a run leaves of x, relative to its norm.
     """
 
-    program: Averaging
     matrix: Operator
     alpha: float
     row_space: Array | None
     full_rank: bool
     bias: float = 0.0
     definite: bool = False
-
-    @property
-    def ideal(self) -> bool:
-        """Whether the device says of itself that it has no errors but noise."""
-        return bool(getattr(self.program, "ideal", False))
-
-    @property
-    def ledger(self) -> Ledger:
-        """Of the program."""
-        return self.program.ledger
-
-    @property
-    def failures(self) -> list[str]:
-        """Of the program, where it is watched."""
-        return getattr(self.program, "failures", [])
-
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ."""
-        return self.program.rate()
-
-    def timetable(self, b: Array, relative: float) -> Schedule:
-        """Of the program."""
-        return self.program.timetable(b, relative)
-
-    def describe(self) -> dict[str, str]:
-        """Of the program."""
-        return self.program.describe()
 
     def average(self, b: Array, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
         """Load (m + n, k), run the schedule, return u and x."""

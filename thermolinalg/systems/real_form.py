@@ -8,12 +8,13 @@ import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.operators.read import complexify, realify
+from thermolinalg.systems.base import System
 
 __all__ = ["ComplexColumns", "RealForm"]
 
 
 @dataclass(frozen=True)
-class RealForm:
+class RealForm(System):
     """Complex A x = b as [[Re A, −Im A], [Im A, Re A]] (Re x, Im x) = (Re b, Im b)."""
 
     def into(self, b: Array) -> Array:
@@ -29,15 +30,9 @@ class RealForm:
         half = e.shape[0] // 2
         return namespace(e).hypot(e[:half], e[half:])
 
-    def tolerance(self, t: Array) -> Array:
-        return t
-
-    def norms(self, norms: np.ndarray) -> np.ndarray:
-        return norms
-
 
 @dataclass(frozen=True)
-class ComplexColumns:
+class ComplexColumns(System):
     """Real A with complex right-hand sides: A [Re x, Im x] = [Re b, Im b]."""
 
     def into(self, b: Array) -> Array:

@@ -11,12 +11,13 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, column_maxima, dtype_name, namespace, to_numpy
 from thermolinalg.operators import Dense, Operator, Sparse
+from thermolinalg.systems.base import System
 
 __all__ = ["Rescaled", "Unscaled", "column_exponents", "matrix_exponent", "times_two_to"]
 
 
 @dataclass(frozen=True)
-class Rescaled:
+class Rescaled(System):
     """A x = b as (2^−e R A C) y = 2^−f R b, x = 2^(f − e) C y, with R, C diagonal and all factors powers of two.
 
     Parameters
@@ -81,8 +82,10 @@ class Rescaled:
 
 
 @dataclass(frozen=True)
-class Unscaled:
+class Unscaled(System):
     """Balanced (S A S) y = S b as A x = b, for a device that has been given A as it is.
+
+    Residuals are measured in the units of A x = b already, as those of `Rescaled`.
 
     Parameters
     ----------
@@ -103,13 +106,6 @@ class Unscaled:
 
     def start(self, x: Array) -> Array:
         return x / self.weights
-
-    def tolerance(self, t: Array) -> Array:
-        """In the units of A x = b already, as those of `Rescaled`."""
-        return t
-
-    def norms(self, norms: np.ndarray) -> np.ndarray:
-        return norms
 
 
 def matrix_exponent(operator: Operator) -> int:

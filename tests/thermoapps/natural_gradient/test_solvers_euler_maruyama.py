@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from explicit_rows import damped, random_rows  # noqa: E402
+from explicit_rows import assert_moments, damped, draws, random_rows  # noqa: E402
 from helpers import close  # noqa: E402
 
 from thermoapps.natural_gradient.solvers import EulerMaruyama, Thermodynamic  # noqa: E402
@@ -45,16 +45,7 @@ def test_noise_of_steps_and_of_their_law(stepped):
     variance = 2 * temperature * step * sum((1 - step * a) ** (2 * k) for k in range(n))
     expected = vectors @ torch.diag(variance) @ vectors.T
     solver = EulerMaruyama(time=n * step, step_size=step, temperature=temperature, stepped=stepped, rng=2)
-    draws, stream = [], None
-    for _ in range(count):
-        state = None if stream is None else {"voltages": g, "rng": stream}
-        direction, left, _ = solver.direction(rows, g, DAMPING, state)
-        stream = left["rng"]
-        draws.append(direction)
-    sample = torch.stack(draws)
-    assert float(((sample.mean(0) - mean) / (expected.diagonal() / count).sqrt()).abs().max()) < 4.5
-    spread = ((expected**2 + torch.outer(expected.diagonal(), expected.diagonal())) / count).sqrt()
-    assert float(((torch.cov(sample.T) - expected) / spread).abs().max()) < 4.5
+    assert_moments(draws(solver, rows, g, DAMPING, count)[0], mean, expected)
 
 
 def test_short_steps_approach_the_device():

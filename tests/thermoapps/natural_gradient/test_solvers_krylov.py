@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from explicit_rows import ExplicitRows, damped, random_rows  # noqa: E402
+from explicit_rows import ExplicitRows, assert_moments, damped, draws, random_rows  # noqa: E402
 from helpers import close  # noqa: E402
 
 from thermoapps.natural_gradient import Krylov, Thermodynamic  # noqa: E402
@@ -49,16 +49,7 @@ def test_noise(method):
     expected = temperature * torch.linalg.solve(A, torch.eye(5, dtype=A.dtype) - torch.linalg.matrix_exp(-2 * A * t))
     mean, _, _ = Thermodynamic(time=t).direction(rows, g, DAMPING)
     solver = Krylov(time=t, temperature=temperature, method=method, rng=4)
-    draws, stream = [], None
-    for _ in range(count):
-        state = None if stream is None else {"voltages": g, "rng": stream}
-        direction, left, _ = solver.direction(rows, g, DAMPING, state)
-        stream = left["rng"]
-        draws.append(direction)
-    sample = torch.stack(draws)
-    assert float(((sample.mean(0) - mean) / (expected.diagonal() / count).sqrt()).abs().max()) < 4.5
-    spread = ((expected**2 + torch.outer(expected.diagonal(), expected.diagonal())) / count).sqrt()
-    assert float(((torch.cov(sample.T) - expected) / spread).abs().max()) < 4.5
+    assert_moments(draws(solver, rows, g, DAMPING, count)[0], mean, expected)
 
 
 def test_too_few_products_are_reported():

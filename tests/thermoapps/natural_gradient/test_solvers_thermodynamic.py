@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from explicit_rows import ExplicitRows, damped, random_rows  # noqa: E402
+from explicit_rows import ExplicitRows, assert_moments, assert_resumes, damped, draws, random_rows  # noqa: E402
 from helpers import close  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -105,21 +104,8 @@ def test_noise_has_the_law_of_the_device(delay):
     t, temperature, count = 0.8, 0.3, 800
     A = damped(rows, DAMPING)
     solver = Thermodynamic(time=t, delay=delay, temperature=temperature, rng=1)
-    draws, ends, stream = [], [], None
-    for _ in range(count):
-        # The start is the same each time; the random stream goes on.
-        state = None if stream is None else {"voltages": g, "rng": stream}
-        direction, left, _ = solver.direction(rows, g, DAMPING, state)
-        stream = left["rng"]
-        draws.append(direction)
-        ends.append(left["voltages"])
-    for sample, time in [(torch.stack(draws), t), (torch.stack(ends), t + delay)]:
-        expected = covariance(A, time, temperature)
-        error = (sample.mean(0) - relaxed(A, g, g, time)) / (expected.diagonal() / count).sqrt()
-        assert float(error.abs().max()) < 4.5
-        deviation = torch.cov(sample.T) - expected
-        spread = ((expected**2 + torch.outer(expected.diagonal(), expected.diagonal())) / count).sqrt()
-        assert float((deviation / spread).abs().max()) < 4.5
+    for sample, time in zip(draws(solver, rows, g, DAMPING, count), (t, t + delay), strict=True):
+        assert_moments(sample, relaxed(A, g, g, time), covariance(A, time, temperature))
 
 
 def test_average_of_readings_has_less_noise_and_its_own_mean():
@@ -127,22 +113,15 @@ def test_average_of_readings_has_less_noise_and_its_own_mean():
     t, spacing, n, temperature, count = 0.5, 2.0, 8, 0.2, 600
     A = damped(rows, DAMPING)
     solver = Thermodynamic(time=t, temperature=temperature, readings=n, spacing=spacing, rng=3)
-    draws, stream = [], None
-    for _ in range(count):
-        state = None if stream is None else {"voltages": g, "rng": stream}
-        direction, left, report = solver.direction(rows, g, DAMPING, state)
-        stream = left["rng"]
-        draws.append(direction)
+    sample, _ = draws(solver, rows, g, DAMPING, count)
     times = t + spacing * np.arange(n)
     mean = sum(relaxed(A, g, g, s) for s in times) / n
     # cov(x_s, x_u) = e^{−A|u−s|} C_min(s,u).
     cov = sum(
         torch.linalg.matrix_exp(-A * abs(u - s)) @ covariance(A, min(s, u), temperature) for s in times for u in times
     )
-    variance = (cov / n**2).diagonal()
-    sample = torch.stack(draws)
-    assert float(((sample.mean(0) - mean) / (variance / count).sqrt()).abs().max()) < 4.5
-    assert float((sample.var(0) / variance - 1).abs().max()) < 4.5 * (2 / count) ** 0.5
+    assert_moments(sample, mean, cov / n**2)
+    _, _, report = solver.direction(rows, g, DAMPING)
     assert report.device_time == pytest.approx(t + n * spacing)
 
 
@@ -197,15 +176,7 @@ def test_without_damping_the_device_is_finite_and_equilibrium_is_refused():
 )
 def test_a_saved_run_goes_on_bit_by_bit(solver):
     rows, g = random_rows(7, 20, dtype=torch.float32)
-    _, state, _ = solver.direction(rows, g, DAMPING)
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    loaded = torch.load(file, weights_only=True)
-    for _ in range(3):
-        a, state, _ = solver.direction(rows, g, DAMPING, state)
-        b, loaded, _ = solver.direction(rows, g, DAMPING, loaded)
-        assert torch.equal(a, b)
+    assert_resumes(solver, rows, g, DAMPING, steps=3)
     repeated, _, _ = solver.direction(rows, g, DAMPING)
     assert torch.equal(repeated, solver.direction(rows, g, DAMPING)[0])
 
