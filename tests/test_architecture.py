@@ -23,7 +23,15 @@ CORE = ROOT / "thermolinalg"
 APPLICATIONS = ROOT / "applications" / "thermoapps"
 OPTIONAL = {"torch", "matplotlib", "typer", "rich", "sdeint", "sklearn"}
 LONGEST_FILE = 350
-SIMULATED = {"GeneralDevice", "GeneralProgram", "LangevinDevice", "LangevinProgram", "Simulated", "SkewProgram"}
+SIMULATED = {
+    "Drawn",
+    "GeneralDevice",
+    "GeneralProgram",
+    "LangevinDevice",
+    "LangevinProgram",
+    "Simulated",
+    "SkewProgram",
+}
 
 # numpydoc's codes: docstring and its sections (GL, SS), parameters (PR), returned and yielded values (RT, YD).
 REQUIRED = {"GL06", "GL07", "GL08", "SS01", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "RT03", "YD01"}

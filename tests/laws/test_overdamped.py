@@ -145,3 +145,9 @@ def test_no_equilibrium_form_for_short_runs():
     assert law.window(1.0, 100.0).equilibrium(1.0) is None
     assert law.window(100.0, 1.0).equilibrium(1.0) is None
     assert law.window(100.0, 100.0, 10).equilibrium(1.0) is None
+
+
+@pytest.mark.parametrize("temperature", [-1.0, np.nan, np.inf])
+def test_a_temperature_is_a_number_not_below_zero(temperature):
+    with pytest.raises(ValueError, match="temperature must"):
+        Overdamped(temperature)

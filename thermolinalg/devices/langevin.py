@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from thermolinalg._validation import as_rng
@@ -16,6 +16,9 @@ from thermolinalg.operators import Operator, SkewEmbedding
 from thermolinalg.operators.read import read_matrix
 
 __all__ = ["LangevinDevice"]
+
+OVERDAMPED, EQUILIBRATED, IDEAL = Overdamped(), Equilibrated(), Imperfections()
+"""What a device is made of unless it is told; nothing changes them, so all devices share them."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class LangevinDevice:
     array([1., 1.])
     """
 
-    law: Law = field(default_factory=Overdamped)
-    loading: Equilibrated | AsWritten = field(default_factory=Equilibrated)
-    imperfections: Imperfections = field(default_factory=Imperfections)
+    law: Law = OVERDAMPED
+    loading: Equilibrated | AsWritten = EQUILIBRATED
+    imperfections: Imperfections = IDEAL
 
     def program(self, A: Any, *, rng: Any = None) -> LangevinProgram | SkewProgram:
         """Write A into the device.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thermolinalg._arrays import Array, namespace
+from thermolinalg._validation import as_nonnegative
 from thermolinalg.laws import _autoregression as ar
 from thermolinalg.laws._linear import (
     Coefficients,
@@ -27,7 +28,12 @@ class Overdamped:
     Parameters
     ----------
     temperature : float
-        T = 1/β > 0, the noise strength (κ₀ of arXiv:2405.13817); 0 switches the noise off.
+        T = 1/β ≥ 0, the noise strength (κ₀ of arXiv:2405.13817); 0 switches the noise off.
+
+    Raises
+    ------
+    ValueError
+        T is negative.
 
     References
     ----------
@@ -42,6 +48,9 @@ class Overdamped:
     """
 
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        as_nonnegative(self.temperature, "temperature")
 
     def decay(self, lam: Array, t: float) -> Array:
         """Memory of the start, e^{−λt}."""

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import dct
 
-from thermolinalg._arrays import Array, add_multiple, as_array, eps, multiple, namespace, to_numpy
+from thermolinalg._arrays import Array, add_multiple, as_array, multiple, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import Blocks, function_table, norms, product_operations
 from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE, Truncation, truncation
 from thermolinalg.matrix_functions.base import Cost, Recent
-from thermolinalg.matrix_functions.spectrum import SpectralInterval, spectral_interval
+from thermolinalg.matrix_functions.by_products import ByProducts
 from thermolinalg.operators.base import Operator
 
 __all__ = ["ChebyshevEngine", "ChebyshevSeries", "chebyshev_series"]
@@ -112,7 +112,7 @@ def chebyshev_series(
     return ChebyshevSeries(coefficients[..., : degree + 1], float(errors[degree]))
 
 
-class ChebyshevEngine:
+class ChebyshevEngine(ByProducts):
     """Applies f(A) V as Σ_n c_n T_n(Ã) V, with Ã the operator A mapped from its spectral interval to [−1, 1].
 
     The vectors T_n(Ã) V do not depend on f, so all functions share them: a law costs `degree` products with all its
@@ -168,30 +168,9 @@ class ChebyshevEngine:
         max_degree: int = 2000,
         share: float | None = None,
     ) -> None:
-        self.operator = operator
-        self.rtol = max(rtol, 4 * eps(operator.like))
+        super().__init__(operator, interval, rtol)
         self.max_degree, self.share = max_degree, share
         self._truncations: Recent[dict[bytes, Truncation | None]] = Recent()
-        self.converged = True
-        self.error = 0.0
-        self.n_matvec = 0
-        self._spectrum = SpectralInterval.given(interval)
-
-    def spectrum(self) -> SpectralInterval:
-        """The interval the expansion lives on, which holds the spectrum, and the estimated ends within."""
-        if self._spectrum is None:
-            self._spectrum = spectral_interval(self.operator)
-            self.n_matvec += self._spectrum.products
-        return self._spectrum
-
-    def interval(self) -> tuple[float, float]:
-        """Smallest and largest eigenvalue, as far as products told (see `spectrum`)."""
-        found = self.spectrum()
-        return found.smallest, found.largest
-
-    def eigenvalues(self) -> None:
-        """Unknown: products give the ends of the spectrum only."""
-        return
 
     def supports(self, law: LinearLaw) -> bool:
         """Whether the law's functions are finite on the interval and resolved within `max_degree`."""

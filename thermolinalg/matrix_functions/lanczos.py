@@ -11,8 +11,9 @@ from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import Blocks, function_table, product_operations
 from thermolinalg.matrix_functions._krylov import Krylov
 from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.matrix_functions.by_products import ByProducts
 from thermolinalg.matrix_functions.chebyshev import chebyshev_series
-from thermolinalg.matrix_functions.spectrum import SpectralInterval, refuse_negative, rounding, spectral_interval
+from thermolinalg.matrix_functions.spectrum import refuse_negative, rounding
 from thermolinalg.operators.base import Operator
 
 __all__ = ["LanczosEngine"]
@@ -22,7 +23,7 @@ _MEMORY = 2**29
 """Bytes of basis vectors held at once; more columns than fit go one part after another."""
 
 
-class LanczosEngine:
+class LanczosEngine(ByProducts):
     """Applies f(A) v as ‖v‖ Q f(T) e₁ with Q an orthonormal basis of the Krylov space of v and T = QᵀAQ.
 
     All columns go through one product per step, and all functions of a column share its basis. The iteration stops
@@ -79,30 +80,8 @@ class LanczosEngine:
         rtol: float = 1e-8,
         max_steps: int = 1000,
     ) -> None:
-        self.operator = operator
-        self.rtol = max(rtol, 4 * eps(operator.like))
-        self.max_steps = max_steps
-        self.converged = True
-        self.error = 0.0
-        self.steps = 0
-        self.n_matvec = 0
-        self._spectrum = SpectralInterval.given(interval)
-
-    def spectrum(self) -> SpectralInterval:
-        """An interval that holds the spectrum, and its estimated ends within, from a random vector."""
-        if self._spectrum is None:
-            self._spectrum = spectral_interval(self.operator)
-            self.n_matvec += self._spectrum.products
-        return self._spectrum
-
-    def interval(self) -> tuple[float, float]:
-        """Smallest and largest eigenvalue, as far as products told (see `spectrum`)."""
-        found = self.spectrum()
-        return found.smallest, found.largest
-
-    def eigenvalues(self) -> None:
-        """Unknown: Ritz values are not all of them."""
-        return
+        super().__init__(operator, interval, rtol)
+        self.max_steps, self.steps = max_steps, 0
 
     def supports(self, law: LinearLaw) -> bool:
         """Always: a law that is infinite at an eigenvalue met on the way is refused then."""
