@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 
 def relative_error(found: Any, expected: Any) -> float:
@@ -58,6 +59,14 @@ def general(
     m, n = max(rows, len(values)), max(columns, len(values))
     left, right = orthogonal(m, seed, dtype)[:, : len(values)], orthogonal(n, seed + 1, dtype)[:, : len(values)]
     return (left * values) @ right.conj().T
+
+
+def grid_laplacian(side: int, shift: float) -> scipy.sparse.csr_array:
+    """−Δ + shift on a square grid of so many points a side, with five-point stencils."""
+    line = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(side, side))
+    identity = scipy.sparse.eye_array(side)
+    plane = scipy.sparse.kron(line, identity) + scipy.sparse.kron(identity, line)
+    return scipy.sparse.csr_array(plane + shift * scipy.sparse.eye_array(side**2))
 
 
 def _array(x: Any) -> np.ndarray:
