@@ -61,6 +61,11 @@ def general(
     return (left * values) @ right.conj().T
 
 
+def sparse(shape: tuple[int, int], density: float, rng: np.random.Generator) -> scipy.sparse.csr_array:
+    """Uniform numbers at random places; the keyword of SciPy's own generator changed its name."""
+    return scipy.sparse.csr_array(rng.random(shape) * (rng.random(shape) < density))
+
+
 def grid_laplacian(side: int, shift: float) -> scipy.sparse.csr_array:
     """−Δ + shift on a square grid of so many points a side, with five-point stencils."""
     line = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(side, side))
