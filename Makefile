@@ -2,35 +2,53 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS_READY := .venv/.ready-peers
+OLDEST_READY := .venv-oldest/.ready
+NEWEST_READY := .venv-newest/.ready
 BENCH_READY := .venv-bench/.ready
 BENCH_NGD_READY := .venv-bench/.ready-ngd
+TESTED := .[sde,plot,cli,sklearn,test]
+LIGHT := .[sde,plot,cli,sklearn,test,docs]
 EVERYTHING := .[all,test,docs]
+# One file's tests stay on one worker, since the code blocks of a page build on each other.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test lint types imports unit docs bench bench-ngd clean help
+.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit docs bench bench-ngd clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 demo: $(READY)  ## solve, invert, sample and take determinants on real data: a table and a picture
 	$(BIN)/thermolinalg demo
 
-test: lint types imports unit docs  ## all checks, the ones continuous integration runs
+test: lint types imports unit docs  ## the checks of every day, in minutes and without torch
+
+test-peers: $(PEERS_READY)  ## other packages' suites re-aimed at this one, and all that needs torch
+	$(BIN)/mypy
+	$(call PYTEST,.venv) -m "peers and not slow"
+	$(call PYTEST,.venv) README.md docs/natural_gradient.md
+
+test-slow: $(READY)  ## grids of error bars, and fuzzing in full
+	$(call PYTEST,.venv) -m slow
+	$(if $(shell grep -s '^fuzz:' Makefile),$(MAKE) fuzz)
+
+test-oldest: $(OLDEST_READY)  ## the oldest versions that pyproject.toml allows
+	$(call PYTEST,.venv-oldest)
+
+test-newest: $(NEWEST_READY)  ## the newest versions of everything; PYTHON=python3.13 chooses an interpreter
+	$(call PYTEST,.venv-newest)
 
 lint: $(READY)  ## ruff: rules (docstrings in numpydoc style included) and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)  ## mypy --strict on both packages
-	$(BIN)/mypy
+types: $(READY)  ## mypy --strict on the core; `make test-peers` has both packages
+	$(BIN)/mypy thermolinalg
 
 imports: $(READY)  ## imports go one way only
 	$(BIN)/lint-imports --no-logo
 
-# One file's tests stay on one worker, since the code blocks of a page build on each other.
-unit: export OMP_NUM_THREADS := 1
-unit: export OPENBLAS_NUM_THREADS := 1
-unit: export MPLBACKEND := Agg
 unit: $(READY)  ## tests, doctests and the code blocks of the README and the docs
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(call PYTEST,.venv)
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(READY)  ## the documentation, into site/
@@ -43,28 +61,40 @@ bench-ngd: $(BENCH_NGD_READY)  ## steps of natural gradient descent beside Adam 
 	.venv-bench/bin/python -m benchmarks.natural_gradient
 
 clean:  ## back to a fresh clone
-	rm -rf .venv .venv-bench site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-oldest .venv-newest site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml constraints.txt tests/requirements-peers.txt
-	$(call environment,.venv,-e '$(EVERYTHING)',-r tests/requirements-peers.txt)
+$(READY): pyproject.toml constraints.txt
+	$(call environment,.venv,-c constraints.txt -e '$(LIGHT)')
+
+$(PEERS_READY): $(READY) tests/requirements-peers.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '$(EVERYTHING)'
+	$(BIN)/python -m pip install --quiet --no-deps -r tests/requirements-peers.txt
+	@touch $@
+
+# torch is left out of both: an unpinned one may come with gigabytes of GPU libraries.
+$(OLDEST_READY): pyproject.toml tests/oldest.py
+	mkdir -p .venv-oldest
+	$(PYTHON) tests/oldest.py > .venv-oldest/constraints.txt
+	$(call environment,.venv-oldest,-c .venv-oldest/constraints.txt -e '$(TESTED)')
+
+$(NEWEST_READY): pyproject.toml
+	$(call environment,.venv-newest,--upgrade -e '$(TESTED)')
 
 $(BENCH_READY): benchmarks/requirements.txt pyproject.toml constraints.txt
-	$(call environment,.venv-bench,-r benchmarks/requirements.txt -e .)
+	$(call environment,.venv-bench,-c constraints.txt -r benchmarks/requirements.txt -e .)
 
 $(BENCH_NGD_READY): benchmarks/requirements-ngd.txt $(BENCH_READY)
 	.venv-bench/bin/python -m pip install --quiet --no-deps -r benchmarks/requirements-ngd.txt
 	@touch $@
 
-# $(1) the folder, $(2) what pip installs into it, $(3) what without dependencies, if anything; the stamp is written
-# only when all went well.
+# $(1) the folder, $(2) what pip installs into it; the stamp is written only when all went well.
 define environment
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(1)
-	$(1)/bin/python -m pip install --quiet -c constraints.txt $(2)
-	$(if $(3),$(1)/bin/python -m pip install --quiet --no-deps $(3))
+	$(1)/bin/python -m pip install --quiet $(2)
 	@touch $@
 endef

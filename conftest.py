@@ -1,11 +1,37 @@
-"""The Python code blocks of the README and the documentation run as tests."""
+"""The Python code blocks of the README and the documentation run as tests; which tests are of which tier."""
 
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from importlib.util import find_spec
 
+import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+LIGHT = find_spec("torch") is None
+"""Whether the tests that need torch are left out."""
+
+PEERS = (
+    "tests/scipy_contracts/",
+    "natural_gradient/",
+    "/estimators/test_checks",
+    "scikit_learn_checks",
+    "torch",
+    "tensor",
+)
+"""What the names of tests of the tier `peers` contain."""
+
+collect_ignore_glob = ["applications/thermoapps/natural_gradient/*", "docs/natural_gradient.md"] if LIGHT else []
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+    setup=lambda names: names.update(without_torch=LIGHT),
 ).pytest()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by name what belongs to the tier `peers`; pages of the documentation belong to every tier."""
+    for item in items:
+        if ".md::" not in item.nodeid and any(part in item.nodeid.lower() for part in PEERS):
+            item.add_marker("peers")

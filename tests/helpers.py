@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 Seed = int | np.random.Generator
 """Of what is drawn; a generator goes on where it is."""
@@ -72,6 +73,19 @@ def augmented(a: Any, upper: Any, lower: Any) -> np.ndarray:
     """[[upper · I, a], [−aᵀ, lower · I]], the skew embedding of `a` or its least-squares matrix."""
     m, n = a.shape
     return np.block([[upper * np.eye(m), a], [-a.T, lower * np.eye(n)]])
+
+
+def sparse(shape: tuple[int, int], density: float, rng: np.random.Generator) -> scipy.sparse.csr_array:
+    """Uniform numbers at random places; the keyword of SciPy's own generator changed its name."""
+    return scipy.sparse.csr_array(rng.random(shape) * (rng.random(shape) < density))
+
+
+def grid_laplacian(side: int, shift: float) -> scipy.sparse.csr_array:
+    """−Δ + shift on a square grid of so many points a side, with five-point stencils."""
+    line = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(side, side))
+    identity = scipy.sparse.eye_array(side)
+    plane = scipy.sparse.kron(line, identity) + scipy.sparse.kron(identity, line)
+    return scipy.sparse.csr_array(plane + shift * scipy.sparse.eye_array(side**2))
 
 
 def _array(x: Any) -> np.ndarray:

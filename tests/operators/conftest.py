@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
-from helpers import spd
+from helpers import sparse, spd
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg import operators as ops
@@ -54,7 +54,7 @@ def low_rank_object(rng, put):
 
 
 def low_rank_sparse(rng, _):
-    r = scipy.sparse.random_array((4, 12), density=0.4, rng=rng)
+    r = sparse((4, 12), 0.4, rng)
     return Case(ops.LowRankPlusIdentity(r, 0.3), 0.3 * np.eye(12) + (r.T @ r).toarray())
 
 
@@ -136,7 +136,7 @@ def normal_wide(rng, put):
 
 
 def normal_sparse(rng, _):
-    x = scipy.sparse.random_array((30, 6), density=0.3, rng=rng)
+    x = sparse((30, 6), 0.3, rng)
     return Case(ops.Normal(x, 1e-3), (x.T @ x).toarray() + 1e-3 * np.eye(6))
 
 

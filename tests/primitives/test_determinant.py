@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 from cases import path
-from helpers import general, rotated
+from exact import exact_logabsdet
+from helpers import general, grid_laplacian, rotated
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -22,17 +23,6 @@ from thermolinalg.primitives._log_determinant import _in_range
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 
 METHODS = ("work", "integration")
-
-
-def exact_logabsdet(a):
-    """By elimination with pivots in extended precision."""
-    u, total = np.array(a, dtype=np.clongdouble if np.iscomplexobj(a) else np.longdouble), np.longdouble(0)
-    for k in range(len(u)):
-        pivot = k + int(np.argmax(abs(u[k:, k])))
-        u[[k, pivot]] = u[[pivot, k]]
-        total += np.log(abs(u[k, k]))
-        u[k + 1 :, k:] -= np.outer(u[k + 1 :, k] / u[k, k], u[k, k:])
-    return float(total)
 
 
 def assert_estimates(logabsdet, info, expected, errors=4.5):
@@ -171,6 +161,25 @@ def test_logabsdet_of_what_is_known_to_be_definite_holds_it():
 
 
 # -- rounding ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [slogdet, logabsdet])
+@pytest.mark.parametrize("condition", [1e4, 1e9, 1e12])
+@pytest.mark.parametrize("spectrum", ["even", "one small", "one large"])
+@pytest.mark.filterwarnings("ignore::thermolinalg.ThermodynamicWarning")
+def test_error_bars_hold_the_rounding(function, condition, spectrum):
+    """At least d eps κ, and more than the eigenvalues err by."""
+    d, near = 12, np.linspace(1, 2, 11)
+    lam = {
+        "even": np.geomspace(1, condition, d),
+        "one small": np.r_[1, condition * near / 2],
+        "one large": np.r_[near, condition],
+    }[spectrum]
+    A = rotated(lam)
+    result, info = function(A, atol=0.1, rng=0, return_info=True)
+    value = result if function is logabsdet else result.logabsdet
+    assert info.rounding >= d * np.finfo(float).eps * info.condition
+    assert abs(value - exact_logabsdet(A)) < 4.5 * info.noise + info.rounding
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -382,7 +391,9 @@ def test_by_products_only(monkeypatch, wrap, method):
 def test_budget_of_readings(monkeypatch):
     too_large_to_form(monkeypatch)
     with pytest.warns(ThermodynamicWarning, match="max_readings="):
-        (_, value), info = slogdet(path(20, 0.1), atol=1e-3, max_readings=4000, rng=0, return_info=True)
+        (_, value), info = slogdet(
+            aslinearoperator(path(20, 0.1)), atol=1e-3, max_readings=4000, rng=0, return_info=True
+        )
     assert not info.success
     assert info.n_runs < 10_000
     assert abs(value - np.linalg.slogdet(path(20, 0.1).toarray())[1]) < 4.5 * info.standard_error
@@ -411,6 +422,27 @@ def test_drives_are_bounded_in_number_and_memory(monkeypatch):
     _, info = slogdet(A, atol=1e-2, max_readings=400, method="work", rng=0, return_info=True)
     assert info.trajectories <= 400
     assert info.success  # by slower drives
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_sparse_matrix_too_large_to_be_diagonalised(method):
+    """Every reading is a sum over the few modes that its factors tell, and costs no more than for a small matrix."""
+    A = grid_laplacian(66, shift=0.05)
+    pivots = scipy.sparse.linalg.splu(A.tocsc()).U.diagonal()
+    (sign, value), info = slogdet(-A, atol=0.05, method=method, rng=0, return_info=True)
+    assert sign == 1
+    assert info.engine == "factorised (sparse LDLᵀ)"
+    assert_estimates(value, info, np.log(abs(pivots)).sum())
+
+
+def test_more_drives_than_are_kept_go_into_slower_ones(monkeypatch):
+    monkeypatch.setattr("thermolinalg.estimation.log_determinant.MOST_DRIVES", 1000)
+    (_, value), info = slogdet(
+        rotated([0.5, 2.0]), atol=2e-3, method="work", max_readings=10**5, rng=0, return_info=True
+    )
+    assert info.trajectories <= 2000
+    assert info.steps > 50
+    assert_estimates(value, info, 0.0)
 
 
 @pytest.mark.parametrize("method", METHODS)

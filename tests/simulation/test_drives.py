@@ -5,7 +5,7 @@ import pytest
 from helpers import rotated
 from numpy.testing import assert_allclose
 
-from thermolinalg.laws.work import Drive, work_moments
+from thermolinalg.laws.work import Drive, WorkMoments, work_moments
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Dense
 from thermolinalg.simulation.drives import work_by_products, work_of_modes
@@ -30,6 +30,13 @@ def test_modes_have_the_exact_moments(dwell, backwards):
     work = work_of_modes(path, RUNS, rng=np.random.default_rng(1), temperature=0.5, dwell=dwell)
     assert work.shape == (RUNS,)
     assert_moments(work, work_moments(path, temperature=0.5, dwell=dwell))
+
+
+def test_modes_that_occur_many_times_or_a_fraction_of_once():
+    path, multiplicity = DRIVE.path(LAM, STEPS), np.array([3.0, 0.4, 50.0])
+    work = work_of_modes(path, RUNS, rng=np.random.default_rng(1), temperature=0.5, multiplicity=multiplicity)
+    once = work_moments(path, temperature=0.5)
+    assert_moments(work, WorkMoments(*(multiplicity * moment for moment in once)))
 
 
 @pytest.mark.parametrize("dwell", [None, 0.2])

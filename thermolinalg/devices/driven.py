@@ -16,6 +16,7 @@ from thermolinalg.devices.reading import Spectrum
 from thermolinalg.devices.simulated import Simulated, SingularError
 from thermolinalg.laws import EQUILIBRIUM_TIMES, LinearLaw
 from thermolinalg.laws.work import Drive
+from thermolinalg.matrix_functions.condensed import CondensedSpectrum, condensed_spectrum
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.simulation.drives import work_by_products, work_of_modes
@@ -81,11 +82,13 @@ class Driven:
         return None if values is None else _of_symmetric(operator, to_numpy(values).astype(np.float64))
 
     @cached_property
-    def distinct(self) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
-        """Distinct eigenvalues and how often each occurs: a low-rank A has few, whatever its size."""
-        assert self.modes is not None
-        modes, multiplicity = np.unique(self.modes.values, return_counts=True)
-        return modes, multiplicity
+    def condensed(self) -> CondensedSpectrum | None:
+        """A few modes in the place of all, where A is sparse and a factor of it can be had."""
+        operator, engines = self.program.effective, self.program.engines
+        if self.modes is not None or not isinstance(operator, Sparse):
+            return None
+        ends = engines.interval()
+        return condensed_spectrum(operator, ends) if ends[0] > 0 else None
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -99,8 +102,13 @@ class Driven:
             lower, upper = program.engines.interval()
             # As if every √d-th mode were as soft as the softest, which few matrices outdo.
             negligible = operator.order * precision
-            rounding = operator.order**0.5 * precision * upper * self.d**0.5 / lower if lower > 0 else math.inf
+            # Sparse factors are of double precision whatever A has.
+            unit = precision if self.condensed is None else float(np.finfo(np.float64).eps)
+            rounding = (operator.order * self.d) ** 0.5 * unit * upper / lower if lower > 0 else math.inf
         self._refuse(lower, upper, negligible)
+        few = self.condensed
+        rounding += 0.0 if few is None else few.residual
+        values = self.modes if few is None else few
         trace, scaling = operator.trace(), program.scaling
         ends = program.factor * np.array([lower, upper])
         settles = program.settles_to(program.law.temperature, ends)
@@ -110,7 +118,8 @@ class Driven:
             largest=upper,
             mean=math.sqrt(lower * upper) if trace is None else float(trace) / self.d,
             offset=0.0 if scaling is None else -2 * float(np.log(to_numpy(scaling).astype(float)).sum()),
-            eigenvalues=None if self.modes is None else self.modes.values,
+            eigenvalues=None if values is None else values.values,
+            multiplicity=None if few is None else few.multiplicity,
             rounding=rounding,
             systematic=0.0 if settles and program.imperfections.is_perfect else None,
             settles=settles,
@@ -147,9 +156,9 @@ class Driven:
         """See `LangevinProgram.readings_along`."""
         s, left = float(expit(log_odds)), float(expit(-log_odds))
         self.program.ledger.record(self.d, GROUPS * n, self._relaxation_time(start, s, left))
-        if self.modes is not None:
-            self.program.drawn = ("eigenvalues", "the spectrum of A is at hand: readings are sums over its modes")
-            modes, multiplicity = self.distinct
+        if self.spectrum.modes is not None:
+            self.program.drawn = self._known("readings are sums over its modes")
+            modes, multiplicity = self.spectrum.modes
             stiffness = left * start + s * modes
             weight = s * left * (modes - start) / stiffness * self._excess_variance(stiffness)
             # n readings of m equal modes are one draw of χ² with nm degrees of freedom.
@@ -203,35 +212,53 @@ class Driven:
         time_each = sum(self._relaxation_time(drive.start, float(s), 1 - float(s)) for s in progress)
         self.program.ledger.record(self.d, 2 * n, time_each, steps)
         heat = self.program.law.temperature / self.program.temperature
-        if self.modes is None:
+        if self.spectrum.modes is None:
             self.program.drawn = ("products", "A is known by its products only")
             forward, reverse = (
                 work_by_products(self.program.engines, drive, steps, n, rng=rng, temperature=heat, reverse=back)
                 for back in (False, True)
             )
             return forward, reverse
-        self.program.drawn = ("eigenvalues", "the spectrum of A is at hand: the work is a sum over its modes")
-        path = drive.path(self.modes.values, steps)
-        forward = work_of_modes(path, n, rng=rng, temperature=heat)
-        return forward, work_of_modes(path[::-1], n, rng=rng, temperature=heat)
+        self.program.drawn = self._known("the work is a sum over its modes")
+        modes, counts = self.spectrum.modes
+        path, multiplicity = drive.path(modes, steps), None if np.all(counts == 1) else counts
+        forward, reverse = (
+            work_of_modes(way, n, rng=rng, temperature=heat, multiplicity=multiplicity) for way in (path, path[::-1])
+        )
+        return forward, reverse
+
+    def _known(self, therefore: str) -> tuple[str, str]:
+        """Engine and reason where the spectrum is known."""
+        few = self.condensed
+        if few is None:
+            return "eigenvalues", f"the spectrum of A is at hand: {therefore}"
+        return (
+            "factorised (sparse LDLᵀ)",
+            f"the pivots of A + zI tell its spectrum, as {len(few.values)} modes: {therefore}",
+        )
 
 
 def _of_symmetric(operator: Operator, values: NDArray[np.float64]) -> Eigenvalues:
-    """Eigenvalues err by √d eps ‖A‖; equal ones are one number and err together, entries of a diagonal not at all."""
-    precision = float(np.finfo(np.float64).eps)
-    own, size = np.unique(values), float(np.abs(values).max(initial=0.0))
-    positive = own[own > 0]
-    lost = 0.0 if operator.order == 1 else operator.order**0.5 * size * float((1 / positive).sum())
-    return Eigenvalues(values, precision * (lost + len(values)), operator.order * eps(operator.like))
+    """Equal eigenvalues are one number and err together, entries of a diagonal not at all."""
+    lost = 0.0 if operator.order == 1 else _lost(np.unique(values), operator.order)
+    rounding = float(np.finfo(np.float64).eps) * (lost + len(values))
+    return Eigenvalues(values, rounding, operator.order * eps(operator.like))
 
 
 def _of_normal(operator: Normal) -> Eigenvalues:
-    """Eigenvalues of XᵀX as squares of the singular values of X, which err by √d eps ‖X‖: κ is not squared."""
+    """Eigenvalues of XᵀX as squares of the singular values of X: κ is not squared."""
     factor = operator.factor
     x = as_float64(factor.apply(as_array(np.eye(operator.shape[0]), operator.like)))
     singular = np.asarray(to_numpy(namespace(x).linalg.svdvals(x)), dtype=np.float64)
     d = operator.shape[0]
     sigma = np.concatenate([singular, np.zeros(d - len(singular))])
-    precision, positive = float(np.finfo(np.float64).eps), sigma[sigma > 0]
-    lost = d**0.5 * float(sigma.max(initial=0.0)) * float((1 / positive).sum())
-    return Eigenvalues(operator.weight * sigma**2, 2 * precision * (lost + d), (d * eps(operator.like)) ** 2)
+    rounding = 2 * float(np.finfo(np.float64).eps) * (_lost(sigma, d) + d)
+    return Eigenvalues(operator.weight * sigma**2, rounding, (d * eps(operator.like)) ** 2)
+
+
+def _lost(values: NDArray[np.float64], order: int) -> float:
+    """Bound on the error of Σ log λ, over eps: each λ errs by √d eps λ_max, the smallest by as much as d eps λ_max."""
+    positive = values[values > 0]
+    if not positive.size:
+        return 0.0
+    return float(positive.max() * max(order**0.5 * (1 / positive).sum(), order / positive.min()))

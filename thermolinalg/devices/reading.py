@@ -154,8 +154,10 @@ class Spectrum:
         Mean eigenvalue, or some value between the ends: the known matrix aI to start from has a = `mean`.
     offset : float, optional
         log det A − log det H, where loading A scaled it.
-    eigenvalues : ndarray, shape (d,), optional
-        All of them, where reading them off is cheap, as for a simulator.
+    eigenvalues : ndarray, shape (d,) or (modes,), optional
+        All of them, where reading them off is cheap, as for a simulator; or modes that stand for them all.
+    multiplicity : ndarray, shape (modes,), optional
+        How often each of `eigenvalues` counts, a fraction of times included; None: once.
     rounding : float, optional
         Bound on what the rounding of the eigenvalues moves log det H by.
     systematic : float, optional
@@ -175,9 +177,20 @@ class Spectrum:
     mean: float
     offset: float = 0.0
     eigenvalues: NDArray[np.float64] | None = field(default=None, repr=False)
+    multiplicity: NDArray[np.float64] | None = field(default=None, repr=False)
     rounding: float = 0.0
     systematic: float | None = None
     settles: bool = True
+
+    @cached_property
+    def modes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Distinct eigenvalues and how often each counts: a low-rank A has few, whatever its size."""
+        if self.eigenvalues is None:
+            return None
+        if self.multiplicity is not None:
+            return self.eigenvalues, self.multiplicity
+        values, counts = np.unique(self.eigenvalues, return_counts=True)
+        return values, counts.astype(float)
 
     @property
     def condition(self) -> float:

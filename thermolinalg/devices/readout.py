@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
+from thermolinalg._progress import watched
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import Simulated
@@ -70,12 +71,12 @@ def variances(program: Simulated, count: int, rng: np.random.Generator, progress
     """See `LangevinProgram.variances`."""
     d, schedule = program.operator.shape[0], Schedule.for_covariance(count, program.rate())
     if program.imperfections.output_bits:
-        value = sample_variance(_bar(_converted_draws(program, count, rng), count // CHUNK + 1, progress))
+        value = sample_variance(watched(_converted_draws(program, count, rng), "reading", progress, count // CHUNK + 1))
     else:
         squares: Array | float = 0.0
         columns = min(d, count - 1)
         factors = wishart_factor(d, count - 1, program.operator.like, rng, width=CHUNK)
-        for factor in _bar(factors, -(-columns // CHUNK), progress):
+        for factor in watched(factors, "reading", progress, -(-columns // CHUNK)):
             block = _root(program, factor)
             squares = squares + namespace(block).sum(block**2, axis=1)
         value = squares / (count - 1)
@@ -193,11 +194,3 @@ def _no_load(program: Simulated) -> Array:
     zero = namespace(like).zeros((program.operator.shape[0], 1), dtype=like.dtype, device=like.device)
     load, _ = program.load(zero)
     return load
-
-
-def _bar(blocks: Iterator[Array], total: int, progress: bool) -> Iterator[Array]:
-    if not progress:
-        return blocks
-    from tqdm import tqdm
-
-    return iter(tqdm(blocks, total=total, desc="reading"))

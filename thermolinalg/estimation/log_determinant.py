@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
-from typing import NamedTuple, TypedDict, TypeVar
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from thermolinalg._info import ThermodynamicWarning
+from thermolinalg._progress import watched
 from thermolinalg.devices import Drivable, Spectrum
 from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, work_moments
@@ -30,6 +30,9 @@ instead, which costs as many numbers and no memory."""
 
 BLOCK = 1e7
 """Numbers drawn between two looks at the progress bar."""
+
+FEWEST_STEPS = 8
+"""Jumps of a drive at least."""
 
 FEWEST = 256
 """Drives each way that the error bar of Bennett's ratio needs."""
@@ -81,7 +84,7 @@ class Budget(NamedTuple):
     most : int or None
         Readings, or drives both ways, at most; None leaves it to the protocol.
     progress : bool
-        Whether to show a bar.
+        Whether to show a bar at once.
     """
 
     atol: float
@@ -90,11 +93,11 @@ class Budget(NamedTuple):
 
     def drives(self) -> int:
         """Drives each way at most."""
-        return MOST_DRIVES if self.most is None else max(2, self.most // 2)
+        return MOST_DRIVES if self.most is None else min(MOST_DRIVES, max(2, self.most // 2))
 
-    def numbers(self) -> float:
-        """Normal numbers at most: the user's own limit on the drives lifts it."""
-        return MOST_NUMBERS if self.most is None else math.inf
+    def numbers(self, modes: int) -> float:
+        """Normal numbers at most: the user's own limit lifts it to what so many drives of the fewest jumps draw."""
+        return max(MOST_NUMBERS, 0.0 if self.most is None else float(FEWEST_STEPS) * modes * self.most)
 
     def readings(self, spectrum: Spectrum, nodes: int) -> int | None:
         """Readings at most: no limit where they are sums over known eigenvalues."""
@@ -104,12 +107,13 @@ class Budget(NamedTuple):
 
 
 class WorkPlan(NamedTuple):
-    """A drive in jumps, slow enough for the work to overlap, and how often to run it each way."""
+    """A drive in jumps, slow enough for the work to overlap; how often to run it each way; how many modes are drawn."""
 
     drive: Drive
     steps: int
     trajectories: int
     dissipation: float
+    modes: int
 
 
 def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
@@ -119,36 +123,39 @@ def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
     do as well.
     """
     drive = Drive(spectrum.start, "geometric", (spectrum.smallest, spectrum.largest))
-    modes = spectrum.eigenvalues
-    if modes is None:
-        modes = np.geomspace(spectrum.smallest, spectrum.largest, spectrum.order)
+    modes, multiplicity = spectrum.modes or (
+        np.geomspace(spectrum.smallest, spectrum.largest, spectrum.order),
+        np.ones(spectrum.order),
+    )
     # So many steps can be afforded with the fewest drives, and with the most.
-    most, useful = (max(8, int(MOST_NUMBERS / (2 * n * spectrum.order))) for n in (FEWEST, budget.drives()))
-    steps = 8
+    numbers = budget.numbers(len(modes))
+    most, useful = (max(FEWEST_STEPS, int(numbers / (2 * n * len(modes)))) for n in (FEWEST, budget.drives()))
+    steps = FEWEST_STEPS
     while True:
         moments = work_moments(drive.path(modes, steps))
-        dissipated = float(moments.dissipated.sum())
+        dissipated = float(moments.dissipated @ multiplicity)
         # Var(log det) = 4 Var(ΔF/T) ≈ 4 σ²/(2n) from n drives each way.
-        n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance.sum()) / budget.atol**2))
+        n = max(FEWEST, math.ceil(MARGIN * 2 * float(moments.variance @ multiplicity) / budget.atol**2))
         calmer = min(most, math.ceil(steps * dissipated / (0.95 * DISSIPATION)))
         # No steps bring the fewest drives below a smaller limit.
         fewer = min(useful, math.ceil(steps * n / budget.drives())) if n > FEWEST else steps
         wanted = max(calmer if dissipated > DISSIPATION else steps, fewer)
         if wanted <= steps:
-            return WorkPlan(drive, steps, n, dissipated)
+            return WorkPlan(drive, steps, n, dissipated, len(modes))
         steps = max(wanted, min(most, math.ceil(1.05 * steps)))
 
 
 def choose_protocol(spectrum: Spectrum, atol: float) -> tuple[str, str]:
     """'work' or 'integration', and the reason."""
-    if spectrum.eigenvalues is None:
+    if spectrum.modes is None:
         return "integration", "A is known by its products only: readings on the way cost less than whole drives"
     if not spectrum.settles:
         return "integration", "the device does not settle to its temperature over the stiffness, as drives would need"
     # The variance falls as 1/steps, so the numbers to draw hardly depend on how many steps there are.
     steps, drive = 64, Drive(spectrum.start, "geometric", (spectrum.smallest, spectrum.largest))
-    spread = float(work_moments(drive.path(spectrum.eigenvalues, steps)).variance.sum())
-    numbers = 2 * steps * spectrum.order * MARGIN * 2 * spread / atol**2
+    modes, multiplicity = spectrum.modes
+    spread = float(work_moments(drive.path(modes, steps)).variance @ multiplicity)
+    numbers = 2 * steps * len(modes) * MARGIN * 2 * spread / atol**2
     if numbers <= CHEAP:
         return "work", f"forward and reverse drives to atol={atol:g} draw {numbers:.1g} numbers, which is cheap"
     return "integration", f"drives to atol={atol:g} would draw {numbers:.1g} numbers; readings on the way are cheaper"
@@ -157,14 +164,14 @@ def choose_protocol(spectrum: Spectrum, atol: float) -> tuple[str, str]:
 def by_work(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.random.Generator) -> Measured:
     """Drive from aI to H and back, and let Bennett's acceptance ratio weigh the work."""
     plan = plan_work(spectrum, budget)
-    per_drive = 2 * plan.steps * spectrum.order
-    affordable = max(2, int(min(budget.drives(), budget.numbers() / per_drive)))
+    per_drive = 2 * plan.steps * plan.modes
+    affordable = max(2, int(min(budget.drives(), budget.numbers(plan.modes) / per_drive)))
     block = max(1, int(BLOCK / per_drive))
     forward, reverse, wanted = np.empty(0), np.empty(0), min(plan.trajectories, affordable)
     while True:
         runs = [
             program.work(plan.drive, plan.steps, min(block, wanted - done), rng=rng)
-            for done in _bar(range(len(forward), wanted, block), "driving", budget.progress)
+            for done in watched(range(len(forward), wanted, block), "driving", budget.progress)
         ]
         forward = np.concatenate([forward, *(run[0] for run in runs)])
         reverse = np.concatenate([reverse, *(run[1] for run in runs)])
@@ -202,7 +209,7 @@ def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: n
     most = budget.readings(spectrum, len(nodes))
 
     def read(counts: NDArray[np.int_]) -> list[NDArray[np.float64]]:
-        pairs = _bar(list(zip(nodes, counts, strict=True)), "reading", budget.progress)
+        pairs = watched(list(zip(nodes, counts, strict=True)), "reading", budget.progress)
         return [program.readings_along(spectrum.start, float(u), int(n), rng=rng) for u, n in pairs]
 
     taken = np.full(len(nodes), PILOT)
@@ -246,15 +253,3 @@ def _share_out(
     if budget is not None and total.sum() > budget:
         total *= budget / total.sum()
     return np.asarray(np.maximum(1, np.ceil(total / groups)), dtype=int)
-
-
-Item = TypeVar("Item")
-
-
-def _bar(items: Iterable[Item], what: str, shown: bool) -> Iterable[Item]:
-    """The items, with a progress bar where one is asked for."""
-    if not shown:
-        return items
-    from tqdm import tqdm
-
-    return tqdm(items, desc=what)  # type: ignore[no-any-return]

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 from array_api_compat import device
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg import eigh_tridiagonal, lapack
 
 from thermolinalg._arrays import Array, as_array, eps, namespace, to_numpy
 from thermolinalg.matrix_functions._blocks import norms
 
 __all__ = ["Krylov"]
+
+DRIVER = "stevd" if hasattr(lapack, "dstevd") else "stev"
+"""Divide and conquer where SciPy has it (1.16); QR iteration is as good and slower."""
 
 _FIRST_CAPACITY = 16
 _BREAKDOWN = 10.0
@@ -112,7 +115,7 @@ class Krylov:
             raise np.linalg.LinAlgError("a product with A is NaN or infinite: check what A returns for finite vectors")
         beyond = np.cumsum(beta == 0, axis=1) - (beta == 0) > 0
         alpha = np.where(beyond, alpha[:, :1], alpha)
-        pairs = [eigh_tridiagonal(a, b[:-1], lapack_driver="stevd") for a, b in zip(alpha, beta, strict=True)]
+        pairs = [eigh_tridiagonal(a, b[:-1], lapack_driver=DRIVER) for a, b in zip(alpha, beta, strict=True)]
         values, vectors = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
         return values, vectors, beta[:, -1:] * np.abs(vectors[:, -1, :])
 

@@ -13,6 +13,7 @@ from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
 from thermolinalg.matrix_functions.block import BlockEngine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
+from thermolinalg.matrix_functions.choice import Choice, Plan, Price
 from thermolinalg.matrix_functions.circulant import CirculantEngine
 from thermolinalg.matrix_functions.dense import DenseEngine
 from thermolinalg.matrix_functions.diagonal import DiagonalEngine
@@ -74,55 +75,6 @@ EXACT: dict[type[Operator], tuple[Callable[[Any], Engine], str]] = {
     KroneckerSum: (KroneckerEngine, "A is a Kronecker sum: its terms are diagonalised one by one"),
     BlockDiagonal: (BlockEngine, "A is block diagonal: every block has its own engine"),
 }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An engine and the reason it was chosen.
-
-    Parameters
-    ----------
-    engine : Engine
-        What runs.
-    reason : str
-        Why.
-    cost : Cost, optional
-        Declared before running.
-    """
-
-    engine: Engine
-    reason: str
-    cost: Cost | None = None
-
-
-@dataclass(frozen=True)
-class Price:
-    """What a call would run and spend.
-
-    Parameters
-    ----------
-    name : str
-        Of the engine.
-    reason : str
-        Why it would be chosen.
-    cost : Cost, optional
-        Declared before running; set-up included where it is still to come.
-    """
-
-    name: str
-    reason: str
-    cost: Cost | None = None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """An engine to be: where it is kept, how it is built, and why."""
-
-    key: str
-    name: str
-    build: Callable[[], Engine]
-    reason: str
-    cost: Cost | None = None
 
 
 @dataclass
@@ -216,12 +168,12 @@ class Engines:
 
     # -- one plan each ------------------------------------------------------------------------------------------------
 
-    def _engine(self, plan: _Plan) -> Engine:
+    def _engine(self, plan: Plan) -> Engine:
         if plan.key not in self._built:
             self._built[plan.key] = plan.build()
         return self._built[plan.key]
 
-    def _plan(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
+    def _plan(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
         exact = self._known
         if exact is not None:
             return exact
@@ -239,8 +191,8 @@ class Engines:
                 return home
         return self._eigh_or_products(law, outputs, columns)
 
-    def _eigh(self, reason: str, cost: Cost | None = None) -> _Plan:
-        return _Plan("eigh", DenseEngine.name, lambda: DenseEngine(self.operator), reason, cost)
+    def _eigh(self, reason: str, cost: Cost | None = None) -> Plan:
+        return Plan("eigh", DenseEngine.name, lambda: DenseEngine(self.operator), reason, cost)
 
     def _is_array(self) -> bool:
         """Whether A is an array, or a normal operator that is cheap to form as one."""
@@ -248,7 +200,7 @@ class Engines:
         return small_normal or isinstance(self.operator, (Dense, Sparse))
 
     @cached_property
-    def _known(self) -> _Plan | None:
+    def _known(self) -> Plan | None:
         """The plan that A's structure or size makes at once."""
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
         if isinstance(self.operator, Normal) and self.operator.is_low_rank:
@@ -257,7 +209,7 @@ class Engines:
             build, reason = EXACT[Diagonal]
         if build is not None:
             name = getattr(build, "name", "exact")
-            return _Plan("exact", name, partial(build, self.operator), reason)
+            return Plan("exact", name, partial(build, self.operator), reason)
         d = self.operator.shape[0]
         if d <= SMALL:
             return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
@@ -268,7 +220,7 @@ class Engines:
         """Whether a sparse A stores nothing off its diagonal."""
         return isinstance(self.operator, Sparse) and self.operator.is_diagonal
 
-    def _home(self) -> _Plan:
+    def _home(self) -> Plan:
         """The engine that a default run uses."""
         exact = self._known
         if exact is not None:
@@ -294,7 +246,7 @@ class Engines:
         nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
         return Factorised.price(self.operator.shape[0], nonzeros)
 
-    def _instead_of_a_factor(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan | None:
+    def _instead_of_a_factor(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan | None:
         """Products with a large sparse A, as long as they have taken less than its factor would, or a solve with it."""
         if not self._large or "factorised" in self._built:
             return None
@@ -308,10 +260,10 @@ class Engines:
         return self._chebyshev(f"{price.products} products with A cost less than a sparse factor", price)
 
     @cached_property
-    def _factorisation(self) -> _Plan:
+    def _factorisation(self) -> Plan:
         """The plan of an array's runs in equilibrium."""
         sparse = isinstance(self.operator, Sparse)
-        return _Plan(
+        return Plan(
             "factorised",
             f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})",
             lambda: Factorised(self.operator, self.largest),
@@ -319,7 +271,7 @@ class Engines:
             self._factor_price,
         )
 
-    def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
+    def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
         d = self.operator.shape[0]
         direct = DenseEngine.price(d)
         chebyshev = self._chebyshev_engine()
@@ -328,7 +280,7 @@ class Engines:
             return self._chebyshev(f"{price.products} products with A cost less than its eigendecomposition", price)
         return self._eigh("short runs need functions of every eigenvalue: one eigendecomposition", direct)
 
-    def _products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> _Plan:
+    def _products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
         d = self.operator.shape[0]
         chebyshev = self._chebyshev_engine()
         degree = chebyshev.degree(law, outputs)
@@ -342,8 +294,8 @@ class Engines:
             return self._chebyshev(reason, prices[0])
         return self._lanczos("A is known by its products only; Krylov spaces adapt to its spectrum", prices[1])
 
-    def _chebyshev(self, reason: str, cost: Cost | None) -> _Plan:
-        return _Plan("chebyshev", ChebyshevEngine.name, self._chebyshev_engine, reason, cost)
+    def _chebyshev(self, reason: str, cost: Cost | None) -> Plan:
+        return Plan("chebyshev", ChebyshevEngine.name, self._chebyshev_engine, reason, cost)
 
     def _chebyshev_engine(self) -> ChebyshevEngine:
         if "chebyshev" not in self._built:
@@ -361,8 +313,8 @@ class Engines:
         assert isinstance(engine, ChebyshevEngine)
         return engine
 
-    def _lanczos(self, reason: str, cost: Cost | None = None) -> _Plan:
+    def _lanczos(self, reason: str, cost: Cost | None = None) -> Plan:
         def build() -> Engine:
             return LanczosEngine(self.operator, self._chebyshev_engine().spectrum())
 
-        return _Plan("lanczos", LanczosEngine.name, build, reason, cost)
+        return Plan("lanczos", LanczosEngine.name, build, reason, cost)

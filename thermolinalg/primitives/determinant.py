@@ -60,8 +60,9 @@ def slogdet(
         tr A_s⁻¹(A − aI) over s. None takes 'work' where that is cheap to simulate; the readings it needs grow as
         Σ ln²(λ_i/a)/atol², and drives cannot share them among trajectories.
     max_readings : int, optional
-        Most readings, or drives both ways, to take. Default: of readings no limit where A can be diagonalised, else
-        about 5e7/d; of drives a million each way and 2e8 normal numbers, which take about ten seconds and 0.2 GB.
+        Most readings, or drives both ways, to take. Default: of readings no limit where A can be diagonalised or has a
+        sparse factor, else about 5e7/d; of drives 2e8 normal numbers, which take about ten seconds. Never more than a
+        million drives each way are kept, in 0.1 GB: what is allowed beyond goes into slower drives.
     assume_a : str, optional
         As in `solve`: 'pos', 'sym' or 'her' reads one triangle.
     lower : bool, optional
@@ -73,7 +74,7 @@ def slogdet(
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     progress : bool, optional
-        Whether to show a progress bar.
+        Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
         Whether to return an `Info` beside the result.
 
@@ -166,7 +167,7 @@ def logabsdet(
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     progress : bool, optional
-        Whether to show a progress bar.
+        Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
         Whether to return an `Info` beside the result.
 
@@ -241,7 +242,7 @@ def det(
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     progress : bool, optional
-        Whether to show a progress bar.
+        Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
         Whether to return an `Info` beside the result.
 

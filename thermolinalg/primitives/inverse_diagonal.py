@@ -73,7 +73,7 @@ def inv_diagonal(
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     progress : bool, optional
-        Whether to show a progress bar.
+        Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
         Whether to return an `Info` beside the diagonal.
 

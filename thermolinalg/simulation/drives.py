@@ -25,6 +25,7 @@ def work_of_modes(
     rng: np.random.Generator,
     temperature: float = 1.0,
     dwell: float | None = None,
+    multiplicity: np.ndarray | None = None,
 ) -> np.ndarray:
     """Work of each trajectory of a drive, given the stiffness of each mode along the way.
 
@@ -43,6 +44,8 @@ def work_of_modes(
         T.
     dwell : float, optional
         Time between jumps, in units of τ; None lets the device reach equilibrium each time.
+    multiplicity : ndarray, shape (modes,), optional
+        How often each mode occurs, where the device reaches equilibrium each time.
 
     Returns
     -------
@@ -56,6 +59,8 @@ def work_of_modes(
     True
     """
     blocks = _blocks(trajectories, path.shape[1])
+    if dwell is None and multiplicity is not None:
+        return np.concatenate([_block_of_alike(path, multiplicity, n, rng, temperature) for n in blocks])
     return np.concatenate([_block_of_modes(path, n, rng, temperature, dwell) for n in blocks])
 
 
@@ -79,6 +84,16 @@ def _block_of_modes(
         else:
             x = law.decay(after, dwell) * x + xp.sqrt(law.variance(after, dwell)) * z
     return to_numpy(work)
+
+
+def _block_of_alike(
+    path: np.ndarray, multiplicity: np.ndarray, trajectories: int, rng: np.random.Generator, temperature: float
+) -> np.ndarray:
+    """Σ x² over m equal modes in equilibrium is T/α times a draw of χ² with m degrees of freedom."""
+    shape, work = (trajectories, len(multiplicity)), np.zeros(trajectories)
+    for before, after in pairwise(path):
+        work += rng.chisquare(multiplicity, shape) @ (temperature * (after - before) / (2 * before))
+    return work
 
 
 def work_by_products(

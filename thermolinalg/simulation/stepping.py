@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
+from thermolinalg._progress import watched
 from thermolinalg.simulation._stability import check_step
 from thermolinalg.simulation._transition import Matrix, Rng, check_real
 from thermolinalg.simulation.non_normal import LinearProcess
@@ -205,7 +206,7 @@ def integrate(
     rng : Generator, SeedSequence or int, optional
         Source of randomness; None is fresh entropy.
     progress : bool
-        Show a progress bar.
+        Whether to show a progress bar at once; long work shows one anyway.
 
     Returns
     -------
@@ -256,7 +257,7 @@ def _euler_maruyama(
 ) -> None:
     """Fill states[1:], all replicas at once."""
     x, sources = states[0], equation.noise.shape[1]
-    for i in _with_bar(range(1, len(states)), progress):
+    for i in watched(range(1, len(states)), "stepping", progress):
         for _ in range(every):
             noise = equation.noise @ rng.standard_normal((sources, x.shape[1]))
             x = x + step * (force - equation.product(x)) + math.sqrt(step) * noise
@@ -276,7 +277,7 @@ def _sdeint_paths(
     """Fill states[1:], one replica after the other."""
     noise = equation.noise @ np.eye(equation.noise.shape[1])
     times = step * np.arange((len(states) - 1) * every + 1)
-    for j in _with_bar(range(force.shape[1]), progress):
+    for j in watched(range(force.shape[1]), "stepping", progress):
 
         def drift(x: Matrix, _: float, load: Matrix = force[:, j]) -> Matrix:
             return load - equation.product(x)
@@ -308,12 +309,3 @@ def _replicas(equation: LinearSDE, x0: ArrayLike) -> tuple[Matrix, Matrix]:
         raise ValueError(f"x0 has {start.shape[1]} columns and force has {force.shape[1]}; give one or as many")
     shape = (d, *columns)
     return np.broadcast_to(start, shape), np.broadcast_to(force, shape)
-
-
-def _with_bar(items: range, progress: bool) -> Iterable[int]:
-    if not progress:
-        return items
-    from tqdm import tqdm
-
-    bar: Iterable[int] = tqdm(items, desc="stepping")
-    return bar

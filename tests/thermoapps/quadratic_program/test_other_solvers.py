@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from helpers import sparse
 
 from thermoapps.quadratic_program import Problem, solve_problem
 
@@ -10,8 +11,8 @@ from thermoapps.quadratic_program import Problem, solve_problem
 @pytest.fixture(params=range(3))
 def problem(request):
     rng = np.random.default_rng(request.param)
-    root, inside = sp.random_array((60, 40), density=0.2, rng=rng), rng.standard_normal(40)
-    G, A = sp.random_array((30, 40), density=0.3, rng=rng), sp.random_array((8, 40), density=0.3, rng=rng)
+    root, inside = sparse((60, 40), 0.2, rng), rng.standard_normal(40)
+    G, A = sparse((30, 40), 0.3, rng), sparse((8, 40), 0.3, rng)
     h = G @ inside + rng.random(30)
     return Problem(root.T @ root, rng.standard_normal(40), G, h, A, A @ inside, inside - 1, inside + rng.random(40))
 
