@@ -11,7 +11,7 @@ EVERYTHING := .[all,test,docs]
 .DEFAULT_GOAL := help
 
 demo: $(READY)  ## solve, invert, sample and take determinants on real data: a table and a picture
-	$(BIN)/thermolinalg demo
+	$(BIN)/thermolinalg demo --force
 
 test: lint types imports unit docs  ## all checks, the ones continuous integration runs
 
