@@ -13,7 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["LIMIT", "LONGEST_LINE", "lines", "named", "opened", "parse_number", "shown", "text_lines", "unpacked"]
+__all__ = [
+    "LIMIT",
+    "LONGEST_LINE",
+    "counted",
+    "file_size",
+    "lines",
+    "named",
+    "opened",
+    "parse_number",
+    "shown",
+    "text_lines",
+    "unpacked",
+]
 
 LIMIT = 2**31
 """Most bytes that a file may hold, unpacked, and that an array read from it may take: a dense matrix of 16384 rows."""
@@ -146,23 +158,42 @@ def opened(path: str | os.PathLike[str], limit: int) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError("it is no regular file but a pipe or a device; write it to a file first")
         refuse_beyond(limit, status.st_size, "the file has")
+        if _packing(path):
+            # Unpacked once for its size alone, which takes seconds where reading what a bomb unpacks to takes an hour.
+            with unpacked(file, path, limit) as stream:
+                while stream.read(2**20):
+                    pass
         yield file
+
+
+def file_size(file: BinaryIO) -> int:
+    """Bytes of an opened file."""
+    return os.fstat(file.fileno()).st_size
 
 
 def refuse_beyond(limit: int, size: int, what: str) -> None:
     """An error where `size` bytes are more than the limit."""
     if size > limit:
-        raise ValueError(f"{what} {size} bytes, more than allowed; pass limit={size} if you trust it")
+        raise ValueError(f"{what} {size} bytes, and limit={limit}; pass limit={size} if you trust it")
 
 
 @contextmanager
 def unpacked(file: BinaryIO, path: str | os.PathLike[str], limit: int) -> Iterator[io.BufferedReader[Any]]:
     """The content of an opened file from its beginning, decompressed by its ending."""
     file.seek(0)
-    kind = PACKED.get(Path(path).suffix.lower())
-    source = file if kind is None else kind(file)
+    packing = _packing(path)
+    source = file if packing is None else packing(file)
     with io.BufferedReader(_Bounded(source, limit), buffer_size=2**16) as stream:
         yield stream
+
+
+def _packing(path: str | os.PathLike[str]) -> Callable[[BinaryIO], Any] | None:
+    return PACKED.get(Path(path).suffix.lower())
+
+
+def counted(number: int, what: str) -> str:
+    """1 number, 2 numbers."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 class _Bounded(io.RawIOBase):

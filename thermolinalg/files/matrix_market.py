@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import scipy.sparse
 
-from thermolinalg.files.bounded import lines, refuse_beyond, shown, unpacked
+from thermolinalg.files.bounded import counted, file_size, lines, refuse_beyond, shown, unpacked
 from thermolinalg.files.tables import load_rows
 
 __all__ = ["load_matrix_market"]
@@ -58,7 +59,9 @@ def load_matrix_market(file: BinaryIO, path: str, limit: int, longest_line: int)
     with unpacked(file, path, limit) as stream:
         numbered = _not_blank(lines(stream, longest_line))
         header = _header(numbered)
-        refuse_beyond(limit, header.needed, f"its header gives the shape {header.shape}, which takes")
+        if Path(path).suffix.lower() == ".mtx" and header.count * 2 * header.width > file_size(file) + 1:
+            raise ValueError(f"its header promises {header.count} entries, more than a file of its size can hold")
+        refuse_beyond(limit, header.needed, f"the array of shape {header.shape} takes")
         rows = _rows(numbered, header, limit)
     faulty, problem = _first_fault(rows, header)
     if faulty is not None:
@@ -85,6 +88,8 @@ def _header(numbered: Lines) -> _Header:
     if (layout, field) == ("array", "pattern") or (field != "complex" and symmetry == "hermitian"):
         raise ValueError(f"its first line contradicts itself: {layout} {field} {symmetry}")
     number, line = next((each for each in numbered if not each[1].startswith("%")), (0, ""))
+    if not line:
+        raise ValueError("it ends before the sizes of the matrix")
     words = line.split()
     wanted = 3 if layout == "coordinate" else 2
     if len(words) != wanted or not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
@@ -110,17 +115,18 @@ def _rows(numbered: Lines, header: _Header, limit: int) -> np.ndarray:
     if header.count:
         first = next(numbered, None)
         if first is None:
-            raise ValueError(f"it ends before the first of its {header.count} entries")
+            raise ValueError("it ends before the first entry")
         if len(first[1].split()) != header.width:
-            raise ValueError(f"line {first[0]}: an entry has {header.width} numbers here: {shown(first[1].strip())}")
+            expected = counted(header.width, "number")
+            raise ValueError(f"line {first[0]}: an entry has to be of {expected}: {shown(first[1].strip())}")
         rows = load_rows(_chained(first, islice(numbered, header.count - 1)), limit)
         if len(rows) != header.count:
-            raise ValueError(f"its header gives {header.count} entries, but {len(rows)} follow")
+            raise ValueError(f"its header promises {header.count} entries, and {len(rows)} follow")
     else:
         rows = np.empty((0, header.width))
     more = next(numbered, None)
     if more is not None:
-        raise ValueError(f"line {more[0]}: its header gives {header.count} entries, and here is another one")
+        raise ValueError(f"line {more[0]}: its header promises {header.count} entries, and here is one more")
     return rows
 
 

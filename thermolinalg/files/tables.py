@@ -9,20 +9,23 @@ from typing import BinaryIO
 
 import numpy as np
 
-from thermolinalg.files.bounded import lines, parse_number, refuse_beyond, unpacked
+from thermolinalg.files.bounded import counted, lines, parse_number, refuse_beyond, unpacked
 
 __all__ = ["load_rows", "load_table"]
+
+HINT = "; a header or a note has to stand behind a #"
+"""What to do with words in a table."""
 
 
 def load_table(file: BinaryIO, path: str, limit: int, longest_line: int) -> np.ndarray:
     """Rows of numbers, apart by white space or by commas; ``#`` or ``%`` begins a comment."""
     with unpacked(file, path, limit) as stream, contextlib.suppress(_ComplexNumberError):
-        return load_rows(_without_comments(lines(stream, longest_line)), limit)
+        return load_rows(_without_comments(lines(stream, longest_line)), limit, hint=HINT)
     with unpacked(file, path, limit) as stream:
-        return load_rows(_without_comments(lines(stream, longest_line)), limit, complex)
+        return load_rows(_without_comments(lines(stream, longest_line)), limit, complex, HINT)
 
 
-def load_rows(numbered: Iterator[tuple[int, str]], limit: int, dtype: type = float) -> np.ndarray:
+def load_rows(numbered: Iterator[tuple[int, str]], limit: int, dtype: type = float, hint: str = "") -> np.ndarray:
     """Rows of equally many numbers; the first row says how many, and whether commas stand between them."""
     number, first = next(numbered, (0, ""))
     if not first:
@@ -45,7 +48,7 @@ def load_rows(numbered: Iterator[tuple[int, str]], limit: int, dtype: type = flo
         if (
             inspect.getgeneratorstate(reading) != inspect.GEN_CLOSED
         ):  # NumPy stopped at a line; else the lines themselves were refused
-            _blame(number, current.split(separator), width, dtype)
+            _blame(number, current.split(separator), width, dtype, hint)
         raise
 
 
@@ -53,18 +56,18 @@ class _ComplexNumberError(ValueError):
     """A complex number where real ones were expected."""
 
 
-def _blame(number: int, words: list[str], width: int, dtype: type) -> None:
+def _blame(number: int, words: list[str], width: int, dtype: type, hint: str) -> None:
     """Say what is wrong with a line that NumPy refused."""
     for word in map(str.strip, words):
         try:
             parse_number(word)
         except ValueError as error:
             if not _is_complex(word):
-                raise ValueError(f"line {number}: {error}; headers and notes have to stand behind a #") from None
+                raise ValueError(f"line {number}: {error}{hint}") from None
             if dtype is float:
                 raise _ComplexNumberError(f"line {number}: {error} but a complex one") from None
     if len(words) != width:
-        raise ValueError(f"line {number} has {len(words)} numbers where the first row has {width}")
+        raise ValueError(f"line {number} has {counted(len(words), 'number')} where the first row has {width}")
 
 
 def _is_complex(word: str) -> bool:
@@ -72,7 +75,7 @@ def _is_complex(word: str) -> bool:
         complex(word)
     except ValueError:
         return False
-    return "_" not in word
+    return "_" not in word and word.isascii()
 
 
 def _without_comments(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
