@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", ThermodynamicWarning)
             warnings.showwarning = lambda message, *rest: _say(f"warning: {message}")
             status = int(app(arguments, prog_name="thermolinalg", standalone_mode=False) or 0)
-            _flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()  # to hear of a full disk or a closed pipe while it can still be told
         # typer catches an interrupt and returns its status, in silence.
         return _fail("interrupted", INTERRUPTED) if status == INTERRUPTED else status
     except KeyboardInterrupt:
@@ -74,7 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, LINEAR_ALGEBRA)
     except MemoryError as error:
         return _fail(f"it takes more memory than there is ({str(error) or 'no more is told'})", BAD_INPUT)
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # what concerns files has their name and no number
+            _drop_output()
+            return _fail(f"standard output cannot be written: {error.strerror}", BAD_INPUT)
+        return _fail(error, BAD_INPUT)
+    except (ValueError, TypeError, NotImplementedError) as error:
         return _fail(error, BAD_INPUT)
     except Exception as error:
         # Usage errors of typer, whose base class has moved between its versions.
@@ -125,15 +131,10 @@ def _escape_what_cannot_be_printed() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _flush() -> None:
-    """Write out what was printed, to hear of a full disk or a closed pipe while it can still be told."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer goes nowhere, so that Python does not fail on it once more at its end.
+def _drop_output() -> None:
+    """What was printed and not written goes nowhere, so that Python does not fail on it once more at its end."""
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise type(error)(f"standard output cannot be written: {error.strerror}") from None
 
 
 def in_options(message: str) -> str:

@@ -161,7 +161,7 @@ def opened(path: str | os.PathLike[str], limit: int) -> Iterator[BinaryIO]:
         if _packing(path):
             # Unpacked once for its size alone, which takes seconds where reading what a bomb unpacks to takes an hour.
             with unpacked(file, path, limit) as stream:
-                while stream.read(2**20):
+                while stream.read(2**16):
                     pass
         yield file
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -119,7 +119,7 @@ def _rows(numbered: Lines, header: _Header, limit: int) -> np.ndarray:
         if len(first[1].split()) != header.width:
             expected = counted(header.width, "number")
             raise ValueError(f"line {first[0]}: an entry has to be of {expected}: {shown(first[1].strip())}")
-        rows = load_rows(_chained(first, islice(numbered, header.count - 1)), limit)
+        rows = load_rows(chain([first], islice(numbered, header.count - 1)), limit)
         if len(rows) != header.count:
             raise ValueError(f"its header promises {header.count} entries, and {len(rows)} follow")
     else:
@@ -128,11 +128,6 @@ def _rows(numbered: Lines, header: _Header, limit: int) -> np.ndarray:
     if more is not None:
         raise ValueError(f"line {more[0]}: its header promises {header.count} entries, and here is one more")
     return rows
-
-
-def _chained(first: tuple[int, str], rest: Lines) -> Lines:
-    yield first
-    yield from rest
 
 
 def _values(rows: np.ndarray) -> np.ndarray:

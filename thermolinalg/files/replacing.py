@@ -64,9 +64,13 @@ def check_output(path: Name, *, inputs: Iterable[Name] = (), force: bool = False
             if not os.access(target, os.W_OK):
                 raise PermissionError("it is write-protected")
         if not target.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {Path(path).parent}")
-        if not os.access(target.parent, os.W_OK | os.X_OK):
-            raise PermissionError(f"the folder {Path(path).parent} cannot be written to")
+            folder = target.parent if os.path.islink(path) else Path(path).parent
+            raise FileNotFoundError(f"there is no folder {folder}")
+        trial = _beside(target)  # permissions alone do not tell of protected mounts, quotas and foreign file systems
+        try:
+            trial.touch(exist_ok=False)
+        finally:
+            trial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -101,7 +105,7 @@ def replacing(path: Name, *, force: bool = False) -> Iterator[BinaryIO]:
     """
     check_output(path, force=force)
     target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    beside = _beside(target)
     try:
         with _named(path):
             with open(beside, "xb") as stream:
@@ -158,6 +162,11 @@ def _named(path: Name) -> Iterator[None]:
         yield
     except OSError as error:
         raise type(error)(f"{os.fspath(path)} cannot be written: {error.strerror or error}") from None
+
+
+def _beside(target: Path) -> Path:
+    """A name in the same folder that nothing has."""
+    return target.with_name(f".{secrets.token_hex(8)}.part")
 
 
 def _status(target: Path) -> os.stat_result | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Generator, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
@@ -36,8 +37,8 @@ def load_rows(numbered: Iterator[tuple[int, str]], limit: int, dtype: type = flo
 
     def texts() -> Generator[str]:
         nonlocal number, current
-        yield first
-        for count, (number, current) in enumerate(numbered, start=2):
+        for count, line in enumerate(chain([(number, first)], numbered), start=1):
+            number, current = line
             refuse_beyond(limit, count * width * size, f"the numbers up to line {number} take")
             yield current
 
