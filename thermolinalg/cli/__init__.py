@@ -96,8 +96,7 @@ def _fail(what: object, status: int) -> int:
 
 def _say(what: object) -> None:
     """One line on standard error, however many the message has, and without what would steer a terminal."""
-    line = in_options(" ".join(str(what).split()))
-    print("thermolinalg:", "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), file=sys.stderr)
+    print("thermolinalg:", printable(in_options(" ".join(str(what).split()))), file=sys.stderr)
 
 
 class _Terminated(BaseException):
@@ -135,6 +134,11 @@ def _drop_output() -> None:
     """What was printed and not written goes nowhere, so that Python does not fail on it once more at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def printable(text: str) -> str:
+    """Foreign text, such as the name of a file, without characters that would steer a terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def in_options(message: str) -> str:

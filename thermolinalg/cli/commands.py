@@ -78,7 +78,7 @@ def solve(
 ) -> int:
     """Solve A x = b."""
     task = Task(matrix, rhs, limit, longest_line, output, force)
-    with watched_device(f"solving {matrix.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
+    with watched_device(f"solving {task.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
         rtol = RAW_RTOL if raw and rtol is None else rtol
         options = {"rtol": rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
         x, info = tla.solve(task.A, task.load, **options, rng=rng, device=device, return_info=True)
@@ -100,7 +100,7 @@ def inv(
 ) -> int:
     """Invert A."""
     task = Task(matrix, None, limit, longest_line, output, force)
-    with watched_device(f"inverting {matrix.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
+    with watched_device(f"inverting {task.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
         options = {"rtol": rtol, "refine": not raw, "assume_a": assume}
         X, info = tla.inv(task.A, **options, rng=rng, device=device, return_info=True)
     return _report("inv", task, X, info, json)
@@ -118,7 +118,7 @@ def logdet(
 ) -> int:
     """Measure log det A of a positive definite A."""
     task = Task(matrix, None, limit, longest_line)
-    with watched_device(f"driving {matrix.name}", None) as device:
+    with watched_device(f"driving {task.name}", None) as device:
         (_, value), info = tla.slogdet(task.A, atol=atol, assume_a=assume, rng=rng, device=device, return_info=True)
     return _report("logdet", task, float(value), info, json)
 
@@ -141,7 +141,7 @@ def sample(
 ) -> int:
     """Draw from the Gaussian N(A⁻¹ b, A⁻¹), one sample a row."""
     task = Task(matrix, rhs, limit, longest_line, output, force)
-    with watched_device(f"sampling {matrix.name}", None) as device:
+    with watched_device(f"sampling {task.name}", None) as device:
         x, info = tla.sample(task.A, size, b=task.b, assume_a=assume, rng=rng, device=device, return_info=True)
     return _report("sample", task, x, info, json)
 
@@ -202,5 +202,5 @@ def _report(command: str, task: Task, value: Any, info: tla.Info, json: bool) ->
             report["output"] = str(task.output)
         print(as_json({**report, "info": plain(info, full=full)}))
     else:
-        print_report(f"{command} {task.path.name}", value, info.get("standard_error"), info)
+        print_report(f"{command} {task.name}", value, info.get("standard_error"), info)
     return 0 if info.success else NOT_CONVERGED

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from thermolinalg.cli import printable
 from thermolinalg.files import LIMIT, LONGEST_LINE, WRITABLE, check_output, load_matrix, load_vectors
 
 __all__ = [
@@ -115,6 +116,11 @@ class Task:
             check_output(output, inputs=[matrix, *([] if rhs is None else [rhs])], force=force)
         self.A: Any = load_matrix(matrix, limit=limit, longest_line=longest_line)
         self.b = None if rhs is None else load_vectors(rhs, limit=limit, longest_line=longest_line)
+
+    @property
+    def name(self) -> str:
+        """Of the matrix, as it may be shown."""
+        return printable(self.path.name)
 
     @property
     def load(self) -> np.ndarray:
