@@ -14,7 +14,7 @@ __all__ = ["LIMIT", "LONGEST_LINE", "Line", "numbered_lines"]
 
 LIMIT = 2**29
 LONGEST_LINE = 2**16
-"""Bytes of text and characters of a line that are read without being asked for: ten times the largest benchmarks."""
+"""Bytes of text, and characters of a line, that are read unless more is asked for; words take ten times as much."""
 
 
 @dataclass(frozen=True)
