@@ -43,7 +43,17 @@ def test_elements_comments_continuations_in_either_case(written, name):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2", 2), ("2.5e-1", 0.25), (".5", 0.5), ("3meg", 3e6), ("3m", 3e-3), ("1kohm", 1e3), ("4p", 4e-12), ("7ohm", 7)],
+    [
+        ("2", 2),
+        ("2.5e-1", 0.25),
+        (".5", 0.5),
+        ("3meg", 3e6),
+        ("3m", 3e-3),
+        ("1kohm", 1e3),
+        ("4p", 4e-12),
+        ("7ohm", 7),
+        ("2mil", 5.08e-5),
+    ],
 )
 def test_numbers(written, text, value):
     assert read_netlist(written(f"R1 a 0 {text}")).resistors[0].value == pytest.approx(value, rel=1e-14)
