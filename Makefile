@@ -18,7 +18,7 @@ PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python
 .DEFAULT_GOAL := help
 
 demo: $(READY)  ## solve, invert, sample and take determinants on real data: a table and a picture
-	$(BIN)/thermolinalg demo
+	$(BIN)/thermolinalg demo --force
 
 test: lint types imports unit docs  ## the checks of every day, in minutes and without torch
 

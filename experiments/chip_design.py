@@ -32,6 +32,7 @@ from thermoapps.chip_design import (
     solve_grid,
     wirelength,
 )
+from thermolinalg.files import replacing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -161,7 +162,8 @@ def draw_grid(grid: PowerGrid, drop: np.ndarray, resistance: np.ndarray, path: P
         points = ax.scatter(x[shown], y[shown], c=value[shown], s=2, cmap=colours, linewidths=0, rasterized=True)
         figure.colorbar(points, ax=ax, label=label)
         ax.set(aspect="equal", xticks=[], yticks=[])
-    figure.savefig(path, dpi=110)
+    with replacing(path, force=True) as stream:
+        figure.savefig(stream, format="png", dpi=110)
     plt.close(figure)
 
 
@@ -173,7 +175,8 @@ def draw_placements(circuit: Circuit, placements: dict[str, Placement], path: Pa
         ax.scatter(*placement.centre[~circuit.fixed].T, c=colour, s=2, cmap="viridis", linewidths=0, rasterized=True)
         ax.scatter(*placement.centre[circuit.fixed].T, c="black", s=4, marker="s", linewidths=0)
         ax.set(aspect="equal", xticks=[], yticks=[], title=f"{title}: {wirelength(placement) / 1e6:.2f} million")
-    figure.savefig(path, dpi=110)
+    with replacing(path, force=True) as stream:
+        figure.savefig(stream, format="png", dpi=110)
     plt.close(figure)
 
 
@@ -203,7 +206,8 @@ def main() -> None:
         "placement ibm01": cells(eda / "ibm01", options.pictures),
     }
     text = json.dumps(results, indent=1, default=float)
-    (options.results / "chip-design.json").write_text(text + "\n", encoding="utf-8")
+    with replacing(options.results / "chip-design.json", force=True) as stream:
+        stream.write(f"{text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from thermolinalg.files import replacing
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SEEDS = (0, 1, 2, 3, 4)
@@ -45,8 +47,14 @@ def write(results: dict[str, Any], path: Path) -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    path.write_text(json.dumps(_plain({"machine": machine} | results), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(_plain({"machine": machine} | results), indent=1) + "\n")
     unfinished(path).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The whole file in place of the one that was there, or an error and that one."""
+    with replacing(path, force=True) as stream:
+        stream.write(text.encode())
 
 
 def unfinished(path: Path) -> Path:
@@ -105,4 +113,5 @@ def shaded(ax: Any, runs: Sequence[dict[str, Any]], x: str, y: str, label: str, 
 def save(figure: Any, path: Path) -> None:
     """The picture as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with replacing(path, force=True) as stream:
+        figure.savefig(stream, format=path.suffix[1:], dpi=130)

@@ -23,6 +23,7 @@ from scipy.optimize import curve_fit, least_squares
 from scipy.stats import f
 
 from thermoapps.least_squares import thermodynamic_curve_fit, thermodynamic_least_squares
+from thermolinalg.files import replacing
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -44,7 +45,8 @@ def main() -> None:
     picture(given.pictures / "curve-fit.png")
     if given.data is not None:
         rows = reference_problems(given.data / "nist_strd")
-        (given.results / "nonlinear-least-squares.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        with replacing(given.results / "nonlinear-least-squares.json", force=True) as stream:
+            stream.write((json.dumps(rows, indent=1) + "\n").encode())
 
 
 def models() -> ModuleType:
@@ -130,7 +132,8 @@ def picture(path: Path) -> None:
     right.plot(*ellipse, "k", lw=1, label="95 % ellipse of curve_fit")
     right.set(xlabel="factor", ylabel="exponent")
     right.legend()
-    plt.gcf().savefig(path, dpi=120)
+    with replacing(path, force=True) as stream:
+        plt.gcf().savefig(stream, format="png", dpi=120)
     plt.close("all")
 
 

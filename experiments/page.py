@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from common import ROOT, options, read
+from common import ROOT, options, read, write_text
 
 NAMES = (
     "tune",
@@ -41,7 +41,7 @@ def main() -> None:
     }
     for name, text in parts.items():
         page = page.replace("{{" + name + "}}", text)
-    given.output.write_text(page, encoding="utf-8")
+    write_text(given.output, page)
 
 
 def search(results: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import write_text
 from data import NETWORKS, load_data
 from joblib import Parallel, delayed
 from methods import METHODS
@@ -169,7 +170,9 @@ def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int
     """
     found: dict[str, dict[str, Any]] = {}
     if kept.is_file():
-        found = dict(json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines())
+        whole = [line for line in kept.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
+        write_text(kept, "".join(whole))  # without the line at which an experiment was killed
+        found = dict(json.loads(line) for line in whole)
     missing = [run for run in {run.key: run for run in runs}.values() if run.key not in found]
     kept.parent.mkdir(parents=True, exist_ok=True)
     results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_named)(run, folder) for run in missing)

@@ -82,17 +82,17 @@ def test_solve_is_the_library_s(capsys, A, matrix):
     assert report["info"]["n_runs"] == 1
 
 
-@pytest.mark.parametrize("ending", [".mtx", ".npy", ".txt"])
+@pytest.mark.parametrize("ending", [".mtx", ".npy", ".txt", ".csv"])
 def test_right_hand_sides_and_outputs_in_every_format(capsys, A, matrix, tmp_path, ending):
-    from thermolinalg.cli.files import read_vectors, write_array
+    from thermolinalg.files import load_vectors, save_array
 
     b = np.random.default_rng(3).standard_normal(D)
     rhs, output = tmp_path / f"b{ending}", tmp_path / f"x{ending}"
-    write_array(rhs, b)
-    assert np.array_equal(read_vectors(rhs), b)
+    save_array(rhs, b)
+    assert np.array_equal(load_vectors(rhs), b)
     report = run_json(capsys, "solve", matrix, "-b", str(rhs), "--rng", "1", "--output", str(output))
     assert report["output"] == str(output)
-    x = read_vectors(output)
+    x = load_vectors(output)
     assert np.allclose(A @ x, b, atol=1e-8)
     assert report["value"]["norm"] == pytest.approx(np.linalg.norm(x))
     assert report["value"]["shape"] == [D]
@@ -259,7 +259,7 @@ def test_an_output_that_cannot_be_written(capsys, matrix, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["solve"], "matrix"),
+        (["solve"], "MATRIX"),
         (["frobnicate"], "frobnicate"),
         (["solve", "A.mtx", "--rtol", "-1"], "rtol"),
         (["solve", "A.mtx", "--rtol", "tight"], "rtol"),

@@ -58,6 +58,20 @@ def test_the_picture_is_a_picture(outcome):
     assert np.std(pixels[..., :3]) > 0.05
 
 
+def test_a_picture_is_replaced_where_that_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("thermolinalg.demo.problems", lambda size: problems(size)[:1])
+    picture = tmp_path / "demo.svg"
+    picture.write_text("precious")
+    with pytest.raises(FileExistsError, match=r"demo.svg cannot be written: it exists; pass force=True"):
+        run(picture, size=20)
+    with pytest.raises(ValueError, match=r"none of the known endings .png, .pdf, .svg"):
+        run(tmp_path / "demo.docx", size=20)
+    assert picture.read_text() == "precious"
+    run(picture, size=20, force=True)
+    assert "<svg" in picture.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.svg"]
+
+
 def test_the_table_and_the_last_lines(capsys):
     rows = run(None, seed=2, size=20)
     out = capsys.readouterr().out

@@ -5,13 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import thermolinalg as tla
-from thermolinalg.cli.files import WRITABLE, read_matrix, read_vectors, write_array
+from thermolinalg.cli.options import (
+    Assume,
+    Force,
+    Json,
+    Limit,
+    LongestLine,
+    Matrix,
+    Output,
+    Raw,
+    Rhs,
+    Seed,
+    Task,
+    Tolerance,
+    file_name,
+)
 from thermolinalg.cli.progress import watched_device
 from thermolinalg.cli.report import as_json, plain, print_report
+from thermolinalg.files import LIMIT, LONGEST_LINE, save_array
 
 __all__ = ["app"]
 
@@ -24,28 +38,12 @@ app = typer.Typer(
     help="Linear algebra on simulated thermodynamic devices.",
     epilog=(
         "Exit codes: 0 done, 1 unusable file, 2 wrong usage, 3 tolerance not reached, 4 matrix singular, or not "
-        "definite where it must be, 130 interrupted."
+        "definite where it must be, 130 interrupted, 143 terminated."
     ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-def _writable(path: Path | None) -> Path | None:
-    if path is not None and path.suffix.lower() not in WRITABLE:
-        raise typer.BadParameter(f"the name has to end in {', '.join(WRITABLE)}")
-    return path
-
-
-Matrix = Annotated[Path, typer.Argument(help="Matrix Market (.mtx, .mtx.gz), .npy or .npz.", show_default=False)]
-Rhs = Annotated[Path | None, typer.Option("-b", "--rhs", help="Right-hand side: as MATRIX, or .txt. Default: ones.")]
-Tolerance = Annotated[float | None, typer.Option(min=0, help="Relative residual to reach. Default: 1e-10, raw 0.01.")]
-Seed = Annotated[int | None, typer.Option("--rng", min=0, help="Seed. Default: fresh entropy.")]
-Raw = Annotated[bool, typer.Option("--raw", help="Return what one device run gives, with its error bar.")]
-Output = Annotated[Path | None, typer.Option(callback=_writable, help="Write the value to FILE (.npy, .mtx, .txt).")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Assume = Annotated[str | None, typer.Option(help="What A is: pos, sym, her, gen, stable, …")]
 
 
 def _show_version(value: bool) -> None:
@@ -73,16 +71,18 @@ def solve(
     maxiter: Annotated[int, typer.Option(min=1, help="Most device runs.")] = 100,
     assume: Assume = None,
     output: Output = None,
+    force: Force = False,
     json: Json = False,
+    limit: Limit = LIMIT,
+    longest_line: LongestLine = LONGEST_LINE,
 ) -> int:
     """Solve A x = b."""
-    A = read_matrix(matrix)
-    b = _load(A, rhs)
-    with watched_device(f"solving {matrix.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
+    task = Task(matrix, rhs, limit, longest_line, output, force)
+    with watched_device(f"solving {task.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
         rtol = RAW_RTOL if raw and rtol is None else rtol
         options = {"rtol": rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
-        x, info = tla.solve(A, b, **options, rng=rng, device=device, return_info=True)
-    return _report("solve", matrix, A, x, info, output, json)
+        x, info = tla.solve(task.A, task.load, **options, rng=rng, device=device, return_info=True)
+    return _report("solve", task, x, info, json)
 
 
 @app.command()
@@ -93,14 +93,17 @@ def inv(
     raw: Raw = False,
     assume: Assume = None,
     output: Output = None,
+    force: Force = False,
     json: Json = False,
+    limit: Limit = LIMIT,
+    longest_line: LongestLine = LONGEST_LINE,
 ) -> int:
     """Invert A."""
-    A = read_matrix(matrix)
-    with watched_device(f"inverting {matrix.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
+    task = Task(matrix, None, limit, longest_line, output, force)
+    with watched_device(f"inverting {task.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
         options = {"rtol": rtol, "refine": not raw, "assume_a": assume}
-        X, info = tla.inv(A, **options, rng=rng, device=device, return_info=True)
-    return _report("inv", matrix, A, X, info, output, json)
+        X, info = tla.inv(task.A, **options, rng=rng, device=device, return_info=True)
+    return _report("inv", task, X, info, json)
 
 
 @app.command()
@@ -110,39 +113,53 @@ def logdet(
     rng: Seed = None,
     assume: Assume = None,
     json: Json = False,
+    limit: Limit = LIMIT,
+    longest_line: LongestLine = LONGEST_LINE,
 ) -> int:
     """Measure log det A of a positive definite A."""
-    A = read_matrix(matrix)
-    with watched_device(f"driving {matrix.name}", None) as device:
-        (_, value), info = tla.slogdet(A, atol=atol, assume_a=assume, rng=rng, device=device, return_info=True)
-    return _report("logdet", matrix, A, float(value), info, None, json)
+    task = Task(matrix, None, limit, longest_line)
+    with watched_device(f"driving {task.name}", None) as device:
+        (_, value), info = tla.slogdet(task.A, atol=atol, assume_a=assume, rng=rng, device=device, return_info=True)
+    return _report("logdet", task, float(value), info, json)
 
 
 @app.command()
 def sample(
     matrix: Matrix,
     size: Annotated[int, typer.Option(min=1, help="How many samples.")] = 1,
-    rhs: Annotated[Path | None, typer.Option("-b", "--rhs", help="Load b: the mean is A⁻¹ b. Default: zero.")] = None,
+    rhs: Annotated[
+        Path | None,
+        typer.Option("-b", "--rhs", parser=file_name, metavar="FILE", help="Load b: the mean is A⁻¹ b. Default: zero."),
+    ] = None,
     rng: Seed = None,
     assume: Assume = None,
     output: Output = None,
+    force: Force = False,
     json: Json = False,
+    limit: Limit = LIMIT,
+    longest_line: LongestLine = LONGEST_LINE,
 ) -> int:
     """Draw from the Gaussian N(A⁻¹ b, A⁻¹), one sample a row."""
-    A = read_matrix(matrix)
-    b = None if rhs is None else read_vectors(rhs)
-    with watched_device(f"sampling {matrix.name}", None) as device:
-        x, info = tla.sample(A, size, b=b, assume_a=assume, rng=rng, device=device, return_info=True)
-    return _report("sample", matrix, A, x, info, output, json)
+    task = Task(matrix, rhs, limit, longest_line, output, force)
+    with watched_device(f"sampling {task.name}", None) as device:
+        x, info = tla.sample(task.A, size, b=task.b, assume_a=assume, rng=rng, device=device, return_info=True)
+    return _report("sample", task, x, info, json)
 
 
 @app.command()
-def explain(matrix: Matrix, rhs: Rhs = None, assume: Assume = None, json: Json = False) -> int:
+def explain(
+    matrix: Matrix,
+    rhs: Rhs = None,
+    assume: Assume = None,
+    json: Json = False,
+    limit: Limit = LIMIT,
+    longest_line: LongestLine = LONGEST_LINE,
+) -> int:
     """Say what A is, which engine would run, why, and at what cost."""
-    A = read_matrix(matrix)
-    told = tla.explain(A, _load(A, rhs), assume_a=assume)
+    task = Task(matrix, rhs, limit, longest_line)
+    told = tla.explain(task.A, task.load, assume_a=assume)
     if json:
-        print(as_json({"command": "explain", "matrix": _identity(matrix, A), "explanation": plain(told)}))
+        print(as_json({"command": "explain", "matrix": _identity(task), "explanation": plain(told)}))
     else:
         print(told)
     return 0
@@ -150,14 +167,18 @@ def explain(matrix: Matrix, rhs: Rhs = None, assume: Assume = None, json: Json =
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("demo.png"),
+    output: Annotated[
+        Path, typer.Option(parser=file_name, metavar="FILE", help="Where the picture goes (.png, .pdf, .svg).")
+    ] = Path("demo.png"),
     rng: Annotated[int, typer.Option("--rng", "--seed", min=0, help="Seed.")] = 0,
+    force: Force = False,
 ) -> int:
     """Work on real data: tables and pictures of linear algebra, and of a training race, in less than a minute."""
-    from thermolinalg.demo import run, run_guests
+    from thermolinalg.demo import check_pictures, run, run_guests
 
-    run(output=output, seed=rng)
-    run_guests(output, rng)
+    check_pictures(output, force=force)
+    run(output=output, seed=rng, force=force)
+    run_guests(output, rng, force=force)
     return 0
 
 
@@ -166,24 +187,20 @@ def _drift(assume: str | None) -> tla.GeneralDevice | None:
     return tla.GeneralDevice() if assume == "stable" else None
 
 
-def _load(A: Any, rhs: Path | None) -> np.ndarray:
-    return np.ones(A.shape[0]) if rhs is None else read_vectors(rhs)
+def _identity(task: Task) -> dict[str, Any]:
+    return {"path": str(task.path), "shape": list(task.A.shape), "dtype": str(task.A.dtype)}
 
 
-def _identity(path: Path, A: Any) -> dict[str, Any]:
-    return {"path": str(path), "shape": list(A.shape), "dtype": str(A.dtype)}
-
-
-def _report(command: str, path: Path, A: Any, value: Any, info: tla.Info, output: Path | None, json: bool) -> int:
+def _report(command: str, task: Task, value: Any, info: tla.Info, json: bool) -> int:
     """Write the value, print the report, and say whether it is what was asked for."""
-    if output is not None:
-        write_array(output, value)
+    if task.output is not None:
+        save_array(task.output, value, force=task.force)
     if json:
-        full = output is None
-        report = {"command": command, "matrix": _identity(path, A), "value": plain(value, full=full)}
+        full = task.output is None
+        report = {"command": command, "matrix": _identity(task), "value": plain(value, full=full)}
         if not full:
-            report["output"] = str(output)
+            report["output"] = str(task.output)
         print(as_json({**report, "info": plain(info, full=full)}))
     else:
-        print_report(f"{command} {path.name}", value, info.get("standard_error"), info)
+        print_report(f"{command} {task.name}", value, info.get("standard_error"), info)
     return 0 if info.success else NOT_CONVERGED

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from thermolinalg._arrays import is_torch, to_numpy
 from thermolinalg.cli import in_options
@@ -69,7 +70,7 @@ def describe_array(array: np.ndarray) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> str:
-    """One JSON object in one line.
+    """One JSON object in one line, of ASCII characters alone.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def as_json(value: Any) -> str:
     -------
     str
     """
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return json.dumps(value, allow_nan=False)
 
 
 def print_report(title: str, value: Any, error: Any, info: Mapping[str, Any]) -> None:
@@ -93,15 +94,17 @@ def print_report(title: str, value: Any, error: Any, info: Mapping[str, Any]) ->
         Error: one standard error, or None.
     info : mapping
     """
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table = Table(
+        title=Text(title, style="table.title"), title_justify="left", show_header=False, box=None, padding=(0, 2)
+    )
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("value", _shown(value))
+    table.add_row("value", Text(_shown(value)))
     if error is not None:
-        table.add_row("standard error", _shown(error))
+        table.add_row("standard error", Text(_shown(error)))
     for name in info:
         if name not in ("standard_error", "state", "success", "status") and _is_telling(info[name]):
-            table.add_row(name.replace("_", " "), _text(info[name]))
+            table.add_row(name.replace("_", " "), Text(_text(info[name])))
     console = Console()
     Console(width=console.width if console.is_terminal else 120).print(table)
 

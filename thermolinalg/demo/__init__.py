@@ -7,24 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg.demo.guests import run_guests
+from thermolinalg.demo.guests import check_picture, check_pictures, run_guests
 from thermolinalg.demo.problems import problems
 from thermolinalg.demo.tasks import LARGEST_INVERSE, TASKS, Row, Subject, measure
 
-__all__ = ["Row", "run", "run_guests"]
+__all__ = ["Row", "check_pictures", "run", "run_guests"]
 
 
-def run(output: str | Path | None = "demo.png", seed: int = 0, *, size: int | None = None) -> list[Row]:
+def run(
+    output: str | Path | None = "demo.png", seed: int = 0, *, size: int | None = None, force: bool = False
+) -> list[Row]:
     """Work through real problems on a simulated device, print one table and draw one picture.
 
     Parameters
     ----------
     output : str or Path, optional
-        Where the picture goes (PNG, or any ending Matplotlib knows); None draws none.
+        Where the picture goes (``.png``, ``.pdf`` or ``.svg``); None draws none.
     seed : int, optional
         Of everything random.
     size : int, optional
         Most rows taken of each data set, for a quick look; default: all.
+    force : bool, optional
+        Whether a picture that exists is replaced.
 
     Returns
     -------
@@ -36,7 +40,9 @@ def run(output: str | Path | None = "demo.png", seed: int = 0, *, size: int | No
     ImportError
         Scikit-learn, rich or Matplotlib is missing; the message names the extra to install.
     OSError
-        The picture cannot be written.
+        The picture cannot be written, or exists; this is known before the work begins.
+    ValueError
+        An unknown ending of its name.
     """
     try:
         from rich.console import Console
@@ -44,6 +50,7 @@ def run(output: str | Path | None = "demo.png", seed: int = 0, *, size: int | No
     except ImportError as error:
         raise ImportError("the demo needs rich; install it with: pip install 'thermolinalg[cli]'") from error
     if output is not None:
+        check_picture(output, force=force)
         from thermolinalg.demo.picture import draw
 
     rng = np.random.default_rng(seed)
@@ -57,8 +64,8 @@ def run(output: str | Path | None = "demo.png", seed: int = 0, *, size: int | No
     console.print(_table(rows))
     console.print(_honest_lines(rows), highlight=False)
     if output is not None:
-        draw([subject.problem for subject in subjects], Path(output), rng)
-        console.print(f"Picture: {output}", highlight=False)
+        draw([subject.problem for subject in subjects], Path(output), rng, force=force)
+        console.print(f"Picture: {output}", highlight=False, markup=False)
     return rows
 
 

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-__all__ = ["GROUP", "run_guests"]
+from thermolinalg.files import check_output
+
+__all__ = ["GROUP", "check_picture", "check_pictures", "run_guests"]
 
 GROUP = "thermolinalg.demo"
+PICTURES = (".png", ".pdf", ".svg")
 
 
-def run_guests(output: str | Path | None = "demo.png", seed: int = 0) -> list[str]:
+def check_pictures(output: str | Path, *, force: bool = False) -> None:
+    """Refuse a picture that could not be written, the demo's own or a guest's, before anything runs.
+
+    Parameters
+    ----------
+    output : str or Path
+        The demo's own picture.
+    force : bool, optional
+        Whether pictures that exist are replaced.
+
+    Raises
+    ------
+    OSError, ValueError
+        As of `run`.
+    """
+    check_picture(output, force=force)
+    for guest in _guests():
+        check_picture(_picture_of(guest, output), force=force)
+
+
+def check_picture(path: str | Path, *, force: bool = False) -> None:
+    """Refuse one picture."""
+    if Path(path).suffix.lower() not in PICTURES:
+        raise ValueError(f"the picture {path} has none of the known endings {', '.join(PICTURES)}")
+    check_output(path, force=force)
+
+
+def _guests() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+
+
+def _picture_of(guest: EntryPoint, output: str | Path) -> Path:
+    path = Path(output)
+    return path.with_name(f"{path.stem}-{guest.name}{path.suffix}")
+
+
+def run_guests(output: str | Path | None = "demo.png", seed: int = 0, *, force: bool = False) -> list[str]:
     """Run every demonstration that an installed package declares; one that lacks a package is skipped with a line.
 
     Parameters
@@ -20,6 +59,8 @@ def run_guests(output: str | Path | None = "demo.png", seed: int = 0) -> list[st
         ``demo.png``; None draws none.
     seed : int, optional
         Of everything random.
+    force : bool, optional
+        Whether pictures that exist are replaced.
 
     Returns
     -------
@@ -28,15 +69,14 @@ def run_guests(output: str | Path | None = "demo.png", seed: int = 0) -> list[st
 
     Notes
     -----
-    An entry point names a function of (path of the picture or None, seed). It prints what it has to say, and raises
-    ImportError where a package is missing.
+    An entry point names a function of (path of the picture or None, seed). It prints what it has to say, replaces the
+    picture, whose path has been checked, and raises ImportError where a package is missing.
     """
     ran = []
-    for guest in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        picture = None
-        if output is not None:
-            path = Path(output)
-            picture = path.with_name(f"{path.stem}-{guest.name}{path.suffix}")
+    for guest in _guests():
+        picture = None if output is None else _picture_of(guest, output)
+        if picture is not None:
+            check_picture(picture, force=force)
         try:
             guest.load()(picture, seed)
         except ImportError as error:

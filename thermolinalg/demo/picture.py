@@ -10,6 +10,7 @@ import scipy.linalg
 import thermolinalg as tla
 from thermolinalg import plotting
 from thermolinalg.demo.problems import Problem
+from thermolinalg.files import replacing
 
 __all__ = ["draw"]
 
@@ -20,7 +21,7 @@ SPACING = 0.1
 """Time between the readings of the trajectory, in units of τ."""
 
 
-def draw(problems: list[Problem], output: Path, rng: np.random.Generator) -> None:
+def draw(problems: list[Problem], output: Path, rng: np.random.Generator, *, force: bool = False) -> None:
     """Write the picture: a trajectory, the error law, all spectra, and a histogram.
 
     Parameters
@@ -29,6 +30,8 @@ def draw(problems: list[Problem], output: Path, rng: np.random.Generator) -> Non
         The first one is what the device in the picture holds.
     output : Path
     rng : numpy.random.Generator
+    force : bool, optional
+        Whether a picture that exists is replaced.
     """
     plt = plotting.pyplot()
     figure, ((relaxing, error), (spectra, readings)) = plt.subplots(2, 2, figsize=(12.5, 8.6), layout="constrained")
@@ -78,7 +81,8 @@ def draw(problems: list[Problem], output: Path, rng: np.random.Generator) -> Non
 
     title = f"A thermodynamic device at work ({small.name}): {len(b)} nodes, condition {slowest:.3g}"
     figure.suptitle(title, fontsize=14, fontweight="bold", x=0.01, ha="left")
-    figure.savefig(output, dpi=130)
+    with replacing(output, force=force) as stream:
+        figure.savefig(stream, format=output.suffix[1:].lower(), dpi=130)
     plt.close(figure)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from thermoapps.chip_design._text import Line, numbered_lines
+from thermoapps.chip_design._text import LIMIT, LONGEST_LINE, Line, numbered_lines
+from thermolinalg.files import shown
 
 __all__ = ["Circuit", "Rows", "read_bookshelf"]
 
@@ -73,7 +75,7 @@ class Circuit:
         return np.asarray(self.corner + self.size / 2)
 
 
-def read_bookshelf(folder: str | os.PathLike[str]) -> Circuit:
+def read_bookshelf(folder: str | os.PathLike[str], *, limit: int = LIMIT, longest_line: int = LONGEST_LINE) -> Circuit:
     """Read a circuit from the Bookshelf files of a folder.
 
     Parameters
@@ -81,6 +83,10 @@ def read_bookshelf(folder: str | os.PathLike[str]) -> Circuit:
     folder : str or path-like
         With one ``.nodes``, one ``.nets``, one ``.pl`` and at most one ``.scl`` file, each plain or ``.gz``. Weights of
         nets (``.wts``) and orientations are not read.
+    limit : int, optional
+        Most bytes of each file, unpacked.
+    longest_line : int, optional
+        Most characters of a line.
 
     Returns
     -------
@@ -89,22 +95,26 @@ def read_bookshelf(folder: str | os.PathLike[str]) -> Circuit:
 
     Raises
     ------
-    FileNotFoundError
-        One of the three files is missing.
+    OSError
+        One of the three files is missing, or cannot be read.
     ValueError
-        A line that does not fit, by its number; counts other than declared; a cell without a position.
+        A line that does not fit, by its number; counts other than declared; a cell without a position; a file that is
+        larger than allowed, damaged, or not in UTF-8.
 
     Notes
     -----
     ``NumNodes`` is accepted with and without the terminals, and ``NumPins`` is not checked: published files differ.
     """
     place = Path(folder)
-    names, size, fixed = _read_nodes(_the_file(place, "nodes"))
+
+    def read(path: Path) -> _Lines:
+        return _Lines(path, numbered_lines(path, "#", limit, longest_line))
+
+    names, size, fixed = _read_nodes(read(_the_file(place, "nodes")))
     index = {name: number for number, name in enumerate(names)}
-    pin_cell, pin_net, pin_offset = _read_nets(_the_file(place, "nets"), index)
-    corner, held = _read_positions(_the_file(place, "pl"), index)
-    found = _files(place, "scl")
-    rows = _read_rows(found[0]) if found else None
+    pin_cell, pin_net, pin_offset = _read_nets(read(_the_file(place, "nets")), index)
+    corner, held = _read_positions(read(_the_file(place, "pl")), index)
+    rows = _read_rows(read(_the_file(place, "scl"))) if _files(place, "scl") else None
     return Circuit(names, size, fixed | held, corner, pin_cell, pin_net, pin_offset, rows)
 
 
@@ -121,31 +131,40 @@ def _the_file(place: Path, kind: str) -> Path:
     return found[0]
 
 
-def _lines(path: Path, counts: dict[str, int]) -> list[Line]:
-    """Lines without the heading; those of the form 'NumThings : 3' go to `counts`."""
-    kept = []
-    for line in numbered_lines(path, "#"):
-        words = [word for word in " ".join(line.words).replace(":", " : ").split() if word != ":"]
-        plain = Line(line.file, line.number, words)
-        if words and words[0].startswith("Num") and len(words) == 2:
-            counts[words[0].lower()] = int(plain.number_at(1, words[0]))
-        elif words and words[0] != "UCLA":
-            kept.append(plain)
-    return kept
+class _Lines:
+    """The lines of a file without the heading, once; those of the form 'NumThings : 3' are counts."""
+
+    def __init__(self, path: Path, numbered: Iterator[Line]) -> None:
+        self.name, self._numbered = path.name, numbered
+        self._counts: dict[str, float] = {}
+
+    def __iter__(self) -> Iterator[Line]:
+        for line in self._numbered:
+            words = [word for word in " ".join(line.words).replace(":", " : ").split() if word != ":"]
+            plain = Line(line.file, line.number, words)
+            if words and words[0].startswith("Num") and len(words) == 2:
+                self._counts[words[0].lower()] = plain.number_at(1, words[0])
+            elif words and words[0] != "UCLA":
+                yield plain
+
+    def check(self, what: str, *allowed: int) -> None:
+        """What the file declares, if it does, must be one of the numbers found."""
+        declared = self._counts.get(f"num{what}", allowed[0])
+        if declared not in allowed:
+            raise ValueError(f"{self.name} declares {declared:.15g} {what} and has {allowed[0]}")
 
 
 def _cell(line: Line, index: dict[str, int]) -> int:
     try:
         return index[line.words[0]]
     except KeyError:
-        raise line.error(f"no cell has the name {line.words[0]}") from None
+        raise line.error(f"no cell has the name {shown(line.words[0])}") from None
 
 
-def _read_nodes(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    counts: dict[str, int] = {}
+def _read_nodes(lines: _Lines) -> tuple[list[str], np.ndarray, np.ndarray]:
     seen: dict[str, int] = {}
     size, fixed = [], []
-    for line in _lines(path, counts):
+    for line in lines:
         if line.words[0] in seen:
             raise line.error(f"the cell was given in line {seen[line.words[0]]} already")
         seen[line.words[0]] = line.number
@@ -156,19 +175,16 @@ def _read_nodes(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
             raise line.error("after name, width and height only 'terminal' or 'terminal_NI' may stand")
         fixed.append(len(line.words) > 3)
     total, terminals = len(seen), sum(fixed)
-    if counts.get("numterminals", terminals) != terminals:
-        raise ValueError(f"{path.name} declares {counts['numterminals']} terminals and has {terminals}")
-    if counts.get("numnodes", total) not in (total, total - terminals):
-        raise ValueError(f"{path.name} declares {counts['numnodes']} nodes and has {total}")
+    lines.check("terminals", terminals)
+    lines.check("nodes", total, total - terminals)
     return list(seen), np.array(size).reshape(-1, 2), np.array(fixed, dtype=bool)
 
 
-def _read_nets(path: Path, index: dict[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    counts: dict[str, int] = {}
+def _read_nets(lines: _Lines, index: dict[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cells, nets, offsets = [], [], []
     heading: Line | None = None
     net = open_pins = 0
-    for line in _lines(path, counts):
+    for line in lines:
         if line.words[0] == "NetDegree":
             if heading is not None and open_pins:
                 raise heading.error(f"{open_pins} pins of the net are missing")
@@ -191,26 +207,27 @@ def _read_nets(path: Path, index: dict[str, int]) -> tuple[np.ndarray, np.ndarra
         offsets.append((line.number_at(2, "the offset x"), line.number_at(3, "the offset y")) if given else (0.0, 0.0))
     if heading is not None and open_pins:
         raise heading.error(f"{open_pins} pins of the net are missing")
-    if counts.get("numnets", net) != net:
-        raise ValueError(f"{path.name} declares {counts['numnets']} nets and has {net}")
+    lines.check("nets", net)
     return np.array(cells, dtype=int), np.array(nets, dtype=int), np.array(offsets, dtype=float).reshape(-1, 2)
 
 
-def _read_positions(path: Path, index: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def _read_positions(lines: _Lines, index: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
     corner, fixed = np.full((len(index), 2), np.nan), np.zeros(len(index), dtype=bool)
-    for line in _lines(path, {}):
+    for line in lines:
         cell = _cell(line, index)
         corner[cell] = line.number_at(1, "x"), line.number_at(2, "y")
         fixed[cell] = any(word.startswith("/FIXED") for word in line.words[3:])
     missing = np.flatnonzero(np.isnan(corner[:, 0]))
     if len(missing):
-        raise ValueError(f"{path.name} has no position for {list(index)[missing[0]]!r} and {len(missing) - 1} others")
+        raise ValueError(
+            f"{lines.name} has no position for {shown(list(index)[missing[0]])} and {len(missing) - 1} others"
+        )
     return corner, fixed
 
 
-def _read_rows(path: Path) -> Rows:
+def _read_rows(lines: _Lines) -> Rows:
     rows: list[dict[str, float]] = []
-    for line in _lines(path, {}):
+    for line in lines:
         if line.words[0] == "CoreRow":
             rows.append({"sitespacing": 1.0})
         elif not rows:
@@ -223,9 +240,9 @@ def _read_rows(path: Path) -> Rows:
     for number, row in enumerate(rows, start=1):
         lacking = [name for name in wanted if name not in row]
         if lacking:
-            raise ValueError(f"{path.name}: row {number} lacks {lacking[0]}")
+            raise ValueError(f"{lines.name}: row {number} lacks {lacking[0]}")
     if len({row["height"] for row in rows}) != 1:
-        raise ValueError(f"{path.name} must have rows, all of one height")
+        raise ValueError(f"{lines.name} must have rows, all of one height")
     rows.sort(key=lambda row: row["coordinate"])
     y, left = (np.array([row[name] for row in rows]) for name in wanted[:2])
     right = left + np.array([row["numsites"] * row["sitespacing"] for row in rows])

@@ -7,14 +7,27 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from thermoapps.chip_design._text import Line, numbered_lines
+from thermoapps.chip_design._text import LIMIT, LONGEST_LINE, Line, numbered_lines
+from thermolinalg.files import shown
 
 __all__ = ["Element", "Netlist", "read_netlist"]
 
 GROUND = "0"
 
-NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(meg|[tgkmunpf])?[a-z]*")
-SCALE = {"t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+# Possessive: digits taken are not given back, so that a refusal takes time in proportion to the length.
+NUMBER = re.compile(r"([+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?)(meg|mil|[tgkmunpf])?[a-z]*+", re.ASCII)
+SCALE = {
+    "t": 1e12,
+    "g": 1e9,
+    "meg": 1e6,
+    "k": 1e3,
+    "mil": 25.4e-6,
+    "m": 1e-3,
+    "u": 1e-6,
+    "n": 1e-9,
+    "p": 1e-12,
+    "f": 1e-15,
+}
 
 IGNORED = {".op", ".option", ".options", ".title", ".print", ".save", ".width", ".dc"}
 """Commands that say what to compute or print, and do not change the circuit."""
@@ -71,7 +84,7 @@ class Netlist:
         return list(names)
 
 
-def read_netlist(path: str | os.PathLike[str]) -> Netlist:
+def read_netlist(path: str | os.PathLike[str], *, limit: int = LIMIT, longest_line: int = LONGEST_LINE) -> Netlist:
     r"""Read resistors and sources from a SPICE netlist.
 
     Lines are ``Rname a b ohm``, ``Vname a b [DC] volt`` and ``Iname a b [DC] ampere``, in either case, with SPICE's
@@ -81,7 +94,11 @@ def read_netlist(path: str | os.PathLike[str]) -> Netlist:
     Parameters
     ----------
     path : str or path-like
-        Plain text, or compressed where the name ends in ``.gz``.
+        Plain text, or compressed where the name ends in ``.gz`` or ``.bz2``.
+    limit : int, optional
+        Most bytes of the text, unpacked.
+    longest_line : int, optional
+        Most characters of a line, and words of one with its continuations.
 
     Returns
     -------
@@ -90,9 +107,11 @@ def read_netlist(path: str | os.PathLike[str]) -> Netlist:
 
     Raises
     ------
+    OSError
+        There is no such file, or it is a folder, a pipe or a device, or cannot be read.
     ValueError
         A line that is none of these, by its number; an element of another kind; two elements of one name; a negative
-        resistance.
+        resistance; a file that is larger than allowed, damaged, or not in UTF-8.
 
     Examples
     --------
@@ -106,19 +125,19 @@ def read_netlist(path: str | os.PathLike[str]) -> Netlist:
     netlist = Netlist()
     kinds = {"r": netlist.resistors, "v": netlist.voltage_sources, "i": netlist.current_sources}
     seen: dict[str, int] = {}
-    for line in _statements(path):
+    for line in _statements(path, limit, longest_line):
         first = line.words[0]
         if first == ".end":
             break
         if first in IGNORED:
             continue
         if first[0] == ".":
-            raise line.error(f"the command {first} is not known; write the circuit out in R, V and I elements")
+            raise line.error(f"the command {shown(first)} is not known; write the circuit out in R, V and I elements")
         if first[0] not in kinds:
             raise line.error("only elements R, V and I are known")
         element = _element(line)
         if element.name in seen:
-            raise line.error(f"the name {element.name} was given in line {seen[element.name]} already")
+            raise line.error(f"the name {shown(element.name)} was given in line {seen[element.name]} already")
         seen[element.name] = element.line
         kinds[first[0]].append(element)
     if not seen:
@@ -126,10 +145,10 @@ def read_netlist(path: str | os.PathLike[str]) -> Netlist:
     return netlist
 
 
-def _statements(path: str | os.PathLike[str]) -> Iterator[Line]:
+def _statements(path: str | os.PathLike[str], limit: int, longest_line: int) -> Iterator[Line]:
     """Lines in lower case, with their continuations and without comments at their ends."""
     held: Line | None = None
-    for line in numbered_lines(path, "*"):
+    for line in numbered_lines(path, "*", limit, longest_line):
         words = re.split(r"[$;]", " ".join(line.words).lower())[0].split()
         if not words:
             continue
@@ -137,6 +156,8 @@ def _statements(path: str | os.PathLike[str]) -> Iterator[Line]:
             if held is None:
                 raise line.error("there is no line before it to continue")
             held.words.extend(" ".join(words)[1:].split())
+            if len(held.words) > longest_line:
+                raise line.error(f"the line from {held.number} on has more than {longest_line} words")
             continue
         if held is not None:
             yield held
@@ -152,7 +173,7 @@ def _element(line: Line) -> Element:
     name, plus, minus, text = words
     match = NUMBER.fullmatch(text)
     if match is None:
-        raise line.error(f"the value must be a number, got {text!r}")
+        raise line.error(f"the value must be a number, got {shown(text)}")
     value = float(match[1]) * SCALE.get(match[2], 1.0)
     if abs(value) == float("inf"):
         raise line.error("the value must be finite")

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from thermoapps.natural_gradient.optimizer import NaturalGradient
 from thermoapps.natural_gradient.tngd import TNGD
+from thermolinalg.files import replacing
 
 __all__ = ["Racer", "race"]
 
@@ -74,7 +75,7 @@ def race(output: Path | None = None, seed: int = 0, *, seconds: float = 30.0, ep
     Parameters
     ----------
     output : Path, optional
-        Where the picture goes; None draws none.
+        Where the picture goes, in place of what is there; None draws none.
     seed : int
         Of the first weights and the order of the images.
     seconds, epochs : float, int
@@ -131,7 +132,7 @@ def race(output: Path | None = None, seed: int = 0, *, seconds: float = 30.0, ep
     console.print(_table(racers))
     if output is not None:
         _draw(racers, output)
-        console.print(f"Picture: {output}", highlight=False)
+        console.print(f"Picture: {output}", highlight=False, markup=False)
     return racers
 
 
@@ -216,4 +217,5 @@ def _draw(racers: list[Racer], output: Path) -> None:
     seconds.set(xlabel="seconds, device simulated", xscale="log", yscale="log")
     loss.legend(frameon=False)
     figure.suptitle("Training race on digits", fontsize=14, fontweight="bold", x=0.01, ha="left")
-    figure.savefig(output, dpi=130)
+    with replacing(output, force=True) as stream:
+        figure.savefig(stream, format=output.suffix[1:].lower(), dpi=130)

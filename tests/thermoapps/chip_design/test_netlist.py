@@ -43,7 +43,17 @@ def test_elements_comments_continuations_in_either_case(written, name):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2", 2), ("2.5e-1", 0.25), (".5", 0.5), ("3meg", 3e6), ("3m", 3e-3), ("1kohm", 1e3), ("4p", 4e-12), ("7ohm", 7)],
+    [
+        ("2", 2),
+        ("2.5e-1", 0.25),
+        (".5", 0.5),
+        ("3meg", 3e6),
+        ("3m", 3e-3),
+        ("1kohm", 1e3),
+        ("4p", 4e-12),
+        ("7ohm", 7),
+        ("2mil", 5.08e-5),
+    ],
 )
 def test_numbers(written, text, value):
     assert read_netlist(written(f"R1 a 0 {text}")).resistors[0].value == pytest.approx(value, rel=1e-14)
@@ -58,9 +68,9 @@ def test_numbers(written, text, value):
         ("R1 a 0 nan", "line 1: the value must be a number"),
         ("R1 a 0 1e999", "line 1: the value must be finite"),
         ("R1 a 0 -1", "line 1: a resistance must not be negative"),
-        ("R1 a 0 1\n\nr1 b 0 1", "line 3: the name r1 was given in line 1"),
+        ("R1 a 0 1\n\nr1 b 0 1", "line 3: the name 'r1' was given in line 1"),
         ("R1 a 0 1\nC1 a 0 1p", "line 2: only elements R, V and I"),
-        ("R1 a 0 1\n.include other.spice", "line 2: the command .include"),
+        ("R1 a 0 1\n.include other.spice", "line 2: the command '.include'"),
         ("+ 1", "line 1: there is no line before it"),
         ("* nothing\n", "no elements"),
         ("", "no elements"),
