@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-import scipy.linalg
 
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
@@ -17,13 +16,10 @@ from thermolinalg.operators import Operator
 from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
 from thermolinalg.simulation.relaxation import Relaxation
 from thermolinalg.systems import Measure
-from thermolinalg.systems.balance import units_of
+from thermolinalg.systems.balance import balancing_exponents, units_of
 from thermolinalg.systems.held import Condition
 
 __all__ = ["LyapunovEquation", "LyapunovMap", "embedding", "read_equation"]
-
-MOST_BALANCE = 200
-"""Powers of two by which rows are scaled at most: products of two stay in range."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +212,7 @@ def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
     (drift, e), (noise, f) = (_normalised(x) for x in (drift, noise))
     if np.iscomplexobj(drift):
         noise = noise.astype(np.complex128)
-    scaling = _balance(drift)
+    scaling = balancing_exponents(drift)
     (drift, e1), (noise, f1) = (
         _normalised(_ldexp(x, exponents))
         for x, exponents in ((drift, scaling - scaling[:, None]), (noise, -scaling - scaling[:, None]))
@@ -227,16 +223,6 @@ def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
     if equation.a.size:
         equation.condition.refuse_singular()
     return equation
-
-
-def _balance(a: np.ndarray) -> np.ndarray:
-    """Logarithms to base 2 of the S that makes rows and columns of S⁻¹ a S alike."""
-    if len(a) < 2:
-        return np.zeros(len(a), dtype=int)
-    (gebal,) = scipy.linalg.get_lapack_funcs(("gebal",), (a,))
-    _, _, _, scale, _ = gebal(a, scale=1, permute=0)
-    exponents = np.frexp(scale)[1] - 1
-    return np.asarray(np.clip(exponents - int(np.median(exponents)), -MOST_BALANCE, MOST_BALANCE))
 
 
 def _normalised(x: np.ndarray) -> tuple[np.ndarray, int]:
