@@ -24,6 +24,9 @@ __all__ = ["expm_multiply"]
 RTOL = 1e-2
 """Standard error relative to the largest entry, where nothing is asked for."""
 
+SAFETY = 1.5
+"""More readings than the scatter of the chains asks for: a scatter that happens to be small must not decide."""
+
 PATIENCE = 20.0
 """Seconds after which one wants to see progress."""
 
@@ -150,7 +153,7 @@ def expm_multiply(
         raise ValueError(f"A has shape {tuple(matrix.shape)} and B has {vectors.shape[0]} rows; they do not fit")
     generator, shape = as_rng(rng), (*(() if start is None else times.shape), *vectors.shape)
     holder = None if device is None else as_device(device)
-    columns, restore = _real_columns(matrix, vectors.reshape(len(vectors), -1))
+    columns, restore = _real_columns(matrix, vectors if vectors.ndim == 2 else vectors[:, None])
     if not columns.size:
         value, bar = np.zeros(shape, np.result_type(vectors, like_A)), np.zeros(shape)
         info = empty_report(bar, "nothing to multiply with")
@@ -248,14 +251,14 @@ def _run(
                     f"pass atol= above {2 * rounding.max():.2g}"
                 )
             break
-        pairs = 1.2 * share**2 * CHAINS * n
+        pairs = SAFETY * share**2 * CHAINS * n
         if pairs > MOST_READINGS:
             least = 3 * float(noise.max()) * math.sqrt(CHAINS * n / MOST_READINGS)
             raise ValueError(
                 f"e^A B would take {pairs:.2g} pairs of readings a step, and {MOST_READINGS:.0g} is the most; "
                 f"pass atol= above {least:.2g}"
             )
-        n = math.ceil(1.2 * share**2 * n)
+        n = math.ceil(SAFETY * share**2 * n)
         announced = announce("e^A B", chains.device_time(n), CHAINS * n, announced)
     return value, {"noise": noise, "rounding": rounding}, _report(chains, float(noise.max()), n, runs)
 
