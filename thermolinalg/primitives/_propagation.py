@@ -182,8 +182,8 @@ class Chains:
             if steps > MOST_STEPS:
                 advice = "; expm(A.toarray()) @ B looks for better coordinates" if scipy.sparse.issparse(A) else ""
                 raise ValueError(
-                    f"e^(A t) of a symmetric part with the eigenvalue {growth:.3g} takes {steps} steps, more than "
-                    f"{MOST_STEPS}{advice}"
+                    f"the symmetric part of A t has the eigenvalue {growth:.3g}, and e^(A t) takes as many steps, more "
+                    f"than {MOST_STEPS}{advice}"
                 )
             h = t / steps
             slack = margin(min(A.shape[0], 1000), abs(h) * self.generator.size)

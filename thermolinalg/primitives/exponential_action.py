@@ -193,6 +193,7 @@ def _read_matrix(A: Any) -> tuple[Any, Any]:
     elif hasattr(A, "matvec"):
         matrix = aslinearoperator(A)
         like = np.empty(0, matrix.dtype)
+        _probe(matrix)
     else:
         like = checked_array(A, "A", ndim=(2,))
         matrix = to_numpy(like)
@@ -203,6 +204,22 @@ def _read_matrix(A: Any) -> tuple[Any, Any]:
     if not isinstance(matrix, LinearOperator):
         matrix = matrix.astype(np.complex128 if np.dtype(matrix.dtype).kind == "c" else np.float64)
     return matrix, like
+
+
+def _probe(A: LinearOperator) -> None:
+    """TypeError for an operator without an adjoint, ValueError for one that returns NaN."""
+    x = np.ones(A.shape[1])
+    images = [A.matvec(x)]
+    if A.shape[0] == A.shape[1] and np.isfinite(images[0]).all():
+        try:
+            images.append(A.rmatvec(x))
+        except NotImplementedError:
+            raise TypeError(
+                "A is a linear operator without rmatvec, which the largest eigenvalue of its symmetric part takes; "
+                "pass A @ np.eye(A.shape[1])"
+            ) from None
+    if not all(np.isfinite(image).all() for image in images):
+        raise ValueError("products with A contain NaN or infinity")
 
 
 def _real_columns(A: Any, B: np.ndarray) -> tuple[np.ndarray, Any]:
