@@ -283,6 +283,12 @@ def test_long_device_time_is_announced_before_it_is_spent():
         tla.expm(1e6 * stiff, atol=0.9, rng=0)
 
 
+def test_a_long_search_for_coordinates_is_announced(monkeypatch):
+    monkeypatch.setattr("thermolinalg.primitives._coordinates.SECONDS", 10.0)
+    with pytest.warns(tla.ThermodynamicWarning, match="take about 80 s; expm_multiply gives its action"):
+        tla.expm(SHEAR, rng=0)
+
+
 def test_overflow_of_single_precision_is_an_error():
     with pytest.raises(OverflowError, match="double precision"):
         tla.expm(np.array([[95.0]], dtype=np.float32), rtol=1e-2)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
+from thermolinalg._info import warn
 from thermolinalg.systems.balance import balancing_exponents
 
 __all__ = ["Coordinates", "Plan", "numerical_abscissa", "plan", "spectral_abscissa"]
@@ -25,6 +26,12 @@ MOST_SQUARINGS = 40
 
 CANDIDATES = 6
 """Shifts between the spectral and the numerical abscissa that are looked at."""
+
+SECONDS = 3e-8
+"""That the search takes on one core, over the cube of the order."""
+
+PATIENCE = 20.0
+"""Seconds that are announced."""
 
 LARGEST_SHIFT = 600.0
 """e to this power and its products with readings are in range; above it A has to be halved."""
@@ -133,6 +140,11 @@ def _candidates(plain: Coordinates, spectral: float) -> Iterator[Coordinates]:
     rounding = 8 * len(plain.A) * float(np.finfo(float).eps) * float(np.abs(plain.A).max())
     if plain.abscissa - spectral <= WORTH + rounding:
         return
+    if (seconds := SECONDS * len(plain.A) ** 3) > PATIENCE:
+        warn(
+            f"coordinates for a matrix of order {len(plain.A)} that is far from normal take about {seconds:.0f} s; "
+            "expm_multiply gives its action on vectors sooner"
+        )
     S = np.ldexp(1.0, balancing_exponents(plain.A))
     bases = [plain]
     if (S[0] != S).any():

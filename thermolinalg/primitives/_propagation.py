@@ -26,6 +26,9 @@ __all__ = ["CHAINS", "DENSE", "Chains", "Generator", "real_form"]
 CHAINS = 32
 """Independent chains whose mean is the answer; their scatter tells its standard error with 31 degrees of freedom."""
 
+SEARCHED = 512
+"""Order up to which coordinates are looked for: beyond it more steps cost less."""
+
 MOST_STEPS = 100_000
 """Steps of an interval beyond which a change of coordinates is worth a dense matrix."""
 
@@ -75,7 +78,9 @@ class Generator:
 
     @cached_property
     def _coordinates(self) -> Any:
-        return plan(self.A * self.reach).coordinates if isinstance(self.A, np.ndarray) and self.reach else None
+        if not isinstance(self.A, np.ndarray) or len(self.A) > SEARCHED or not self.reach:
+            return None
+        return plan(self.A * self.reach).coordinates
 
     @cached_property
     def held(self) -> Any:

@@ -122,7 +122,7 @@ def expm_multiply(
 
     Notes
     -----
-    Of an array A, and a sparse one of order up to 128, the device holds T⁻¹AT as that of `expm` does.
+    Of an array A of order up to 512, and a sparse one up to 128, the device holds T⁻¹AT as that of `expm` does.
 
     References
     ----------
