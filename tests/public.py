@@ -124,6 +124,10 @@ def exponential(x, right):
     return agrees(x, scipy.linalg.expm(right.matrix * right.scale), 0.2)
 
 
+def exponential_times(x, right):
+    return agrees(x, scipy.linalg.expm(right.matrix * right.scale) @ load(len(right.matrix)), 0.2)
+
+
 def lyapunov(x, right):
     expected = scipy.linalg.solve_continuous_lyapunov(right.matrix, np.eye(len(right.matrix)))
     return agrees(x, expected / np.longdouble(right.scale), max(1e-4, 1e-15 * np.linalg.cond(right.matrix)))
@@ -150,8 +154,8 @@ class Function:
         Of the function.
     agrees : callable
         ``agrees(result, right)``.
-    second : {None, 'b', 'q', '@', '.solve'}
-        What comes beside A: a right-hand side, the q of a Lyapunov equation, a product with b, a method's b.
+    second : {None, 'b', 'v', 'q', '@', '.solve'}
+        What comes beside A: a right-hand side, a vector, the q of a Lyapunov equation, a product with b, a method's b.
     options : mapping
         Always passed.
     """
@@ -179,6 +183,7 @@ FUNCTIONS = {
         Function("slogdet", sign_and_log),
         Function("logabsdet", log_of_determinant),
         Function("expm", exponential),
+        Function("expm_multiply", exponential_times, "v"),
         Function("solve_continuous_lyapunov", lyapunov, "q"),
         Function("sample", samples, options={"size": 500}),
         Function("explain", lambda result, right: "engine" in str(result).lower()),
@@ -213,7 +218,7 @@ def run(name: str, A: Any, b: Any = None, options: Mapping[str, Any] | None = No
         if is_torch(A) and not A.is_sparse:
             eye = torch_tensor(eye, "float32" if "32" in str(A.dtype) else "float64")
         return target(A, eye, **options)
-    return target(A, b, **options) if function.second == "b" else target(A, **options)
+    return target(A, b, **options) if function.second in ("b", "v") else target(A, **options)
 
 
 def numbers(result: Any) -> list[Any]:

@@ -153,12 +153,8 @@ def rescale(call, match):
     assert finite(call.again(A=(A.astype(np.longdouble) / scale).astype(float), b=b))
 
 
-def square(call, match):
-    halvings = int(match["times"])
-    X = tla.expm(call.dense / 2.0**halvings, atol=1e-4, rng=0)
-    for _ in range(halvings):
-        X = X @ X
-    assert finite(X)
+def larger_tolerance(call, match):
+    assert finite(call.again(atol=1.01 * float(match["atol"])))
 
 
 ADVICE: dict[str, Callable[[Call, re.Match[str]], None]] = {
@@ -177,11 +173,11 @@ ADVICE: dict[str, Callable[[Call, re.Match[str]], None]] = {
     r"( or a SciPy sparse array| if that is what is meant)?": pass_expression,
     r"pass both as tensors or (?P<expression>b\.numpy\(\))": pass_expression,
     r"scale (A or b|A nearer to 1|q down, or a up)": rescale,
-    r"pass atol above that, or square expm\(A / 2\*\*(?P<times>\d+)\) \d+ times": square,
+    r"pass atol= above (?P<atol>[\d.e+-]+)": larger_tolerance,
 }
 """The forms of advice, and how each is followed."""
 
-RECOMMENDS = re.compile(r"\b(pass|use|try|scale|square expm|give it|leave|lstsq|pinv|logabsdet|inv\()\b")
+RECOMMENDS = re.compile(r"\b(pass|use|try|scale|give it|leave|lstsq|pinv|logabsdet|inv\()\b")
 """Words that no sentence without a recommendation has."""
 
 

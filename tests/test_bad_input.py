@@ -21,6 +21,8 @@ from thermolinalg._arrays import is_torch
 RIGHT = Right()
 SINGULAR = Refused(LinAlgError, "singular to working precision")
 OUT_OF_RANGE = Refused((OverflowError, ValueError), "range|does not fit|rounding alone")
+TOO_FAR = Refused(ValueError, "the symmetric part of A t has the eigenvalue")
+TOO_LARGE = {"expm": OUT_OF_RANGE, "expm_multiply": TOO_FAR}
 
 # -- A --------------------------------------------------------------------------------------------------------------
 
@@ -107,8 +109,9 @@ def not_symmetric(matrix, **exceptions):
 
 
 def singular(right, **exceptions):
-    """Refused by all but least squares and the exponential."""
-    general = {"lstsq": right, "pinv": right, "expm": right, "solve_continuous_lyapunov": NEVER_SETTLES}
+    """Refused by all but least squares and exponentials."""
+    general = dict.fromkeys(["lstsq", "pinv", "expm", "expm_multiply"], right)
+    general["solve_continuous_lyapunov"] = NEVER_SETTLES
     return everywhere(SINGULAR, **(general | exceptions))
 
 
@@ -119,7 +122,9 @@ DENORMAL = 2.0**-1030
 def denormal():
     """The inverse leaves the range; the logarithm of the determinant, samples and the exponential do not."""
     answered = Right(scale=DENORMAL)
-    return everywhere(OUT_OF_RANGE, **dict.fromkeys(["slogdet", "logabsdet", "expm", "sample", "explain"], answered))
+    return everywhere(
+        OUT_OF_RANGE, **dict.fromkeys(["slogdet", "logabsdet", "expm", "expm_multiply", "sample", "explain"], answered)
+    )
 
 
 def warned(matrix):
@@ -129,6 +134,7 @@ def warned(matrix):
         ill,
         langevin=Right(matrix),
         expm=Right(matrix),
+        expm_multiply=Right(matrix),
         explain=Right(matrix),
         solve_continuous_lyapunov=None,
         inv_diagonal=rounding,
@@ -169,14 +175,20 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "torch, single precision": (lambda: torch_tensor(A0, "float32"), everywhere(RIGHT)),
     "one entry": (lambda: np.array([[4.0]]), everywhere(Right(np.array([[4.0]])))),
     # scales
-    "scale 1e300": (lambda: 1e300 * A0, everywhere(Right(scale=1e300), det=OUT_OF_RANGE, expm=OUT_OF_RANGE)),
+    "scale 1e300": (
+        lambda: 1e300 * A0,
+        everywhere(Right(scale=1e300), det=OUT_OF_RANGE, expm=OUT_OF_RANGE, expm_multiply=TOO_FAR),
+    ),
     "scale 1e-300": (lambda: 1e-300 * A0, everywhere(Right(scale=1e-300), det=OUT_OF_RANGE)),
-    "scale 4e307": (lambda: 4e307 * A0, everywhere(Right(scale=4e307), det=OUT_OF_RANGE, expm=OUT_OF_RANGE)),
+    "scale 4e307": (
+        lambda: 4e307 * A0,
+        everywhere(Right(scale=4e307), det=OUT_OF_RANGE, expm=OUT_OF_RANGE, expm_multiply=TOO_FAR),
+    ),
     "scale 1e-310": (lambda: DENORMAL * A0, denormal()),
     "sparse, scale 1e-310": (lambda: scipy.sparse.csr_array(DENORMAL * A0), denormal() | NO_ENTRIES),
     "sparse, scale 1e300": (
         lambda: scipy.sparse.csr_array(1e300 * A0),
-        not_an_array(Right(scale=1e300), det=OUT_OF_RANGE),
+        not_an_array(Right(scale=1e300), det=OUT_OF_RANGE, expm_multiply=TOO_FAR),
     ),
     "matrix-free, scale 1e-200": (
         lambda: aslinearoperator(1e-200 * A0),
@@ -184,7 +196,7 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     ),
     "diagonal operator, scale 1e200": (
         lambda: tla.operators.Diagonal([1e200, 2e200]),
-        not_an_array(Right(np.diag([1.0, 2.0]), 1e200), det=OUT_OF_RANGE),
+        not_an_array(Right(np.diag([1.0, 2.0]), 1e200), det=OUT_OF_RANGE, expm_multiply=TOO_FAR),
     ),
     # not numbers
     "NaN": (lambda: with_nan(A0), everywhere(NAN)),
@@ -239,12 +251,15 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "nearly symmetric": (lambda: NEARLY, everywhere(Right(NEARLY))),
     "sparse, nearly symmetric": (lambda: scipy.sparse.csr_array(NEARLY), not_an_array(Right(NEARLY))),
     "nearly symmetric products": (lambda: aslinearoperator(NEARLY), not_an_array(Right(NEARLY))),
-    "lopsided beside a huge entry": (lambda: LOCAL, not_symmetric(LOCAL, expm=OUT_OF_RANGE)),
+    "lopsided beside a huge entry": (lambda: LOCAL, not_symmetric(LOCAL, **TOO_LARGE)),
     "sparse, lopsided beside a huge entry": (
         lambda: scipy.sparse.csr_array(LOCAL),
-        not_symmetric(LOCAL) | NO_ENTRIES,
+        not_symmetric(LOCAL, **TOO_LARGE) | NO_ENTRIES,
     ),
-    "products, lopsided beside a huge entry": (lambda: aslinearoperator(LOCAL), not_symmetric(LOCAL) | NO_ENTRIES),
+    "products, lopsided beside a huge entry": (
+        lambda: aslinearoperator(LOCAL),
+        not_symmetric(LOCAL, **TOO_LARGE) | NO_ENTRIES,
+    ),
     # ill-conditioned
     "condition 1e8": (lambda: SOFT, everywhere(Right(SOFT))),
     "sparse, condition 1e8": (lambda: scipy.sparse.csr_array(SOFT), not_an_array(Right(SOFT))),
@@ -268,12 +283,15 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "the number zero": (lambda: np.array([[0.0]]), singular(Right(np.array([[0.0]])))),
     "singular and lopsided": (
         lambda: np.array([[1.0, 2.0], [3.0, 6.0]]),
-        singular(Right(np.array([[1.0, 2.0], [3.0, 6.0]])))
+        singular(
+            Right(np.array([[1.0, 2.0], [3.0, 6.0]])),
+            expm=Right(np.array([[1.0, 2.0], [3.0, 6.0]]), warns="of device time"),
+        )
         | dict.fromkeys(("det", "slogdet", "inv_diagonal", "sample"), NOT_SYMMETRIC),
     ),
     "singular and badly scaled": (
         lambda: np.array([[1e8, 2e-2], [2e-2, 4e-12]]),
-        singular(None, expm=None, lstsq=None, pinv=None),
+        singular(None, expm=None, expm_multiply=None, lstsq=None, pinv=None),
     ),
     "singular to rounding": (
         lambda: np.array([[1.0, 1.0], [1.0, 1.0 + 1e-16]]),

@@ -229,6 +229,7 @@ READINGS = {
     "slogdet": tla.slogdet,
     "logabsdet": tla.logabsdet,
     "expm": tla.expm,
+    "expm_multiply": lambda A, **options: tla.expm_multiply(A, B0, **options),
     "sample": lambda A, **options: tla.sample(A, 5, **options),
 }
 EVERY = {

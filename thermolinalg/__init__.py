@@ -14,6 +14,7 @@ from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
 from thermolinalg.primitives.exponential import expm
+from thermolinalg.primitives.exponential_action import expm_multiply
 from thermolinalg.primitives.inverse import inv
 from thermolinalg.primitives.inverse_diagonal import inv_diagonal
 from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
@@ -44,6 +45,7 @@ __all__ = [
     "det",
     "explain",
     "expm",
+    "expm_multiply",
     "inv",
     "inv_diagonal",
     "langevin",

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from helpers import normal, rotated
+from exact import lyapunov_error_of
+from helpers import normal, orthogonal, rotated
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -158,6 +159,103 @@ def test_the_same_seed_gives_the_same_answer():
     )
     assert_array_equal(first, second)
     assert np.any(first != other)
+
+
+# -- ill-conditioned and badly scaled ---------------------------------------------------------------------------------
+
+
+def triangular(d, condition, rng):
+    """Far from normal: eigenvalues from 1 down to 1/condition under a random upper triangle."""
+    return np.diag(np.geomspace(1, 1 / condition, d)) + np.triu(rng.standard_normal((d, d)), 1)
+
+
+def real_form(x):
+    return np.block([[x.real, -x.imag], [x.imag, x.real]])
+
+
+def exact_error(x, a, q):
+    """|x − X|, entry by entry."""
+    if not any(np.iscomplexobj(each) for each in (x, a, q)):
+        return abs(lyapunov_error_of(x, a, q))
+    error, d = lyapunov_error_of(real_form(x), real_form(a + 0j), real_form(q + 0j)), len(a)
+    return abs(error[:d, :d] + 1j * error[d:, :d])
+
+
+HARD = {
+    "symmetric": lambda rng: rotated(np.geomspace(10 ** -rng.uniform(3, 12), 1, 2), int(rng.integers(99))),
+    "2 × 2, far from normal": lambda rng: triangular(2, 10 ** rng.uniform(3, 6), rng),
+    "far from normal": lambda rng: triangular(4, 10 ** rng.uniform(3, 6), rng),
+    "far from normal, other side": lambda rng: -triangular(3, 10 ** rng.uniform(3, 6), rng),
+    "rotated": lambda rng: orthogonal(3, 1) @ triangular(3, 1e3, rng) @ orthogonal(3, 1).T,
+    "defective": lambda rng: 10 ** rng.uniform(-1.5, 0) * np.eye(4) + np.eye(4, k=1),
+    "companion": lambda rng: -scipy.linalg.companion(np.poly(-rng.uniform(0.1, 2, 5))),
+    "graded rows": lambda rng: 10.0 ** rng.uniform(-6, 6, (4, 1)) * (np.eye(4) + 0.05 * rng.standard_normal((4, 4))),
+    "complex": lambda rng: triangular(3, 1e4, rng) + 1j * np.triu(rng.standard_normal((3, 3))),
+}
+
+
+@pytest.mark.parametrize("noise", ["identity", "general", "complex"])
+@pytest.mark.parametrize("name", HARD)
+def test_ill_conditioned_equations_are_solved_as_well_as_by_scipy(name, noise):
+    """Errors up to a hundred of SciPy's, and within three bars, whatever the units of the rows."""
+    beyond, entries = 0, 0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        a = HARD[name](rng)
+        d = len(a)
+        x, y = rng.standard_normal((2, d, d))
+        q = {"identity": np.eye(d), "general": x, "complex": x + 1j * y}[noise]
+        value, info = tla.solve_continuous_lyapunov(a, q, rng=rng, return_info=True)
+        error = exact_error(value, a, q)
+        theirs = exact_error(scipy.linalg.solve_continuous_lyapunov(a + 0 * q, q), a, q)
+        assert info.success
+        assert np.linalg.norm(error) <= 100 * np.linalg.norm(theirs) + 1e-15 * np.linalg.norm(value)
+        beyond, entries = beyond + np.sum(error > 3 * info.standard_error), entries + d * d
+    assert beyond <= 0.05 * entries
+
+
+def test_a_residual_that_becomes_zero_ends_well():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        a = rotated(np.array([1.0, 10 ** -rng.uniform(8, 12)]), seed)
+        x, info = tla.solve_continuous_lyapunov(a, np.eye(2), rng=rng, return_info=True)
+        assert info.success
+        assert np.all(exact_error(x, a, np.eye(2)) <= 3 * info.standard_error)
+
+
+@pytest.mark.parametrize("noise", noises(1))
+def test_units_of_the_nodes_do_not_matter(noise):
+    """Where x_i is counted in other units, from 2⁻⁴⁰ to 2⁴⁰, the same X comes out in them."""
+    q, S = noises(4)[noise], np.ldexp(1.0, [40, -7, 0, -40])
+    x = tla.solve_continuous_lyapunov(S[:, None] * stable(4) / S, S[:, None] * q * S, rng=0)
+    assert_allclose(
+        x / S[:, None] / S, scipy.linalg.solve_continuous_lyapunov(stable(4) + 0 * q, q), rtol=1e-8, atol=1e-12
+    )
+
+
+def test_balanced_units_do_not_change_the_raw_error():
+    a, D = stable(3), np.diag([1e8, 1.0, 1e-7])
+    graded = D @ a @ np.linalg.inv(D)
+    plain, info = tla.solve_continuous_lyapunov(a, np.eye(3), refine=False, rng=0, return_info=True)
+    x, other = tla.solve_continuous_lyapunov(graded, D @ D, refine=False, rng=0, return_info=True)
+    assert_allclose(x, D @ plain @ D, rtol=0.2)
+    assert_allclose(other.standard_error, D @ info.standard_error @ D, rtol=0.5)
+    assert_allclose(other.residual_norm, np.linalg.norm(D @ D - graded @ x - x @ graded.T), rtol=1e-6)
+
+
+def test_an_equation_beyond_the_precision_is_refused_with_its_condition():
+    a = np.diag(np.geomspace(1, 1e-3, 8)) + 3 * np.triu(normal((8, 8)), 1)
+    u = orthogonal(8)
+    with pytest.raises(tla.SingularError, match="the equation is singular to working precision"):
+        tla.solve_continuous_lyapunov(u @ a @ u.T, np.eye(8))
+
+
+def test_an_ill_conditioned_equation_comes_with_a_warning():
+    a = rotated(np.array([1.0, 2e-14]))
+    with pytest.warns(tla.ThermodynamicWarning, match="the equation is ill-conditioned"):
+        x, info = tla.solve_continuous_lyapunov(a, np.eye(2), rng=0, return_info=True)
+    assert info.condition > 1e13
+    assert np.all(exact_error(x, a, np.eye(2)) <= 3 * info.standard_error)
 
 
 # -- the raw device ---------------------------------------------------------------------------------------------------

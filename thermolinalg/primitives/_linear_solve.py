@@ -48,6 +48,7 @@ def solve_refined(
     rng: np.random.Generator,
     x0: Array | None = None,
     shape: Callable[[Array], Array] = lambda x: x,
+    alike: int = ALIKE,
 ) -> tuple[Array, Info]:
     """Send residuals back until the goal is reached; x (n, k) in the units of the equation, and the report.
 
@@ -63,14 +64,16 @@ def solve_refined(
         Start; default zero.
     shape : callable, optional
         Brings blocks (n, k) of the user's numbers into the shape of their b.
+    alike : int, optional
+        Runs whose timetables are chosen one by one.
     """
     goal = replace(wanted.tolerance.goal(equation, outer), inaccuracy=_inaccuracy(held, equation))
     start = equation.zero() if x0 is None else x0
 
-    chosen: list[Schedule] = [] if wanted.schedule is None else [replace(wanted.schedule, rough=True)] * ALIKE
+    chosen: list[Schedule] = [] if wanted.schedule is None else [replace(wanted.schedule, rough=True)] * alike
 
     def timetable(r: Array) -> Schedule:
-        if len(chosen) < ALIKE:
+        if len(chosen) < alike:
             chosen.append(replace(held.inverse.timetable(r, PRECISION), rough=True))
         return chosen[-1]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
@@ -11,28 +11,31 @@ import numpy as np
 
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
-from thermolinalg.devices import Correlated, Device, GeneralDevice, Ledger, Reading, Schedule
-from thermolinalg.devices.protocols import as_correlated
-from thermolinalg.devices.watched import watched_program
-from thermolinalg.operators import Dense, Operator
+from thermolinalg.devices import Device, GeneralDevice, SingularError
+from thermolinalg.operators import Operator
 from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
-from thermolinalg.primitives._linear_solve import PRECISION
+from thermolinalg.simulation.relaxation import Relaxation
+from thermolinalg.systems import Measure
+from thermolinalg.systems.balance import balancing_exponents, units_of
+from thermolinalg.systems.held import Condition
 
-__all__ = ["MOST_READINGS", "LyapunovEquation", "LyapunovMap", "Relaxations", "embedding", "read_equation"]
-
-MOST_READINGS = 10**15
-"""Beyond this the noise of a covariance is its rounding in double precision."""
+__all__ = ["LyapunovEquation", "LyapunovMap", "embedding", "read_equation"]
 
 
 @dataclass(frozen=True)
 class LyapunovEquation:
-    """The equation in double precision, with ‖a‖ and ‖q‖ near 1 and a on the stable side.
+    """The equation in double precision, with a balanced and stable, and ‖a‖ and ‖q‖ near 1.
+
+    A device with the drift S⁻¹ a S under the noise S⁻¹ q S⁻¹ settles to S⁻¹ X S⁻¹, S diagonal of powers of two.
 
     Parameters
     ----------
     a, q : ndarray, shape (d, d)
     exponents : tuple of int
-        X is 2**exponents[1] / 2**exponents[0] times the solution of this equation; q is 2**exponents[1] times this q.
+        The user's X is 2**exponents[1] / 2**exponents[0] times S X S of this equation; their q is 2**exponents[1] times
+        S q S.
+    scaling : ndarray of int, shape (d,)
+        Logarithms of S to base 2.
     single : bool
         Whether the result is in single precision.
     like : array
@@ -43,6 +46,7 @@ class LyapunovEquation:
     a: np.ndarray
     q: np.ndarray
     exponents: tuple[int, int]
+    scaling: np.ndarray
     single: bool
     like: Array
     device: Device
@@ -56,6 +60,27 @@ class LyapunovEquation:
     def hermitian(self) -> bool:
         """Whether q, and with it X, is Hermitian to rounding."""
         return bool(np.linalg.norm(self.q - self.q.conj().T) <= 4 * np.finfo(float).eps * np.linalg.norm(self.q))
+
+    @cached_property
+    def condition(self) -> LyapunovCondition:
+        """Of X ↦ a X + X aᴴ in balanced units: its inverse is largest at the identity, where it is a covariance."""
+        drift = embedding(self.a) if np.iscomplexobj(self.a) else self.a
+        try:
+            with np.errstate(all="ignore"):
+                largest = float(np.linalg.norm(Relaxation(drift).covariance(np.eye(len(drift))), 2))
+        except np.linalg.LinAlgError:
+            largest = np.inf
+        eps = float(np.finfo(float).eps)
+        return LyapunovCondition(1 / largest, 2 * float(np.linalg.norm(self.a, 2)), len(self.a) * eps, eps)
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """The user's units of residuals and solutions, and the balanced ones where they differ."""
+        if not self.scaling.any():
+            return (Measure(),)
+        ones = np.full(self.q.shape, 1 + 1j if self.is_complex else 1.0)
+        weights = self.pack(_ldexp(ones, self.scaling[:, None] + self.scaling))[:, 0]
+        return units_of(1 / weights, weights)
 
     def product(self, x: np.ndarray) -> Array:
         """a x + x aᴴ."""
@@ -79,9 +104,8 @@ class LyapunovEquation:
 
     def restore(self, x: np.ndarray, *, error: bool = False) -> Array:
         """The solution (or its error, which is real) in the user's units and precision."""
-        e, f = self.exponents
         with np.errstate(over="ignore", under="ignore"):
-            scaled = _ldexp(x, f - e)
+            scaled = _ldexp(x, self._exponents)
             if self.single:
                 scaled = scaled.astype(np.complex64 if self.is_complex and not error else np.float32)
         if not np.isfinite(scaled).all():
@@ -94,8 +118,37 @@ class LyapunovEquation:
 
     def rounded(self, x: np.ndarray) -> np.ndarray:
         """The solution as the user gets it, in the units and precision of this equation."""
+        return _ldexp(to_numpy(self.restore(x)).astype(x.dtype), -self._exponents)
+
+    @property
+    def _exponents(self) -> np.ndarray:
+        """Powers of two between X of this equation and the user's, entry by entry."""
         e, f = self.exponents
-        return _ldexp(to_numpy(self.restore(x)).astype(x.dtype), e - f)
+        return np.asarray(self.scaling[:, None] + self.scaling + (f - e))
+
+
+class LyapunovCondition(Condition):
+    """How well conditioned X ↦ a X + X aᴴ is, in balanced units."""
+
+    @property
+    def warning(self) -> str:
+        return (
+            f"the equation is ill-conditioned: with a balanced, X ↦ a X + X aᴴ has the condition number "
+            f"{self.number:.3g} (rcond {self.rcond:.2g})"
+        )
+
+    def refuse_singular(self, null_vector: Callable[[], Array | None] = lambda: None) -> None:
+        """SingularError where rcond < d · eps, with the evidence; nothing is asked for a null vector."""
+        if self.singular:
+            inverse = 1 / self.smallest if self.smallest > 0 else np.inf
+            raise SingularError(
+                f"the equation is singular to working precision: with a balanced, X ↦ a X + X aᴴ has the norm "
+                f"{self.largest:.3g} and its inverse {inverse:.3g}, a ratio of "
+                f"{self.rcond:.2g} below the rounding {self.rounding:.2g}",
+                None,
+                self.smallest,
+                self.largest,
+            )
 
 
 class LyapunovMap(Operator):
@@ -159,8 +212,17 @@ def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
     (drift, e), (noise, f) = (_normalised(x) for x in (drift, noise))
     if np.iscomplexobj(drift):
         noise = noise.astype(np.complex128)
-    side = _side(drift, e)
-    return LyapunovEquation(side * drift, side * noise, (e, f), single, a, cast(Device, device))
+    scaling = balancing_exponents(drift)
+    (drift, e1), (noise, f1) = (
+        _normalised(_ldexp(x, exponents))
+        for x, exponents in ((drift, scaling - scaling[:, None]), (noise, -scaling - scaling[:, None]))
+    )
+    exponents = e + e1, f + f1
+    side = _side(drift, exponents[0])
+    equation = LyapunovEquation(side * drift, side * noise, exponents, scaling, single, a, cast(Device, device))
+    if equation.a.size:
+        equation.condition.refuse_singular()
+    return equation
 
 
 def _normalised(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -170,9 +232,13 @@ def _normalised(x: np.ndarray) -> tuple[np.ndarray, int]:
     return _ldexp(x, -int(exponent)), int(exponent)
 
 
-def _ldexp(x: np.ndarray, exponent: int) -> np.ndarray:
-    x = np.ascontiguousarray(x)
-    return np.ldexp(x.view(np.float64), exponent).view(x.dtype)
+def _ldexp(x: np.ndarray, exponent: int | np.ndarray) -> np.ndarray:
+    """x times two to the exponents, exactly."""
+    if np.iscomplexobj(x):
+        out = np.empty_like(x)
+        out.real, out.imag = np.ldexp(x.real, exponent), np.ldexp(x.imag, exponent)
+        return out
+    return np.asarray(np.ldexp(x, exponent))
 
 
 def _side(a: np.ndarray, exponent: int) -> int:
@@ -195,145 +261,6 @@ def _side(a: np.ndarray, exponent: int) -> int:
         f"a device with drift a never settles: the real parts of the eigenvalues of a range from {ends[0]:.6g} to "
         f"{ends[1]:.6g}, and all must be positive, or all negative; scipy.linalg.solve_continuous_lyapunov takes such a"
     )
-
-
-@dataclass
-class Relaxations:
-    """X from q by runs of the device, one for each semidefinite part: a noisy inverse of X ↦ a X + X aᴴ.
-
-    It is what `refine` takes as a device; X and q travel as columns of real numbers.
-
-    Attributes
-    ----------
-    noise : float
-        Norm of the residual that the last run left by itself, over that of its load.
-    """
-
-    equation: LyapunovEquation
-    ledger: Ledger = field(default_factory=lambda: Ledger(programs=0))
-    readings: int = 0
-    noise: float = 0.0
-    definite = False
-    bias = 0.0
-    ideal = True
-
-    @cached_property
-    def real(self) -> Correlated:
-        """The device with a real drift a on it."""
-        return self._program(self.equation.a)
-
-    @cached_property
-    def embedded(self) -> Correlated:
-        """The device with the real form of a on it: twice the nodes, for complex a or noise."""
-        return self._program(embedding(self.equation.a))
-
-    def _program(self, drift: np.ndarray) -> Correlated:
-        device = self.equation.device
-        try:
-            program = as_correlated(watched_program(device, Dense(drift, symmetric=False)), device)
-        except TypeError:
-            raise TypeError(
-                "a Lyapunov equation needs a device of general couplings and noise, such as GeneralDevice(); "
-                f"not {device!r}"
-            ) from None
-        self.ledger.programs += 1
-        program.ledger = self.ledger
-        return program
-
-    @property
-    def failures(self) -> list[str]:
-        """Runs that failed and were right the second time."""
-        return [failure for program in self.programs for failure in getattr(program, "failures", [])]
-
-    def describe(self) -> dict[str, str]:
-        """Engine and reason, for the report of a call."""
-        return self.programs[0].describe()
-
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ."""
-        return self.programs[0].rate()
-
-    @property
-    def programs(self) -> tuple[Correlated, ...]:
-        """The devices that the parts of q need."""
-        if self.equation.is_complex:
-            return (self.embedded,)
-        return (self.real,) if self.equation.hermitian else (self.real, self.embedded)
-
-    def independent_readings(self, n: int) -> Schedule:
-        """n readings that are independent on each of the devices."""
-        return max((program.independent_readings(n) for program in self.programs), key=lambda each: each.burn_in)
-
-    def timetable(self, b: np.ndarray, relative: float = PRECISION) -> Schedule:
-        """Readings for the next run: more where the noise of the last left more than a share of its load."""
-        if not self.readings:
-            self.readings = round((len(self.equation.a) + 1) / relative**2)
-        growth = max(self.noise / relative, 1.0) ** 2
-        self.readings = int(min(growth * self.readings, MOST_READINGS))
-        return self.independent_readings(self.readings)
-
-    def average(self, b: np.ndarray, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
-        """Run the device on each semidefinite part of the loads, one column after the other."""
-        values, errors, gains = [], [], []
-        for column in b.T:
-            load = self.equation.unpack(column)
-            size = float(np.abs(load).max()) or 1.0
-            x, variance = self.estimate(load / size, schedule, rng)
-            left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
-            self.noise = float(left / norm) if norm > 0 else 0.0
-            values.append(self.equation.pack(size * x))
-            errors.append(self.equation.pack(np.sqrt(variance).astype(self.equation.q.dtype)))
-            gains.append(1 / size)
-        return Reading(
-            np.concatenate(values, axis=1),
-            self.ledger.device_time,
-            schedule,
-            replicas=lambda: errors[0],
-            gain=np.array(gains),
-        )
-
-    def estimate(self, load: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """X as the device reads it, and the variance of its entries (of Re plus that of Im where it is complex)."""
-        x: np.ndarray = np.zeros_like(load)
-        real, imaginary = np.zeros(load.shape), np.zeros(load.shape)
-        for factor, noise in _semidefinite_parts(load):
-            part = self.covariance(noise, schedule, rng)
-            x = x + (factor * part if self.equation.is_complex else (factor * part).real)
-            # Wishart: pairs of entries of X̂ = U + iV, whose variances the embedding shares between both.
-            size = np.outer(np.diag(part).real, np.diag(part).real)
-            if np.isrealobj(part):
-                variances = [size + part**2, np.zeros_like(size)]
-            else:
-                excess = part.real**2 - part.imag**2
-                variances = [(size + excess) / 2, (size - excess) / 2]
-            if isinstance(factor, complex):
-                variances.reverse()
-            real, imaginary = real + variances[0], imaginary + variances[1]
-        total = real + imaginary if self.equation.is_complex else real
-        return x, np.maximum(total, 0.0) / (schedule.readings or 1)
-
-    def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
-        """Sample covariance under a semidefinite noise, through the real form where something is complex."""
-        if np.isrealobj(noise) and np.isrealobj(self.equation.a):
-            return self.real.noise_covariance(noise, schedule, rng=rng)
-        d = len(noise)
-        # The real form of q has the real form of X as its covariance, once in each of two blocks.
-        s = self.embedded.noise_covariance(embedding(noise), schedule, rng=rng)
-        return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
-
-
-def _semidefinite_parts(q: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:
-    """Factors ±1, ±i and Hermitian positive semidefinite matrices whose sum is q."""
-    hermitian = (q + q.conj().T) / 2
-    for unit, part in ((1, hermitian), (1j, -1j * (q - hermitian))):
-        if np.linalg.norm(part) <= 4 * np.finfo(float).eps * np.linalg.norm(q):
-            continue
-        weights, vectors = np.linalg.eigh(part)
-        rounding = len(q) * np.finfo(float).eps * np.abs(weights).max()
-        for sign in (1, -1):
-            kept = sign * weights > rounding
-            if kept.any():
-                yield sign * unit, (vectors[:, kept] * abs(weights[kept])) @ vectors[:, kept].conj().T
 
 
 def embedding(x: np.ndarray) -> np.ndarray:

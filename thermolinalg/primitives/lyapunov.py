@@ -13,8 +13,9 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_refined
-from thermolinalg.primitives._lyapunov import MOST_READINGS, LyapunovEquation, LyapunovMap, Relaxations, read_equation
+from thermolinalg.primitives._lyapunov import LyapunovEquation, LyapunovMap, read_equation
 from thermolinalg.primitives._readings import empty_report
+from thermolinalg.primitives._relaxations import MOST_READINGS, Relaxations
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems import Chain, Equation, Measure, System
 from thermolinalg.systems.routes import Held
@@ -53,6 +54,9 @@ def solve_continuous_lyapunov(
     until its Frobenius norm is at most rtol ‖q‖ + atol. With ``refine=False`` the answer is what one reading of each
     part returns.
 
+    The device holds S⁻¹ a S with S of powers of two that balance a, under the noise S⁻¹ q S⁻¹: units of the rows do not
+    matter.
+
     Parameters
     ----------
     a : array_like, shape (d, d) or (..., d, d)
@@ -88,6 +92,8 @@ def solve_continuous_lyapunov(
     ------
     LinAlgError
         The eigenvalues of a are not all on one side of the imaginary axis; the message shows them.
+    SingularError
+        The condition number of X ↦ a X + X aᴴ with a balanced, 2‖a‖‖X₁‖ with the X₁ of q = I, is above 1/(d · eps).
     ValueError
         Shapes that do not fit, NaN or infinity, negative tolerances, readings that are not independent.
     TypeError
@@ -98,7 +104,7 @@ def solve_continuous_lyapunov(
     Warns
     -----
     ThermodynamicWarning
-        The tolerance was not reached; `info.success` is False.
+        The tolerance was not reached, and `info.success` is False; or that condition number is above 1e13.
 
     See Also
     --------
@@ -160,10 +166,13 @@ class _Units(System):
 def _refined(equation: LyapunovEquation, rng: np.random.Generator, wanted: Wanted) -> tuple[Array, Info]:
     """The residual goes back to the device until it is small enough."""
     matrix, runs = LyapunovMap(equation), Relaxations(equation)
-    size, measures = 2 * float(np.linalg.norm(equation.a, 2)), (Measure(),)
-    held = Held(runs, matrix, None, None, measures, size, None, "stable", "a is the drift of the device, q its noise")
+    size, measures = equation.condition.largest, equation.measures
+    why = "a is the drift of the device, q its noise"
+    held = Held(runs, matrix, None, None, measures, size, equation.condition, "stable", why)
     outer = Chain((_Units(equation),))
-    x, info = solve_refined(held, Equation(matrix, outer.into(equation.q), measures, size), outer, wanted, rng)
+    loaded = Equation(matrix, outer.into(equation.q), measures, size)
+    # How far the semidefinite parts of a residual cancel differs from run to run, and with it the readings they take.
+    x, info = solve_refined(held, loaded, outer, wanted, rng, alike=wanted.maxiter)
     value = equation.unpack(x)
     value = (value + value.conj().T) / 2 if equation.hermitian else value
     return equation.restore(value), info
@@ -179,7 +188,8 @@ def _raw(
     schedule = schedule or runs.independent_readings(readings)
     x, variance = runs.estimate(equation.q, schedule, rng)
     value = equation.restore(x)
-    left = float(np.linalg.norm(equation.residual(equation.rounded(x))))
+    residual = equation.residual(equation.rounded(x))
+    left, outer = (float(measure.residual(equation.pack(residual))[0]) for measure in (Measure(), equation.measures[0]))
     scale = 2 * np.linalg.norm(equation.a, 2) * np.linalg.norm(x) + np.linalg.norm(equation.q)
     noise = equation.restore(np.sqrt(variance), error=True)
     rounding = np.finfo(float).eps * abs(value)
@@ -189,9 +199,9 @@ def _raw(
         message="exactly what the device returned; pass refine=True to send the residual back to it",
         n_runs=runs.ledger.runs,
         n_matvec=1,
-        residual_norm=float(np.ldexp(left, equation.exponents[1])),
+        residual_norm=float(np.ldexp(outer, equation.exponents[1])),
         backward_error=left / float(scale) if scale > 0 else 0.0,
-        condition=None,
+        condition=equation.condition.number,
         noise=noise,
         rounding=rounding,
         systematic=0.0 * noise,

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import numpy as np
+import scipy.linalg
+
 from thermolinalg._arrays import Array, eps, namespace
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.systems.equation import Measure
 
-__all__ = ["diagonal_signs", "gram_operator", "share_of_one_run", "unit_diagonal", "units_of"]
+__all__ = [
+    "balancing_exponents",
+    "diagonal_signs",
+    "gram_operator",
+    "share_of_one_run",
+    "unit_diagonal",
+    "units_of",
+]
+
+MOST_BALANCE = 200
+"""Powers of two by which rows are scaled at most: products of two stay in range."""
+
+
+def balancing_exponents(a: np.ndarray) -> np.ndarray:
+    """Logarithms to base 2 of the diagonal S that makes rows and columns of S⁻¹ a S alike."""
+    if len(a) < 2:
+        return np.zeros(len(a), dtype=int)
+    (gebal,) = scipy.linalg.get_lapack_funcs(("gebal",), (a,))
+    _, _, _, scale, _ = gebal(a, scale=1, permute=0)
+    exponents = np.frexp(scale)[1] - 1
+    return np.asarray(np.clip(exponents - int(np.median(exponents)), -MOST_BALANCE, MOST_BALANCE))
 
 
 def share_of_one_run(rtol: float, d: int) -> float:

@@ -1,0 +1,164 @@
+"""Runs of a device that answer a Lyapunov equation: one for each semidefinite part of q."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from thermolinalg._arrays import Array
+from thermolinalg.devices import Correlated, Ledger, Reading, Schedule
+from thermolinalg.devices.protocols import as_correlated
+from thermolinalg.devices.watched import watched_program
+from thermolinalg.operators import Dense
+from thermolinalg.primitives._linear_solve import PRECISION
+from thermolinalg.primitives._lyapunov import LyapunovEquation, embedding
+
+__all__ = ["MOST_READINGS", "Relaxations"]
+
+MOST_READINGS = 10**15
+"""Beyond this the noise of a covariance is its rounding in double precision."""
+
+
+@dataclass
+class Relaxations:
+    """X from q by runs of the device, one for each semidefinite part: a noisy inverse of X ↦ a X + X aᴴ.
+
+    It is what `refine` takes as a device; X and q travel as columns of real numbers.
+
+    Attributes
+    ----------
+    noise : float
+        Norm of the residual that the last run left by itself, over that of its load.
+    """
+
+    equation: LyapunovEquation
+    ledger: Ledger = field(default_factory=lambda: Ledger(programs=0))
+    readings: int = 0
+    noise: float = 0.0
+    definite = False
+    bias = 0.0
+    ideal = True
+
+    @cached_property
+    def real(self) -> Correlated:
+        """The device with a real drift a on it."""
+        return self._program(self.equation.a)
+
+    @cached_property
+    def embedded(self) -> Correlated:
+        """The device with the real form of a on it: twice the nodes, for complex a or noise."""
+        return self._program(embedding(self.equation.a))
+
+    def _program(self, drift: np.ndarray) -> Correlated:
+        device = self.equation.device
+        try:
+            program = as_correlated(watched_program(device, Dense(drift, symmetric=False)), device)
+        except TypeError:
+            raise TypeError(
+                "a Lyapunov equation needs a device of general couplings and noise, such as GeneralDevice(); "
+                f"not {device!r}"
+            ) from None
+        self.ledger.programs += 1
+        program.ledger = self.ledger
+        return program
+
+    @property
+    def failures(self) -> list[str]:
+        """Runs that failed and were right the second time."""
+        return [failure for program in self.programs for failure in getattr(program, "failures", [])]
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason, for the report of a call."""
+        return self.programs[0].describe()
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ."""
+        return self.programs[0].rate()
+
+    @property
+    def programs(self) -> tuple[Correlated, ...]:
+        """The devices that the parts of q need."""
+        if self.equation.is_complex:
+            return (self.embedded,)
+        return (self.real,) if self.equation.hermitian else (self.real, self.embedded)
+
+    def independent_readings(self, n: int) -> Schedule:
+        """n readings that are independent on each of the devices."""
+        return max((program.independent_readings(n) for program in self.programs), key=lambda each: each.burn_in)
+
+    def timetable(self, b: np.ndarray, relative: float = PRECISION) -> Schedule:
+        """Readings for the next run: more where the noise of the last left more than a share of its load."""
+        if not self.readings:
+            self.readings = round((len(self.equation.a) + 1) / relative**2)
+        growth = max(self.noise / relative, 1.0) ** 2
+        self.readings = int(min(growth * self.readings, MOST_READINGS))
+        return self.independent_readings(self.readings)
+
+    def average(self, b: np.ndarray, schedule: Schedule, *, rng: np.random.Generator, state: bool = False) -> Reading:
+        """Run the device on each semidefinite part of the loads, one column after the other."""
+        values, errors, gains = [], [], []
+        for column in b.T:
+            load = self.equation.unpack(column)
+            size = float(np.abs(load).max()) or 1.0
+            x, variance = self.estimate(load / size, schedule, rng)
+            left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
+            self.noise = float(left / norm) if norm > 0 else 0.0
+            values.append(self.equation.pack(size * x))
+            errors.append(self.equation.pack(np.sqrt(variance).astype(self.equation.q.dtype)))
+            gains.append(1 / size)
+        return Reading(
+            np.concatenate(values, axis=1),
+            self.ledger.device_time,
+            schedule,
+            replicas=lambda: errors[0],
+            gain=np.array(gains),
+        )
+
+    def estimate(self, load: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """X as the device reads it, and the variance of its entries (of Re plus that of Im where it is complex)."""
+        x: np.ndarray = np.zeros_like(load)
+        real, imaginary = np.zeros(load.shape), np.zeros(load.shape)
+        for factor, noise in _semidefinite_parts(load):
+            part = self.covariance(noise, schedule, rng)
+            x = x + (factor * part if self.equation.is_complex else (factor * part).real)
+            # Wishart: pairs of entries of X̂ = U + iV, whose variances the embedding shares between both.
+            size = np.outer(np.diag(part).real, np.diag(part).real)
+            if np.isrealobj(part):
+                variances = [size + part**2, np.zeros_like(size)]
+            else:
+                excess = part.real**2 - part.imag**2
+                variances = [(size + excess) / 2, (size - excess) / 2]
+            if isinstance(factor, complex):
+                variances.reverse()
+            real, imaginary = real + variances[0], imaginary + variances[1]
+        total = real + imaginary if self.equation.is_complex else real
+        return x, np.maximum(total, 0.0) / (schedule.readings or 1)
+
+    def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
+        """Sample covariance under a semidefinite noise, through the real form where something is complex."""
+        if np.isrealobj(noise) and np.isrealobj(self.equation.a):
+            return self.real.noise_covariance(noise, schedule, rng=rng)
+        d = len(noise)
+        if self.embedded not in self.programs:
+            # The timetable is that of the device with the real drift; loads that bound the rounding are not Hermitian.
+            schedule = self.embedded.independent_readings(schedule.readings or 1)
+        # The real form of q has the real form of X as its covariance, once in each of two blocks.
+        s = self.embedded.noise_covariance(embedding(noise), schedule, rng=rng)
+        return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
+
+
+def _semidefinite_parts(q: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:
+    """Factors ±1, ±i and Hermitian positive semidefinite matrices whose sum is q."""
+    hermitian = (q + q.conj().T) / 2
+    for unit, part in ((1, hermitian), (1j, -1j * (q - hermitian))):
+        if np.linalg.norm(part) <= 4 * np.finfo(float).eps * np.linalg.norm(q):
+            continue
+        weights, vectors = np.linalg.eigh(part)
+        rounding = len(q) * np.finfo(float).eps * np.abs(weights).max()
+        for sign in (1, -1):
+            kept = sign * weights > rounding
+            if kept.any():
+                yield sign * unit, (vectors[:, kept] * abs(weights[kept])) @ vectors[:, kept].conj().T
