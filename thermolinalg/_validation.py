@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import Array, is_torch, namespace
+from thermolinalg._autograd import refuse_gradients, refuse_transforms
 
 __all__ = [
     "as_count",
@@ -60,6 +61,7 @@ def as_relative(value: Any, name: str) -> float:
 
 
 def _as_float(value: Any, name: str) -> float:
+    refuse_gradients(value, name)
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -99,7 +101,7 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
     Raises
     ------
     TypeError
-        Sparse, masked, object or np.matrix input.
+        Sparse, masked, object or np.matrix input; a tensor that requires gradients, since none come out of here.
     ValueError
         NaN or infinity, or a wrong number of dimensions.
     """
@@ -118,8 +120,10 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
 def _checked_torch(x: Any, name: str) -> Array:
     if x.is_sparse or str(x.layout) != "torch.strided":
         raise TypeError(f"{name} is a sparse torch tensor; pass {name}.to_dense() or a SciPy sparse array")
+    refuse_transforms(x, name)
+    refuse_gradients(x, name)
     xp = namespace(x)
-    x = x.detach()
+    x = x.detach().resolve_conj().resolve_neg()
     if not (xp.isdtype(x.dtype, "real floating") or xp.isdtype(x.dtype, "complex floating")):
         return xp.astype(x, xp.float64)
     if str(x.dtype) in ("torch.float16", "torch.bfloat16"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import is_torch, namespace
+from thermolinalg._arrays import is_array, is_torch, namespace
 from thermolinalg._validation import as_rng
 
 __all__ = ["batched"]
@@ -110,5 +110,5 @@ def _join(values: list[Any], shape: tuple[int, ...]) -> Any:
     if not hasattr(values[0], "shape"):
         values = [np.asarray(v) for v in values]
     xp = namespace(values[0])
-    stacked = xp.stack([xp.asarray(v) for v in values])[: math.prod(shape)]
+    stacked = xp.stack([v if is_array(v) else xp.asarray(v) for v in values])[: math.prod(shape)]
     return xp.reshape(stacked, shape + tuple(values[0].shape))

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import as_array, dtype_name
+from thermolinalg._autograd import detached
 from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.matrix_functions import Price
@@ -194,7 +195,7 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     >>> told.structure, told.symmetric, told.solve.name
     ('dense', True, 'factorised (Cholesky)')
     """
-    read = read_matrix(a, assume_a=assume_a, name="a")
+    read = read_matrix(a, assume_a=assume_a, gradients=True, name="a")
     if 0 in read.shape:
         raise ValueError(f"a is empty, shape {read.shape}: there is nothing to explain")
     return explained(Solver(read, device, as_rng(0)), b, scipy.sparse.issparse(a) and int(a.nnz))
@@ -208,7 +209,7 @@ def explained(prepared: Solver, b: Any, nonzeros: int | None) -> Explanation:
         b = as_array(np.random.default_rng(0).standard_normal(read.shape[0]), read.operator.like)
     else:
         load = "this b"
-    block = read_rhs(read, b).block
+    block = read_rhs(read, detached(b)).block
     columns = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(columns, PRECISION)
     solve, trajectory = engine_of_window(prepared, schedule, columns.shape[1]), _engine_of_path(prepared)
