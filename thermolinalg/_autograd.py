@@ -35,11 +35,6 @@ def wants_gradients(*arrays: Any) -> bool:
     return bool(torch.is_grad_enabled())
 
 
-def detached(x: Any) -> Any:
-    """The numbers of a tensor without its history; anything else as it is."""
-    return x.detach() if is_torch(x) else x
-
-
 def refuse_gradients(x: Any, name: str, instead: str = "") -> None:
     """TypeError where the gradient of x will be asked for and there is none.
 
@@ -53,20 +48,28 @@ def refuse_gradients(x: Any, name: str, instead: str = "") -> None:
     """
     if wants_gradients(x):
         advice = f", or {instead}" if instead else ""
-        raise TypeError(f"{name} requires gradients, which are not known here; pass {name}.detach(){advice}")
+        raise TypeError(f"{name} requires gradients, which do not come out of here; pass {name}.detach(){advice}")
 
 
-def refuse_transforms(x: Any, name: str) -> None:
-    """TypeError for a tensor inside `torch.func` transforms or forward-mode differentiation, which hide its numbers."""
+def refuse_transforms(x: Any) -> None:
+    """TypeError for a tensor inside transforms of `torch.func` or forward-mode differentiation."""
     import torch
 
     forward: Any = torch.autograd.forward_ad
     transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
     if transformed or (forward._current_level >= 0 and forward.unpack_dual(x).tangent is not None):
         raise TypeError(
-            f"{name} is inside a transform of torch.func or forward-mode differentiation, where a device finds no "
-            "numbers to load; use torch.autograd.grad or .backward(), and leading dimensions in place of vmap"
+            "a device finds no numbers to load inside torch.func.grad, jacrev, vmap, ... or forward-mode differentiation; "
+            "use torch.autograd.grad or .backward(), and leading dimensions in place of vmap"
         )
+
+
+def detached(x: Any) -> Any:
+    """The numbers of a tensor without its history; anything else as it is."""
+    if not is_torch(x):
+        return x
+    refuse_transforms(x)
+    return x.detach()
 
 
 def with_gradient_of(value: Array, expression: Array) -> Array:

@@ -112,7 +112,7 @@ def read_matrix(
         return a
     assume, is_flat = as_structure(assume_a), False
     if isinstance(a, Operator):
-        refuse_gradients(a.like, f"the tensor in {name}", f"{name} as a dense tensor")
+        _refuse_history(a, name)
         read = _from_operator(a, assume, lower, check_finite, name)
     elif scipy.sparse.issparse(a):
         read = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower, name)
@@ -156,6 +156,19 @@ def shifted_matrix(read: ReadMatrix, mu: Any) -> ReadMatrix:
         moved = mu * namespace(like).eye(read.shape[0], dtype=like.dtype, device=like.device)
         graph = moved if graph is None else graph + moved
     return replace(read, operator=shifted_operator(read.operator, float(detached(mu))), graph=graph)
+
+
+def _refuse_history(a: Operator, name: str) -> None:
+    """TypeError for an operator made of tensors that require gradients, which only dense tensors get."""
+    like = a.like
+    if not is_torch(like):
+        return
+    vector = namespace(like).zeros((a.shape[1], 1), dtype=like.dtype, device=like.device)
+    if wants_gradients(like, a.apply(vector)):
+        raise TypeError(
+            f"{name} is an operator made of tensors that require gradients, which dense tensors only are given; pass "
+            f"{name} as a tensor, or make it of tensors.detach()"
+        )
 
 
 def _history(a: Array, numbers: Array, assume: str, lower: bool, name: str) -> Array:

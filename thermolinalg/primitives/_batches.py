@@ -61,10 +61,11 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _dense(x: Any) -> Any:
-    """Lists and numbers become arrays so that their dimensions can be counted; everything else stays what it is."""
+    """Lists, numbers and arrays of other libraries become arrays, so that their dimensions can be counted."""
     try:
-        return np.asarray(x) if isinstance(x, (list, tuple, complex, float, int)) else x
-    except ValueError:  # ragged: the gatekeeper says so by name
+        foreign = hasattr(x, "__array_namespace__") and not is_array(x)
+        return np.asarray(x) if foreign or isinstance(x, (list, tuple, complex, float, int)) else x
+    except (ValueError, TypeError):  # ragged or traced: the gatekeeper says so by name
         return x
 
 

@@ -10,7 +10,7 @@ from scipy.sparse.linalg import LinearOperator
 from thermolinalg._arrays import dtype_name, is_torch, to_numpy
 from thermolinalg._autograd import wants_gradients
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_rng
+from thermolinalg._validation import as_count, as_numpy, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
@@ -106,23 +106,23 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
 
     def matvec(self, x: Any) -> Any:
         """A⁻¹x of a vector; a tensor for a tensor."""
-        return self._solve(x) if self._stays_tensor(x) else super().matvec(x)
+        return self._solve(x) if self._stays_tensor(x) else super().matvec(_read(x))
 
     def matmat(self, X: Any) -> Any:
         """A⁻¹X of a block of columns; a tensor for a tensor."""
-        return self._solve(X) if self._stays_tensor(X) else super().matmat(X)
+        return self._solve(X) if self._stays_tensor(X) else super().matmat(_read(X))
 
     def rmatvec(self, x: Any) -> Any:
         """A⁻ᴴx of a vector; a tensor for a tensor."""
-        return self._solve(x, adjoint=True) if self._stays_tensor(x) else super().rmatvec(x)
+        return self._solve(x, adjoint=True) if self._stays_tensor(x) else super().rmatvec(_read(x))
 
     def rmatmat(self, X: Any) -> Any:
         """A⁻ᴴX of a block of columns; a tensor for a tensor."""
-        return self._solve(X, adjoint=True) if self._stays_tensor(X) else super().rmatmat(X)
+        return self._solve(X, adjoint=True) if self._stays_tensor(X) else super().rmatmat(_read(X))
 
     def dot(self, x: Any) -> Any:
         """A⁻¹x of a vector or block, or the product with another operator; a tensor for a tensor."""
-        return self._solve(x) if self._stays_tensor(x) else super().dot(x)
+        return self._solve(x) if self._stays_tensor(x) else super().dot(_read(x))
 
     def _stays_tensor(self, x: Any) -> bool:
         """Whether x is a tensor to stay one; for A of NumPy it becomes an array, unless that would lose gradients."""
@@ -136,7 +136,9 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
 
     def _in_numpy(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
         if wants_gradients(self._read.graph):
-            raise TypeError("A requires gradients, which no NumPy array carries; multiply a tensor, or pass A.detach()")
+            raise TypeError(
+                "A requires gradients, which no NumPy array carries; pass tensors to @ or rmatmat, or pass A.detach()"
+            )
         return to_numpy(self._solve(b, adjoint=adjoint))
 
     def _solve(self, b: Any, *, adjoint: bool = False) -> Any:
@@ -145,3 +147,8 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
             b, rtol=self.rtol, maxiter=self.maxiter, schedule=self.schedule, rng=self.rng, return_info=True
         )
         return x
+
+
+def _read(x: Any) -> Any:
+    """Arrays of other libraries as those of NumPy."""
+    return as_numpy(x, "b") if hasattr(x, "__array_namespace__") else x

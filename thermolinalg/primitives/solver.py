@@ -118,6 +118,8 @@ class Solver:
         )
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.read.graph is not None:
+            raise TypeError("a device whose matrix requires gradients has no copy that they reach; pass A.detach()")
         ledger = None if "held" not in vars(self) and self._carried is None else self.ledger
         return {"read": self.read, "device": self._device, "rng": self.rng, "die": self._die, "ledger": ledger}
 
