@@ -59,7 +59,7 @@ def refuse_transforms(x: Any) -> None:
     transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
     if transformed or (forward._current_level >= 0 and forward.unpack_dual(x).tangent is not None):
         raise TypeError(
-            "a device finds no numbers to load inside torch.func.grad, jacrev, vmap, ... or forward-mode differentiation; "
+            "a device finds no numbers to load inside torch.func.grad, vmap and the like, or forward-mode differentiation; "
             "use torch.autograd.grad or .backward(), and leading dimensions in place of vmap"
         )
 
@@ -120,4 +120,4 @@ def _fit(gradient: Array, x: Array) -> Array:
     """A gradient in the dtype of what it belongs to: the imaginary part of a real number never changes."""
     if gradient.is_complex() and not x.is_complex():
         gradient = gradient.real
-    return gradient.to(x.dtype)
+    return gradient.resolve_conj().resolve_neg().to(x.dtype)

@@ -11,7 +11,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, dtype_name, is_array, is_torch, namespace, plus_identity
-from thermolinalg._autograd import detached, refuse_gradients, wants_gradients, with_gradient_of
+from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._validation import checked_array, checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
@@ -126,7 +126,7 @@ def read_matrix(
             array = namespace(array).reshape(array, (1, -1))
         read = _from_dense(array, assume, lower, name)
         if wants_gradients(a):
-            read = replace(read, graph=_history(a.reshape(array.shape), array, assume, lower, name))
+            read = replace(read, graph=_history(a.reshape(array.shape), assume, lower, name))
     m, n = read.shape
     if square and m != n:
         advice = "" if is_flat else "; rectangular systems: lstsq or pinv"
@@ -171,14 +171,10 @@ def _refuse_history(a: Operator, name: str) -> None:
         )
 
 
-def _history(a: Array, numbers: Array, assume: str, lower: bool, name: str) -> Array:
-    """What is read of a square tensor with its history; a matrix said to be symmetric has a symmetric gradient."""
-    if assume not in READ_IN_PART or a.shape[0] != a.shape[1]:
-        return a
-    if assume not in BELIEVED:
-        return dense_part(a, assume, lower=lower, name=name)
-    mirrored = a.mT if assume == "sym" else a.mH
-    return with_gradient_of(dense_part(numbers, assume, lower=lower, name=name), (a + mirrored) / 2)
+def _history(a: Array, assume: str, lower: bool, name: str) -> Array:
+    """What is read of a tensor, with its history: entries that are not looked at have no gradient."""
+    in_part = assume in READ_IN_PART and a.shape[0] == a.shape[1]
+    return dense_part(a, assume, lower=lower, name=name) if in_part else a
 
 
 def symmetric_operator(A: Any, name: str) -> Operator:

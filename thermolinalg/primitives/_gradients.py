@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._autograd import attached, detached, wants_gradients, with_gradient_of
+from thermolinalg._info import Info
+from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._report import once
-
-if TYPE_CHECKING:
-    from thermolinalg.primitives.solver import Solver
 
 __all__ = [
     "Moments",
+    "Solves",
     "Write",
     "hermitian",
     "of_gaussian",
@@ -38,7 +38,27 @@ __all__ = [
 
 Draw = Callable[[], np.random.Generator]
 
-Write = Callable[[np.random.Generator], "Solver"]
+
+class Solves(Protocol):
+    """A on its device, as rules need it; see `thermolinalg.primitives.solver.Solver`."""
+
+    read: ReadMatrix
+
+    @property
+    def adjoint(self) -> Solves:
+        """Aᴴ on the same device."""
+        ...
+
+    def answer(self, b: Any, *, rng: np.random.Generator, **asked: Any) -> tuple[Array, Info]:
+        """A⁻¹b in numbers, and its report."""
+        ...
+
+    def columns(self, *, rng: np.random.Generator, **asked: Any) -> tuple[Array, Info]:
+        """A⁻¹ in numbers, and its report."""
+        ...
+
+
+Write = Callable[[np.random.Generator], Solves]
 """Puts a matrix on a device, the first time that a gradient needs it there."""
 
 
@@ -58,14 +78,14 @@ def hermitian(A: Array) -> Array:
 
 
 def of_solution(
-    x: Array, solver: Solver, A: Array | None, b: Array, rng: np.random.Generator, *, exact: bool = True, **asked: Any
+    x: Array, solver: Solves, A: Array | None, b: Array, rng: np.random.Generator, *, exact: bool = True, **asked: Any
 ) -> Array:
     """x = A⁻¹b with the gradients −y xᴴ of A and y = A⁻ᴴg of b.
 
     Parameters
     ----------
     x : array, shape of b
-    solver : Solver
+    solver : Solves
         A on its device.
     A : tensor or None, shape (d, d)
         None where A is not a tensor.
@@ -90,7 +110,7 @@ def of_solution(
     return attached(x, adjoint, A, b)
 
 
-def _solved(solver: Solver, A: Array | None, b: Array, rng: np.random.Generator, **asked: Any) -> Array:
+def _solved(solver: Solves, A: Array | None, b: Array, rng: np.random.Generator, **asked: Any) -> Array:
     """A⁻¹b, with its gradients where they are asked for."""
     x, _ = solver.answer(detached(b), rng=rng, **asked)
     return of_solution(x, solver, A, b, rng, **asked)
@@ -102,7 +122,7 @@ def _outer(y: Array, x: Array) -> Array:
 
 
 def of_inverse(
-    X: Array, solver: Solver, A: Array | None, rng: np.random.Generator, *, exact: bool = True, **asked: Any
+    X: Array, solver: Solves, A: Array | None, rng: np.random.Generator, *, exact: bool = True, **asked: Any
 ) -> Array:
     """X = A⁻¹ with the gradient −Xᴴ g Xᴴ; parameters as for `of_solution`."""
     if not wants_gradients(A):
@@ -116,7 +136,7 @@ def of_inverse(
     return attached(X, adjoint, A)
 
 
-def _inverted(solver: Solver, A: Array, rng: np.random.Generator, **asked: Any) -> Array:
+def _inverted(solver: Solves, A: Array, rng: np.random.Generator, **asked: Any) -> Array:
     """A⁻¹, column by column, with its gradient where that is asked for."""
     X, _ = solver.columns(rng=rng, **asked)
     return of_inverse(X, solver, A, rng, **asked)
