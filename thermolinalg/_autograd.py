@@ -59,8 +59,8 @@ def refuse_transforms(x: Any) -> None:
     transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
     if transformed or (forward._current_level >= 0 and forward.unpack_dual(x).tangent is not None):
         raise TypeError(
-            "a device finds no numbers to load inside torch.func.grad, vmap and the like, or forward-mode differentiation; "
-            "use torch.autograd.grad or .backward(), and leading dimensions in place of vmap"
+            "a device finds no numbers to load inside torch.func.grad, vmap and the like, or forward-mode "
+            "differentiation; use torch.autograd.grad or .backward(), and leading dimensions in place of vmap"
         )
 
 

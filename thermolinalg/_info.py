@@ -28,7 +28,8 @@ def warn(message: str) -> None:
     ----------
     message : str
     """
-    level, frame, inside = 2, sys._getframe(1), _NOT_THE_CALLER
+    level, frame = 2, sys._getframe(1)
+    inside: tuple[str, ...] = _NOT_THE_CALLER
     if "torch" in sys.modules:  # whose backward passes call for adjoint solves
         inside = (*inside, str(Path(str(sys.modules["torch"].__file__)).parent))
     while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):

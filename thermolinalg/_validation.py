@@ -164,8 +164,8 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
     except TypeError:
         raise TypeError(
-            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX; pass an array "
-            "from outside of them, or a torch tensor where gradients are needed"
+            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX; pass an "
+            "array from outside of them, or a torch tensor where gradients are needed"
         ) from None
 
 

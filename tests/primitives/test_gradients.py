@@ -53,7 +53,7 @@ def lyapunov(a, q):
 
 
 def quadratic(M, b):
-    return (b.conj() * torch.linalg.solve(M, b.to(torch.promote_types(M.dtype, b.dtype)))).sum(dim=0)
+    return (b.conj() * torch.linalg.solve(M.to(b.dtype), b)).sum(dim=0)
 
 
 def ridge(A, b, damp):
@@ -210,7 +210,7 @@ PAIRS = {  # ours, torch's, inputs
     "residues": (
         lambda A, b: tla.lstsq(A, b, **EXACT).residues,
         lambda A, b: ((b - A @ (torch.linalg.pinv(A) @ b)) ** 2).sum(dim=0),
-        (tensor(4, 2), tensor(4, 2)),
+        (tensor(4, 2), tensor(4, 2, seed=1)),
     ),
     "singular values": (
         lambda A: tla.lstsq(A, torch.ones(4, dtype=REAL), **EXACT).s,
@@ -296,15 +296,11 @@ def test_the_logarithm_of_a_general_matrix():
         assert close(found, expected, 1e-7)
 
 
-@pytest.mark.parametrize("complex_", [False, True])
-def test_finite_differences_agree(complex_):
-    dtype = COMPLEX if complex_ else REAL
+@pytest.mark.parametrize(("held", "dtype"), [(lambda M: M, REAL), (definite, COMPLEX)])
+def test_finite_differences_agree(held, dtype):
     inputs = (matrix(2, dtype).requires_grad_(), tensor(2, dtype=dtype).requires_grad_())
-    for held in (lambda M: M, definite):
-        assert torch.autograd.gradcheck(lambda M, b, held=held: tla.solve(held(M), b, **EXACT), inputs, fast_mode=True)
-        assert torch.autograd.gradgradcheck(
-            lambda M, b, held=held: tla.solve(held(M), b, **EXACT), inputs, fast_mode=True
-        )
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda M, b: tla.solve(held(M), b, **EXACT), inputs, fast_mode=True)
 
 
 # -- samples ----------------------------------------------------------------------------------------------------------
@@ -321,7 +317,7 @@ def moment(A, b, temperature, H, w, *, is_covariance):
 @pytest.mark.parametrize("is_covariance", [False, True])
 def test_samples_move_with_their_law(is_covariance):
     """Gradients of first and second order of a mean over samples, to their own standard errors."""
-    groups, size, H, w = 40, 2000, spd(2, 3.0, seed=2), torch.tensor([0.3, -0.2], dtype=REAL)
+    groups, size, H, w = 20, 1000, spd(2, 3.0, seed=2), torch.tensor([0.3, -0.2], dtype=REAL)
     H = torch.as_tensor(H)
     A, b, temperature = definite(matrix(2)), tensor(2), torch.tensor(0.7, dtype=REAL)
 
@@ -341,21 +337,21 @@ def test_samples_move_with_their_law(is_covariance):
         if expected.ndim == 2:  # a Hessian that is right in the mean is symmetric in the mean
             parts, expected = (parts + parts.mT) / 2, (expected + expected.mT) / 2
         errors = (parts.mean(dim=0) - expected) / (parts.std(dim=0) / groups**0.5)
-        assert float(errors.abs().max()) < 4.5
+        assert float(errors.detach().abs().max()) < 5
 
 
 def test_complex_samples_move_with_their_law():
-    A, groups, H = definite(matrix(2, COMPLEX)), 40, torch.as_tensor(spd(2, 3.0, seed=2)).to(COMPLEX)
+    A, groups, H = definite(matrix(2, COMPLEX)), 20, torch.as_tensor(spd(2, 3.0, seed=2)).to(COMPLEX)
 
     def mean(A, seed):
-        x = tla.sample(A, 2000, rng=seed)
+        x = tla.sample(A, 1000, rng=seed)
         return torch.einsum("ni,ij,nj->n", x.conj(), H, x).real.mean()
 
-    found = torch.stack([derivatives(lambda A, s=s: mean(A, s), A)[1] for s in range(groups)])
-    expected = derivatives(lambda A: torch.trace(H @ torch.linalg.inv((A + A.mH) / 2)).real, A)[1]
+    found = torch.stack([derivatives(lambda A, s=s: mean(A, s), A)[1].detach() for s in range(groups)])
+    expected = derivatives(lambda A: torch.trace(H @ torch.linalg.inv((A + A.mH) / 2)).real, A)[1].detach()
     for part in (torch.real, torch.imag):
         spread = part(found).std(dim=0) / groups**0.5 + 1e-12
-        assert float(((part(found).mean(dim=0) - part(expected)) / spread).abs().max()) < 4.5
+        assert float(((part(found).mean(dim=0) - part(expected)) / spread).abs().max()) < 5
 
 
 def test_a_mean_moves_the_samples():
@@ -429,10 +425,16 @@ def test_single_precision_stays():
     assert close(b.grad, expected, 1e-4)
 
 
-def test_the_gradient_of_what_is_said_to_be_symmetric_is():
-    A = definite(matrix()).requires_grad_()
-    tla.solve(A, tensor(3), assume_a="pos", rng=0)[0].backward()
-    assert torch.equal(A.grad, A.grad.mT)
+@pytest.mark.parametrize("assume_a", ["pos", "sym"])
+def test_a_triangle_that_is_not_read_has_no_gradient(assume_a):
+    """Not even where A is symmetric, which a change of one triangle would end."""
+    A, b = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=REAL)), tensor(3)
+    for found, expected in zip(
+        derivatives(lambda P: tla.solve(A + torch.triu(P, 1), b, assume_a=assume_a, **EXACT), 0.0 * matrix()),
+        derivatives(lambda P: torch.linalg.solve(A + torch.triu(P, 1) + torch.triu(P, 1).mT, b), 0.0 * matrix()),
+        strict=True,
+    ):
+        assert close(found, expected, 1e-7)
 
 
 def test_an_operator_of_tensors_gives_gradients_of_b():
@@ -461,7 +463,7 @@ def test_a_warning_of_the_backward_pass_points_at_the_caller():
 
 
 def history(*shape):
-    return torch.ones(*shape, dtype=REAL, requires_grad=True)
+    return torch.ones(shape, dtype=REAL, requires_grad=True)
 
 
 REFUSED = {
@@ -496,6 +498,10 @@ REFUSED = {
 }
 
 
+OLD = "ignore:.torch.jit.script:DeprecationWarning"  # torch's own, where forward mode is first used
+
+
+@pytest.mark.filterwarnings(OLD)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_has_no_gradient_is_refused(case):
     call, match = REFUSED[case]
@@ -503,6 +509,7 @@ def test_what_has_no_gradient_is_refused(case):
         call()
 
 
+@pytest.mark.filterwarnings(OLD)
 def test_dual_numbers_are_refused():
     forward = torch.autograd.forward_ad
     with forward.dual_level(), pytest.raises(TypeError, match="forward-mode"):

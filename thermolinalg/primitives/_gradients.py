@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._autograd import attached, detached, wants_gradients, with_gradient_of
-from thermolinalg._info import Info
-from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._report import once
 
 __all__ = [
     "Moments",
-    "Solves",
     "Write",
     "hermitian",
     "of_gaussian",
@@ -38,27 +35,10 @@ __all__ = [
 
 Draw = Callable[[], np.random.Generator]
 
+Solver = Any
+"""`thermolinalg.primitives.solver.Solver`, A on its device, which itself asks for the rules here."""
 
-class Solves(Protocol):
-    """A on its device, as rules need it; see `thermolinalg.primitives.solver.Solver`."""
-
-    read: ReadMatrix
-
-    @property
-    def adjoint(self) -> Solves:
-        """Aᴴ on the same device."""
-        ...
-
-    def answer(self, b: Any, *, rng: np.random.Generator, **asked: Any) -> tuple[Array, Info]:
-        """A⁻¹b in numbers, and its report."""
-        ...
-
-    def columns(self, *, rng: np.random.Generator, **asked: Any) -> tuple[Array, Info]:
-        """A⁻¹ in numbers, and its report."""
-        ...
-
-
-Write = Callable[[np.random.Generator], Solves]
+Write = Callable[[np.random.Generator], Solver]
 """Puts a matrix on a device, the first time that a gradient needs it there."""
 
 
@@ -78,14 +58,14 @@ def hermitian(A: Array) -> Array:
 
 
 def of_solution(
-    x: Array, solver: Solves, A: Array | None, b: Array, rng: np.random.Generator, *, exact: bool = True, **asked: Any
+    x: Array, solver: Solver, A: Array | None, b: Array, rng: np.random.Generator, *, exact: bool = True, **asked: Any
 ) -> Array:
     """x = A⁻¹b with the gradients −y xᴴ of A and y = A⁻ᴴg of b.
 
     Parameters
     ----------
     x : array, shape of b
-    solver : Solves
+    solver : Solver
         A on its device.
     A : tensor or None, shape (d, d)
         None where A is not a tensor.
@@ -110,7 +90,7 @@ def of_solution(
     return attached(x, adjoint, A, b)
 
 
-def _solved(solver: Solves, A: Array | None, b: Array, rng: np.random.Generator, **asked: Any) -> Array:
+def _solved(solver: Solver, A: Array | None, b: Array, rng: np.random.Generator, **asked: Any) -> Array:
     """A⁻¹b, with its gradients where they are asked for."""
     x, _ = solver.answer(detached(b), rng=rng, **asked)
     return of_solution(x, solver, A, b, rng, **asked)
@@ -122,7 +102,7 @@ def _outer(y: Array, x: Array) -> Array:
 
 
 def of_inverse(
-    X: Array, solver: Solves, A: Array | None, rng: np.random.Generator, *, exact: bool = True, **asked: Any
+    X: Array, solver: Solver, A: Array | None, rng: np.random.Generator, *, exact: bool = True, **asked: Any
 ) -> Array:
     """X = A⁻¹ with the gradient −Xᴴ g Xᴴ; parameters as for `of_solution`."""
     if not wants_gradients(A):
@@ -136,7 +116,7 @@ def of_inverse(
     return attached(X, adjoint, A)
 
 
-def _inverted(solver: Solves, A: Array, rng: np.random.Generator, **asked: Any) -> Array:
+def _inverted(solver: Solver, A: Array, rng: np.random.Generator, **asked: Any) -> Array:
     """A⁻¹, column by column, with its gradient where that is asked for."""
     X, _ = solver.columns(rng=rng, **asked)
     return of_inverse(X, solver, A, rng, **asked)
