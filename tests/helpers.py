@@ -91,6 +91,6 @@ def grid_laplacian(side: int, shift: float) -> scipy.sparse.csr_array:
 def _array(x: Any) -> np.ndarray:
     """As a NumPy array; NumPy knows no bfloat16, so that torch's real numbers go through double precision."""
     if hasattr(x, "detach"):
-        x = x.detach().cpu()
+        x = x.detach().cpu().resolve_conj()
         return (x if x.is_complex() else x.double()).numpy()
     return np.asarray(x)

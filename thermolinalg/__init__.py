@@ -19,9 +19,10 @@ from thermolinalg.primitives.inverse import inv
 from thermolinalg.primitives.inverse_diagonal import inv_diagonal
 from thermolinalg.primitives.inverse_operator import ThermodynamicInverse
 from thermolinalg.primitives.langevin import langevin
-from thermolinalg.primitives.least_squares import lstsq, pinv
+from thermolinalg.primitives.least_squares import lstsq
 from thermolinalg.primitives.lyapunov import solve_continuous_lyapunov
 from thermolinalg.primitives.program import PreparedDevice, program
+from thermolinalg.primitives.pseudo_inverse import pinv
 from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solve import solve
 

@@ -22,14 +22,17 @@ class ThermodynamicWarning(LinAlgWarning):  # type: ignore[misc]
 
 
 def warn(message: str) -> None:
-    """Issue a `ThermodynamicWarning` that points at the first line outside the package and SciPy: the caller's own.
+    """Issue a `ThermodynamicWarning` that points at the first line outside the package, SciPy and torch: the caller's.
 
     Parameters
     ----------
     message : str
     """
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_CALLER):
+    inside: tuple[str, ...] = _NOT_THE_CALLER
+    if "torch" in sys.modules:  # whose backward passes call for adjoint solves
+        inside = (*inside, str(Path(str(sys.modules["torch"].__file__)).parent))
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, ThermodynamicWarning, stacklevel=level)
 

@@ -10,10 +10,12 @@ import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import Array, is_torch, namespace
+from thermolinalg._autograd import refuse_gradients, refuse_transforms
 
 __all__ = [
     "as_count",
     "as_nonnegative",
+    "as_numpy",
     "as_positive",
     "as_relative",
     "as_rng",
@@ -60,6 +62,7 @@ def as_relative(value: Any, name: str) -> float:
 
 
 def _as_float(value: Any, name: str) -> float:
+    refuse_gradients(value, name)
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -99,7 +102,7 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
     Raises
     ------
     TypeError
-        Sparse, masked, object or np.matrix input.
+        Sparse, masked, object or np.matrix input; a tensor that requires gradients, since none come out of here.
     ValueError
         NaN or infinity, or a wrong number of dimensions.
     """
@@ -118,8 +121,10 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
 def _checked_torch(x: Any, name: str) -> Array:
     if x.is_sparse or str(x.layout) != "torch.strided":
         raise TypeError(f"{name} is a sparse torch tensor; pass {name}.to_dense() or a SciPy sparse array")
+    refuse_transforms(x)
+    refuse_gradients(x, name)
     xp = namespace(x)
-    x = x.detach()
+    x = x.detach().resolve_conj().resolve_neg()
     if not (xp.isdtype(x.dtype, "real floating") or xp.isdtype(x.dtype, "complex floating")):
         return xp.astype(x, xp.float64)
     if str(x.dtype) in ("torch.float16", "torch.bfloat16"):
@@ -136,14 +141,32 @@ def _checked_numpy(x: Any, name: str) -> Array:
         raise TypeError(f"{name} is an np.matrix, which is not supported; pass np.asarray({name})")
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, which is not supported; fill it: {name}.filled(...)")
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"{name} is not an array of numbers: {error}") from None
+    array = as_numpy(x, name)
     if array.dtype.kind not in "biufc":
         advice = f"; pass {name}.astype(float)" if hasattr(x, "astype") else ""
         raise TypeError(f"{name} has dtype {array.dtype}, which is not numeric{advice}")
     return _as_blas_dtype(array)
+
+
+def as_numpy(x: Any, name: str) -> np.ndarray:
+    """A list, or the array of another library, as one of NumPy.
+
+    Raises
+    ------
+    ValueError
+        It is ragged.
+    TypeError
+        It has no numbers, being traced.
+    """
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array of numbers: {error}") from None
+    except TypeError:
+        raise TypeError(
+            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX; pass an "
+            "array from outside of them, or a torch tensor where gradients are needed"
+        ) from None
 
 
 def _as_blas_dtype(array: Any) -> Any:

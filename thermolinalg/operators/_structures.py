@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import Array, dtype_name, namespace
+from thermolinalg._autograd import detached
 
 __all__ = ["BELIEVED", "GENERAL", "READ_IN_PART", "as_structure", "dense_part", "sparse_part"]
 
@@ -86,6 +87,7 @@ def sparse_part(a: Any, assume: str, *, lower: bool, name: str) -> Any:
 
 def _refuse_complex_diagonal(diagonal: Array, assume: str, name: str) -> None:
     """Rounding, of single precision too, is forgiven."""
+    diagonal = detached(diagonal)
     sizes = abs(namespace(diagonal).imag(diagonal))
     if diagonal.shape[0] and float(sizes.max()) > 1e-5 * float(abs(diagonal).max()):
         raise np.linalg.LinAlgError(

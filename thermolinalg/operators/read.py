@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespace, plus_identity
+from thermolinalg._arrays import Array, dtype_name, is_array, is_torch, namespace, plus_identity
+from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._validation import checked_array, checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
+from thermolinalg.operators._matrix import ReadMatrix
 from thermolinalg.operators._probes import probe
 from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
 from thermolinalg.operators._symmetry import Asymmetry, asymmetry, notice_of, symmetrised
@@ -46,98 +47,6 @@ DIFFERENCES = 1e-7
 precision): beyond what rounding explains, and good enough where nothing else is known."""
 
 
-@dataclass(frozen=True)
-class ReadMatrix:
-    """A, ready for a device.
-
-    Parameters
-    ----------
-    operator : Operator
-        Real operator; for complex A its real form [[Re, −Im], [Im, Re]] of twice the size.
-    symmetric : bool
-        Whether A is (taken as) Hermitian.
-    is_complex : bool
-        Whether `operator` is the real form of a complex A.
-    assume : str
-        The normalised `assume_a`: 'auto', 'pos', 'sym', 'her', 'gen', 'stable', ….
-    name : str, optional
-        What the user calls A.
-    notice : str, optional
-        One line where A was symmetrised, or taken as symmetric, though its entries differ; empty otherwise.
-    found : Asymmetry, optional
-        How asymmetric a map was found to be by its products.
-    """
-
-    operator: Operator
-    symmetric: bool
-    is_complex: bool
-    assume: str
-    name: str = "A"
-    notice: str = ""
-    found: Asymmetry | None = field(default=None, repr=False)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of the user's A."""
-        m, n = self.operator.shape
-        return (m // 2, n // 2) if self.is_complex else (m, n)
-
-    @cached_property
-    def asymmetry(self) -> Asymmetry | None:
-        """The pair of entries that differs most, in units of what rounding explains; None where none does."""
-        m, n = self.shape
-        if self.symmetric or m != n or not isinstance(self.operator, (Dense, Sparse)):
-            return self.found
-        matrix = self.operator.matrix
-        return asymmetry(matrix[:m, :m] + 1j * matrix[m:, :m] if self.is_complex else matrix)
-
-    def require_symmetric(self, purpose: str) -> None:
-        """LinAlgError with the evidence if A is not symmetric.
-
-        Parameters
-        ----------
-        purpose : str
-            What needs it, as the beginning of a sentence.
-
-        Raises
-        ------
-        numpy.linalg.LinAlgError
-        """
-        if self.symmetric:
-            return
-        refusal = f"{purpose} needs a symmetric (Hermitian) matrix, and {self.name} is not symmetric"
-        m, n = self.shape
-        if m != n:
-            raise np.linalg.LinAlgError(f"{refusal}: it has shape {(m, n)}")
-        kind, worst = "her" if self.is_complex else "sym", self.asymmetry
-        if worst is None or worst.ratio <= 1:
-            raise np.linalg.LinAlgError(f"{refusal} by assume_a; pass assume_a={kind!r}")
-        advice = f"pass assume_a={kind!r}"
-        if worst.row is None:
-            evidence = f"products with random vectors differ from those of its adjoint by {worst.size:.3g}"
-            advice += " if it is symmetric all the same"
-        else:
-            i, j, conj = worst.row, worst.column, "conj " if self.is_complex else ""
-            evidence = f"|{self.name}[{i}, {j}] − {conj}{self.name}[{j}, {i}]| = {worst.size:.3g}"
-            # A map has no triangle that could be read.
-            entries = isinstance(self.operator, Dense | Sparse)
-            advice += " to use one triangle" if entries else " if it is symmetric all the same"
-        raise np.linalg.LinAlgError(f"{refusal}: {evidence}, {worst.ratio:.3g} times what rounding explains; {advice}")
-
-    def adjoint(self) -> ReadMatrix:
-        """The same for Aᴴ, whose real form is the transpose of that of A."""
-        return self if self.symmetric else replace(self, operator=self.operator.T)
-
-    def transposed(self) -> ReadMatrix:
-        """The same for Aᵀ (not conjugated)."""
-        if not self.is_complex:
-            return self.adjoint()
-        # The real form of conj(A) is that of A with the sign of the imaginary half changed on both sides.
-        adjoint = self.adjoint().operator
-        signs = [as_array(np.repeat([1.0, -1.0], size // 2), adjoint.like) for size in adjoint.shape]
-        return replace(self, operator=adjoint.rescaled(signs[0], signs[0] if self.symmetric else signs[1]))
-
-
 def read_matrix(
     a: Any,
     *,
@@ -146,6 +55,7 @@ def read_matrix(
     check_finite: bool = True,
     square: bool = True,
     scalar: bool = False,
+    gradients: bool = False,
     name: str = "A",
 ) -> ReadMatrix:
     """Read A and say what it is.
@@ -171,6 +81,8 @@ def read_matrix(
         Whether A has to be square.
     scalar : bool, optional
         Whether a number stands for a matrix of one entry and a vector for one of one row, as in SciPy's solve.
+    gradients : bool, optional
+        Whether the caller gives gradients: the history of a tensor is then kept as `graph`.
     name : str, optional
         What to call A in errors.
 
@@ -183,7 +95,7 @@ def read_matrix(
     ValueError
         Wrong shape, NaN or infinity, unknown `assume_a`; a large map that is neither symmetric nor has an adjoint.
     TypeError
-        Object, masked or matrix input.
+        Object, masked or matrix input; a tensor that requires gradients where there are none.
 
     Examples
     --------
@@ -200,6 +112,7 @@ def read_matrix(
         return a
     assume, is_flat = as_structure(assume_a), False
     if isinstance(a, Operator):
+        _refuse_history(a, name)
         read = _from_operator(a, assume, lower, check_finite, name)
     elif scipy.sparse.issparse(a):
         read = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower, name)
@@ -207,11 +120,13 @@ def read_matrix(
         read = _from_linear_operator(aslinearoperator(a), assume, lower, name)
     else:
         ndim = (0, 1, 2) if scalar else (2,)
-        array = checked_array(a, name, check_finite=check_finite, ndim=ndim)
+        array = checked_array(detached(a) if gradients else a, name, check_finite=check_finite, ndim=ndim)
         is_flat = array.ndim < 2
         if is_flat:
             array = namespace(array).reshape(array, (1, -1))
         read = _from_dense(array, assume, lower, name)
+        if wants_gradients(a):
+            read = replace(read, graph=_history(a.reshape(array.shape), assume, lower, name))
     m, n = read.shape
     if square and m != n:
         advice = "" if is_flat else "; rectangular systems: lstsq or pinv"
@@ -232,9 +147,34 @@ def shifted_operator(operator: Operator, mu: float) -> Operator:
     return Sum([operator, size if mu >= 0 else size.negated()])
 
 
-def shifted_matrix(read: ReadMatrix, mu: float) -> ReadMatrix:
-    """The user's A + μI."""
-    return replace(read, operator=shifted_operator(read.operator, mu))
+def shifted_matrix(read: ReadMatrix, mu: Any) -> ReadMatrix:
+    """The user's A + μI, where μ is a number or a tensor that holds one."""
+    like, graph = read.operator.like, read.graph
+    if wants_gradients(mu):
+        if not is_torch(like):
+            refuse_gradients(mu, "mu", f"{read.name} as a tensor")
+        moved = mu * namespace(like).eye(read.shape[0], dtype=like.dtype, device=like.device)
+        graph = moved if graph is None else graph + moved
+    return replace(read, operator=shifted_operator(read.operator, float(detached(mu))), graph=graph)
+
+
+def _refuse_history(a: Operator, name: str) -> None:
+    """TypeError for an operator made of tensors that require gradients, which only dense tensors get."""
+    like = a.like
+    if not is_torch(like):
+        return
+    vector = namespace(like).zeros((a.shape[1], 1), dtype=like.dtype, device=like.device)
+    if wants_gradients(like, a.apply(vector)):
+        raise TypeError(
+            f"{name} is an operator made of tensors that require gradients, which dense tensors only are given; pass "
+            f"{name} as a tensor, or make it of tensors.detach()"
+        )
+
+
+def _history(a: Array, assume: str, lower: bool, name: str) -> Array:
+    """What is read of a tensor, with its history: entries that are not looked at have no gradient."""
+    in_part = assume in READ_IN_PART and a.shape[0] == a.shape[1]
+    return dense_part(a, assume, lower=lower, name=name) if in_part else a
 
 
 def symmetric_operator(A: Any, name: str) -> Operator:

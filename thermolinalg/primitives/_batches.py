@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import is_torch, namespace
+from thermolinalg._arrays import is_array, is_torch, namespace
 from thermolinalg._validation import as_rng
 
 __all__ = ["batched"]
@@ -61,10 +61,11 @@ def batched(core: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _dense(x: Any) -> Any:
-    """Lists and numbers become arrays so that their dimensions can be counted; everything else stays what it is."""
+    """Lists, numbers and arrays of other libraries become arrays, so that their dimensions can be counted."""
     try:
-        return np.asarray(x) if isinstance(x, (list, tuple, complex, float, int)) else x
-    except ValueError:  # ragged: the gatekeeper says so by name
+        foreign = hasattr(x, "__array_namespace__") and not is_array(x)
+        return np.asarray(x) if foreign or isinstance(x, (list, tuple, complex, float, int)) else x
+    except (ValueError, TypeError):  # ragged or traced: the gatekeeper says so by name
         return x
 
 
@@ -110,5 +111,5 @@ def _join(values: list[Any], shape: tuple[int, ...]) -> Any:
     if not hasattr(values[0], "shape"):
         values = [np.asarray(v) for v in values]
     xp = namespace(values[0])
-    stacked = xp.stack([xp.asarray(v) for v in values])[: math.prod(shape)]
+    stacked = xp.stack([v if is_array(v) else xp.asarray(v) for v in values])[: math.prod(shape)]
     return xp.reshape(stacked, shape + tuple(values[0].shape))

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace, to_numpy
 from thermolinalg._info import Info, warn
-from thermolinalg._validation import as_count, as_positive, as_rng
+from thermolinalg._validation import as_count, as_positive
 from thermolinalg.devices import Device, Drivable, Spectrum
 from thermolinalg.devices.protocols import as_drivable
-from thermolinalg.devices.watched import watched_program
+from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.estimation.log_determinant import Budget, Measured, by_integration, by_work, choose_protocol
 from thermolinalg.operators import Normal, Operator
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
+from thermolinalg.primitives._gradients import Write
 from thermolinalg.primitives._readings import empty_report
 from thermolinalg.primitives._refusals import refusing
+from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.rescaled import matrix_exponent
 
 __all__ = ["Asked", "as_scalar", "is_negative", "measure"]
@@ -40,7 +44,7 @@ class Asked(NamedTuple):
     method: str | None
     max_readings: int | None
     device: Device | None
-    rng: Any
+    rng: np.random.Generator
     progress: bool
 
 
@@ -65,8 +69,8 @@ def is_negative(operator: Operator) -> bool:
 
 def measure(
     read: ReadMatrix, hold: Literal["itself", "negated", "normal"], asked: Asked, advice: str
-) -> tuple[float, Info]:
-    """log|det A| and the report.
+) -> tuple[float, Info, Write]:
+    """log|det A|, the report, and what gives A on the device for the solves of a gradient.
 
     Parameters
     ----------
@@ -78,16 +82,17 @@ def measure(
     advice : str
         What a matrix that the device cannot hold is refused with.
     """
-    atol, rng = as_positive(asked.atol, "atol"), as_rng(asked.rng)
+    atol, rng = as_positive(asked.atol, "atol"), asked.rng
     if asked.method not in METHODS:
         raise ValueError(f"method must be None, 'work' or 'integration', got {asked.method!r}")
     most = None if asked.max_readings is None else as_count(asked.max_readings, "max_readings")
+    device = as_device(asked.device)
     if read.shape[0] == 0:
-        return 0.0, empty_report(0.0, "the empty determinant is 1")
+        return 0.0, empty_report(0.0, "the empty determinant is 1"), partial(Solver, read, device)
     # The real form of a complex matrix, twice the size, has every eigenvalue twice; AᵀA has them squared.
     power = (0.5 if read.is_complex else 1.0) * (0.5 if hold == "normal" else 1.0)
     scaled = _in_range(read.operator, hold)
-    device, name = as_device(asked.device), {"itself": "A", "negated": "−A", "normal": "A"}[hold]
+    name = {"itself": "A", "negated": "−A", "normal": "A"}[hold]
     with refusing(advice, name):
         program = as_drivable(watched_program(device, scaled.operator, rng), device)
         spectrum = program.spectrum()
@@ -108,7 +113,16 @@ def measure(
     info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
     if info.success and info.condition * ILL_CONDITIONED * eps(read.operator.like) > 1:
         warn(f"A is ill-conditioned: its condition number is {info.condition:.3g}; {info.message}")
-    return value, info
+    return value, info, partial(_for_solves, read, program, device, driven=hold != "normal")
+
+
+def _for_solves(read: ReadMatrix, program: Any, device: Device, rng: np.random.Generator, *, driven: bool) -> Solver:
+    """A for linear systems: on the program that was driven, unless that holds AᵀA."""
+    if driven:
+        return Solver(read, AlreadyWritten(program), rng)
+    prepared = Solver(replace(read, assume="gen"), device, rng)
+    prepared.count_on(program.ledger)
+    return prepared
 
 
 def eps_of_sum(*terms: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from thermolinalg._arrays import as_array
+from thermolinalg._autograd import detached
 from thermolinalg.devices import Schedule
 from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.matrix_functions import Price
@@ -131,7 +132,7 @@ def _of_solves(prepared: Solver, call: str, b: Any, rtol: float | None) -> CallP
     else:
         if b is None:
             b = as_array(np.random.default_rng(0).standard_normal(read.shape[0]), read.operator.like)
-        block = read_rhs(read, b).block
+        block = read_rhs(read, detached(b)).block
     load = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(load, PRECISION)
     alone = held.inverse.timetable(load, FINE).duration * (FINE / PRECISION) ** 2

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
-from thermolinalg._arrays import Array, dtype_name, eps, namespace
+import scipy.sparse
+
+from thermolinalg._arrays import Array, dtype_name, eps, is_torch, namespace
+from thermolinalg._autograd import detached, wants_gradients, with_gradient_of
 from thermolinalg._info import Info
+from thermolinalg._validation import checked_array
 from thermolinalg.operators.read import ReadMatrix, complexify, realify
 from thermolinalg.primitives._rhs import read_rhs
 
-__all__ = ["QuadraticForm", "form_of"]
+__all__ = ["QuadraticForm", "form_of", "variances_of"]
 
 
 class QuadraticForm(NamedTuple):
@@ -31,8 +37,8 @@ def form_of(
     read: ReadMatrix, b: Any, solved: tuple[Array, Info], measured: tuple[Any, Info]
 ) -> tuple[QuadraticForm, Info]:
     """The form of b, from x = A⁻¹b and log|det A| as they were found, and its report."""
-    (x, solution), (logdet, determinant) = solved, measured
-    rhs = read_rhs(read, b)
+    (given, solution), (logdet, determinant) = solved, measured
+    rhs, x = read_rhs(read, detached(b)), detached(given)
     block, columns = rhs.block, x[:, None] if rhs.is_vector else x
     xp = namespace(block)
     value = xp.sum(xp.conj(block) * columns, axis=0)
@@ -63,7 +69,33 @@ def form_of(
         solve=solution,
         logdet=determinant,
     )
-    return QuadraticForm(value[0] if rhs.is_vector else value, logdet), info
+    form = value[0] if rhs.is_vector else value
+    if wants_gradients(given):
+        loads = b.to(given.dtype) if is_torch(b) else rhs.given
+        history = (loads.conj() * given).sum(dim=0)
+        form = with_gradient_of(form, history.real if read.symmetric else history)
+    return QuadraticForm(form, logdet), info
+
+
+def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array, Info]]) -> tuple[Array, Info]:
+    """diag(L A⁻¹ Lᴴ) for rows L, from solutions of the columns of Lᴴ, and its report."""
+    rows = L.toarray() if scipy.sparse.issparse(L) else checked_array(detached(L), "L", ndim=(1, 2))
+    matrix = rows[None, :] if rows.ndim == 1 else rows
+    xp = namespace(matrix)
+    numbers = read_rhs(read, xp.conj(matrix).T, name="Lᴴ").block
+    loads = L.reshape(matrix.shape).mH.to(numbers.dtype) if wants_gradients(L) else numbers
+    x, info = solve(loads)
+    variances = xp.sum(xp.conj(loads) * x, axis=0)
+    if read.symmetric:
+        variances = xp.real(variances) if "complex" in dtype_name(variances) else variances
+
+    def weighed(part: str) -> Any:
+        sums = xp.sum(abs(numbers) * info[part], axis=0)
+        return sums[0] if rows.ndim == 1 else sums
+
+    told = Info(info)
+    told.update({part: partial(weighed, part) for part in ("noise", "rounding", "systematic", "standard_error")})
+    return variances[0] if rows.ndim == 1 else variances, told
 
 
 def _product(read: ReadMatrix, x: Array) -> Array:

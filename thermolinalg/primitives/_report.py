@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, namespace
 from thermolinalg._info import Info
 from thermolinalg.estimation.refinement import State
 from thermolinalg.systems import Chain
 from thermolinalg.systems.routes import Held
 
-__all__ = ["bar_entries", "largest", "once", "outer_norms", "scalar", "with_device"]
+__all__ = ["bar_entries", "joined", "largest", "once", "outer_norms", "scalar", "with_device"]
 
 
 def bar_entries(
@@ -91,3 +91,32 @@ def once(function: Callable[[], Any]) -> Callable[[], Any]:
         return kept[0]
 
     return value
+
+
+def joined(infos: list[Info]) -> Info:
+    """One report for all blocks of columns: that of the worst one, with sums and all columns."""
+    if len(infos) == 1:
+        return infos[0]
+    worst = min(infos, key=lambda info: bool(info.success))
+
+    def side_by_side(name: str) -> Callable[[], Any]:
+        def parts_together() -> Any:
+            parts = [info[name] for info in infos]
+            return None if parts[0] is None else namespace(parts[0]).concat(parts, axis=1)
+
+        return parts_together
+
+    def numbers(name: str) -> np.ndarray:
+        return np.concatenate([np.atleast_1d(info[name]) for info in infos])
+
+    return Info(
+        worst
+        | dict(
+            n_runs=sum(info.n_runs for info in infos),
+            n_matvec=sum(info.n_matvec for info in infos),
+            residual_norm=numbers("residual_norm"),
+            backward_error=numbers("backward_error"),
+            device_time=infos[-1].device_time,
+            **{name: side_by_side(name) for name in ("noise", "rounding", "systematic", "standard_error")},
+        )
+    )

@@ -38,6 +38,11 @@ class RightHandSide:
         return x[:, 0] if self.is_vector else x
 
     @property
+    def given(self) -> Array:
+        """The block in the shape of the user's b."""
+        return self.block[:, 0] if self.is_vector else self.block
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to solve."""
         return 0 in self.block.shape or self.size == 0

@@ -6,10 +6,12 @@ import math
 from typing import Any, Literal, NamedTuple
 
 from thermolinalg._arrays import dtype_name, namespace
-from thermolinalg._validation import as_relative
+from thermolinalg._autograd import detached
+from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import Device
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._gradients import of_log_determinant
 from thermolinalg.primitives._log_determinant import Asked, as_scalar, is_negative, measure
 from thermolinalg.primitives._refusals import require_symmetric
 
@@ -117,12 +119,13 @@ def slogdet(
     >>> info.method
     'work'
     """
-    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
+    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     negative = is_negative(require_symmetric(read, "the sign of a determinant", GENERAL))
-    asked = Asked(atol, method, max_readings, device, rng, progress)
-    value, info = measure(read, "negated" if negative else "itself", asked, GENERAL)
+    asked = Asked(atol, method, max_readings, device, as_rng(rng), progress)
+    value, info, written = measure(read, "negated" if negative else "itself", asked, GENERAL)
     sign = as_scalar(-1.0 if negative and read.shape[0] % 2 else 1.0, read.operator, is_complex=read.is_complex)
-    result = SlogdetResult(sign, as_scalar(value, read.operator))
+    logarithm = of_log_determinant(as_scalar(value, read.operator), written, read.graph, asked.rng)
+    result = SlogdetResult(sign, logarithm)
     return (result, info) if return_info else result
 
 
@@ -196,11 +199,11 @@ def logabsdet(
     >>> bool(abs(value - np.log(6)) < 5 * info.standard_error)
     True
     """
-    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
+    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     hold: Literal["itself", "normal"] = "itself" if read.symmetric and read.assume == "pos" else "normal"
-    asked = Asked(atol, method, max_readings, device, rng, progress)
-    value, info = measure(read, hold, asked, "leave assume_a out to hold AᵀA" if hold == "itself" else "")
-    result = as_scalar(value, read.operator)
+    asked = Asked(atol, method, max_readings, device, as_rng(rng), progress)
+    value, info, written = measure(read, hold, asked, "leave assume_a out to hold AᵀA" if hold == "itself" else "")
+    result = of_log_determinant(as_scalar(value, read.operator), written, read.graph, asked.rng)
     return (result, info) if return_info else result
 
 
@@ -281,14 +284,14 @@ def det(
         progress=progress,
         return_info=True,
     )
-    xp = namespace(logabsdet)
+    xp, size = namespace(logabsdet), float(detached(logabsdet))
     limits = xp.finfo(logabsdet.dtype)
-    if not math.log(limits.smallest_normal) < float(logabsdet) < math.log(limits.max):
+    if not math.log(limits.smallest_normal) < size < math.log(limits.max):
         raise OverflowError(
-            f"det A = exp({float(logabsdet):.6g}) does not fit {dtype_name(logabsdet)}; slogdet(A) gives its logarithm"
+            f"det A = exp({size:.6g}) does not fit {dtype_name(logabsdet)}; slogdet(A) gives its logarithm"
         )
     value = sign * xp.exp(logabsdet)
-    size = abs(float(xp.real(value)))
+    size = abs(float(xp.real(detached(value))))
     for name in ("noise", "rounding", "systematic", "standard_error"):
         info[name] = None if info[name] is None else size * info[name]
     return (value, info) if return_info else value

@@ -147,7 +147,7 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     >>> told.structure, told.symmetric, told.solve.name
     ('dense', True, 'factorised (Cholesky)')
     """
-    read = read_matrix(a, assume_a=assume_a, name="a")
+    read = read_matrix(a, assume_a=assume_a, gradients=True, name="a")
     if 0 in read.shape:
         raise ValueError(f"a is empty, shape {read.shape}: there is nothing to explain")
     return explained(Solver(read, device, as_rng(0)), b, scipy.sparse.issparse(a) and int(a.nnz))

@@ -12,10 +12,11 @@ from thermolinalg.estimation.covariance import readings_for, standard_error
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._gradients import of_inverse
 from thermolinalg.primitives._readings import readings_report
 from thermolinalg.primitives._report import once
 from thermolinalg.primitives._rhs import identity
-from thermolinalg.primitives._tolerance import MAXITER
+from thermolinalg.primitives._tolerance import MAXITER, read_rtol
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Rescaled
 
@@ -132,7 +133,7 @@ def inv(
     >>> bool(np.all(abs(X - np.linalg.inv(A)) < 5 * info.standard_error))
     True
     """
-    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, name="a")
+    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True, name="a")
     timetable = as_schedule(schedule)
     prepared = Solver(read, device, as_rng(rng))
     prepared.anticipate(None if refine else timetable)
@@ -143,7 +144,9 @@ def inv(
     if prepared.held.kind in ("definite", "negative"):
         x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), timetable)
     else:  # the spread of other devices is not the inverse: their means are, a run for every column
-        x, info = prepared.solve(identity(read).block, rtol=rtol, refine=False, schedule=timetable, return_info=True)
+        rtol = read_rtol(rtol, refine=False)
+        x, info = prepared.answer(identity(read).block, rtol=rtol, refine=False, schedule=timetable, rng=prepared.rng)
+    x = of_inverse(x, prepared, read.graph, prepared.rng, exact=False, maxiter=maxiter)
     return (x, info) if return_info else x
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -11,13 +12,15 @@ from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import CovarianceReading, Device, Program
-from thermolinalg.devices.watched import watched_program
+from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
+from thermolinalg.primitives._gradients import of_inverse_diagonal
 from thermolinalg.primitives._readings import empty_report, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
+from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
 __all__ = ["inv_diagonal"]
@@ -116,12 +119,13 @@ def inv_diagonal(
     >>> bool(np.all(abs(values - np.diag(np.linalg.inv(A))) < 5 * info.standard_error))
     True
     """
-    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite)
+    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     rtol, generator = as_relative(rtol, "rtol"), as_rng(rng)
     matrix = require_symmetric(read, "the variance of a node", "the diagonal of inv(A) is that of any A")
     if read.shape[0] == 0:
         value = as_array(np.zeros(0), matrix.like)
         info = empty_report(value, "an empty matrix")
+        value = of_inverse_diagonal(value, partial(Solver, read, device), read.graph, generator)
         return (value, info) if return_info else value
     copies, exponent = 2 if read.is_complex else 1, matrix_exponent(matrix)
     if exponent:
@@ -135,6 +139,7 @@ def inv_diagonal(
     value = (reading.value[:d] + reading.value[d:]) / 2 if read.is_complex else reading.value
     value = _in_user_units(value, exponent)
     info = _report(program, reading, value, rtol, copies * (count - 1))
+    value = of_inverse_diagonal(value, partial(Solver, read, AlreadyWritten(program)), read.graph, generator)
     return (value, info) if return_info else value
 
 

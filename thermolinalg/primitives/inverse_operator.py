@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import dtype_name, to_numpy
+from thermolinalg._arrays import dtype_name, is_torch, to_numpy
+from thermolinalg._autograd import wants_gradients
 from thermolinalg._info import Info
-from thermolinalg._validation import as_count, as_rng
+from thermolinalg._validation import as_count, as_numpy, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._devices import as_schedule
@@ -92,28 +93,62 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         device: Device | None = None,
         rng: Any = None,
     ) -> None:
-        self._read: ReadMatrix = read_matrix(A, assume_a=assume_a)
+        self._read: ReadMatrix = read_matrix(A, assume_a=assume_a, gradients=True)
         like = self._read.operator.like
         self.rtol = read_rtol(rtol, refine=True)
         self.maxiter = as_count(maxiter, "maxiter")
         self.schedule, self.rng = as_schedule(schedule), as_rng(rng)
         self.device = device
         self.info: Info | None = None
-        self._prepared: dict[bool, Solver] = {}
+        self._prepared = Solver(self._read, device, self.rng)
         dtype = np.result_type(dtype_name(like), np.complex64 if self._read.is_complex else np.float32)
         super().__init__(dtype, self._read.shape)
 
+    def matvec(self, x: Any) -> Any:
+        """A⁻¹x of a vector; a tensor for a tensor."""
+        return self._solve(x) if self._stays_tensor(x) else super().matvec(_read(x))
+
+    def matmat(self, X: Any) -> Any:
+        """A⁻¹X of a block of columns; a tensor for a tensor."""
+        return self._solve(X) if self._stays_tensor(X) else super().matmat(_read(X))
+
+    def rmatvec(self, x: Any) -> Any:
+        """A⁻ᴴx of a vector; a tensor for a tensor."""
+        return self._solve(x, adjoint=True) if self._stays_tensor(x) else super().rmatvec(_read(x))
+
+    def rmatmat(self, X: Any) -> Any:
+        """A⁻ᴴX of a block of columns; a tensor for a tensor."""
+        return self._solve(X, adjoint=True) if self._stays_tensor(X) else super().rmatmat(_read(X))
+
+    def dot(self, x: Any) -> Any:
+        """A⁻¹x of a vector or block, or the product with another operator; a tensor for a tensor."""
+        return self._solve(x) if self._stays_tensor(x) else super().dot(_read(x))
+
+    def _stays_tensor(self, x: Any) -> bool:
+        """Whether x is a tensor to stay one; for A of NumPy it becomes an array, unless that would lose gradients."""
+        return is_torch(x) and (is_torch(self._read.operator.like) or wants_gradients(x))
+
     def _matmat(self, b: np.ndarray) -> np.ndarray:
-        return self._solve(b, adjoint=False)
+        return self._in_numpy(b, adjoint=False)
 
     def _rmatmat(self, b: np.ndarray) -> np.ndarray:
-        return self._solve(b, adjoint=not self._read.symmetric)
+        return self._in_numpy(b, adjoint=True)
 
-    def _solve(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
-        if adjoint not in self._prepared:
-            read = self._read.adjoint() if adjoint else self._read
-            self._prepared[adjoint] = Solver(read, self.device, self.rng)
-        x, self.info = self._prepared[adjoint].solve(
-            b, rtol=self.rtol, maxiter=self.maxiter, schedule=self.schedule, return_info=True
+    def _in_numpy(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
+        if wants_gradients(self._read.graph):
+            raise TypeError(
+                "A requires gradients, which no NumPy array carries; pass tensors to @ or rmatmat, or pass A.detach()"
+            )
+        return to_numpy(self._solve(b, adjoint=adjoint))
+
+    def _solve(self, b: Any, *, adjoint: bool = False) -> Any:
+        solver = self._prepared.adjoint if adjoint else self._prepared
+        x, self.info = solver.solve(
+            b, rtol=self.rtol, maxiter=self.maxiter, schedule=self.schedule, rng=self.rng, return_info=True
         )
-        return to_numpy(x)
+        return x
+
+
+def _read(x: Any) -> Any:
+    """Arrays of other libraries as those of NumPy."""
+    return as_numpy(x, "b") if hasattr(x, "__array_namespace__") else x

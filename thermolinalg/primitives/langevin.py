@@ -11,12 +11,14 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_torch, namespace, to_numpy
+from thermolinalg._autograd import detached
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._gradients import of_solution
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance
 from thermolinalg.primitives.solver import Solver
@@ -116,8 +118,8 @@ def langevin(
     >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
     True
     """
-    read = read_matrix(A, assume_a=assume_a)
-    rhs = read_rhs(read, b)
+    read = read_matrix(A, assume_a=assume_a, gradients=True)
+    rhs = read_rhs(read, detached(b))
     prepared = Solver(read, device, as_rng(rng))
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)
     target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))
@@ -138,6 +140,7 @@ def langevin(
     )
     # The residual is all that is asked for, however little that may say about x where A is ill-conditioned.
     converged = info.success or bool(np.all(info.residual_norm <= to_numpy(target)))
+    x = of_solution(x, prepared, read.graph, b if is_torch(b) else rhs.given, prepared.rng)
     return _as_scipy(x[:, None] if rhs.is_vector else x), 0 if converged else info.n_runs
 
 

@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
-import numpy as np
-
-from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace
-from thermolinalg._info import Info
+from thermolinalg._arrays import Array, eps, is_torch
+from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.operators.read import ReadMatrix, read_matrix
+from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
-from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem
-from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
-from thermolinalg.primitives._report import once, scalar
-from thermolinalg.primitives._rhs import RightHandSide, read_rhs
-from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
-from thermolinalg.systems.balance import share_of_one_run
+from thermolinalg.primitives._gradients import Draw, of_least_squares, of_residues, of_singular_values, replayed
+from thermolinalg.primitives._least_squares import Settings, least_squares
+from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._tolerance import MAXITER, read_rtol
 
-__all__ = ["LstsqResult", "lstsq", "pinv"]
-
-
-class LstsqResult(NamedTuple):
-    """What `scipy.linalg.lstsq` returns, in its order.
-
-    Parameters
-    ----------
-    x : array, shape (n,) or (n, k)
-        Minimum-norm least-squares solution.
-    residues : array, shape (), (k,) or (0,)
-        ‖b − A x‖² for each column; empty where A does not have full column rank, where m ≤ n or where A is damped.
-    rank : int or None
-        Effective rank of A; None where A is sparse or known by its products and min(m, n) > 512.
-    s : array, shape (min(m, n),)
-        Singular values of A; empty where the rank is None.
-    """
-
-    x: Array
-    residues: Array
-    rank: int | None
-    s: Array
+__all__ = ["lstsq"]
 
 
 @batched(core=("matrix", "rhs"))
@@ -141,10 +116,12 @@ def lstsq(
     >>> np.allclose(ridge, np.linalg.solve(A.T @ A + 4 * np.eye(2), A.T @ [1.0, 2.0, 4.0]))
     True
     """
-    read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
-    rhs = read_rhs(read, b, check_finite=check_finite)
+    read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, gradients=True, name="a")
+    rhs = read_rhs(read, detached(b), check_finite=check_finite)
+    if not is_torch(a):
+        refuse_gradients(b, "b", "a as a dense tensor")
     generator = as_rng(rng)
-    settings = _Settings(
+    settings = Settings(
         read_rtol(rtol, refine=refine),
         as_nonnegative(atol, "atol"),
         as_count(maxiter, "maxiter"),
@@ -154,189 +131,18 @@ def lstsq(
         as_nonnegative(damp, "damp"),
     )
     cutoff = max(read.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
-    result, info = _solve(read, rhs, cutoff, settings, generator)
+    result, info = least_squares(read, rhs, cutoff, settings, generator)
+    if wants_gradients(a, b):
+        loads = b if is_torch(b) else rhs.given
+        again = partial(_again, replayed(generator), cond=cond, rtol=rtol if refine else None, device=device)
+        x = of_least_squares(result.x, again, a, loads, rank=result.rank, damp=settings.damp, exact=refine)
+        result = result._replace(
+            x=x, residues=of_residues(result.residues, a, x, loads), s=of_singular_values(result.s, a)
+        )
     return (result, info) if return_info else result
 
 
-def pinv(
-    a: Any,
-    *,
-    atol: float | None = None,
-    rtol: float | None = None,
-    return_rank: bool = False,
-    check_finite: bool = True,
-    tol: float | None = None,
-    maxiter: int = MAXITER,
-    refine: bool = True,
-    schedule: Schedule | None = None,
-    device: Device | None = None,
-    rng: Any = None,
-    return_info: bool = False,
-) -> Any:
-    """Moore–Penrose pseudo-inverse of A on a simulated thermodynamic device.
-
-    Least squares with the identity on the right; symmetric positive semidefinite A of any rank included.
-
-    Parameters
-    ----------
-    a : array_like, sparse array or LinearOperator, shape (m, n) or (..., m, n)
-        Any matrix.
-    atol, rtol : float, optional
-        Singular values up to atol + rtol × the largest count as zero. Default: max(m, n) × machine epsilon for rtol
-        where atol is not given, as in `scipy.linalg.pinv`.
-    return_rank : bool, optional
-        Whether to return the rank, too.
-    check_finite : bool, optional
-        Whether to refuse NaN and infinity.
-    tol : float, optional
-        Tolerance of the refinement, column by column: the `rtol` of `lstsq`.
-    maxiter : int, optional
-        Device runs at most.
-    refine : bool, optional
-        Whether to send residuals back to the device.
-    schedule : Schedule, optional
-        Timetable of each run.
-    device : Device, optional
-        Default: an ideal overdamped `LangevinDevice`.
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness; None is fresh entropy.
-    return_info : bool, optional
-        Whether to return an `Info`, last.
-
-    Returns
-    -------
-    B : array, shape (n, m) or batches thereof
-        The pseudo-inverse, in the namespace and dtype of the input.
-    rank : int or None
-        Only with ``return_rank=True``; as that of `lstsq`.
-    info : Info
-        Only with ``return_info=True``.
-
-    Raises
-    ------
-    ValueError
-        NaN or infinity, negative tolerances.
-    TypeError
-        Object, masked or matrix input.
-
-    Warns
-    -----
-    ThermodynamicWarning
-        The tolerance was not reached; `info.success` is False.
-
-    See Also
-    --------
-    lstsq : the systems that are solved.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import thermolinalg as tla
-    >>> A = np.array([[2.0, 0.0], [0.0, 0.0]])
-    >>> np.allclose(tla.pinv(A), [[0.5, 0.0], [0.0, 0.0]])
-    True
-    """
-    value, rank, info = _pinv(
-        a,
-        None if atol is None else as_nonnegative(atol, "atol"),
-        None if rtol is None else as_nonnegative(rtol, "rtol"),
-        check_finite,
-        tol,
-        (as_count(maxiter, "maxiter"), refine, as_schedule(schedule), as_device(device)),
-        rng=rng,
-    )
-    extras = [rank] * return_rank + [info] * return_info
-    return (value, *extras) if extras else value
-
-
-class _Settings(NamedTuple):
-    """How a least-squares problem is run."""
-
-    rtol: float | None
-    atol: float
-    maxiter: int
-    refine: bool
-    schedule: Schedule | None
-    device: Device
-    damp: float = 0.0
-    name: str = "rtol"
-
-
-@batched(core=("matrix",))
-def _pinv(
-    a: Any,
-    atol: float | None,
-    rtol: float | None,
-    check_finite: bool,
-    tol: float | None,
-    how: tuple[int, bool, Schedule | None, Device],
-    *,
-    rng: Any,
-) -> tuple[Array, int | None, Info]:
-    read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
-    like = read.operator.like
-    m, n = read.shape
-    rhs = read_rhs(read, as_array(np.eye(m), like))
-    tol = read_rtol(tol, refine=how[1], name="tol")
-    if rtol is None:
-        rtol = max(m, n) * eps(rhs.block) if atol is None else 0.0
-    cutoff = rtol
-    if atol:
-        xp = namespace(like)
-        largest = float(xp.max(xp.linalg.svdvals(read.operator.dense()))) if m and n else 1.0
-        cutoff = rtol + (atol / largest if largest > 0 else 0.0)
-    maxiter, refine, schedule, device = how
-    settings = _Settings(tol, 0.0, maxiter, refine, schedule, device, name="tol")
-    result, info = _solve(read, rhs, cutoff, settings, as_rng(rng))
-    return result.x, result.rank, info
-
-
-def _solve(
-    read: ReadMatrix, rhs: RightHandSide, cutoff: float, settings: _Settings, rng: np.random.Generator
-) -> tuple[LstsqResult, Info]:
-    xp, like = namespace(rhs.block), read.operator.like
-    none = namespace(like).zeros(0, dtype=like.dtype)
-    if min(*read.shape, rhs.block.shape[1]) == 0:
-        x, info = rhs.empty_solution()
-        return LstsqResult(x, none, 0, none), info
-    problem = LeastSquaresProblem(read, settings.device, rng, cutoff, settings.damp)
-    s = problem.singular_values
-    if problem.rank == 0:
-        x, info = rhs.empty_solution()
-        info["message"] = "A is zero: the minimum-norm solution is zero"
-        return LstsqResult(x, none, 0, s), info
-    outer = problem.outer(rhs.block)
-    asked = RAW_RTOL if settings.rtol is None else settings.rtol
-    held = problem.held if settings.refine else problem.hold(share_of_one_run(asked, read.shape[1]))
-    equation = held.equation(outer.into(rhs.block))
-    if settings.refine:
-        tolerance = Tolerance.read(settings.rtol, settings.atol, equation.rhs, definite=False, name=settings.name)
-        wanted = Wanted(tolerance, settings.maxiter, settings.schedule)
-        z, info = solve_refined(held, equation, outer, wanted, rng, None, rhs.shaped)
-    else:
-        z, info = solve_raw(held, equation, outer, settings.rtol, settings.schedule, rng, rhs.shaped)
-    x = rhs.shaped(outer.back(z))
-    residual, in_range = problem.residuals(equation.rhs, z)
-    info["residual_norm"] = scalar(outer.norms(in_range))
-    if problem.subspace_error:
-        _widen(info, problem, x, outer.norms(residual))
-    residues = xp.zeros(0, dtype=like.dtype, device=like.device)
-    m, n = read.shape
-    if problem.rank == n < m and not settings.damp:
-        residues = as_array(np.asarray(outer.norms(residual)) ** 2, like)
-        residues = residues[0] if rhs.is_vector else residues
-    return LstsqResult(x, residues, problem.rank, s), info
-
-
-def _widen(info: Info, problem: LeastSquaresProblem, x: Array, residual: np.ndarray) -> None:
-    """Add to an error bar what the rounding of a null space does: κ eps (‖x‖ + ‖r‖/σ), spread over the entries."""
-    xp, kept = namespace(x), info.copy()
-    block = x[:, None] if x.ndim == 1 else x
-    error = problem.subspace_error * (column_norms(abs(block)) + as_array(residual, abs(block)) / problem.softest)
-    spread = error / block.shape[0] ** 0.5 * xp.ones_like(abs(block))
-    spread = spread[:, 0] if x.ndim == 1 else spread
-
-    def wider(name: str) -> Callable[[], Array]:
-        return once(lambda: kept[name]() + spread)
-
-    info.update(rounding=wider("rounding"), standard_error=wider("standard_error"))
+def _again(draw: Draw, a: Array, b: Array, **options: Any) -> Array:
+    """A⁺b of other right-hand sides, and of matrices of the same rank."""
+    solve: Any = lstsq
+    return solve(a, b, rng=draw(), **options).x

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from thermolinalg._arrays import Array
+from thermolinalg._autograd import detached, wants_gradients
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._gradients import Draw, of_lyapunov, replayed
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_refined
 from thermolinalg.primitives._lyapunov import LyapunovEquation, LyapunovMap, read_equation
 from thermolinalg.primitives._readings import empty_report
@@ -124,7 +127,7 @@ def solve_continuous_lyapunov(
            [-0.833333,  0.5     ]])
     """
     schedule = as_schedule(schedule)
-    equation = read_equation(a, q, device)
+    equation = read_equation(detached(a), detached(q), device)
     asked = read_rtol(rtol, refine=refine)
     tolerance = Tolerance.read(asked, atol, equation.single_like(), definite=False)
     maxiter, generator = as_count(maxiter, "maxiter"), as_rng(rng)
@@ -135,7 +138,17 @@ def solve_continuous_lyapunov(
         x, info = _refined(equation, generator, Wanted(tolerance, maxiter, schedule))
     else:
         x, info = _raw(equation, generator, RAW_RTOL if asked is None else asked, schedule)
+    if wants_gradients(a, q):
+        draw = replayed(generator)
+        again = partial(_solve_again, draw, device=device, maxiter=maxiter, rtol=rtol if refine else None)
+        x = of_lyapunov(x, again, a, q, exact=refine)
     return (x, info) if return_info else x
+
+
+def _solve_again(draw: Draw, a: Array, q: Array, **options: Any) -> Array:
+    """Another equation of the same device."""
+    solve: Any = solve_continuous_lyapunov
+    return solve(a, q, rng=draw(), **options)
 
 
 class _Units(System):

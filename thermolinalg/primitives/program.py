@@ -7,17 +7,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
-from thermolinalg._arrays import dtype_name, namespace
-from thermolinalg._info import Info
-from thermolinalg._validation import as_rng, checked_array
+from thermolinalg._autograd import detached
+from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.devices.watched import AlreadyWritten
 from thermolinalg.operators.read import read_matrix, shifted_matrix
 from thermolinalg.primitives._pricing import CallPrice, price_of
-from thermolinalg.primitives._quadratic_form import QuadraticForm, form_of
-from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._quadratic_form import QuadraticForm, form_of, variances_of
 from thermolinalg.primitives.determinant import logabsdet, slogdet
 from thermolinalg.primitives.inverse_diagonal import inv_diagonal
 from thermolinalg.primitives.sampling import sample
@@ -184,26 +181,8 @@ class PreparedDevice(Solver):
         >>> prepared.variance_of([[1.0, 0.0], [1.0, 2.0]]).round(9)
         array([1., 2.])
         """
-        rows = L.toarray() if scipy.sparse.issparse(L) else checked_array(L, "L", ndim=(1, 2))
-        matrix = rows[None, :] if rows.ndim == 1 else rows
-        xp = namespace(matrix)
-        loads = xp.conj(matrix).T
-        rhs = read_rhs(self.read, loads, name="Lᴴ")
-        x, info = self.solve(rhs.block, rtol=rtol, rng=rng, return_info=True)
-        variances = xp.sum(xp.conj(rhs.block) * x, axis=0)
-        if self.read.symmetric:
-            variances = xp.real(variances) if "complex" in dtype_name(variances) else variances
-        value = variances[0] if rows.ndim == 1 else variances
-        if not return_info:
-            return value
-
-        def weighed(part: str) -> Any:
-            sums = xp.sum(abs(rhs.block) * info[part], axis=0)
-            return sums[0] if rows.ndim == 1 else sums
-
-        told = Info(info)
-        told.update({part: partial(weighed, part) for part in ("noise", "rounding", "systematic", "standard_error")})
-        return value, told
+        value, info = variances_of(self.read, L, partial(self.solve, rtol=rtol, rng=rng, return_info=True))
+        return (value, info) if return_info else value
 
     # -- other matrices on the same device ----------------------------------------------------------------------------
 
@@ -214,7 +193,7 @@ class PreparedDevice(Solver):
         """
         if "held" in vars(self):
             self._carried = self.ledger
-        self._take(read_matrix(A, assume_a=assume_a, lower=lower), self._die)
+        self._take(read_matrix(A, assume_a=assume_a, lower=lower, gradients=True), self._die)
         return self
 
     def shifted(self, mu: float) -> PreparedDevice:
@@ -226,7 +205,7 @@ class PreparedDevice(Solver):
 
         Parameters
         ----------
-        mu : float
+        mu : float or tensor
             μ; A + μI has to be nonsingular, and positive definite where A was held as such.
 
         Returns
@@ -246,10 +225,10 @@ class PreparedDevice(Solver):
         >>> np.allclose(prepared.shifted(1.0).solve([4.0, 4.0]), [1.0, 1.0])
         True
         """
-        shift = float(mu)
+        shift = float(detached(mu))
         if not math.isfinite(shift):
             raise ValueError(f"mu must be finite, got {mu!r}")
-        other = PreparedDevice(shifted_matrix(self.read, shift), self._device, self.rng)
+        other = PreparedDevice(shifted_matrix(self.read, mu), self._device, self.rng)
         other._die = self._die
         moved = getattr(self.program, "shifted", None) if self.held.kind == "definite" else None
         if moved is not None and other.exponent == self.exponent:
@@ -343,5 +322,5 @@ def program(
     True
     """
     return PreparedDevice(
-        read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite), device, as_rng(rng)
+        read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True), device, as_rng(rng)
     )

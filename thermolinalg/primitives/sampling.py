@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace
+from thermolinalg._arrays import Array, as_array, dtype_name, eps, is_torch, namespace
+from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.devices.watched import watched_program
+from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
+from thermolinalg.primitives._gradients import Moments, of_gaussian
 from thermolinalg.primitives._readings import readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
 __all__ = ["sample"]
@@ -173,14 +177,19 @@ def _samples(
 ) -> Any:
     """Samples for one matrix, which the device holds, as precision or as covariance."""
     name = "cov" if is_covariance else "A"
-    read = read_matrix(matrix, assume_a=assume_a, lower=lower, check_finite=check_finite, name=name)
+    read = read_matrix(matrix, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True, name=name)
     operator = require_symmetric(read, "a Gaussian", f"or pass ({name} + {name}.T)/2 if that is what is meant")
     shape, count = _shape_of(size, as_schedule(schedule))
-    temperature, generator = as_positive(temperature, "temperature"), as_rng(rng)
-    load, offset = _load_and_offset(read, b, mean, check_finite)
+    number, generator = as_positive(detached(temperature), "temperature"), as_rng(rng)
+    load, offset = _load_and_offset(read, detached(b), detached(mean), check_finite)
+    moments = _tensors(read, b, mean, temperature, load, offset)
+    if schedule is not None and wants_gradients(*moments):
+        raise TypeError(
+            f"readings of a schedule are correlated as {name} says, without a gradient; leave schedule= out"
+        )
     if read.shape[0] == 0:
         raise ValueError(f"{name} is empty: there is nothing to sample")
-    units = Units.of(operator, temperature / 2 if read.is_complex else temperature, is_covariance)
+    units = Units.of(operator, number / 2 if read.is_complex else number, is_covariance)
     device = as_device(device)
     with refusing("it has no Gaussian", name, singular="its Gaussian has no density"):
         program = watched_program(device, units.held(operator), generator)
@@ -197,6 +206,8 @@ def _samples(
     if not is_finite(x):
         raise ValueError(f"the samples leave the range of {dtype_name(abs(x[:, :0]))}; scale {name}, b or mean")
     x = namespace(x).reshape(x.T, (*shape, read.shape[0]))
+    written = partial(Solver, read, AlreadyWritten(program))
+    x = of_gaussian(x, written, moments, generator, is_covariance=is_covariance)
     if not return_info:
         return x
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
@@ -206,6 +217,19 @@ def _samples(
     # What is returned is the noise itself, and no estimate of anything.
     info.update(noise=None, systematic=None, standard_error=None)
     return x, info
+
+
+def _tensors(read: ReadMatrix, b: Any, mean: Any, temperature: Any, load: Array, offset: Array | None) -> Moments:
+    """What the samples are functions of, as tensors; TypeError where gradients have no tensor to follow."""
+    if not is_torch(read.operator.like):
+        refuse_gradients(temperature, "temperature")
+        return Moments(None, None, None, None)
+    return Moments(
+        read.graph,
+        b if is_torch(b) or b is None else load[:, 0],
+        mean if is_torch(mean) or offset is None else offset[:, 0],
+        temperature if is_torch(temperature) else as_array(temperature, read.operator.like),
+    )
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,9 @@ def solve(
     True
     """
     a = in_precision_of(a, b)
-    read = read_matrix(a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, name="a")
+    read = read_matrix(
+        a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, gradients=True, name="a"
+    )
     prepared = Solver(read.transposed() if transposed else read, device, as_rng(rng))
     loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
     answer = prepared.solve(

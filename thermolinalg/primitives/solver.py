@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, dtype_name, namespace, to_numpy
+from thermolinalg._arrays import Array, dtype_name, is_torch, namespace, to_numpy
+from thermolinalg._autograd import detached, wants_gradients
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Ledger, Program, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_schedule
+from thermolinalg.primitives._gradients import of_inverse, of_solution
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
+from thermolinalg.primitives._report import joined
 from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
@@ -54,6 +57,7 @@ class Solver:
         self._router = Router(read, operator, self._device, np.random.default_rng(die))
         self._raw: dict[float, Held] = {}
         vars(self).pop("held", None)
+        vars(self).pop("adjoint", None)
 
     def anticipate(self, schedule: Schedule | None) -> None:
         """Say, before anything runs, that a covariance of that schedule is read first: one engine may do for all then.
@@ -80,6 +84,19 @@ class Solver:
             held.inverse.ledger.carry(self._carried)
         return held
 
+    @cached_property
+    def adjoint(self) -> Solver:
+        """Aᴴ on the same device: on the same program where that solves with both, else written beside it."""
+        if self.read.symmetric:
+            return self
+        other = Solver(self.read.adjoint(), self._device, np.random.default_rng(self._die))
+        held = self.held.adjoint()
+        if held is None:
+            other.count_on(self.ledger)
+        else:
+            other.held = held
+        return other
+
     @property
     def program(self) -> Program:
         """What the device itself holds, as its own protocol has it."""
@@ -94,6 +111,12 @@ class Solver:
             return self.held.inverse.ledger
         return Ledger() if self._carried is None else self._carried
 
+    def count_on(self, ledger: Ledger) -> None:
+        """Write A and count its runs on the ledger of another program of this device."""
+        if self.ledger is not ledger:
+            ledger.carry(self.program.ledger)
+            self.program.ledger = ledger
+
     def __repr__(self) -> str:
         m, n = self.shape
         if "held" not in vars(self):
@@ -105,6 +128,8 @@ class Solver:
         )
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.read.graph is not None:
+            raise TypeError("a device whose matrix requires gradients has no copy that they reach; pass A.detach()")
         ledger = None if "held" not in vars(self) and self._carried is None else self.ledger
         return {"read": self.read, "device": self._device, "rng": self.rng, "die": self._die, "ledger": ledger}
 
@@ -141,18 +166,47 @@ class Solver:
         info : Info
             Only with ``return_info=True``.
         """
+        generator = self.rng if rng is None else as_rng(rng)
+        x, info = self.answer(
+            detached(b),
+            rtol=rtol,
+            atol=atol,
+            maxiter=maxiter,
+            refine=refine,
+            schedule=schedule,
+            check_finite=check_finite,
+            rng=generator,
+        )
+        if wants_gradients(self.read.graph, b):
+            loads = b if is_torch(b) else read_rhs(self.read, b).given
+            asked: dict[str, Any] = {"maxiter": maxiter}
+            if refine:
+                asked |= {"rtol": rtol, "schedule": schedule}
+            x = of_solution(x, self, self.read.graph, loads, generator, exact=refine, **asked)
+        return (x, info) if return_info else x
+
+    def answer(
+        self,
+        b: Any,
+        *,
+        rtol: float | None = None,
+        atol: float = 0.0,
+        maxiter: int = MAXITER,
+        refine: bool = True,
+        schedule: Schedule | None = None,
+        check_finite: bool = True,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Info]:
+        """x and its report as `solve` gives them, in numbers without a history."""
         rhs = read_rhs(self.read, b, check_finite=check_finite)
         asked, atol = read_rtol(rtol, refine=refine), as_nonnegative(atol, "atol")
-        maxiter, generator = as_count(maxiter, "maxiter"), self.rng if rng is None else as_rng(rng)
+        maxiter, schedule = as_count(maxiter, "maxiter"), as_schedule(schedule)
         if rhs.is_empty:
-            x, info = rhs.empty_solution()
-        elif refine:
-            definite = self.held.kind == "definite"
-            tolerance = Tolerance.read(asked, atol, rhs.block, definite=definite)
-            x, info = self.refined(rhs, tolerance, maxiter=maxiter, schedule=as_schedule(schedule), rng=generator)
-        else:
-            x, info = self._run_once(rhs, asked, as_schedule(schedule), generator)
-        return (x, info) if return_info else x
+            return rhs.empty_solution()
+        if not refine:
+            return self._run_once(rhs, asked, schedule, rng)
+        tolerance = Tolerance.read(asked, atol, rhs.block, definite=self.held.kind == "definite")
+        return self.refined(rhs, tolerance, maxiter=maxiter, schedule=schedule, rng=rng)
 
     def refined(
         self,
@@ -280,51 +334,21 @@ class Solver:
         info : Info
             Only with ``return_info=True``.
         """
+        generator = self.rng if rng is None else as_rng(rng)
+        asked: dict[str, Any] = {"rtol": rtol, "maxiter": maxiter, "schedule": schedule}
+        x, info = self.columns(atol=atol, rng=generator, **asked)
+        x = of_inverse(x, self, self.read.graph, generator, **asked)
+        return (x, info) if return_info else x
+
+    def columns(self, *, rng: np.random.Generator, **asked: Any) -> tuple[Array, Info]:
+        """A⁻¹ and its report as `inv` gives them, in numbers without a history."""
         columns = identity(self.read)
         if columns.is_empty:
-            x, info = columns.empty_solution()
-            return (x, info) if return_info else x
+            return columns.empty_solution()
         parts, infos = [], []
         for begin in range(0, columns.size, COLUMNS):
-            x, info = self.solve(
-                columns.block[:, begin : begin + COLUMNS],
-                rtol=rtol,
-                atol=atol,
-                maxiter=maxiter,
-                schedule=schedule,
-                rng=rng,
-                return_info=True,
-            )
+            x, info = self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked)
             parts.append(x)
             infos.append(info)
         x = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=1)
-        return (x, _joined(infos)) if return_info else x
-
-
-def _joined(infos: list[Info]) -> Info:
-    """One report for all blocks of columns: that of the worst one, with sums and all columns."""
-    if len(infos) == 1:
-        return infos[0]
-    worst = min(infos, key=lambda info: bool(info.success))
-
-    def side_by_side(name: str) -> Callable[[], Any]:
-        def joined() -> Any:
-            parts = [info[name] for info in infos]
-            return None if parts[0] is None else namespace(parts[0]).concat(parts, axis=1)
-
-        return joined
-
-    def numbers(name: str) -> np.ndarray:
-        return np.concatenate([np.atleast_1d(info[name]) for info in infos])
-
-    return Info(
-        worst
-        | dict(
-            n_runs=sum(info.n_runs for info in infos),
-            n_matvec=sum(info.n_matvec for info in infos),
-            residual_norm=numbers("residual_norm"),
-            backward_error=numbers("backward_error"),
-            device_time=infos[-1].device_time,
-            **{name: side_by_side(name) for name in ("noise", "rounding", "systematic", "standard_error")},
-        )
-    )
+        return x, joined(infos)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,20 @@ class Held:
     def equation(self, rhs: Array) -> Equation:
         """A x = b for a right-hand side R b (m, k)."""
         return Equation(self.matrix, rhs, self.measures, self.size, self.auxiliary)
+
+    def adjoint(self) -> Held | None:
+        """Aᵀ on the same program, which solves with either; None where it has to be written."""
+        if not isinstance(self.inverse, DeviceInverse) or len(self.inverse.systems.systems) != 1:
+            return None
+        (inner,) = self.inverse.systems.systems
+        if not isinstance(inner, Embedded | NormalEquations):
+            return None
+        inverse = replace(self.inverse, systems=Chain((inner.adjoint(),)))
+        rows, columns, reason = self.columns, self.rows, f"{self.reason}, whose other half holds the adjoint"
+        measures = units_of(rows, columns)
+        return replace(
+            self, inverse=inverse, matrix=self.matrix.T, rows=rows, columns=columns, measures=measures, reason=reason
+        )
 
 
 class Router:
