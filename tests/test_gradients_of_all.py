@@ -43,7 +43,7 @@ ANSWERS = {  # what stands for each answer in torch, and which part of a result 
     "solve_continuous_lyapunov": (lyapunov, None),
     "sample": (moved, None),
 }
-REFUSED = {"expm"}
+REFUSED = {"expm", "expm_multiply"}
 NO_NUMBERS = {"explain"}
 
 

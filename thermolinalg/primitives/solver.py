@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, dtype_name, is_torch, namespace, to_numpy
+from thermolinalg._arrays import Array, is_torch, namespace, to_numpy
 from thermolinalg._autograd import detached, wants_gradients
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
@@ -21,9 +21,10 @@ from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_ref
 from thermolinalg.primitives._report import joined
 from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
-from thermolinalg.systems import Chain, ComplexColumns, DeviceInverse, RealForm, Rescaled, System
+from thermolinalg.primitives._units import units_around
+from thermolinalg.systems import Chain, DeviceInverse
 from thermolinalg.systems.balance import share_of_one_run
-from thermolinalg.systems.rescaled import column_exponents, matrix_exponent
+from thermolinalg.systems.rescaled import matrix_exponent
 from thermolinalg.systems.routes import Held, Router
 
 __all__ = ["Solver"]
@@ -303,18 +304,7 @@ class Solver:
 
     def outer(self, held: Held, b: Array) -> Chain:
         """From the user's right-hand sides (m, k) to those of the equation."""
-        systems: list[System] = []
-        block = b
-        if self.read.is_complex:
-            systems.append(RealForm())
-        elif "complex" in dtype_name(b):
-            systems.append(ComplexColumns())
-        if systems:
-            block = systems[0].into(block)
-        columns = column_exponents(block)
-        if held.rows is not None or held.columns is not None or self.exponent or columns is not None:
-            systems.append(Rescaled(held.rows, held.columns, self.exponent, columns))
-        return Chain([*systems, *held.systems])
+        return units_around(held, b, is_complex=self.read.is_complex, matrix_exponent=self.exponent)
 
     def inv(
         self,
