@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla
+from thermolinalg.devices import readout
 from thermolinalg.simulation import LinearSDE, integrate
 from thermolinalg.testing import assert_covariance, assert_mean, spd_matrices
 
@@ -336,3 +337,14 @@ def test_refusals():
         tla.sample(a, 2.5)
     with pytest.raises(ValueError, match="empty"):
         tla.sample(np.empty((0, 0)))
+
+
+def test_samples_drawn_block_by_block_have_the_moments_of_one_block(monkeypatch):
+    A = np.array([[2.0, 1.0], [1.0, 3.0]])
+    monkeypatch.setattr(readout, "BLOCK", 2 * 1000)
+    x = tla.sample(A, 40_500, b=[1.0, 0.0], rng=0)
+    assert x.shape == (40_500, 2)
+    spread = np.linalg.inv(A)
+    assert_allclose(x.mean(axis=0), spread[0], atol=4 * (0.6 / len(x)) ** 0.5)
+    assert_allclose(np.cov(x.T), spread, atol=5 * (2 * 0.6**2 / len(x)) ** 0.5)
+    assert len(np.unique(x[:, 0])) == len(x)  # no block is drawn twice

@@ -19,6 +19,9 @@ from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_r
 
 __all__ = ["anticipate", "covariance", "readings", "variances"]
 
+BLOCK = 2**20
+"""Numbers that are drawn at a time: an interrupt waits for them."""
+
 NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar: e⁻²⁴ in the product of two."""
 
@@ -35,15 +38,24 @@ def readings(
     count, _ = schedule.grid()
     load, gains = program.load(b, gain)
     if _independent(program, schedule):
-        law = program.in_device(program.law.stationary())
-        (path,) = program.draw(law, ("state",), load, None, rng, columns=count)
+        value = _independent_readings(program, load, gains, count, rng)
     else:
         first, step = _steps(program, schedule)
         engine = program.told(program.engines.choose(step, ("state",), count)).engine
         path = autoregressive_path(engine, first, step, program.started(start, gains), load, count, rng).T
+        value = program.to_user(program.convert(path), gains).T
     program.ledger.record(b.shape[0], 1, schedule.total, count)
-    value = program.to_user(program.convert(path), gains).T
     return Reading(value, schedule.total, schedule, state=value[-1], condition=program.condition)
+
+
+def _independent_readings(program: Simulated, load: Array, gains: Array, count: int, rng: np.random.Generator) -> Array:
+    """Readings (n, d) in equilibrium, in the user's units, a block at a time: memory for one copy, and a way out."""
+    law, d = program.in_device(program.law.stationary()), load.shape[0]
+    width, blocks = max(1, BLOCK // max(d, 1)), []
+    for begin in range(0, count, width):
+        (block,) = program.draw(law, ("state",), load, None, rng, columns=min(width, count - begin))
+        blocks.append(program.to_user(program.convert(block), gains).T)
+    return blocks[0] if len(blocks) == 1 else namespace(load).concat(blocks)
 
 
 def covariance(program: Simulated, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:

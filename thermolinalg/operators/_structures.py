@@ -30,13 +30,19 @@ _NAMES = {
     "stable": "stable",
 }
 
+FORMABLE = 1024
+"""Up to this size a map without an adjoint is formed from its products."""
+
 GENERAL = ("gen", "stable")
 """Structures under which A is not taken as symmetric even if it is."""
 
 BELIEVED = ("pos", "sym", "her")
 """Structures that say that A is symmetric: one triangle of an array is read, a map is not tested."""
 
-READ_IN_PART = (*BELIEVED, "diagonal", "tridiagonal", "upper", "lower")
+BY_ENTRIES = ("diagonal", "tridiagonal", "upper", "lower")
+"""Structures that name the entries that are read."""
+
+READ_IN_PART = (*BELIEVED, *BY_ENTRIES)
 """Structures under which some entries of an array are not looked at."""
 
 
@@ -46,6 +52,18 @@ def as_structure(assume_a: str | None) -> str:
         known = ", ".join(repr(key) for key in _NAMES if key)
         raise ValueError(f"assume_a must be None or one of {known}; got {assume_a!r}")
     return _NAMES[assume_a]
+
+
+def shows_entries(shape: tuple[int, ...], assume: str, name: str) -> bool:
+    """Whether a map's entries have to be looked at; ValueError where there are too many products for that."""
+    if assume not in BY_ENTRIES or shape[0] != shape[1]:
+        return False
+    if max(shape) > FORMABLE:
+        raise ValueError(
+            f"assume_a={assume!r} reads single entries, and {name} is a map of {shape[0]} x {shape[1]} that shows them "
+            "by its products only; pass assume_a=None, or an array"
+        )
+    return True
 
 
 def dense_part(a: Array, assume: str, *, lower: bool, name: str) -> Array:

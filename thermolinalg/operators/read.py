@@ -17,7 +17,16 @@ from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
 from thermolinalg.operators._matrix import ReadMatrix
 from thermolinalg.operators._probes import probe
-from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
+from thermolinalg.operators._structures import (
+    BELIEVED,
+    FORMABLE,
+    GENERAL,
+    READ_IN_PART,
+    as_structure,
+    dense_part,
+    shows_entries,
+    sparse_part,
+)
 from thermolinalg.operators._symmetry import Asymmetry, asymmetry, notice_of, symmetrised
 from thermolinalg.operators.base import Operator, Sum
 from thermolinalg.operators.dense import Dense
@@ -35,9 +44,6 @@ __all__ = [
     "shifted_operator",
     "symmetric_operator",
 ]
-
-FORMABLE = 1024
-"""Up to this size a map without an adjoint is formed from its products."""
 
 SMALL = 64
 """Up to this size a map is formed to judge its entries; beyond it products with random vectors have to do."""
@@ -248,6 +254,8 @@ def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, na
             return _from_dense(checked_array(a.matrix, name, check_finite=check_finite), assume, lower, name)
         if type(a) is Sparse:
             return _from_sparse(checked_sparse(a.matrix, name, check_finite=check_finite), assume, lower, name)
+    if not isinstance(a, (Dense, Sparse)) and shows_entries(a.shape, assume, name):
+        return _from_dense(a.dense(), assume, lower, name)
     if isinstance(a, (Dense, Sparse)) and check_finite and not is_finite(getattr(a.matrix, "data", a.matrix)):
         raise ValueError(f"{name} contains NaN or infinity; all entries must be finite")
     believed = assume in BELIEVED and a.shape[0] == a.shape[1]
@@ -259,6 +267,8 @@ def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, na
 
 def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: str) -> ReadMatrix:
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
+    if shows_entries(op.shape, assume, name):
+        return _from_dense(formed(op, name), assume, lower, name)
     symmetric, notice, matrix, found, nearly = False, "", None, None, False
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
         if is_complex and assume == "sym":

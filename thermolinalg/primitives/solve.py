@@ -82,7 +82,8 @@ def solve(
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
     rng : None, int or numpy.random.Generator, optional
-        Source of randomness; None is fresh entropy.
+        Source of randomness; None is fresh entropy. The same seed gives the same bits on one machine at the same
+        number of BLAS threads, and the same answer to its tolerance elsewhere.
     return_info : bool, optional
         Whether to return an `Info` beside x.
 
