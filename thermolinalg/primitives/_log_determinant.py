@@ -111,8 +111,10 @@ def measure(
     if read.notice:
         info.reason = f"{info.reason}; {read.notice}"
     info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
-    if info.success and info.condition * ILL_CONDITIONED * eps(read.operator.like) > 1:
-        warn(f"A is ill-conditioned: its condition number is {info.condition:.3g}; {info.message}")
+    poor = info.condition * ILL_CONDITIONED * eps(read.operator.like) > 1
+    if poor or not info.success:
+        told = f"A is ill-conditioned: its condition number is {info.condition:.3g}; " if poor else ""
+        warn(told + info.message)
     return value, info, partial(_for_solves, read, program, device, driven=hold != "normal")
 
 
@@ -158,7 +160,7 @@ def _report(
     power: float,
     rounding: float,
 ) -> Info:
-    """The report of a measurement; warns where its error bar is above the tolerance."""
+    """The report of a measurement."""
     noise = power * measured.standard_error
     systematic = None if spectrum.systematic is None else power * spectrum.systematic
     atol, error, ledger = float(asked.atol), noise + rounding + (systematic or 0.0), program.ledger
@@ -177,8 +179,6 @@ def _report(
             f"log det has the standard error {error:.2g}, above atol={atol:g}, after {ledger.runs} runs; "
             f"pass a larger atol=, or {remedy}"
         )
-    if not success:
-        warn(message)
     if systematic is None:
         message = (
             f"the error bar holds noise and rounding only: this device errs in ways that it does not tell; {message}"

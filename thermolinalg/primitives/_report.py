@@ -47,7 +47,9 @@ def with_device(info: Info, held: Held, state: State) -> Info:
     inverse, condition = held.inverse, held.condition
     told = inverse.describe()
     told["reason"] = "; ".join(filter(None, (held.reason, told.get("reason", ""))))
-    schedule = replace(state.schedules[-1], rough=False) if state.schedules else None
+    schedule = state.schedules[-1] if state.schedules else None
+    if schedule is not None and schedule.rough:
+        schedule = replace(schedule, rough=False)
     info.update(
         told,
         condition=None if condition is None else condition.number,
