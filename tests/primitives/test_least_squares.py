@@ -353,7 +353,7 @@ def test_large_matrices_of_full_rank(shape, make):
     assert rank is None
     u, s, vt = np.linalg.svd(a.toarray(), full_matrices=False)
     truth = vt.T @ ((u.T @ b) / s[:, None])
-    assert relative_error(x, truth) <= 1e-15 * s[0] / s[-1]
+    assert relative_error(x, truth) <= (1e-12 if make is aslinearoperator else 1e-13)
     null = x - vt.T @ (vt @ x)
     assert np.linalg.norm(null) <= 1e-14 * np.linalg.norm(x)
 
