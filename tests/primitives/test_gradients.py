@@ -377,7 +377,7 @@ def test_the_adjoint_runs_on_the_same_device_and_is_counted(A, options, programs
     x = prepared.solve(tensor(3).requires_grad_())
     before = prepared.ledger.runs
     x.sum().backward()
-    assert prepared.ledger.runs > before
+    assert before < prepared.ledger.runs < 3 * before, "an adjoint takes as many runs as a solve, about"
     assert prepared.ledger.programs == programs
 
 

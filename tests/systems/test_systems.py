@@ -186,3 +186,19 @@ def test_torch_goes_through_as_numpy_does(name):
     np.testing.assert_allclose(to_numpy(system.back_error(tensor(abs(z)))), system.back_error(abs(z)), rtol=1e-15)
     x = block(outer.shape[1], 2, is_complex)
     np.testing.assert_array_equal(to_numpy(system.start(tensor(x))), system.start(x))
+
+
+@pytest.mark.parametrize(
+    ("system", "inner"),
+    [
+        (Embedded((5, 5)), augmented(A, 1e-8, 1e-8)),
+        (NormalEquations(Dense(A, symmetric=False)), A.T @ A),
+    ],
+)
+def test_the_same_inner_matrix_solves_with_the_adjoint(system, inner):
+    adjoint, c = system.adjoint(), block(5, 2, is_complex=False)
+    np.testing.assert_allclose(
+        adjoint.back(np.linalg.solve(inner, adjoint.into(c))), np.linalg.solve(A.T, c), rtol=1e-10
+    )
+    replicas = block(inner.shape[0], 8, is_complex=False)
+    np.testing.assert_allclose(adjoint.back_error(replicas), adjoint.back(replicas))
