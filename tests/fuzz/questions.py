@@ -212,7 +212,8 @@ def _least_squares(draw, form, b, x, rank, info, options):
         target = asked.relative(eps) if asked.rtol is None else asked.rtol
         r = truth.A @ (found - y)
         share = rational.quotients(r, B)
-        backward = rational.quotients(r, y) / float(plain_values[0]) * 2.0**-min(unit, 900) if abs(unit) < 900 else np.zeros(len(share))
+        power = rational._power(unit)
+        backward = rational.quotients(r / power, y) / float(plain_values[0])
         # Normwise, and of the augmented system: the residual is an unknown beside x.
         residual = rational.quotients(B - truth.A @ found, B)
         floor = 40 * (8 + (m + n) ** 0.5) * eps * (1 + residual / shares[independent - 1])

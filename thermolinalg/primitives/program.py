@@ -190,6 +190,7 @@ class PreparedDevice(Solver):
         loads = xp.conj(matrix).T
         rhs = read_rhs(self.read, loads, name="Lᴴ")
         x, info = self.solve(rhs.block, rtol=rtol, rng=rng, return_info=True)
+        xp = namespace(x)  # L may be NumPy's beside a tensor A
         variances = xp.sum(xp.conj(rhs.block) * x, axis=0)
         if self.read.symmetric:
             variances = xp.real(variances) if "complex" in dtype_name(variances) else variances
