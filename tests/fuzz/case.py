@@ -76,7 +76,7 @@ def _not_singular(draw):
     from .truth import Truth
 
     form = draw.form
-    if "AsWritten" in str(draw) or form is None or form.lies or form.truth is None or form.by_products or form.truth.dtype.kind == "O":
+    if "AsWritten" in str(draw) or "assume_a" in str(draw) or form is None or form.lies or form.truth is None or form.by_products or form.truth.dtype.kind == "O":
         return ""
     if not np.isfinite(form.truth).all() or form.truth.shape[0] != form.truth.shape[1]:
         return ""

@@ -95,7 +95,7 @@ def operator_form(rng, A):
 def structured_form(rng, A):
     """An operator of the package; its matrix is what the parts say, whatever A was but for its size."""
     d = A.shape[0]
-    if d == 0 or np.iscomplexobj(A):
+    if d == 0 or np.iscomplexobj(A) or A.shape != (d, d):
         return array_form(rng, A)
     kind = int(rng.integers(6))
     if kind == 0:

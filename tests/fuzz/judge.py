@@ -32,6 +32,8 @@ class Asked:
     refine : bool
     products : float
         Share of |A||x| by which products of an operator known by nothing else may be rounded.
+    as_written : bool
+        Whether the device does not balance A.
     residual_only : bool
         Whether the error of x is not asked for.
     """
@@ -40,6 +42,7 @@ class Asked:
     atol: float = 0.0
     refine: bool = True
     products: float = 0.0
+    as_written: bool = False
     residual_only: bool = False
 
     def relative(self, eps):
@@ -91,6 +94,9 @@ def _residual(truth, b, y, asked, eps):
     met = (share <= SLACK * target) | (absolute <= SLACK * (asked.atol + target * np.array([_float(n) for n in rational.norms(b)])))
     d = max(truth.A.shape)
     backward = truth.backward_error(y, b)
+    if asked.as_written:
+        size = rational.norms(truth.A.reshape(-1, 1))[0]
+        backward = np.minimum(backward, rational.quotients(r, y * rational.exact(size[0])[()] * Fraction(2) ** size[1]))
     floor = 4 * (8 + d**0.5) * eps + asked.products
     if np.all(met | (backward <= floor)):
         return ""
@@ -100,7 +106,7 @@ def _residual(truth, b, y, asked, eps):
 
 def error(truth, y, found, bar, asked, eps):
     """Errors beyond the tolerance and the bars: in the norm, balanced or not, and entry by entry."""
-    E = _beyond_underflow(y - found, eps)
+    E = beyond_underflow(y - found, eps)
     limit = 0.0 if asked.atol or asked.residual_only else asked.relative(eps)
     for name, side in (("", None), ("balanced ", "columns")):
         e, x, s = (truth.scaled(v, side=side) if side and len(v) == truth.A.shape[1] else v for v in (E, found, bar))
@@ -119,10 +125,10 @@ def error(truth, y, found, bar, asked, eps):
     return ""
 
 
-def _beyond_underflow(E, eps):
-    """Errors less the spacing of denormal numbers, which no relative bar knows."""
+def beyond_underflow(E, eps):
+    """Errors but for the spacing of denormal numbers, which no relative bar knows."""
     spacing = Fraction(2) ** (-1074 if eps < 1e-10 else -149)
-    return np.array([max(abs(e) - 2 * spacing, Fraction(0)) for e in E.ravel()], dtype=object).reshape(E.shape)
+    return np.where(abs(E) > 2 * spacing, E, Fraction(0))
 
 
 def _float(norm):

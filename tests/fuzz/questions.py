@@ -78,7 +78,7 @@ def prepared(draw):
                 return
             truth = truth + rational.exact(mu * np.eye(d))
             # A + μI is itself rounded, entry by entry.
-            _judged(draw, [Truth(truth)] if not np.iscomplexobj(b) else [], b, x, info, Asked(None, products=4 * judge.eps_of(x)), "shifted")
+            _judged(draw, [Truth(truth)] if not np.iscomplexobj(b) else [], b, x, info, Asked(None, products=4 * (2.0**-23 if "float32" in form.name or "16" in form.name or "single" in form.name else 2.0**-52)), "shifted")
         else:
             form = draw.matrix()
             draw.ask(lambda f=form: device.update(f.value, assume_a=first.get("assume_a")), form.value)
@@ -150,7 +150,8 @@ def langevin(draw):
         raise Found("nan", f"info = 0 with {x}")
     truths = _truths(draw, form, b, options)
     rtol = options.get("rtol", 1e-5)
-    asked = Asked(rtol, options.get("atol", 0.0), products=_products(form))
+    written = "AsWritten" in repr(options.get("device"))
+    asked = Asked(rtol, options.get("atol", 0.0), products=_products(form), as_written=written)
     told = []
     for truth in truths:
         y, c = truth.block(plain(x)), truth.block(b)
@@ -194,9 +195,11 @@ def _least_squares(draw, form, b, x, rank, info, options):
         return
     top = max(rational.log2(a) for a in truth.A.ravel())
     if top == -math.inf:
-        found = truth.block(np.zeros((n, 1)))
+        if np.any(plain(x)):
+            raise Found("wrong", "A is zero and the answer is not")
+        return
     unit = math.floor(top) if math.isfinite(top) else 0
-    plain_values = np.linalg.svd(np.array([[float(a * rational._power(-unit)) for a in row] for row in truth.A]), compute_uv=False)
+    plain_values = np.linalg.svd(np.array([[float(a * rational.power(-unit)) for a in row] for row in truth.A]), compute_uv=False)
     shares = plain_values / (plain_values[0] or 1.0)
     cutoff = max(form.truth.shape) * eps
     independent = len(rational.independent(truth.A))
@@ -210,10 +213,10 @@ def _least_squares(draw, form, b, x, rank, info, options):
     asked = Asked(options.get("rtol"), refine=options.get("refine", True))
     if asked.refine:
         target = asked.relative(eps) if asked.rtol is None else asked.rtol
-        r = truth.A @ (found - y)
+        r = truth.A @ judge.beyond_underflow(found - y, eps)
         share = rational.quotients(r, B)
-        power = rational._power(unit)
-        backward = rational.quotients(r / power, y) / float(plain_values[0])
+        power = rational.power(unit)
+        backward = rational.quotients(r / power, y) / (float(plain_values[0]) or 1.0)
         # Normwise, and of the augmented system: the residual is an unknown beside x.
         residual = rational.quotients(B - truth.A @ found, B)
         floor = 40 * (8 + (m + n) ** 0.5) * eps * (1 + residual / shares[independent - 1])
@@ -247,6 +250,8 @@ def _logarithm(draw, form, x, info, options, asked):
     if not info.success:
         return
     sign, log = x if isinstance(x, tuple) else (None, x)
+    if info.systematic is None or _believed(form, options):
+        return
     if not judge.finite(np.asarray(plain(log))):
         raise Found("nan", f"success with {x}")
     truths = _truths(draw, form, np.zeros(1), options)
@@ -270,6 +275,8 @@ def _determinant(draw, form, x, info, options, asked):
         return
     if not judge.finite(np.asarray(plain(x))):
         raise Found("nan", f"success with {x}")
+    if info.systematic is None or _believed(form, options):
+        return
     told = []
     for truth in _truths(draw, form, np.zeros(1), options):
         s, log = truth.log_determinant
@@ -332,7 +339,7 @@ def sample(draw):
 def _samples(draw, form, x, options, b, temperature):
     if not judge.finite(x):
         raise Found("nan", f"samples {x}")
-    if draw.warned:
+    if draw.warned or _believed(form, options) or options.get("device") is not None:
         return
     told = []
     for truth in _truths(draw, form, b, options):
@@ -393,7 +400,7 @@ def _variances(draw, form, L, x, info, options):
 def _entries(value, expected, bar, rtol):
     for v, e, s in zip(value, expected, bar, strict=True):
         error = abs(v - e)
-        if error > max(abs(e) * rational.exact(rtol)[()], 6 * s):
+        if error > max(abs(e) * rational.exact(rtol)[()], 6 * s, rational.exact(1e-300)[()]):
             return f"{float(v):.6g} is {float(e):.6g}, {float(error / s) if s else math.inf:.3g} error bars"
     return ""
 
@@ -483,7 +490,10 @@ def _linear_options(draw):
 
 
 def _linear(draw, form, b, x, info, options):
-    asked = Asked(options.get("rtol"), options.get("atol", 0.0), options.get("refine", True), products=_products(form))
+    written = "AsWritten" in repr(options.get("device"))
+    asked = Asked(options.get("rtol"), options.get("atol", 0.0), options.get("refine", True), _products(form), written)
+    if not asked.refine and _believed(form, options):
+        return  # a single run of what the caller said it was
     truths = _truths(draw, form, b, options)
     if form.truth is None and info.success and judge.finite(x):
         _not_a_matrix(draw, form, b, x, asked, options)
@@ -535,6 +545,11 @@ def _truths(draw, form, b, options):
 
 def _wide(truth):
     return truth.astype(float) if truth.dtype.kind == "O" else truth
+
+
+def _believed(form, options):
+    """Whether the caller says of a map that it is symmetric, which nobody can check."""
+    return form.by_products and options.get("assume_a") in ("sym", "her", "pos")
 
 
 def _products(form):

@@ -117,7 +117,7 @@ def norms(X):
     for column in X.T:
         top = max((log2(x) for x in column), default=-math.inf)
         unit = 0 if top == -math.inf else math.floor(top)
-        out.append((math.hypot(*(float(x / _power(unit)) for x in column)), unit))
+        out.append((math.hypot(*(float(x / power(unit)) for x in column)), unit))
     return out
 
 
@@ -135,7 +135,7 @@ def _quotient(a, b):
     return math.inf if exponent > 1000 else a[0] / b[0] * 2.0**exponent
 
 
-def _power(exponent):
+def power(exponent):
     return Fraction(2) ** exponent
 
 

@@ -15,7 +15,7 @@ from thermolinalg._arrays import Array, as_array, dtype_name, is_array, namespac
 from thermolinalg._validation import checked_array, checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
-from thermolinalg.operators._probes import probe
+from thermolinalg.operators._probes import probe, refuse_nonlinear
 from thermolinalg.operators._structures import BELIEVED, GENERAL, READ_IN_PART, as_structure, dense_part, sparse_part
 from thermolinalg.operators._symmetry import Asymmetry, asymmetry, notice_of, symmetrised
 from thermolinalg.operators.base import Operator, Sum
@@ -320,6 +320,7 @@ def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, na
 def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: str) -> ReadMatrix:
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
     symmetric, notice, matrix, found, nearly = False, "", None, None, False
+    refuse_nonlinear(op, product, name)
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
         if is_complex and assume == "sym":
             op = ComplexSymmetric(op)

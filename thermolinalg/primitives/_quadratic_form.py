@@ -35,21 +35,22 @@ def form_of(
     rhs = read_rhs(read, b)
     block, columns = rhs.block, x[:, None] if rhs.is_vector else x
     xp = namespace(block)
-    value = xp.sum(xp.conj(block) * columns, axis=0)
-    if read.symmetric:
-        # xᴴr more makes it right to second order in the error of x.
-        value = value + xp.sum(xp.conj(columns) * (block - _product(read, columns)), axis=0)
-        value = xp.real(value) if "complex" in dtype_name(value) else value
-
-    precision = eps(abs(block))
+    value, weights = xp.sum(xp.conj(block) * columns, axis=0), abs(block)
+    residual = _residual(read, block, columns) if read.symmetric else None
+    if residual is not None:
+        # xᴴr more makes it right to second order in the error of x; the rounding of a plain residual would not.
+        value, weights = value + xp.sum(xp.conj(columns) * residual, axis=0), abs(residual)
+    if read.symmetric and "complex" in dtype_name(value):
+        value = xp.real(value)
 
     def of_solution() -> Any:
         error = solution.standard_error[:, None] if rhs.is_vector else solution.standard_error
-        bound = xp.sum(abs(block) * error, axis=0) * (precision if read.symmetric else 1.0)
+        bound = xp.sum(weights * error, axis=0)
         return bound[0] if rhs.is_vector else bound
 
     def of_sum() -> Any:
-        return precision * abs(value[0] if rhs.is_vector else value)
+        bound = eps(abs(block)) * xp.sum(abs(block) * abs(columns), axis=0)
+        return bound[0] if rhs.is_vector else bound
 
     info = Info(solution)
     info.update(
@@ -66,12 +67,17 @@ def form_of(
     return QuadraticForm(value[0] if rhs.is_vector else value, logdet), info
 
 
-def _product(read: ReadMatrix, x: Array) -> Array:
-    """A x in the user's numbers."""
-    operator = read.operator
+def _residual(read: ReadMatrix, b: Array, x: Array) -> Array | None:
+    """b − A x in the user's numbers, in extended precision; None where there is none."""
+    operator, xp = read.operator, namespace(b)
+
+    def extended(b: Array, x: Array) -> Array | None:
+        return operator.extended_residual(b, x, xp.zeros_like(x))
+
     if read.is_complex:
-        return complexify(operator.apply(realify(x)))
-    if "complex" in dtype_name(x):
-        xp = namespace(x)
-        return operator.apply(xp.real(x)) + 1j * operator.apply(xp.imag(x))
-    return operator.apply(x)
+        r = extended(realify(b), realify(x))
+        return None if r is None else complexify(r)
+    if "complex" not in dtype_name(x):
+        return extended(b, x)
+    parts = extended(xp.real(b), xp.real(x)), extended(xp.imag(b), xp.imag(x))
+    return None if parts[0] is None or parts[1] is None else parts[0] + 1j * parts[1]

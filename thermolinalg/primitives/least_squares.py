@@ -14,7 +14,7 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
-from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem
+from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem, squared
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
 from thermolinalg.primitives._report import once, scalar
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
@@ -323,7 +323,7 @@ def _solve(
     residues = xp.zeros(0, dtype=like.dtype, device=like.device)
     m, n = read.shape
     if problem.rank == n < m and not settings.damp:
-        residues = as_array(np.asarray(outer.norms(residual)) ** 2, like)
+        residues = squared(np.asarray(outer.norms(residual)), like)
         residues = residues[0] if rhs.is_vector else residues
     return LstsqResult(x, residues, problem.rank, s), info
 
