@@ -6,7 +6,7 @@ BENCH_READY := .venv-bench/.ready
 BENCH_NGD_READY := .venv-bench/.ready-ngd
 EVERYTHING := .[all,test,docs]
 
-.PHONY: demo test lint types imports unit docs bench bench-ngd clean help
+.PHONY: demo test lint types imports unit fuzz docs bench bench-ngd clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -31,6 +31,11 @@ unit: export OPENBLAS_NUM_THREADS := 1
 unit: export MPLBACKEND := Agg
 unit: $(READY)  ## tests, doctests and the code blocks of the README and the docs
 	$(BIN)/pytest -n 2 --dist loadfile
+
+fuzz: export OMP_NUM_THREADS := 1
+fuzz: export OPENBLAS_NUM_THREADS := 1
+fuzz: $(READY)  ## ten thousand random questions, judged in rational arithmetic; more: python -m tests.fuzz --help
+	$(BIN)/python -m tests.fuzz --cases 10000 --seed 0
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(READY)  ## the documentation, into site/

@@ -28,7 +28,10 @@ def main(arguments=None):
     summary = runner.run(options.seed, numbers, workers=options.workers, seconds=options.seconds, record=options.json)
     print(summary.table())
     for result in summary.findings:
-        print(f"python -m tests.fuzz --seed {options.seed} --case {result.case}  # {result.call}, {result.outcome}: {result.text[:160]}")
+        print(
+            f"python -m tests.fuzz --seed {options.seed} --case {result.case}  "
+            f"# {result.call}, {result.outcome}: {result.text[:160]}"
+        )
     return int(bool(summary.findings) or summary.unfinished > 0)
 
 

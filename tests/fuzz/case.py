@@ -11,19 +11,35 @@ import numpy as np
 
 from thermolinalg import SingularError
 
-from .drawing import Draw, Found, Refused, TooSlow
+from . import judge
+from .drawing import Draw, Finding, Refusal, TooSlow
 from .questions import QUESTIONS
 
 SECONDS = 20
 """Processor time that a case may take."""
 
-KINDS = ("wrong", "bar", "nan", "exception", "slow", "falsely singular", "leaked", "stray warning", "input changed", "judge")
+KINDS = (
+    "wrong",
+    "bar",
+    "nan",
+    "exception",
+    "slow",
+    "falsely singular",
+    "leaked",
+    "stray warning",
+    "input changed",
+    "judge",
+)
 """Kinds of findings: the last is a failure of the judge itself."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case: `outcome` is 'answered', 'refused' or a kind of finding."""
+    """What became of a case.
+
+    `outcome` is 'answered', 'refused' or a kind of finding; `entries` counts those of refined answers, `inside` those
+    of them within three of their error bars.
+    """
 
     case: int
     call: str
@@ -31,6 +47,8 @@ class Result:
     text: str
     question: str
     seconds: float
+    entries: int = 0
+    inside: int = 0
 
     @property
     def is_finding(self):
@@ -46,24 +64,27 @@ def run(seed, case):
     weights = np.array(list(QUESTIONS.values()), dtype=float)
     question = list(QUESTIONS)[rng.choice(len(weights), p=weights / weights.sum())]
     draw, begin = Draw(rng), time.process_time()
-    draw.refusal = None
+    judge.tally[:] = [0, 0]
     try:
         with limited(SECONDS):
             outcome, text = _asked(question, draw)
-    except TooSlow:
-        where = "; ".join(f"{f.name} ({f.filename}:{f.lineno})" for f in traceback.extract_tb(TooSlow.where)[-3:]) if getattr(TooSlow, "where", None) else ""
-        outcome, text = "slow", f"more than {SECONDS} s of processor time {where}"
-    return Result(case, question.__name__, outcome, text, str(draw), time.process_time() - begin)
+    except TooSlow as slow:
+        last = traceback.extract_tb(slow.__traceback__)[-2]
+        outcome, text = (
+            "slow",
+            f"more than {SECONDS} s of processor time, in {last.name} ({last.filename}:{last.lineno})",
+        )
+    return Result(case, question.__name__, outcome, text, str(draw), time.process_time() - begin, *judge.tally)
 
 
 def _asked(question, draw):
     try:
         question(draw)
-    except Refused as refusal:
+    except Refusal as refusal:
         if isinstance(draw.refusal, SingularError) and (text := _not_singular(draw)):
             return "falsely singular", f"{text}: {refusal}"
         return "refused", str(refusal)
-    except Found as found:
+    except Finding as found:
         return found.kind, found.text
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -76,7 +97,15 @@ def _not_singular(draw):
     from .truth import Truth
 
     form = draw.form
-    if "AsWritten" in str(draw) or "assume_a" in str(draw) or form is None or form.lies or form.truth is None or form.by_products or form.truth.dtype.kind == "O":
+    if (
+        "AsWritten" in str(draw)
+        or "assume_a" in str(draw)
+        or form is None
+        or form.lies
+        or form.truth is None
+        or form.by_products
+        or form.truth.dtype.kind == "O"
+    ):
         return ""
     if not np.isfinite(form.truth).all() or form.truth.shape[0] != form.truth.shape[1]:
         return ""
@@ -86,7 +115,7 @@ def _not_singular(draw):
     return ""
 
 
-class limited:  # noqa: N801
+class limited:
     """Raises TooSlow after so much processor time."""
 
     def __init__(self, seconds):

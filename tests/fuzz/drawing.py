@@ -21,11 +21,11 @@ ALLOWED = (ValueError, TypeError, np.linalg.LinAlgError, DeviceError, OverflowEr
 PACKAGE = str(Path(tla.__file__).parent)
 
 
-class Refused(Exception):
+class Refusal(Exception):  # noqa: N818
     """The call refused, as it may."""
 
 
-class Found(Exception):
+class Finding(Exception):  # noqa: N818
     """A finding: its kind and what it is."""
 
     def __init__(self, kind, text):
@@ -52,7 +52,7 @@ class Draw:
 
     def __init__(self, rng):
         self.rng, self.words, self.warned, self.truths = rng, [], [], []
-        self.form = None
+        self.form = self.refusal = None
 
     def __str__(self):
         return "; ".join(filter(None, self.words))
@@ -69,7 +69,11 @@ class Draw:
     # -- what is drawn ------------------------------------------------------------------------------------------------
 
     def size(self, most=12):
-        return int(self.rng.choice([0, 1, 2, 3, 4, 5, 6, 8, 10, 12], p=[0.02, 0.1, 0.16, 0.16, 0.16, 0.14, 0.1, 0.08, 0.04, 0.04]).clip(0, most))
+        return int(
+            self.rng.choice(
+                [0, 1, 2, 3, 4, 5, 6, 8, 10, 12], p=[0.02, 0.1, 0.16, 0.16, 0.16, 0.14, 0.1, 0.08, 0.04, 0.04]
+            ).clip(0, most)
+        )
 
     def matrix(self, most=12, *, only_arrays=False, structures=None, large=0.01):
         """A square matrix in some form."""
@@ -102,7 +106,12 @@ class Draw:
         rng, m = self.rng, form.value.shape[0] if hasattr(form.value, "shape") else len(form.value)
         shape = (m,) if self.chance(0.6) else (m, int(rng.choice([1, 2, 3])))
         b = rng.standard_normal(shape)
-        kind = str(rng.choice(["normal", "range", "integers", "zero column", "scaled", "graded", "zero", "denormal"], p=[0.4, 0.2, 0.1, 0.08, 0.08, 0.07, 0.04, 0.03]))
+        kind = str(
+            rng.choice(
+                ["normal", "range", "integers", "zero column", "scaled", "graded", "zero", "denormal"],
+                p=[0.4, 0.2, 0.1, 0.08, 0.08, 0.07, 0.04, 0.03],
+            )
+        )
         truth = form.truth
         with np.errstate(all="ignore"):
             if kind == "range" and truth is not None and truth.dtype.kind != "O":
@@ -127,13 +136,21 @@ class Draw:
                 import torch
 
                 wide = str(form.value.dtype).rpartition(".")[2]
-                name = {"bfloat16": "float32"}.get(wide, wide).replace("complex64", "float32").replace("complex128", "float64")
+                name = (
+                    {"bfloat16": "float32"}.get(wide, wide)
+                    .replace("complex64", "float32")
+                    .replace("complex128", "float64")
+                )
                 name = {"float32": "complex64", "float64": "complex128"}[name] if np.iscomplexobj(b) else name
                 value = torch.as_tensor(b).to(getattr(torch, name))
                 b = value.numpy().astype(complex if np.iscomplexobj(b) else float)
             else:
                 single = getattr(form.value, "dtype", None) in (np.float32, np.complex64) and self.chance(0.8)
-                value = b.astype(np.complex64 if np.iscomplexobj(b) else np.float32) if single and b.dtype.kind != "i" else b
+                value = (
+                    b.astype(np.complex64 if np.iscomplexobj(b) else np.float32)
+                    if single and b.dtype.kind != "i"
+                    else b
+                )
                 b = value.astype(complex if np.iscomplexobj(b) else float)
         self.words.append(f"b {kind} {shape}{' complex' * complex_}")
         return value, b
@@ -171,35 +188,35 @@ class Draw:
     # -- how it is asked ----------------------------------------------------------------------------------------------
 
     def ask(self, call, *inputs):
-        """What a call returns; Refused where it refuses, Found where it does what it may not."""
+        """What a call returns; Refusal where it refuses, Finding where it does what it may not."""
         before = [fingerprint(x) for x in inputs]
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 value = call()
         except forms.Lie:
-            raise Refused("the operator's own error") from None
+            raise Refusal("the operator's own error") from None
         except ALLOWED as error:
             where = traceback.extract_tb(error.__traceback__)[-1].filename
             self.refusal = error
             text = f"{type(error).__name__}: {error}"
             if not where.startswith(PACKAGE) and not (self.form is not None and self.form.lies):
-                raise Found("leaked", f"{text} (raised in {where})") from None
-            raise Refused(text) from None
+                raise Finding("leaked", f"{text} (raised in {where})") from None
+            raise Refusal(text) from None
         except TooSlow:
             raise
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             if self.form is not None and self.form.lies and not where.filename.startswith(PACKAGE):
-                raise Refused(f"{type(error).__name__}: {error}") from None
-            raise Found("exception", f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})") from None
+                raise Refusal(f"{type(error).__name__}: {error}") from None
+            raise Finding("exception", f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})") from None
         self.warned = [str(w.message) for w in caught if issubclass(w.category, tla.ThermodynamicWarning)]
         stray = [w for w in caught if not issubclass(w.category, tla.ThermodynamicWarning)]
         if stray:
             w = stray[0]
-            raise Found("stray warning", f"{w.category.__name__}: {w.message} ({w.filename}:{w.lineno})")
+            raise Finding("stray warning", f"{w.category.__name__}: {w.message} ({w.filename}:{w.lineno})")
         if [fingerprint(x) for x in inputs] != before:
-            raise Found("input changed", "an argument is not what it was before the call")
+            raise Finding("input changed", "an argument is not what it was before the call")
         return value
 
 

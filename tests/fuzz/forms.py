@@ -1,4 +1,4 @@
-"""The clothes a matrix comes in: dtypes, tensors, sparse arrays, linear operators, structures, and operators that lie."""
+"""The clothes a matrix comes in: dtypes, tensors, sparse arrays, linear operators, structures, operators that lie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ except ImportError:
     torch = None
 
 
-class Lie(RuntimeError):
+class Lie(RuntimeError):  # noqa: N818
     """Raised by an operator that fails."""
 
 
@@ -41,7 +41,9 @@ class Form:
 def array_form(rng, A):
     """A NumPy array of any dtype and layout."""
     complex_ = np.iscomplexobj(A)
-    names = ["complex128", "complex64"] if complex_ else ["float64", "float32", "float16", "longdouble", "int64", "bool"]
+    names = (
+        ["complex128", "complex64"] if complex_ else ["float64", "float32", "float16", "longdouble", "int64", "bool"]
+    )
     name = str(rng.choice(names, p=[0.8, 0.2] if complex_ else [0.66, 0.16, 0.04, 0.04, 0.07, 0.03]))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -187,7 +189,14 @@ def _exact(x):
     return exact(x)
 
 
-FORMS = {array_form: 0.56, torch_form: 0.12, sparse_form: 0.12, operator_form: 0.08, structured_form: 0.06, lying_form: 0.06}
+FORMS = {
+    array_form: 0.56,
+    torch_form: 0.12,
+    sparse_form: 0.12,
+    operator_form: 0.08,
+    structured_form: 0.06,
+    lying_form: 0.06,
+}
 
 
 def dressed(rng, A, *, only_arrays=False):

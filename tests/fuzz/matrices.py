@@ -114,7 +114,9 @@ def low_rank_plus_identity(rng, d, complex_):
 
 def block_diagonal(rng, d, complex_):
     m = int(rng.integers(1, d)) if d > 1 else 1
-    blocks = [definite(rng, m, complex_)] + ([10.0 ** rng.uniform(-9, 9) * general(rng, d - m, complex_)] if d > m else [])
+    blocks = [definite(rng, m, complex_)] + (
+        [10.0 ** rng.uniform(-9, 9) * general(rng, d - m, complex_)] if d > m else []
+    )
     return scipy.linalg.block_diag(*blocks)
 
 
@@ -223,5 +225,8 @@ def scaled(rng, A):
         row, column = 10.0 ** rng.uniform(-top, top, A.shape[0]), 10.0 ** rng.uniform(-top, top, A.shape[1])
         if kind == "both" and A.shape[0] == A.shape[1]:
             column = row
-        row, column = (np.ones_like(row) if kind == "columns" else row), (np.ones_like(column) if kind == "rows" else column)
+        row, column = (
+            (np.ones_like(row) if kind == "columns" else row),
+            (np.ones_like(column) if kind == "rows" else column),
+        )
         return f"{kind} scaled by 1e±{top}", row[:, None] * A * column

@@ -32,6 +32,12 @@ class Summary:
         return [self.results[n] for n in sorted(self.results) if self.results[n].is_finding]
 
     @property
+    def inside(self):
+        """Share of the entries of refined answers that err by three error bars at most."""
+        entries = sum(r.entries for r in self.results.values())
+        return sum(r.inside for r in self.results.values()) / entries if entries else 1.0
+
+    @property
     def unfinished(self):
         return len(self.wanted) - len(self.results)
 
@@ -47,6 +53,7 @@ class Summary:
             slowest = max(r.seconds for r in every if r.call == call)
             cells = (f"{counts[call, name]:>{max(8, len(name))}}" for name in shown)
             lines.append("  ".join([f"{call:{width}}", *cells, f"{slowest:6.1f} s"]))
+        lines.append(f"error bars: {self.inside:.2%} of the entries of refined answers within three")
         found = len(self.findings)
         rest = f", {self.unfinished} not run{self.note}" if self.unfinished else ""
         lines.append(f"{len(self.results)} cases in {self.seconds:.0f} s: {found} findings{rest}")
@@ -70,12 +77,18 @@ def run(seed, numbers, *, workers=None, seconds=None, record=None):
     summary, begin = Summary(numbers), time.monotonic()
     if record is not None and record.exists():
         lines = [json.loads(line) for line in record.read_text().splitlines()]
-        summary.add(case.Result(**line["result"]) for line in lines if line["seed"] == seed and line["result"]["case"] in numbers)
+        summary.add(
+            case.Result(**line["result"])
+            for line in lines
+            if line["seed"] == seed and line["result"]["case"] in numbers
+        )
     missing = [n for n in numbers if n not in summary.results]
     chunks = [(seed, missing[i : i + CHUNK]) for i in range(0, len(missing), CHUNK)]
     late = (lambda: False) if seconds is None else (lambda: time.monotonic() - begin > seconds)
     try:
-        for results in _here(chunks, late) if workers == 0 else _spread(chunks, workers or os.cpu_count(), late, summary):
+        for results in (
+            _here(chunks, late) if workers == 0 else _spread(chunks, workers or os.cpu_count(), late, summary)
+        ):
             summary.add(results)
             if record is not None:
                 with record.open("a") as file:

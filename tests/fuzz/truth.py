@@ -30,7 +30,7 @@ class Truth:
 
     @classmethod
     def readings(cls, A, is_complex=False, assume_a=None, lower=False, transposed=False):
-        """All that a matrix may stand for: the triangle that is read, else itself, and its symmetric part if nearly so."""
+        """All that a matrix may stand for: the triangle that is read, else itself; its symmetric part if nearly so."""
         if assume_a in ("pos", "sym", "her") and A.dtype.kind != "O" and A.shape[0] == A.shape[1]:
             whole, half = A, np.tril(A, -1) if lower else np.triu(A, 1)
             A = half + (half.T if assume_a == "sym" else half.conj().T) + np.diag(np.diag(A))
@@ -53,7 +53,7 @@ class Truth:
         return np.concatenate([b, 0 * b]) if self.is_complex else b
 
     def sizes(self, x):
-        """Absolute values of the entries of a block of fractions, complex pairs taken together, as fractions of `unit`."""
+        """Absolute values of the entries of a block over `unit`, and that; complex pairs taken together."""
         unit = max((abs(v) for v in x.ravel()), default=Fraction(0)) or Fraction(1)
         y = np.array([float(v / unit) for v in x.ravel()]).reshape(x.shape)
         n = len(x) // 2
@@ -78,7 +78,10 @@ class Truth:
         rows, columns = self.exponents
         two = Fraction(2)
         return np.array(
-            [[float(a * two ** int(r + c)) for a, c in zip(line, columns, strict=True)] for line, r in zip(self.A, rows, strict=True)]
+            [
+                [float(a * two ** int(r + c)) for a, c in zip(line, columns, strict=True)]
+                for line, r in zip(self.A, rows, strict=True)
+            ]
         ).reshape(self.A.shape)
 
     @cached_property
@@ -96,14 +99,18 @@ class Truth:
         powers = rows if side == "rows" else -columns
         return np.array([Fraction(2) ** int(p) for p in powers], dtype=object)[:, None] * x if len(powers) else x
 
-    # -- answers --------------------------------------------------------------------------------------------------------
+    # -- answers ------------------------------------------------------------------------------------------------------
 
     def residual(self, x, b):
         return b - self.A @ x
 
     def backward_error(self, x, b):
         """‖b − A x‖/(‖A‖‖x‖ + ‖b‖) for each column, balanced."""
-        r, y, c = self.scaled(self.residual(x, b), side="rows"), self.scaled(x, side="columns"), self.scaled(b, side="rows")
+        r, y, c = (
+            self.scaled(self.residual(x, b), side="rows"),
+            self.scaled(x, side="columns"),
+            self.scaled(b, side="rows"),
+        )
         size = float(self.singular_values[0]) if len(self.singular_values) else 0.0
         against_x, against_b = rational.quotients(r, y) / (size or 1.0), rational.quotients(r, c)
         with np.errstate(divide="ignore"):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from thermolinalg._arrays import Array, dtype_name, eps, namespace
 from thermolinalg._info import Info
+from thermolinalg._validation import is_finite
 from thermolinalg.operators.read import ReadMatrix, complexify, realify
-from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 
 __all__ = ["QuadraticForm", "form_of"]
 
@@ -33,6 +36,17 @@ def form_of(
     """The form of b, from x = A⁻¹b and log|det A| as they were found, and its report."""
     (x, solution), (logdet, determinant) = solved, measured
     rhs = read_rhs(read, b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        form, info = _form_of(read, rhs, x, logdet, solution, determinant)
+    if not is_finite(namespace(x).asarray(form.value)):
+        raise ValueError(f"the quadratic form leaves the range of {dtype_name(abs(x))}; scale A or b")
+    return form, info
+
+
+def _form_of(
+    read: ReadMatrix, rhs: RightHandSide, x: Array, logdet: Any, solution: Info, determinant: Info
+) -> tuple[QuadraticForm, Info]:
+    """The same, infinite where it leaves the range."""
     block, columns = rhs.block, x[:, None] if rhs.is_vector else x
     xp = namespace(block)
     value, weights = xp.sum(xp.conj(block) * columns, axis=0), abs(block)
@@ -68,11 +82,15 @@ def form_of(
 
 
 def _residual(read: ReadMatrix, b: Array, x: Array) -> Array | None:
-    """b − A x in the user's numbers, in extended precision; None where there is none."""
+    """b − A x in the user's numbers, in extended precision; None where there is none, or they are too large for it."""
     operator, xp = read.operator, namespace(b)
 
     def extended(b: Array, x: Array) -> Array | None:
-        return operator.extended_residual(b, x, xp.zeros_like(x))
+        if 0 in x.shape:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            r = operator.extended_residual(b, x, xp.zeros_like(x))
+        return r if r is not None and is_finite(r) else None
 
     if read.is_complex:
         r = extended(realify(b), realify(x))

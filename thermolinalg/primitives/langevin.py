@@ -17,7 +17,7 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
-from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._rhs import RightHandSide, in_precision_of, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Chain, Rescaled
@@ -116,7 +116,7 @@ def langevin(
     >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
     True
     """
-    read = read_matrix(A, assume_a=assume_a)
+    read = read_matrix(in_precision_of(A, b), assume_a=assume_a)
     rhs = read_rhs(read, b)
     prepared = Solver(read, device, as_rng(rng))
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)

@@ -17,7 +17,7 @@ from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem, squared
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
 from thermolinalg.primitives._report import once, scalar
-from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._rhs import RightHandSide, in_precision_of, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.systems.balance import share_of_one_run
 
@@ -141,6 +141,7 @@ def lstsq(
     >>> np.allclose(ridge, np.linalg.solve(A.T @ A + 4 * np.eye(2), A.T @ [1.0, 2.0, 4.0]))
     True
     """
+    a = in_precision_of(a, b)
     read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, name="a")
     rhs = read_rhs(read, b, check_finite=check_finite)
     generator = as_rng(rng)
