@@ -56,9 +56,9 @@ def check(draw, truths, b, x, info, asked, name, bar=None):
     if not judge.finite(x):
         raise Finding("nan", f"success with {plain(x)}")
     bar = draw.ask(lambda: info.standard_error) if bar is None else bar
-    if not judge.finite(bar):
+    if np.isnan(plain(bar)).any() or not (asked.atol or judge.finite(bar)):
         raise Finding("nan", f"success with the standard error {plain(bar)}")
-    if not truths or 0 in np.shape(plain(x)):
+    if not judge.finite(bar) or not truths or 0 in np.shape(plain(x)):
         return
     text = judge.solution(truths, b, x, bar, asked, systematic=info.systematic is not None)
     if text:

@@ -108,7 +108,13 @@ def pseudo_solve(A, B):
 
 def log2(x):
     """Logarithm of the size of a fraction, however large; −∞ for zero."""
-    return _log2(abs(x.numerator)) - _log2(x.denominator) if x else -math.inf
+    if not x:
+        return -math.inf
+    shift = x.numerator.bit_length() - x.denominator.bit_length()
+    near_one = (
+        abs(x.numerator) / (x.denominator << shift) if shift > 0 else (abs(x.numerator) << -shift) / x.denominator
+    )
+    return shift + math.log2(near_one)
 
 
 def norms(X):
@@ -137,11 +143,6 @@ def _quotient(a, b):
 
 def power(exponent):
     return Fraction(2) ** exponent
-
-
-def _log2(n):
-    shift = max(n.bit_length() - 60, 0)
-    return math.log2(n >> shift) + shift if n else -math.inf
 
 
 def _unit(row):

@@ -83,7 +83,7 @@ def in_precision_of(a: Any, b: Any) -> Any:
     if not isinstance(a, np.ndarray) or a.dtype.kind not in "fc" or a.real.dtype.itemsize > 4:
         return a
     other = np.asarray(b) if isinstance(b, (np.ndarray, list, tuple)) else None
-    if other is None or other.dtype.kind not in "fc" or np.result_type(a.real.dtype, other.real.dtype).itemsize <= 4:
+    if other is None or other.dtype.kind not in "fciu" or np.result_type(a.real.dtype, other.real.dtype).itemsize <= 4:
         return a
     return a.astype(np.float64 if a.dtype.kind == "f" else np.complex128)
 

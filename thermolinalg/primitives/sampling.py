@@ -270,8 +270,8 @@ def _warn_of_mean(name: str, reading: Reading, operator: Operator) -> None:
     rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
     if rounding * mean > VISIBLE * spread:
         warn(
-            f"the mean that b gives is {mean / spread:.2g} times as large as the spread of the samples, and known to "
-            f"{rounding:.2g} of itself; pass mean= (from solve({name}, b)) in place of b="
+            f"the mean that b gives is far beyond the spread of the samples, and known to {rounding:.2g} of itself "
+            f"only; pass mean= (from solve({name}, b)) in place of b="
         )
 
 

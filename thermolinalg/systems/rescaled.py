@@ -116,11 +116,13 @@ def matrix_exponent(operator: Operator) -> int:
     exponent = int(_exponent(np.array(_size(operator)), operator.like))
     if exponent <= 0 or not isinstance(operator, Dense | Sparse):
         return exponent
-    # Not so far down that a small entry, which balancing rows and columns could still save, underflows.
+    # Not so far down that a small entry, which balancing rows and columns could still save, underflows; but so far
+    # that squares stay in range.
     entries = abs(to_numpy(operator.matrix if isinstance(operator, Dense) else operator.matrix.data))
     smallest = math.frexp(float(np.min(entries, initial=1.0, where=entries > 0)))[1]
     lowest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).smallest_normal))[1]
-    return max(min(exponent, smallest - lowest - 8), 0)
+    highest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).max))[1]
+    return max(min(exponent, smallest - lowest - 8), exponent - highest // 4)
 
 
 def column_exponents(block: Array) -> np.ndarray | None:
