@@ -13,7 +13,7 @@ EVERYTHING := .[all,test,docs]
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit docs bench bench-ngd clean help
+.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -49,6 +49,11 @@ imports: $(READY)  ## imports go one way only
 
 unit: $(READY)  ## tests, doctests and the code blocks of the README and the docs
 	$(call PYTEST,.venv)
+
+fuzz: export OMP_NUM_THREADS := 1
+fuzz: export OPENBLAS_NUM_THREADS := 1
+fuzz: $(READY)  ## ten thousand random questions, judged in rational arithmetic; more: python -m tests.fuzz --help
+	$(BIN)/python -m tests.fuzz --cases 10000 --seed 0
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(READY)  ## the documentation, into site/

@@ -121,9 +121,10 @@ def column_norms(block: Array) -> Array:
     xp = namespace(block)
     if block.shape[0] == 0:
         return xp.linalg.vector_norm(block, axis=0)
-    largest = xp.max(xp.abs(block), axis=0)
+    sizes = xp.abs(block)  # quotients of complex numbers overflow among denormal ones
+    largest = xp.max(sizes, axis=0)
     unit = xp.where((largest > 0) & xp.isfinite(largest), largest, xp.ones_like(largest))
-    return unit * xp.linalg.vector_norm(block / unit, axis=0)
+    return unit * xp.linalg.vector_norm(sizes / unit, axis=0)
 
 
 def in_range(squares: Array) -> bool:

@@ -78,10 +78,12 @@ class Loaded:
         load = b if self.scaling is None else self.scaling[:, None] * b
         if gain is None and isinstance(self.loading, Equilibrated) and b.shape[0]:
             largest = column_maxima(load)
-            if all_true(largest > 0):
+            # A gain beyond the range of the dtype would be none.
+            seen = largest > float(namespace(b).finfo(b.dtype).smallest_normal) ** 0.75
+            if all_true(seen):
                 load, gains = load / largest, 1.0 / (self.factor * largest)
             else:
-                some = namespace(b).where(largest > 0, largest, 1.0 / self.factor)
+                some = namespace(b).where(seen, largest, 1.0 / self.factor)
                 load, gains = load / some, 1.0 / (self.factor * some)
         else:
             xp = namespace(b)

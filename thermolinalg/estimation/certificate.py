@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg._arrays import Array, as_array, column_norms, to_numpy
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.refinement import Goal, NoisyInverse, State
 from thermolinalg.systems import Equation
@@ -212,5 +212,4 @@ def rounding_bound(
 
 def _mean_square(reading: Reading) -> Array:
     """Root mean square (n,) over the columns of a reading."""
-    value = reading.value
-    return (value**2).sum(axis=1) ** 0.5 / value.shape[1] ** 0.5
+    return column_norms(reading.value.T) / reading.value.shape[1] ** 0.5

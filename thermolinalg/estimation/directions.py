@@ -6,6 +6,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, any_true, eps, namespace
 from thermolinalg.systems import Equation
+from thermolinalg.systems.rescaled import column_exponents, times_two_to
 
 __all__ = ["Directions"]
 
@@ -33,6 +34,7 @@ class Directions:
     def add(self, z: Array, image: Array) -> None:
         """Take a reading z and A z, made conjugate to those there."""
         self.refuse_negative(z, image)
+        z, image = _in_range(z, image)
         self.pairs.append(_conjugate(z, image, self.pairs, self.definite))
         del self.pairs[:-HISTORY]
 
@@ -53,7 +55,7 @@ class Directions:
         """LinAlgError where zᵀAz < 0 although A should be positive definite."""
         if not self.definite:
             return
-        xp = self.equation.xp
+        xp, (z, image) = self.equation.xp, _in_range(z, image)
         curvature = xp.sum(z * image, axis=0)
         if not any_true(curvature < 0):
             return
@@ -66,6 +68,12 @@ class Directions:
             raise np.linalg.LinAlgError(
                 f"A is not positive definite: a direction p with pᵀAp = {worst:.3g} ‖p‖‖Ap‖ was met"
             )
+
+
+def _in_range(z: Array, image: Array) -> tuple[Array, Array]:
+    """A direction and its product near one where their squares would leave the range: its length is of no account."""
+    exponents = column_exponents(z)
+    return (z, image) if exponents is None else (times_two_to(-exponents, z), times_two_to(-exponents, image))
 
 
 def _conjugate(p: Array, q: Array, directions: list[tuple[Array, Array]], definite: bool) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg.operators._symmetry import Asymmetry
 
-__all__ = ["Evidence", "probe"]
+__all__ = ["Evidence", "probe", "refuse_nonlinear"]
 
 MARGIN = 8.0
 """Rounding of one inner product uᴴA v in units of sqrt(d) · eps · Σ|u_i||(A v)_i|: ten times what honest products
@@ -27,6 +27,9 @@ SWEEPS = 6
 
 EVEN = 12.0
 """Bits between the largest and the smallest row of a probe that pass for even rows."""
+
+LINEAR = 1e-3
+"""Share of products by which A(u + v) may differ from A u + A v: finite differences of a Jacobian leave far less."""
 
 SMALL_UNIT = {4: 2.0**-75, 8: 2.0**-600}
 """Size of the first vectors, by bytes of a real number, where vectors of size one overflow."""
@@ -91,6 +94,31 @@ def probe(operator: LinearOperator, product: Any, name: str) -> Evidence:
     z = np.concatenate([z, second], axis=1)
     y = np.concatenate([y, _finite(product(operator, scaling[:, None] * second), name)], axis=1)
     return _evidence(z, scaling[:, None] * y, dtype)
+
+
+def refuse_nonlinear(operator: LinearOperator, product: Any, name: str) -> None:
+    """ValueError where a product with a sum is not the sum of products: no matrix has these products.
+
+    Parameters
+    ----------
+    operator : LinearOperator, shape (m, n)
+    product : callable
+        ``product(operator, block)``, its product with a block (n, k).
+    name : str
+        What to call it in errors.
+    """
+    u, v = np.random.default_rng(operator.shape[1]).standard_normal((2, operator.shape[1], 1)).astype(operator.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = [np.asarray(product(operator, x.copy())) for x in (u, v, u + v)]
+        largest = max(float(np.max(abs(part), initial=0.0)) for part in parts)
+        parts = [part / largest for part in parts] if 0 < largest < np.inf else parts
+        sizes = [float(np.linalg.norm(part)) for part in parts]
+        off = float(np.linalg.norm(parts[2] - parts[1] - parts[0]))
+    if np.isfinite(off) and off > LINEAR * sum(sizes):
+        raise ValueError(
+            f"{name} is not linear: {name}(u + v) differs from {name} u + {name} v by {off / sum(sizes):.2g} of them; "
+            "its products have to be those of one matrix"
+        )
 
 
 def _is_single(dtype: np.dtype[Any]) -> bool:

@@ -11,6 +11,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, as_array, as_float64, is_array, is_torch, namespace, to_numpy
+from thermolinalg._validation import is_finite
 from thermolinalg.operators._checks import real
 from thermolinalg.operators.base import Operator
 
@@ -46,6 +47,10 @@ class MatrixFree(Operator):
     ------
     TypeError
         It is complex or has no products.
+
+    Notes
+    -----
+    Products that are NaN or infinite, or have the wrong shape, are refused with a ValueError.
 
     Examples
     --------
@@ -83,8 +88,12 @@ class MatrixFree(Operator):
                 f"not {shape}"
             )
         if is_torch(self.like):
-            return as_array(product, self.like)
-        return np.asarray(to_numpy(product), dtype=np.result_type(self.dtype, block.dtype))
+            placed = as_array(product, self.like)
+        else:
+            placed = np.asarray(to_numpy(product), dtype=np.result_type(self.dtype, block.dtype))
+        if not is_finite(placed) and is_finite(block):
+            raise ValueError(f"products with {self.name} give NaN or infinity")
+        return placed
 
     def gram(self) -> Array:
         known = getattr(self.operator, "gram", None)

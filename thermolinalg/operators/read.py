@@ -16,7 +16,7 @@ from thermolinalg._validation import checked_array, checked_sparse, is_finite
 from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
 from thermolinalg.operators._matrix import ReadMatrix
-from thermolinalg.operators._probes import probe
+from thermolinalg.operators._probes import probe, refuse_nonlinear
 from thermolinalg.operators._structures import (
     BELIEVED,
     FORMABLE,
@@ -270,6 +270,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
     if shows_entries(op.shape, assume, name):
         return _from_dense(formed(op, name), assume, lower, name)
     symmetric, notice, matrix, found, nearly = False, "", None, None, False
+    refuse_nonlinear(op, product, name)
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
         if is_complex and assume == "sym":
             op = ComplexSymmetric(op)

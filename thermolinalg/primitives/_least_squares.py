@@ -11,7 +11,7 @@ from thermolinalg._arrays import Array, as_array, column_norms, namespace
 from thermolinalg._info import Info
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import ReadMatrix
-from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem
+from thermolinalg.primitives._least_squares_problem import LeastSquaresProblem, squared
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
 from thermolinalg.primitives._report import once, scalar
 from thermolinalg.primitives._rhs import RightHandSide
@@ -88,7 +88,7 @@ def least_squares(
     residues = xp.zeros(0, dtype=like.dtype, device=like.device)
     m, n = read.shape
     if problem.rank == n < m and not settings.damp:
-        residues = as_array(np.asarray(outer.norms(residual)) ** 2, like)
+        residues = squared(np.asarray(outer.norms(residual)), like)
         residues = residues[0] if rhs.is_vector else residues
     return LstsqResult(x, residues, problem.rank, s), info
 

@@ -12,7 +12,7 @@ from thermolinalg._validation import is_finite
 from thermolinalg.devices import Device
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
-from thermolinalg.operators import Dense
+from thermolinalg.operators import Dense, MatrixFree, Sparse
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.systems import Chain, ComplexColumns, Condition, Measure, RealForm, Rescaled, System
 from thermolinalg.systems.eliminated import Eliminated, regularised_gram
@@ -59,6 +59,7 @@ class LeastSquaresProblem:
         self.copies = 2 if read.is_complex else 1
         self._real_rank: int | None = None
         self._cutoff = cutoff
+        self._computed = not isinstance(operator, Dense | Sparse | MatrixFree)  # entries that are sums of products
         if isinstance(self.operator, Dense) or min(operator.shape) <= DECOMPOSED:
             self._decompose(cutoff)
 
@@ -95,10 +96,10 @@ class LeastSquaresProblem:
     def subspace_error(self) -> float:
         """How far rounding tilts the null space that is taken out of x; zero where there is none, or none is known.
 
-        Decompositions have backward errors of about √(m + n) eps.
+        Decompositions have backward errors of about √(m + n) eps, and so have the entries of a structure.
         """
         m, n = self.operator.shape
-        if not self._real_rank or self._real_rank == n:
+        if not self._real_rank or (self._real_rank == n and not self._computed):
             return 0.0
         return math.sqrt(m + n) * eps(self.operator.like) * float(self._values[0] / self._values[self._real_rank - 1])
 
@@ -188,3 +189,12 @@ class LeastSquaresProblem:
         else:
             part = measure.residual(self._range.T @ r)
         return to_numpy(measure.residual(r)).astype(float), to_numpy(part).astype(float)
+
+
+def squared(norms: np.ndarray, like: Array) -> Array:
+    """Squares of norms where A lives; ValueError where they leave the range of its dtype."""
+    with np.errstate(over="ignore"):
+        squares = as_array(norms**2, like)
+    if not is_finite(squares):
+        raise ValueError(f"the squares of the residuals leave the range of {dtype_name(like)}; scale b")
+    return squares

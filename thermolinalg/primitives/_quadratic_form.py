@@ -6,14 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import Array, dtype_name, eps, is_torch, namespace
 from thermolinalg._autograd import detached, wants_gradients, with_gradient_of
 from thermolinalg._info import Info
-from thermolinalg._validation import checked_array
+from thermolinalg._validation import checked_array, is_finite
 from thermolinalg.operators.read import ReadMatrix, complexify, realify
-from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 
 __all__ = ["QuadraticForm", "form_of", "variances_of"]
 
@@ -39,23 +40,37 @@ def form_of(
     """The form of b, from x = A⁻¹b and log|det A| as they were found, and its report."""
     (given, solution), (logdet, determinant) = solved, measured
     rhs, x = read_rhs(read, detached(b)), detached(given)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value, info = _value_of(read, rhs, x, solution, determinant)
+    if not is_finite(namespace(x).asarray(value)):
+        raise ValueError(f"the quadratic form leaves the range of {dtype_name(abs(x))}; scale A or b")
+    if wants_gradients(given):
+        loads = b.to(given.dtype) if is_torch(b) else rhs.given
+        history = (loads.conj() * given).sum(dim=0)
+        value = with_gradient_of(value, history.real if read.symmetric else history)
+    return QuadraticForm(value, logdet), info
+
+
+def _value_of(read: ReadMatrix, rhs: RightHandSide, x: Array, solution: Info, determinant: Info) -> tuple[Array, Info]:
+    """bᴴx made as good as the residual allows, and the report; infinite where it leaves the range."""
     block, columns = rhs.block, x[:, None] if rhs.is_vector else x
     xp = namespace(block)
-    value = xp.sum(xp.conj(block) * columns, axis=0)
-    if read.symmetric:
-        # xᴴr more makes it right to second order in the error of x.
-        value = value + xp.sum(xp.conj(columns) * (block - _product(read, columns)), axis=0)
-        value = xp.real(value) if "complex" in dtype_name(value) else value
-
-    precision = eps(abs(block))
+    value, weights = xp.sum(xp.conj(block) * columns, axis=0), abs(block)
+    residual = _residual(read, block, columns) if read.symmetric else None
+    if residual is not None:
+        # xᴴr more makes it right to second order in the error of x; the rounding of a plain residual would not.
+        value, weights = value + xp.sum(xp.conj(columns) * residual, axis=0), abs(residual)
+    if read.symmetric and "complex" in dtype_name(value):
+        value = xp.real(value)
 
     def of_solution() -> Any:
         error = solution.standard_error[:, None] if rhs.is_vector else solution.standard_error
-        bound = xp.sum(abs(block) * error, axis=0) * (precision if read.symmetric else 1.0)
+        bound = xp.sum(weights * error, axis=0)
         return bound[0] if rhs.is_vector else bound
 
     def of_sum() -> Any:
-        return precision * abs(value[0] if rhs.is_vector else value)
+        bound = eps(abs(block)) * xp.sum(abs(block) * abs(columns), axis=0)
+        return bound[0] if rhs.is_vector else bound
 
     info = Info(solution)
     info.update(
@@ -69,12 +84,7 @@ def form_of(
         solve=solution,
         logdet=determinant,
     )
-    form = value[0] if rhs.is_vector else value
-    if wants_gradients(given):
-        loads = b.to(given.dtype) if is_torch(b) else rhs.given
-        history = (loads.conj() * given).sum(dim=0)
-        form = with_gradient_of(form, history.real if read.symmetric else history)
-    return QuadraticForm(form, logdet), info
+    return value[0] if rhs.is_vector else value, info
 
 
 def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array, Info]]) -> tuple[Array, Info]:
@@ -85,6 +95,7 @@ def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array,
     numbers = read_rhs(read, xp.conj(matrix).T, name="Lᴴ").block
     loads = L.reshape(matrix.shape).mH.to(numbers.dtype) if wants_gradients(L) else numbers
     x, info = solve(loads)
+    xp = namespace(x)  # L may be NumPy's beside a tensor A
     variances = xp.sum(xp.conj(loads) * x, axis=0)
     if read.symmetric:
         variances = xp.real(variances) if "complex" in dtype_name(variances) else variances
@@ -98,12 +109,21 @@ def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array,
     return variances[0] if rows.ndim == 1 else variances, told
 
 
-def _product(read: ReadMatrix, x: Array) -> Array:
-    """A x in the user's numbers."""
-    operator = read.operator
+def _residual(read: ReadMatrix, b: Array, x: Array) -> Array | None:
+    """b − A x in the user's numbers, in extended precision; None where there is none, or they are too large for it."""
+    operator, xp = read.operator, namespace(b)
+
+    def extended(b: Array, x: Array) -> Array | None:
+        if 0 in x.shape:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            r = operator.extended_residual(b, x, xp.zeros_like(x))
+        return r if r is not None and is_finite(r) else None
+
     if read.is_complex:
-        return complexify(operator.apply(realify(x)))
-    if "complex" in dtype_name(x):
-        xp = namespace(x)
-        return operator.apply(xp.real(x)) + 1j * operator.apply(xp.imag(x))
-    return operator.apply(x)
+        r = extended(realify(b), realify(x))
+        return None if r is None else complexify(r)
+    if "complex" not in dtype_name(x):
+        return extended(b, x)
+    parts = extended(xp.real(b), xp.real(x)), extended(xp.imag(b), xp.imag(x))
+    return None if parts[0] is None or parts[1] is None else parts[0] + 1j * parts[1]

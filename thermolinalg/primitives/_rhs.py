@@ -85,11 +85,10 @@ def read_rhs(read: ReadMatrix, b: Any, *, check_finite: bool = True, name: str =
 
 def in_precision_of(a: Any, b: Any) -> Any:
     """A in double precision where it is an array in single precision and b is not, as NumPy promotes them."""
-    single, wide = ("f", 4), ("c", 8)
-    if not isinstance(a, np.ndarray) or (a.dtype.kind, a.dtype.itemsize) not in (single, wide):
+    if not isinstance(a, np.ndarray) or a.dtype.kind not in "fc" or a.real.dtype.itemsize > 4:
         return a
     other = np.asarray(b) if isinstance(b, (np.ndarray, list, tuple)) else None
-    if other is None or other.dtype.kind not in "fc" or np.result_type(a.real.dtype, other.real.dtype) == a.real.dtype:
+    if other is None or other.dtype.kind not in "fciu" or np.result_type(a.real.dtype, other.real.dtype).itemsize <= 4:
         return a
     return a.astype(np.float64 if a.dtype.kind == "f" else np.complex128)
 

@@ -19,7 +19,7 @@ from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_solution
-from thermolinalg.primitives._rhs import RightHandSide, read_rhs
+from thermolinalg.primitives._rhs import RightHandSide, in_precision_of, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Chain, Rescaled
@@ -118,7 +118,7 @@ def langevin(
     >>> np.allclose(A @ x, [1.0, 2.0], rtol=1e-4)
     True
     """
-    read = read_matrix(A, assume_a=assume_a, gradients=True)
+    read = read_matrix(in_precision_of(A, b), assume_a=assume_a, gradients=True)
     rhs = read_rhs(read, detached(b))
     prepared = Solver(read, device, as_rng(rng))
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)

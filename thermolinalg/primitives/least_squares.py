@@ -14,7 +14,7 @@ from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._gradients import Draw, of_least_squares, of_residues, of_singular_values, replayed
 from thermolinalg.primitives._least_squares import Settings, least_squares
-from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._rhs import in_precision_of, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, read_rtol
 
 __all__ = ["lstsq"]
@@ -116,6 +116,7 @@ def lstsq(
     >>> np.allclose(ridge, np.linalg.solve(A.T @ A + 4 * np.eye(2), A.T @ [1.0, 2.0, 4.0]))
     True
     """
+    a = in_precision_of(a, b)
     read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, gradients=True, name="a")
     rhs = read_rhs(read, detached(b), check_finite=check_finite)
     if not is_torch(a):

@@ -69,7 +69,7 @@ class PreparedDevice(Solver):
 
         A definite matrix (or its negative) is driven where it stands; of any other the normal operator is written.
         """
-        definite = self.held.kind in ("definite", "negative")
+        definite = 0 not in self.shape and self.held.kind in ("definite", "negative")
         measure = slogdet if definite else logabsdet
         value, info = measure(
             self.read,
@@ -230,7 +230,8 @@ class PreparedDevice(Solver):
             raise ValueError(f"mu must be finite, got {mu!r}")
         other = PreparedDevice(shifted_matrix(self.read, mu), self._device, self.rng)
         other._die = self._die
-        moved = getattr(self.program, "shifted", None) if self.held.kind == "definite" else None
+        definite = 0 not in self.shape and self.held.kind == "definite"
+        moved = getattr(self.program, "shifted", None) if definite else None
         if moved is not None and other.exponent == self.exponent:
             program = moved(math.ldexp(shift, -self.exponent))
             if program is not None:
@@ -268,7 +269,8 @@ class PreparedDevice(Solver):
 
     def _written(self, *kinds: str) -> Device:
         """The device with A on it already, where it is held in one of these ways; else the device as it is."""
-        return AlreadyWritten(self.program) if self.held.kind in kinds else self._router.device
+        written = 0 not in self.shape and self.held.kind in kinds
+        return AlreadyWritten(self.program) if written else self._router.device
 
 
 def program(

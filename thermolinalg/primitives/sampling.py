@@ -13,7 +13,7 @@ from thermolinalg._arrays import Array, as_array, dtype_name, eps, is_torch, nam
 from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
-from thermolinalg.devices import Device, Schedule
+from thermolinalg.devices import Device, Reading, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
@@ -30,6 +30,10 @@ __all__ = ["sample"]
 
 ILL_CONDITIONED = 450.0
 """Times eps (1e-13 in double precision): where rcond is below it, samples come with a warning."""
+
+
+VISIBLE = 0.1
+"""Errors of a mean up to so much of the spread around it are not seen in samples."""
 
 
 @overload
@@ -199,6 +203,7 @@ def _samples(
         load = realify(load)
     reading = program.readings(units.load(load)[:, 0], timetable, rng=generator, temperature=units.temperature)
     _warn_if_ill_conditioned(name, operator.like, reading.condition)
+    _warn_of_mean(name, reading, operator)
     x = reading.value.T[:, :count]
     x = units.back(units.held(operator).apply(x) if is_covariance else x)
     x = complexify(x) if read.is_complex else x
@@ -277,6 +282,21 @@ class Units:
 def _warn_if_ill_conditioned(name: str, like: Array, condition: float | None) -> None:
     if condition is not None and condition * ILL_CONDITIONED * eps(like) > 1:
         warn(f"{name} has the condition number {condition:.3g}: rounding shows in the covariance of its softest modes")
+
+
+def _warn_of_mean(name: str, reading: Reading, operator: Operator) -> None:
+    """Warn where rounding of a mean that is far from zero is seen beside the spread of the samples around it."""
+    x, xp = reading.value, namespace(reading.value)
+    if reading.condition is None or x.shape[0] < 2:
+        return
+    largest = float(xp.max(abs(x))) or 1.0
+    mean, spread = float(xp.max(abs(xp.mean(x / largest, axis=0)))), float(xp.max(xp.std(x / largest, axis=0)))
+    rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
+    if rounding * mean > VISIBLE * spread:
+        warn(
+            f"the mean that b gives is far beyond the spread of the samples, and known to {rounding:.2g} of itself "
+            f"only; pass mean= (from solve({name}, b)) in place of b="
+        )
 
 
 def _shape_of(size: int | tuple[int, ...] | None, schedule: Schedule | None) -> tuple[tuple[int, ...], int]:

@@ -62,7 +62,7 @@ def gram_operator(matrix: Operator) -> Operator:
 def diagonal_signs(operator: Operator) -> int:
     """1 where no diagonal entry is negative, −1 where none is positive, 0 where both occur; 1 where it is unknown."""
     diagonal = operator.diagonal()
-    if diagonal is None:
+    if diagonal is None or not diagonal.shape[0]:
         return 1
     xp = namespace(diagonal)
     smallest, largest = float(xp.min(diagonal)), float(xp.max(diagonal))

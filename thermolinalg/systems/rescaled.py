@@ -114,14 +114,15 @@ def matrix_exponent(operator: Operator) -> int:
     if _all_near_one([size], operator.like):
         return 0
     exponent = int(_exponent(np.array(size), operator.like))
-    diagonal = operator.diagonal() if exponent > 0 and isinstance(operator, Dense | Sparse) else None
-    if diagonal is None:
+    if exponent <= 0 or not isinstance(operator, Dense | Sparse):
         return exponent
-    # Not so far down that a small diagonal entry, which scaling to a unit diagonal could still save, underflows.
-    entries = abs(to_numpy(diagonal))
+    # Not so far down that a small entry, which balancing rows and columns could still save, underflows; but so far
+    # that squares stay in range.
+    entries = abs(to_numpy(operator.matrix if isinstance(operator, Dense) else operator.matrix.data))
     smallest = math.frexp(float(np.min(entries, initial=1.0, where=entries > 0)))[1]
     lowest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).smallest_normal))[1]
-    return max(min(exponent, smallest - lowest - 8), 0)
+    highest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).max))[1]
+    return max(min(exponent, smallest - lowest - 8), exponent - highest // 4)
 
 
 def column_exponents(block: Array) -> np.ndarray | None:

@@ -169,7 +169,16 @@ class Router:
     def _symmetric(self, operator: Operator, systems: tuple[System, ...], kind: str, reason: str) -> Held:
         """A (or −A) as the symmetric couplings of the device."""
         program, condition = self._programmed(operator)
+        if condition is not None and condition.singular and self._is_unbalanced(operator):
+            raise NotDefinite("its diagonal has a zero, with which it cannot be balanced as definite")
         return self._placed(operator, program, condition, systems, kind, reason)
+
+    def _is_unbalanced(self, operator: Operator) -> bool:
+        """Whether what looks singular may only be badly scaled: rows and columns of an embedding can be balanced."""
+        if self.read.assume == "pos" or _as_written(self.device):
+            return False
+        diagonal = operator.diagonal()
+        return diagonal is not None and not bool((diagonal > 0).all())
 
     def _placed(
         self,

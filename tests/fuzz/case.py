@@ -1,0 +1,133 @@
+"""One case: drawn, asked and judged."""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from thermolinalg import SingularError
+
+from . import judge
+from .drawing import Draw, Finding, Refusal, TooSlow
+from .questions import QUESTIONS
+
+SECONDS = 20
+"""Processor time that a case may take."""
+
+KINDS = (
+    "wrong",
+    "bar",
+    "nan",
+    "exception",
+    "slow",
+    "falsely singular",
+    "leaked",
+    "stray warning",
+    "input changed",
+    "judge",
+)
+"""Kinds of findings: the last is a failure of the judge itself."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a case.
+
+    `outcome` is 'answered', 'refused' or a kind of finding; `entries` counts those of refined answers, `inside` those
+    of them within three of their error bars.
+    """
+
+    case: int
+    call: str
+    outcome: str
+    text: str
+    question: str
+    seconds: float
+    entries: int = 0
+    inside: int = 0
+
+    @property
+    def is_finding(self):
+        return self.outcome in KINDS
+
+    def record(self):
+        return asdict(self)
+
+
+def run(seed, case):
+    """Case number `case` of a seed."""
+    rng = np.random.default_rng([seed, case])
+    weights = np.array(list(QUESTIONS.values()), dtype=float)
+    question = list(QUESTIONS)[rng.choice(len(weights), p=weights / weights.sum())]
+    draw, begin = Draw(rng), time.process_time()
+    judge.tally[:] = [0, 0]
+    try:
+        with limited(SECONDS):
+            outcome, text = _asked(question, draw)
+    except TooSlow as slow:
+        last = traceback.extract_tb(slow.__traceback__)[-2]
+        outcome, text = (
+            "slow",
+            f"more than {SECONDS} s of processor time, in {last.name} ({last.filename}:{last.lineno})",
+        )
+    return Result(case, question.__name__, outcome, text, str(draw), time.process_time() - begin, *judge.tally)
+
+
+def _asked(question, draw):
+    try:
+        question(draw)
+    except Refusal as refusal:
+        if isinstance(draw.refusal, SingularError) and (text := _not_singular(draw)):
+            return "falsely singular", f"{text}: {refusal}"
+        return "refused", str(refusal)
+    except Finding as found:
+        return found.kind, found.text
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return "judge", f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+    return "answered", "; ".join(draw.warned)
+
+
+def _not_singular(draw):
+    """Evidence that a matrix said to be singular is far from that; '' where it may be."""
+    from .truth import Truth
+
+    form = draw.form
+    if (
+        "AsWritten" in str(draw)
+        or "assume_a" in str(draw)
+        or form is None
+        or form.lies
+        or form.truth is None
+        or form.by_products
+        or form.truth.dtype.kind == "O"
+    ):
+        return ""
+    if not np.isfinite(form.truth).all() or form.truth.shape[0] != form.truth.shape[1]:
+        return ""
+    truth = Truth(form.truth)
+    if truth.rcond > 1e-5:
+        return f"rcond is {truth.rcond:.3g}"
+    return ""
+
+
+class limited:
+    """Raises TooSlow after so much processor time."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __enter__(self):
+        def stop(signum, frame):
+            raise TooSlow
+
+        self.before = signal.signal(signal.SIGPROF, stop)
+        signal.setitimer(signal.ITIMER_PROF, self.seconds)
+
+    def __exit__(self, *exc):
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, self.before)

@@ -1,0 +1,153 @@
+"""Nothing that a faulty device reads is certified wrong: right to what was promised, or no success."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+from faulty_devices import FAULTS, READINGS, Faulty
+from fuzz import judge, rational
+from fuzz.judge import Asked
+from fuzz.truth import Truth
+from helpers import general, rotated
+
+import thermolinalg as tla
+from thermolinalg.devices.watched import DeviceError
+
+B = np.array([1.0, -2.0, 0.5, 3.0, 1.0])
+
+PROBLEMS = {
+    "definite": rotated([1.0, 2.0, 3.0, 4.0, 5.0]),
+    "ill-conditioned": rotated(np.geomspace(1e-7, 1, 5)),
+    "general": general([1.0, 0.8, 0.5, 0.3, 0.1]),
+    "indefinite": rotated([1.0, -0.7, 0.5, -0.3, 0.2]),
+    "sparse": scipy.sparse.csr_array(np.diag(np.full(5, 2.1)) - np.eye(5, k=1) - np.eye(5, k=-1)),
+    "complex": rotated([1.0, 2.0, 3.0, 4.0, 5.0], dtype=complex),
+}
+
+
+def solve(A, device):
+    x, info = tla.solve(A, B, device=device, rng=1, return_info=True)
+    return x, info.success, info.standard_error, B, Asked(None)
+
+
+def inv(A, device):
+    x, info = tla.inv(A, device=device, rng=1, return_info=True)
+    return x, info.success, info.standard_error, np.eye(5), Asked(None)
+
+
+def lstsq(A, device):
+    answer, info = tla.lstsq(A, B, device=device, rng=1, return_info=True)
+    return answer.x, info.success, info.standard_error, B, Asked(None)
+
+
+def pinv(A, device):
+    x, info = tla.pinv(A, device=device, rng=1, return_info=True)
+    return x, info.success, info.standard_error, np.eye(5), Asked(None)
+
+
+def langevin(A, device):
+    x, flag = tla.langevin(A, B, device=device, rng=1)
+    return x, flag == 0, None, B, Asked(1e-5)
+
+
+def inverse_operator(A, device):
+    M = tla.ThermodynamicInverse(A, device=device, rng=1)
+    x = M @ B
+    return x, M.info.success, M.info.standard_error, B, Asked(None)
+
+
+def prepared_solve(A, device):
+    prepared = tla.program(A, device=device, rng=1)
+    prepared.solve(B[::-1].copy())
+    x, info = prepared.solve(B, return_info=True)
+    return x, info.success, info.standard_error, B, Asked(None)
+
+
+def prepared_inv(A, device):
+    x, info = tla.program(A, device=device, rng=1).inv(return_info=True)
+    return x, info.success, info.standard_error, np.eye(5), Asked(None)
+
+
+CALLS = [solve, inv, lstsq, pinv, langevin, inverse_operator, prepared_solve, prepared_inv]
+
+
+def answered(call, A, device):
+    """What a call returns where it calls that a success, else None."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tla.ThermodynamicWarning)
+        try:
+            x, success, *rest = call(A, device)
+        except (np.linalg.LinAlgError, DeviceError):
+            return None
+    return (x, *rest) if success else None
+
+
+def certified_wrong(call, A, device):
+    """What is wrong with an answer that is called right; '' for all others."""
+    answer = answered(call, A, device)
+    if answer is None:
+        return ""
+    x, bar, b, asked = answer
+    if not (judge.finite(x) and (bar is None or judge.finite(bar))):
+        return f"success with {x}"
+    dense = A.toarray() if scipy.sparse.issparse(A) else A
+    return judge.solution([Truth(dense)], b, x, bar, asked)
+
+
+def table(calls, problems, faults):
+    return {
+        (call.__name__, problem, fault): wrong
+        for call in calls
+        for problem in problems
+        for fault in faults
+        if (wrong := certified_wrong(call, PROBLEMS[problem], Faulty(fault)))
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_solutions_of_faulty_devices_are_right_or_no_success(fault):
+    assert not table([solve, langevin], PROBLEMS, [fault])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_no_call_certifies_what_is_wrong(call):
+    assert not table([call], PROBLEMS, FAULTS)
+
+
+LYAPUNOV = {
+    "stable": np.array([[1.0, 0.5, 0.0], [0.0, 0.7, -0.3], [0.0, 0.0, 0.4]]),
+    "definite": rotated([1.0, 0.6, 0.3]),
+}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in READINGS if fault != "huge once"])
+@pytest.mark.parametrize("name", LYAPUNOV)
+def test_lyapunov_equations_of_faulty_devices_are_right_or_no_success(name, fault):
+    a, q = LYAPUNOV[name], np.diag([1.0, 2.0, 3.0])
+
+    def call(a, device):
+        x, info = tla.solve_continuous_lyapunov(a, q, device=device, rng=1, return_info=True)
+        return x, info.success, info.standard_error, q, Asked(None)
+
+    answer = answered(call, a, Faulty.general(fault))
+    if answer is not None:
+        x, bar, _, asked = answer
+        sums = [rational.exact(np.kron(a, np.eye(3))) + rational.exact(np.kron(np.eye(3), a))]
+        flat = q.reshape(-1), x.reshape(-1), bar.reshape(-1)
+        assert not judge.solution([Truth(s) for s in sums], *flat, asked)
+
+
+def test_a_device_without_faults_passes_everywhere():
+    for call in CALLS:
+        for A in PROBLEMS.values():
+            assert answered(call, A, tla.LangevinDevice()) is not None
+            assert not certified_wrong(call, A, tla.LangevinDevice())
+
+
+def test_mild_faults_are_overcome():
+    for fault in ("gain error", "rounds to three bits", "perturbed matrix", "NaN once"):
+        assert answered(solve, PROBLEMS["definite"], Faulty(fault)) is not None, fault
