@@ -116,13 +116,19 @@ def matrix_exponent(operator: Operator) -> int:
     exponent = int(_exponent(np.array(size), operator.like))
     if exponent <= 0 or not isinstance(operator, Dense | Sparse):
         return exponent
-    # Not so far down that a small entry, which balancing rows and columns could still save, underflows; but so far
-    # that squares stay in range.
-    entries = abs(to_numpy(operator.matrix if isinstance(operator, Dense) else operator.matrix.data))
-    smallest = math.frexp(float(np.min(entries, initial=1.0, where=entries > 0)))[1]
-    lowest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).smallest_normal))[1]
-    highest = math.frexp(float(namespace(operator.like).finfo(operator.like.dtype).max))[1]
-    return max(min(exponent, smallest - lowest - 8), exponent - highest // 4)
+    # Not so far down that a small entry, which balancing rows and columns could still save, underflows: any entry while
+    # squares stay in range; one of the diagonal, which scaling that to one needs, whatever becomes of squares.
+    limits = namespace(operator.like).finfo(operator.like.dtype)
+    lowest, highest = (math.frexp(float(limit))[1] for limit in (limits.smallest_normal, limits.max))
+    entries = operator.matrix if isinstance(operator, Dense) else operator.matrix.data
+    saved = max(_smallest(entries) - lowest - 8, exponent - highest // 4)
+    return max(min(exponent, saved, _smallest(operator.diagonal()) - lowest - 8), 0)
+
+
+def _smallest(entries: Array) -> int:
+    """Exponent of the smallest entry that is not zero, at most that of one."""
+    sizes = abs(to_numpy(entries))
+    return math.frexp(float(np.min(sizes, initial=1.0, where=sizes > 0)))[1]
 
 
 def column_exponents(block: Array) -> np.ndarray | None:
