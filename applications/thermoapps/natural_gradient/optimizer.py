@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thermoapps.natural_gradient.accumulation import Accumulated, add_to_gradients
-from thermoapps.natural_gradient.damping import Damping, as_damping
-from thermoapps.natural_gradient.descent import Descent, Start
-from thermoapps.natural_gradient.loss_variants import ScaledLoss, with_curvature
+from thermoapps.natural_gradient.curvature.recording import Recorder
 from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.recording import Recorder
-from thermoapps.natural_gradient.replay import Closure, ReplayedClosure
-from thermoapps.natural_gradient.report import StepReport, Timings
+from thermoapps.natural_gradient.losses.variants import ScaledLoss, with_curvature
 from thermoapps.natural_gradient.solvers import Solver, Woodbury
 from thermoapps.natural_gradient.solvers.base import check_solver
-from thermoapps.natural_gradient.updates import built_update
+from thermoapps.natural_gradient.step.accumulation import Accumulated, add_to_gradients
+from thermoapps.natural_gradient.step.damping import Damping, as_damping
+from thermoapps.natural_gradient.step.descent import Descent, Start
+from thermoapps.natural_gradient.step.replay import Closure, ReplayedClosure
+from thermoapps.natural_gradient.step.report import StepReport, Timings
+from thermoapps.natural_gradient.step.updates import built_update
 
 __all__ = ["NaturalGradient", "RefusedStepWarning"]
 

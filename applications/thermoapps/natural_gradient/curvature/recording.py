@@ -13,13 +13,13 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-from thermoapps.natural_gradient.assembly import layer_rows, owned_parameters, unclaimed_reasons
-from thermoapps.natural_gradient.backward import inseparable, row_by_row
+from thermoapps.natural_gradient.curvature.assembly import layer_rows, owned_parameters, unclaimed_reasons
+from thermoapps.natural_gradient.curvature.backward import inseparable, row_by_row
+from thermoapps.natural_gradient.curvature.pooling import behind_pooling
+from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.layers.use import tensors_in
 from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.pooling import behind_pooling
-from thermoapps.natural_gradient.rows import Batch, CurvatureRows
 
 __all__ = ["Recorded", "Recorder"]
 

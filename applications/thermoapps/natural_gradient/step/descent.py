@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from thermoapps.natural_gradient.accumulation import flat_gradient, flat_values, gradients_replaced, write
-from thermoapps.natural_gradient.damping import Damping, reduction_ratio
-from thermoapps.natural_gradient.report import StepReport
-from thermoapps.natural_gradient.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers import LineSearch, Solver, State
+from thermoapps.natural_gradient.step.accumulation import flat_gradient, flat_values, gradients_replaced, write
+from thermoapps.natural_gradient.step.damping import Damping, reduction_ratio
+from thermoapps.natural_gradient.step.report import StepReport
 
 __all__ = ["Descent", "Start"]
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.recording import Recorded
-from thermoapps.natural_gradient.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.recording import Recorded
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 
 __all__ = ["Accumulated", "add_to_gradients", "flat_gradient", "flat_values", "gradients_replaced", "write"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.layers.base import IN_CACHE
-from thermoapps.natural_gradient.roots import HessianRoot
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["at_once", "columns_backward", "inseparable", "row_by_row", "unclaimed_parameters"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thermoapps.natural_gradient.fisher import EmpiricalFisher, MonteCarloFisher
-from thermoapps.natural_gradient.losses import Loss
-from thermoapps.natural_gradient.roots import HessianRoot
+from thermoapps.natural_gradient.losses.base import Loss
+from thermoapps.natural_gradient.losses.fisher import EmpiricalFisher, MonteCarloFisher
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["ScaledLoss", "with_curvature"]
 

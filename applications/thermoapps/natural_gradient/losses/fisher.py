@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.roots import HessianRoot
+from thermoapps.natural_gradient.losses.base import Loss
+from thermoapps.natural_gradient.losses.named import as_loss
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["EmpiricalFisher", "MonteCarloFisher"]
 
