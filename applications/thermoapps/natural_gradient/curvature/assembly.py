@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.curvature.backward import at_once, columns_backward, unclaimed_parameters
+from thermoapps.natural_gradient.curvature.backward import at_once, columns_backward
+from thermoapps.natural_gradient.curvature.graph import unclaimed_parameters
 from thermoapps.natural_gradient.layers import LayerRows, UnsupportedLayerError, Use, generic_rows, rule_for
 from thermoapps.natural_gradient.losses.roots import HessianRoot
 

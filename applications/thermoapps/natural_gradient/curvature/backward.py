@@ -1,18 +1,18 @@
-"""Backward passes through one recorded graph: root columns, checks, and single rows as the last resort."""
+"""Backward passes through one recorded graph: root columns, and single rows as the last resort."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.layers.base import IN_CACHE
 from thermoapps.natural_gradient.losses.roots import HessianRoot
 
-__all__ = ["at_once", "columns_backward", "inseparable", "row_by_row", "unclaimed_parameters"]
+__all__ = ["at_once", "columns_backward", "row_by_row", "vector_jacobian_products"]
 
 ON_ACCELERATOR = 1 << 26
 """Numbers that fill an accelerator."""
@@ -47,7 +47,7 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     most = at_once(outputs.device)
     step = max(1, most // numbers)
     for columns in _groups(root, step, most // outputs.numel()):
-        found = iter(_backward(outputs, edges, columns.to(outputs.dtype)))
+        found = iter(vector_jacobian_products(outputs, edges, columns.to(outputs.dtype)))
         for use in uses:
             reached = [(next(found), output) for output in use.outputs]
             known = next((cotangents for cotangents, _ in reached if cotangents is not None), None)
@@ -67,8 +67,23 @@ def _groups(root: HessianRoot, step: int, drawn: int) -> Iterator[Tensor]:
         yield from torch.split(root.cotangents(start, min(start + drawn, root.columns)), step)
 
 
-def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:
-    """Vector–Jacobian products for a batch of cotangents (v, b, …), with respect to tensors or gradient edges."""
+def vector_jacobian_products(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    """Vector–Jacobian products for a batch of cotangents.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (b, …)
+        What the model returned.
+    inputs : sequence of Tensor or GradientEdge
+        With respect to what.
+    cotangents : Tensor, shape (v, b, …)
+        At the outputs.
+
+    Returns
+    -------
+    tuple of Tensor or None
+        Of shape (v, …); None for what the outputs do not depend on.
+    """
     if len(cotangents) > 1:
         try:
             return torch.autograd.grad(
@@ -80,96 +95,6 @@ def _backward(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tup
     if len(single) == 1:
         return tuple(None if part is None else part[None] for part in single[0])
     return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*single, strict=True))
-
-
-def inseparable(outputs: Tensor, uses: Sequence[Use]) -> dict[str, str]:
-    """Layers whose outputs do not keep the data apart, so that columns of all data cannot travel together.
-
-    Parameters
-    ----------
-    outputs : Tensor, shape (b, …)
-        What the model returned.
-    uses : sequence of Use
-        The recorded uses.
-
-    Returns
-    -------
-    dict of str to str
-        What is wrong, by the layer's name.
-    """
-    b = outputs.shape[0]
-    even = torch.arange(b, device=outputs.device) % 2 == 0
-    pattern = torch.stack([even, ~even]).to(outputs.dtype).reshape(2, b, *[1] * (outputs.dim() - 1))
-    found = iter(_backward(outputs, [edge for use in uses for edge in use.edges], pattern * torch.ones_like(outputs)))
-    wrong = {}
-    for use in uses:
-        for slopes in [next(found) for _ in use.edges]:
-            if slopes is None:
-                continue
-            if slopes.dim() < 2 or slopes.shape[1] % b:
-                wrong[use.name] = (
-                    f"the output of layer {use.name!r} has shape {tuple(slopes.shape[1:])}, without the {b} data along "
-                    "its first axis"
-                )
-                continue
-            slopes = slopes.reshape(2, b, -1)
-            stray = torch.cat([slopes[0, ~even], slopes[1, even]])
-            if bool(((stray != 0) & stray.isfinite()).any()):
-                wrong[use.name] = (
-                    f"data mix after layer {use.name!r}: outputs of one datum depend on what the layer returned for "
-                    "another (data must lie along the first axis of its outputs)"
-                )
-    return wrong
-
-
-def unclaimed_parameters(
-    outputs: Tensor, uses: Sequence[Use], owned: Mapping[nn.Module, Mapping[str, Tensor]], wanted: Iterable[int]
-) -> set[int]:
-    """Parameters that enter the graph anywhere else than within a recorded use of their own layer.
-
-    Parameters
-    ----------
-    outputs : Tensor
-        What the model returned.
-    uses : sequence of Use
-        The recorded uses.
-    owned : mapping
-        Each layer's own trained parameters.
-    wanted : iterable of int
-        Ids of all trained parameters.
-
-    Returns
-    -------
-    set of int
-        Ids of those parameters.
-    """
-    claimed: set[tuple[Any, int]] = set()
-    for use in uses:
-        own = {id(parameter) for parameter in owned[use.module].values()}
-        stops = {tensor.grad_fn for tensor in use.inputs if tensor.grad_fn is not None}
-        entries = _entries([edge.node for edge in use.edges], stops)
-        claimed |= {(node, which) for node, which in entries if which in own}
-    unclaimed = {which for _, which in _entries([outputs.grad_fn], set()) - claimed}
-    return unclaimed & set(wanted)
-
-
-def _entries(starts: Iterable[Any], stops: set[Any]) -> set[tuple[Any, int]]:
-    """Where leaves enter the graph above some nodes, as (node, id of the leaf), not looking beyond the stops."""
-    entries: set[tuple[Any, int]] = set()
-    seen: set[Any] = set(stops)
-    pending = [node for node in starts if node not in seen]
-    seen.update(pending)
-    while pending:
-        node = pending.pop()
-        for following, _ in node.next_functions:
-            if following is None:
-                continue
-            if hasattr(following, "variable"):
-                entries.add((node, id(following.variable)))
-            elif following not in seen:
-                seen.add(following)
-                pending.append(following)
-    return entries
 
 
 def row_by_row(outputs: Tensor, parameters: Mapping[str, Tensor], root: HessianRoot) -> DenseRows:
@@ -193,7 +118,7 @@ def row_by_row(outputs: Tensor, parameters: Mapping[str, Tensor], root: HessianR
     for column in range(root.columns):
         cotangent = root.cotangents(column, column + 1)[0]
         single = torch.diag_embed(cotangent.movedim(0, -1)).movedim((-2, -1), (0, 1))
-        found = _backward(outputs, list(parameters.values()), single.to(outputs.dtype))
+        found = vector_jacobian_products(outputs, list(parameters.values()), single.to(outputs.dtype))
         for (name, parameter), slopes in zip(parameters.items(), found, strict=True):
             missing = parameter.detach().new_zeros(b, parameter.numel())
             rows[name].append(missing if slopes is None else slopes.reshape(b, -1))

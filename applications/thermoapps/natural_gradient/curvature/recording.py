@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, Self
@@ -13,12 +14,11 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-from thermoapps.natural_gradient.curvature.assembly import layer_rows, owned_parameters, unclaimed_reasons
-from thermoapps.natural_gradient.curvature.backward import inseparable, row_by_row
-from thermoapps.natural_gradient.curvature.pooling import behind_pooling
-from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
-from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
-from thermoapps.natural_gradient.layers.use import tensors_in
+from thermoapps.natural_gradient.curvature.graph import Graph
+from thermoapps.natural_gradient.curvature.reading import Reader
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use, generic_rows, rule_for
+from thermoapps.natural_gradient.layers.use import tensors_in, with_tensors
 from thermoapps.natural_gradient.losses import Loss, as_loss
 
 __all__ = ["Recorded", "Recorder"]
@@ -66,6 +66,8 @@ class Recorder:
     ------
     ValueError
         A parameter that is not the model's, none at all, or an unknown choice.
+    UnsupportedLayerError
+        The model holds shards of its parameters only.
 
     Examples
     --------
@@ -89,17 +91,18 @@ class Recorder:
     ) -> None:
         if unsupported not in ("raise", "row_by_row", "gradient"):
             raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
-        self.model, self.unsupported, self.keep_factors = model, unsupported, keep_factors
-        self._names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self.model, self.keep_factors = model, keep_factors
+        _refuse_sharded(model)
+        self._reader = Reader(model, unsupported)
         self._given = list(model.parameters() if parameters is None else parameters)
         for parameter in self._given:
-            if id(parameter) not in self._names:
+            if id(parameter) not in self._reader.names:
                 raise ValueError(f"parameters holds a tensor of shape {tuple(parameter.shape)} that is not the model's")
         if not self.parameters:
             raise ValueError("the model has no parameters that require gradients")
         self._uses: list[Use] = []
         self._handles: list[RemovableHandle] = []
-        self._known_inseparable: dict[tuple[str, ...], dict[str, str]] = {}
+        self.leaves: list[Tensor] = []
         self._data: int | None = None
         self.began = 0.0
         self._every_pass = self._attached = self._busy = False
@@ -124,7 +127,7 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget the record, and with it the graph it holds."""
-        self._uses = []
+        self._uses, self.leaves = [], []
 
     def __enter__(self) -> Self:
         self.clear()
@@ -170,27 +173,29 @@ class Recorder:
                 f"layer {name!r} (BatchNorm) normalises with the statistics of the batch, so that no datum has "
                 "outputs of its own; put the layer in eval mode, or use GroupNorm or LayerNorm"
             )
-        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        own = {role: p for role, p in module.named_parameters(recurse=False) if p.requires_grad}
         if not own:
             return None
-        if isinstance(output, Tensor):
-            output = self._own_tensor(module, output)
+        output = self._own(module, output)
         outputs = {i: tensor for i, tensor in enumerate(tensors_in(output)) if tensor.requires_grad}
         if not outputs:
             return None
         edges = [get_gradient_edge(tensor) for tensor in outputs.values()]
         detached = [tensor.detach() for tensor in outputs.values()]
-        self._uses.append(
-            Use(name, module, args, kwargs, detached, list(outputs), edges, own[0].dtype, self.keep_factors)
-        )
+        if rule_for(module, own) is generic_rows:  # What a replay is compared with may be changed in place.
+            detached = [tensor.clone() for tensor in detached]
+        dtype = next(iter(own.values())).dtype
+        self._uses.append(Use(name, module, args, kwargs, detached, list(outputs), edges, dtype, self.keep_factors))
         return output
 
-    def _own_tensor(self, module: nn.Module, output: Tensor) -> Tensor:
-        """The output with an entry for each datum, as embedded positions may lack, and no view of another tensor."""
+    def _own(self, module: nn.Module, output: Any) -> Any:
+        """The output with an entry for each datum, as embedded positions may lack, and without views."""
         if isinstance(module, nn.Embedding) and output.shape[0] == 1 and self._data not in (None, 1):
             return output.expand(self._data, *output.shape[1:])
         # A change in place of a view would replace its place in the graph.
-        return output.clone() if output._is_view() else output
+        if any(tensor._is_view() for tensor in tensors_in(output)):
+            return with_tensors(output, lambda tensor: tensor.clone() if tensor._is_view() else tensor)
+        return output
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy of the model takes the hooks along; there they are inert and hold nothing."""
@@ -223,60 +228,69 @@ class Recorder:
             Nothing was recorded.
         """
         loss = as_loss(loss)
+        rows = self.curvature(outputs, targets, loss)
+        value = self.value(outputs, targets, loss)
+        slopes = torch.autograd.grad(value, rows.parameters, retain_graph=True, allow_unused=True)
+        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, rows.parameters, strict=True)])
+        return Recorded(rows, gradient, value.detach())
+
+    def value(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+        """The loss as a scalar that autograd can differentiate.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+        targets : Tensor
+            As the loss wants them.
+        loss : Loss
+            The loss.
+
+        Returns
+        -------
+        Tensor
+        """
+        with self._at_work(outputs):
+            return loss.value(outputs.to(self.parameters[0].dtype), targets)
+
+    def curvature(self, outputs: Tensor, targets: Tensor, loss: Loss) -> CurvatureRows:
+        """The curvature rows alone; otherwise as `rows`.
+
+        At the first pass of each kind and at a few later ones they are compared with a backward pass of the graph.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+        targets : Tensor
+            As the loss wants them.
+        loss : Loss
+            With respect to whose Hessian.
+
+        Returns
+        -------
+        CurvatureRows
+
+        Raises
+        ------
+        UnsupportedLayerError, RuntimeError
+            As for `rows`.
+        """
         self._check_recorded(outputs)
+        with self._at_work(outputs):
+            graph = Graph(outputs)
+            self.leaves = graph.leaves
+            return self._reader.rows(outputs, graph, self._uses, self.parameters, targets, loss)
+
+    @contextmanager
+    def _at_work(self, outputs: Tensor) -> Iterator[None]:
+        """Within it nothing is recorded, and everything is as precise as the parameters."""
         self._busy = True
         try:
             with torch.autocast(outputs.device.type, enabled=False):
-                return self._rows(outputs, targets, loss)
+                yield
         finally:
             self._busy = False
-
-    def _rows(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Recorded:
-        parameters, uses = self.parameters, self._uses
-        final = outputs.detach().to(parameters[0].dtype)
-        value, count = loss.value(final, targets), loss.count(final, targets)
-        root = loss.hessian_root(final, targets)
-        owned = owned_parameters(self.model, uses, parameters)
-        refused = unclaimed_reasons(outputs, uses, owned, {id(p): self._names[id(p)] for p in parameters})
-        for name, reason in self._inseparable(outputs).items():
-            refused |= dict.fromkeys(
-                (id(p) for use in uses if use.name == name for p in owned[use.module].values()), reason
-            )
-        self._raise_if(refused)
-        layers = layer_rows(outputs, behind_pooling(outputs, uses), root, owned, refused)
-        self._raise_if(refused)
-        if refused and self.unsupported == "row_by_row":
-            layers.append(row_by_row(outputs, {self._names[id(p)]: p for p in parameters if id(p) in refused}, root))
-        rows = CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count)
-        coordinates = None
-        if outputs.dtype == final.dtype and not (refused and self.unsupported == "gradient"):
-            coordinates = loss.root_coordinates(final, targets, root)
-        if coordinates is not None and bool(torch.isfinite(coordinates).all()):
-            # The gradient is in the range of the rows, so that it needs no backward pass of its own.
-            return Recorded(rows, rows.rmatvec(coordinates.T.flatten()) / count**0.5, value)
-        slopes = torch.autograd.grad(
-            outputs, parameters, loss.gradient(final, targets).to(outputs.dtype), retain_graph=True, allow_unused=True
-        )
-        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
-        return Recorded(rows, gradient, value)
-
-    def _inseparable(self, outputs: Tensor) -> dict[str, str]:
-        """Layers that do not keep the data apart, found out at the first pass of more than one datum."""
-        names = tuple(use.name for use in self._uses)
-        if names not in self._known_inseparable:
-            found = inseparable(outputs, self._uses)
-            if outputs.shape[0] == 1:  # One datum cannot show whether data mix.
-                return found
-            self._known_inseparable[names] = found
-        return self._known_inseparable[names]
-
-    def _raise_if(self, refused: Mapping[int, str]) -> None:
-        if refused and self.unsupported == "raise":
-            raise UnsupportedLayerError(
-                "; ".join(dict.fromkeys(refused.values()))
-                + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
-                "for plain gradients, or leave these parameters out"
-            )
 
     def _check_recorded(self, outputs: Tensor) -> None:
         if not isinstance(outputs, Tensor) or not outputs.dim():
@@ -294,3 +308,12 @@ def _flat(slope: Tensor | None, parameter: Tensor) -> Tensor:
     if slope is None:
         return parameter.detach().new_zeros(parameter.numel())
     return (slope.to_dense() if slope.is_sparse else slope).reshape(-1)
+
+
+def _refuse_sharded(model: nn.Module) -> None:
+    """Raise for models that hold a shard of each parameter only."""
+    for module in model.modules():
+        if any(kind.__name__ in ("FullyShardedDataParallel", "FSDPModule") for kind in type(module).__mro__):
+            raise UnsupportedLayerError(
+                "a sharded model (FSDP) has no whole parameters for curvature rows; train it unsharded"
+            )

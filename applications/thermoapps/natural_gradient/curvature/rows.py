@@ -173,6 +173,10 @@ class CurvatureRows:
                     self._part(total, layer.parameters[role]).add_(change)
         return total
 
+    def by_parameter(self, vector: Tensor) -> dict[int, Tensor]:
+        """The entries of a flat vector (N,) in the shape of each parameter, by its id."""
+        return {id(p): self._part(vector[:, None], p)[..., 0] for p in self.parameters}
+
     def matvec(self, vector: Tensor) -> Tensor:
         """R v (r,) for v (N,)."""
         return self.apply(vector[:, None])[:, 0]

@@ -4,10 +4,9 @@ from thermoapps.natural_gradient.losses.base import Loss
 from thermoapps.natural_gradient.losses.cross_entropy import CrossEntropy
 from thermoapps.natural_gradient.losses.custom import CustomLoss
 from thermoapps.natural_gradient.losses.elementwise import BCEWithLogits, MeanSquaredError, PoissonNLL
-from thermoapps.natural_gradient.losses.fisher import EmpiricalFisher, MonteCarloFisher
+from thermoapps.natural_gradient.losses.fisher import EmpiricalFisher, MonteCarloFisher, with_curvature
 from thermoapps.natural_gradient.losses.named import as_loss
 from thermoapps.natural_gradient.losses.roots import HessianRoot
-from thermoapps.natural_gradient.losses.variants import ScaledLoss, with_curvature
 
 __all__ = [
     "BCEWithLogits",
@@ -19,7 +18,6 @@ __all__ = [
     "MeanSquaredError",
     "MonteCarloFisher",
     "PoissonNLL",
-    "ScaledLoss",
     "as_loss",
     "with_curvature",
 ]

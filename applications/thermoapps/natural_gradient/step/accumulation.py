@@ -8,34 +8,51 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.curvature.recording import Recorded
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 
-__all__ = ["Accumulated", "add_to_gradients", "flat_gradient", "flat_values", "gradients_replaced", "write"]
+__all__ = ["Accumulated", "flat_gradient", "flat_values", "gradients_replaced", "write"]
 
 
 class Accumulated:
-    """Rows, mean gradient and mean loss of all data since the last step."""
+    """Rows and mean loss of all data since the last step, and what they have given to ``.grad``."""
 
     def __init__(self) -> None:
         self.parts: list[CurvatureRows] = []
         self.count = 0
         self.loss = 0.0
-        self.gradient: Tensor | None = None
+        self._given: dict[Tensor, Tensor] = {}
 
-    def add(self, recorded: Recorded) -> Tensor:
-        """Take in one batch; returns by how much the mean gradient over all data has changed."""
-        rows, gradient, loss = recorded
+    def note(self, loss: Tensor, count: int) -> float:
+        """Take the loss of so many data into the mean; returns their share of all."""
+        self.count += count
+        share = count / self.count
+        self.loss += share * (float(loss) - self.loss) if share < 1 else float(loss)
+        return share
+
+    def add(
+        self,
+        rows: CurvatureRows,
+        loss: Tensor,
+        leaves: Sequence[Tensor],
+        scale: float,
+        retain_graph: bool,
+    ) -> None:
+        """Take in one batch and go backward from its loss, so that the mean over all data is added to ``.grad``.
+
+        What stands in ``.grad`` from elsewhere stays, and whatever else happens in a backward pass does.
+        """
+        share = self.note(loss.detach(), rows.count)
         self.parts.append(rows)
-        self.count += rows.count
-        if self.gradient is None:
-            self.gradient, self.loss = gradient, float(loss)
-            return gradient
-        share = rows.count / self.count
-        self.loss += share * (float(loss) - self.loss)
-        change = share * (gradient - self.gradient)
-        self.gradient = self.gradient + change
-        return change
+        for leaf, mean in self._given.items():
+            if leaf.grad is not None:
+                leaf.grad.sub_(share * mean)
+            self._given[leaf] = (1 - share) * mean
+        before = {leaf: leaf.grad.clone() for leaf in leaves if leaf.grad is not None}
+        torch.autograd.backward(loss, loss.new_tensor(share * scale), retain_graph=retain_graph)
+        for leaf in leaves:
+            if leaf.grad is not None:
+                new = leaf.grad - before[leaf] if leaf in before else leaf.grad.clone()
+                self._given[leaf] = self._given[leaf] + new if leaf in self._given else new
 
     @property
     def rows(self) -> CurvatureRows:
@@ -49,15 +66,15 @@ def _split(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     return [part.view_as(p).to(p) for part, p in zip(parts, parameters, strict=True)]
 
 
-def add_to_gradients(flat: Tensor, parameters: Sequence[Tensor]) -> None:
-    """Add a flat vector (N,) to what stands in ``.grad``."""
-    for part, parameter in zip(_split(flat, parameters), parameters, strict=True):
-        parameter.grad = part.clone() if parameter.grad is None else parameter.grad + part
-
-
 def flat_gradient(parameters: Sequence[Tensor]) -> Tensor:
     """What stands in ``.grad`` as one flat vector (N,), zero where there is nothing."""
-    return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
+    return torch.cat([_dense_gradient(parameter).reshape(-1) for parameter in parameters])
+
+
+def _dense_gradient(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        return torch.zeros_like(parameter, requires_grad=False)
+    return parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad
 
 
 def flat_values(parameters: Sequence[Tensor]) -> Tensor:
@@ -73,13 +90,15 @@ def write(flat: Tensor, parameters: Sequence[Tensor]) -> None:
 
 @contextmanager
 def gradients_replaced(every: Iterable[Tensor], direction: Tensor, parameters: Sequence[Tensor]) -> Iterator[None]:
-    """Within it ``.grad`` of the parameters is the flat vector (N,), and that of all others among `every` is None."""
+    """Within it ``.grad`` is the flat vector (N,) wherever a parameter has one, and None for all others of `every`."""
     kept = [(parameter, parameter.grad) for parameter in every]
     try:
         for parameter, _ in kept:
             parameter.grad = None
+        unused = {id(parameter) for parameter, gradient in kept if gradient is None}
         for parameter, part in zip(parameters, _split(direction, parameters), strict=True):
-            parameter.grad = part
+            if id(parameter) not in unused:
+                parameter.grad = part
         yield
     finally:
         for parameter, gradient in kept:

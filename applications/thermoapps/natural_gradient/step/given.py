@@ -1,0 +1,78 @@
+"""What a training loop has given since the last step, by calls of ``backward`` or by a closure."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.curvature import Recorder
+from thermoapps.natural_gradient.losses import Loss
+from thermoapps.natural_gradient.step.accumulation import Accumulated
+from thermoapps.natural_gradient.step.replay import ReplayedClosure
+from thermoapps.natural_gradient.step.report import Timings
+
+__all__ = ["Given"]
+
+
+class Given:
+    """Batches that went backward since the last step, and the time that went into them.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Attached to the model.
+    loss : Loss
+        The loss, with its curvature.
+    """
+
+    def __init__(self, recorder: Recorder, loss: Loss) -> None:
+        self.recorder, self.loss = recorder, loss
+        self._judged: Accumulated | None = None
+        self.forget()
+
+    @property
+    def judging(self) -> bool:
+        """Whether a closure is being called again, only to learn the loss."""
+        return self._judged is not None
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.batch, self.timings = Accumulated(), Timings()
+
+    def backward(self, outputs: Tensor, targets: Any, scale: float = 1.0, retain_graph: bool = False) -> Tensor:
+        """Curvature and gradient of one batch; returns its loss."""
+        began = perf_counter()
+        if self._judged is not None:
+            loss = self.recorder.value(outputs, targets, self.loss)
+            self._judged.note(loss, self.loss.count(outputs, targets))
+            return loss
+        if all(parameter.grad is None for parameter in self.recorder.parameters):
+            self.batch = Accumulated()  # The gradients may have been reset through the model.
+        with torch.enable_grad():
+            rows = self.recorder.curvature(outputs, targets, self.loss)
+            loss = self.recorder.value(outputs, targets, self.loss)
+        leaves = self.recorder.leaves
+        self.recorder.clear()
+        self.batch.add(rows, loss, leaves, scale, retain_graph)
+        self.timings.forward += began - self.recorder.began
+        self.timings.rows += perf_counter() - began
+        return loss.detach()
+
+    def take(self, result: Any) -> None:
+        """What a closure has returned: outputs and targets, or anything if it has called `backward` itself."""
+        if isinstance(result, tuple):
+            self.backward(*result)
+
+    def loss_again(self, replayed: ReplayedClosure) -> float:
+        """The loss that a closure gives now."""
+        self._judged = judged = Accumulated()
+        try:
+            self.take(replayed.again())
+        finally:
+            self._judged = None
+        if not judged.count:
+            raise RuntimeError("a closure must call the model, and backward if it does so, each time it is called")
+        return judged.loss
