@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from helpers import close  # noqa: E402
 from networks import Flat, Scale, mlp  # noqa: E402
-from oracles import curvature, trained  # noqa: E402
+from oracles import check_exact, curvature, from_the_same_graph  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
@@ -20,30 +20,6 @@ from thermoapps.natural_gradient import MeanSquaredError, Recorder, UnsupportedL
 def batch(*shape, data=5):
     torch.manual_seed(1)
     return torch.randn(data, *shape, dtype=torch.float64)
-
-
-def from_the_same_graph(model, outputs):
-    """Gauss–Newton matrix of the mean squared error by one backward pass per output, through the graph at hand."""
-    parameters = list(trained(model).values())
-    rows = []
-    for entry in outputs.flatten():
-        slopes = torch.autograd.grad(entry, parameters, retain_graph=True, materialize_grads=True)
-        rows.append(torch.cat([slope.to_dense().flatten() for slope in slopes]))
-    J = torch.stack(rows)
-    return J.T @ J * (2 / outputs.numel())
-
-
-def check_exact(model, inputs, **options):
-    recorder = Recorder(model, **options)
-    with recorder:
-        outputs = model(inputs)
-    rows, gradient, _ = recorder.rows(outputs, torch.zeros_like(outputs), "mse")
-    R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
-    assert close(R.T @ R, from_the_same_graph(model, outputs))
-    assert close(rows.gram(), R @ R.T)
-    slopes = torch.autograd.grad(outputs.square().mean(), list(trained(model).values()), materialize_grads=True)
-    assert close(gradient, torch.cat([slope.to_dense().flatten() for slope in slopes]))
-    return rows
 
 
 # -- when something is recorded ---------------------------------------------------------------------------------------

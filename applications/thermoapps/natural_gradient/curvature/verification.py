@@ -144,14 +144,14 @@ def told(differences: Mapping[int, float], names: Mapping[int, str]) -> dict[int
         listed[NAMED:] = [f"{len(listed) - NAMED} more"]
     reason = (
         f"the recorded rows of {', '.join(listed)} do not give the gradient: the outputs depend on them in a way that "
-        "no recorded call of a layer shows, such as derivatives of the network among its outputs"
+        "no recorded call of a layer shows, such as derivatives of the network among its outputs or data that mix"
     )
     return dict.fromkeys(differences, reason)
 
 
 def _weights(count: int, generator: torch.Generator) -> Tensor:
     """Random signs and powers of two, with which a product of any precision makes no rounding error."""
-    signed = torch.tensor([-2.0, -1.0, 1.0, 2.0])
+    signed = torch.tensor([-8.0, -4.0, -2.0, -1.0, 1.0, 2.0, 4.0, 8.0])
     return signed[torch.randint(0, len(signed), (count,), generator=generator)]
 
 

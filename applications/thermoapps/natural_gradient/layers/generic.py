@@ -90,7 +90,7 @@ def _vectorised(
     """Outputs (n, …) and rows (v, n, …) by each parameter's name."""
     data = use.outputs[0].shape[0]
     inputs = [tensor.detach() for tensor in use.inputs]
-    buffers = {name: buffer.detach().clone() for name, buffer in use.module.named_buffers()}
+    buffers = {name: buffer.detach() for name, buffer in use.module.named_buffers()}
     if buffers_apart:
         buffers = {name: buffer.repeat(data, *[1] * buffer.dim()) for name, buffer in buffers.items()}
 
@@ -101,7 +101,8 @@ def _vectorised(
         args, kwargs = with_tensors((use.args, dict(use.kwargs)), lambda _: next(single))
 
         def forward(values: dict[str, Tensor]) -> list[Tensor]:
-            result = torch.func.functional_call(use.module, buffers | values, args, kwargs)
+            copies = {name: buffer.clone() for name, buffer in buffers.items()}
+            result = torch.func.functional_call(use.module, copies | values, args, kwargs)
             every = tensors_in(result)
             return [every[position].squeeze(0) for position in use.positions]
 

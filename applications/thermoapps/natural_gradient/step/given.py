@@ -47,8 +47,8 @@ class Given:
         began = perf_counter()
         if self._judged is not None:
             loss = self.recorder.value(outputs, targets, self.loss)
-            self._judged.note(loss, self.loss.count(outputs, targets))
-            return loss
+            self._judged.note(loss.detach(), self.loss.count(outputs, targets))
+            return loss.detach()
         if all(parameter.grad is None for parameter in self.recorder.parameters):
             self.batch = Accumulated()  # The gradients may have been reset through the model.
         with torch.enable_grad():
@@ -73,6 +73,7 @@ class Given:
             self.take(replayed.again())
         finally:
             self._judged = None
+            self.recorder.clear()
         if not judged.count:
             raise RuntimeError("a closure must call the model, and backward if it does so, each time it is called")
         return judged.loss

@@ -45,11 +45,14 @@ class ReplayedClosure:
         """What it returns, with gradients."""
         return self._timed()
 
-    @torch.no_grad()
     def again(self) -> Any:
-        """What it returns, without gradients; the random generators are left as they were found."""
-        with self._same_random_numbers():
-            return self._timed()
+        """What it returns, without gradients if it can; the random generators are left as they were found."""
+        try:
+            with self._same_random_numbers(), torch.no_grad():
+                return self._timed()
+        except RuntimeError:  # It may differentiate within itself.
+            with self._same_random_numbers(), torch.enable_grad():
+                return self._timed()
 
     def _timed(self) -> Any:
         began = perf_counter()
