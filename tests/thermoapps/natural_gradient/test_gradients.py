@@ -95,13 +95,13 @@ def test_what_happens_in_a_backward_pass_happens():
     model[0].bias.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.clone()))
     upstream = nn.Linear(4, 4).double()  # trained by another optimiser
     opt, other = NaturalGradient(model, loss="mse"), torch.optim.SGD(upstream.parameters(), lr=0.1)
-    for part in (slice(0, 2), slice(2, None)):
+    for part in (slice(0, 2), slice(2, 3), slice(3, None)):
         opt.backward(model(upstream(x[part])), y[part])
     whole = torch.autograd.grad(
         functional.mse_loss(model(upstream(x)), y), [*model.parameters(), *upstream.parameters()]
     )
     torch.testing.assert_close(gradients_of(model, upstream), list(whole))
-    torch.testing.assert_close(seen[1], whole[1])
+    torch.testing.assert_close(seen[2], whole[1])
     before = upstream.weight.detach().clone()
     opt.step()
     other.step()
@@ -175,6 +175,18 @@ def test_data_that_mix_later_are_seen_when_they_do(later):
     model.between = later
     with pytest.raises(UnsupportedLayerError, match=r"data (that )?mix"):
         opt.backward(model(x), y)
+
+
+def test_one_datum_does_not_show_whether_data_mix():
+    model = Two(lambda h: h.roll(1, 0)).double()
+    recorder = Recorder(model)
+    for data in (1, 6):
+        with recorder:
+            outputs = model(inputs(4, data=data))
+        if data == 1:
+            recorder.rows(outputs, torch.zeros_like(outputs), "mse")
+    with pytest.raises(UnsupportedLayerError, match="data mix"):
+        recorder.rows(outputs, torch.zeros_like(outputs), "mse")
 
 
 def doubled(uses, parameters):
