@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal
@@ -15,19 +13,14 @@ from torch.optim import Optimizer
 from thermoapps.natural_gradient.curvature.recording import Recorder
 from thermoapps.natural_gradient.losses import Loss, as_loss, with_curvature
 from thermoapps.natural_gradient.solvers import Solver, Woodbury
-from thermoapps.natural_gradient.solvers.base import check_solver
 from thermoapps.natural_gradient.step.damping import Damping, as_damping
 from thermoapps.natural_gradient.step.descent import Descent, Start
 from thermoapps.natural_gradient.step.given import Given
 from thermoapps.natural_gradient.step.replay import Closure, ReplayedClosure
-from thermoapps.natural_gradient.step.report import StepReport
+from thermoapps.natural_gradient.step.report import RefusedStepWarning, StepReport, warn_if_refused
 from thermoapps.natural_gradient.step.updates import built_update, check_options
 
 __all__ = ["NaturalGradient", "RefusedStepWarning"]
-
-
-class RefusedStepWarning(UserWarning):
-    """A step would have led to numbers that are not finite, and was taken back."""
 
 
 class NaturalGradient(Optimizer):
@@ -130,9 +123,6 @@ class NaturalGradient(Optimizer):
                 "so pass the model, and params= for a part of its parameters or for groups of them"
             )
         solver = Woodbury() if solver is None else solver
-        check_solver(solver)
-        if trust_region is not None and not trust_region > 0:
-            raise ValueError(f"trust_region must be positive, got {trust_region!r}")
         self.loss = with_curvature(as_loss(loss), curvature)
         self.callbacks = list(callbacks)
         self.report: StepReport | None = None
@@ -227,6 +217,14 @@ class NaturalGradient(Optimizer):
             scale = scaler.get_scale()
         return self._given.backward(outputs, targets, scale, retain_graph)
 
+    def criterion(self, outputs: Tensor, targets: Any) -> Tensor:
+        """The loss of the last pass of the model, for loops that go backward themselves.
+
+        ``opt.criterion(outputs, targets).backward()`` leaves what ``opt.backward(outputs, targets)`` does. The loss may
+        be scaled or added to others first; gradients of several backward passes before a step add up as they come.
+        """
+        return self._given.criterion(outputs, targets)
+
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
         """One step on everything since the last one, or on what the closure gives.
@@ -277,11 +275,7 @@ class NaturalGradient(Optimizer):
             report.timings.forward = replayed.seconds
         self.report = report
         self._steps += 1
-        if not report.accepted and report.ratio in (None, -math.inf):
-            advice = "lower lr or raise damping; where every step is taken back, load a state from before"
-            warnings.warn(
-                f"step {report.step} was taken back: {report.message}; {advice}", RefusedStepWarning, stacklevel=3
-            )
+        warn_if_refused(report)
         for callback in self.callbacks:
             callback(report)
         return None if replayed is None else rows.like.new_tensor(batch.loss)
@@ -295,12 +289,7 @@ class NaturalGradient(Optimizer):
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the update, with the damping, the solver's state and the random generator of the loss.
-
-        Returns
-        -------
-        dict
-        """
+        """The state of the update, with the damping, the solver's state and the random generator of the loss."""
         generator = getattr(self.loss, "generator", None)
         own = self._descent.state_dict() | {
             "steps": self._steps,
@@ -332,9 +321,16 @@ class NaturalGradient(Optimizer):
             generator.set_state(own["generator"].cpu())
         self.zero_grad()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The optimiser with its model, without what a loop has given since the last step."""
+        kept = ("loss", "callbacks", "report", "defaults", "state", "param_groups")
+        own = ("_model", "_unsupported", "_steps", "_descent")
+        return {name: getattr(self, name) for name in kept + own} | {"_recorder_before": self._given.recorder}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
+        before = state.pop("_recorder_before", None)
         super().__setstate__(state)
         self.update.__setstate__({"state": self.state, "param_groups": self.param_groups})
-
-    def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("a NaturalGradient holds hooks of its model and cannot be copied or pickled; save state_dict()")
+        if before is not None:
+            before.detach()
+            self._given = Given(self._recorder(), self.loss)

@@ -20,6 +20,12 @@ def closures(opt, model, inputs, targets):
     def returns_nothing():
         returns_loss()
 
+    def of_torch():
+        opt.zero_grad()
+        loss = opt.criterion(model(inputs), targets)
+        loss.backward()
+        return loss
+
     def in_two_parts():
         opt.zero_grad()
         for part in (slice(0, 3), slice(3, None)):
@@ -29,11 +35,12 @@ def closures(opt, model, inputs, targets):
         "outputs": lambda: (model(inputs), targets),
         "loss": returns_loss,
         "nothing": returns_nothing,
+        "as torch's": of_torch,
         "two parts": in_two_parts,
     }
 
 
-@pytest.mark.parametrize("kind", ["outputs", "loss", "nothing", "two parts"])
+@pytest.mark.parametrize("kind", ["outputs", "loss", "nothing", "as torch's", "two parts"])
 @pytest.mark.parametrize("damping", [DAMPING, LevenbergMarquardt(initial=DAMPING)], ids=["fixed", "judged"])
 def test_closures_return_outputs_the_loss_or_nothing(kind, damping):
     model, (inputs, targets) = mlp(), batch()

@@ -108,6 +108,44 @@ def test_what_happens_in_a_backward_pass_happens():
     torch.testing.assert_close(upstream.weight.detach(), before - 0.1 * whole[4])
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_criterion_leaves_what_backward_does(scaled):
+    y, moved = torch.tensor([0, 2, 1, 1, 0, 2]), []
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**7, enabled=scaled)
+    for criterion in (False, True):
+        torch.manual_seed(0)
+        model = mlp().double()
+        opt = NaturalGradient(model, lr=0.3)
+        if not criterion:
+            opt.backward(model(inputs(4)), y)
+        else:
+            losses = [opt.criterion(model(x), labels) for x, labels in ((inputs(4)[:4], y[:4]), (inputs(4)[4:], y[4:]))]
+            scaler.scale(losses[0] * 4 / 6).backward()
+            scaler.scale(losses[1] * 2 / 6).backward()
+            scaler.unscale_(opt)
+        moved.append(gradients_of(model))
+        scaler.step(opt) if criterion else opt.step()
+        assert (opt.report.data, opt.report.rows) == (6, 12)
+        moved.append([p.detach() for p in model.parameters()])
+        moved.append(opt.report.loss)
+    torch.testing.assert_close(moved[:3], moved[3:], rtol=1e-6, atol=1e-9)
+
+
+def test_a_criterion_among_other_terms():
+    model, x, y = mlp().double(), inputs(4), torch.zeros(6, 3, dtype=torch.float64)
+    opt = NaturalGradient(model, loss="mse")
+    outputs = model(x)
+    (opt.criterion(outputs, y) + outputs.sum() + model[0].weight.square().sum()).backward()
+    found = gradients_of(model)
+    outputs = model(x)
+    loss = outputs.square().mean() + outputs.sum() + model[0].weight.square().sum()
+    torch.testing.assert_close(found, list(torch.autograd.grad(loss, list(model.parameters()))))
+    with torch.no_grad():
+        assert opt.criterion(model(x), y) == model(x).square().mean()
+    opt.step()
+    assert opt.report.rows == 18
+
+
 def test_the_graph_can_be_kept_for_other_terms():
     model, x = mlp().double(), inputs(4)
     opt = NaturalGradient(model, loss="mse")

@@ -199,7 +199,7 @@ class Recorder:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy of the model takes the hooks along; there they are inert and hold nothing."""
-        return self.__dict__ | {"_uses": [], "_busy": True}
+        return self.__dict__ | {"_uses": [], "leaves": [], "_busy": True}
 
     # -- rows -------------------------------------------------------------------------------------------------------
 
@@ -253,7 +253,29 @@ class Recorder:
         with self._at_work(outputs):
             return loss.value(outputs.to(self.parameters[0].dtype), targets)
 
-    def curvature(self, outputs: Tensor, targets: Tensor, loss: Loss) -> CurvatureRows:
+    def taken(self, outputs: Tensor) -> list[Use]:
+        """The record of the pass that gave these outputs, which the recorder forgets, for `curvature` later.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+
+        Returns
+        -------
+        list of Use
+
+        Raises
+        ------
+        RuntimeError
+            Nothing was recorded.
+        """
+        self._check_recorded(outputs)
+        uses = self._uses
+        self.clear()
+        return uses
+
+    def curvature(self, outputs: Tensor, targets: Tensor, loss: Loss, record: list[Use] | None = None) -> CurvatureRows:
         """The curvature rows alone; otherwise as `rows`.
 
         At the first pass of each kind and at a few later ones they are compared with a backward pass of the graph.
@@ -266,6 +288,8 @@ class Recorder:
             As the loss wants them.
         loss : Loss
             With respect to whose Hessian.
+        record : list of Use, optional
+            What `taken` gave; by default that of the last pass.
 
         Returns
         -------
@@ -276,11 +300,13 @@ class Recorder:
         UnsupportedLayerError, RuntimeError
             As for `rows`.
         """
-        self._check_recorded(outputs)
-        with self._at_work(outputs):
+        if record is None:
+            self._check_recorded(outputs)
+            record = self._uses
+        with self._at_work(outputs), torch.enable_grad():
             graph = Graph(outputs)
             self.leaves = graph.leaves
-            return self._reader.rows(outputs, graph, self._uses, self.parameters, targets, loss)
+            return self._reader.rows(outputs, graph, record, self.parameters, targets, loss)
 
     @contextmanager
     def _at_work(self, outputs: Tensor) -> Iterator[None]:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers import LineSearch, Solver, State
+from thermoapps.natural_gradient.solvers.base import check_solver
 from thermoapps.natural_gradient.step.accumulation import flat_gradient, flat_values, gradients_replaced, write
 from thermoapps.natural_gradient.step.damping import Damping, reduction_ratio
 from thermoapps.natural_gradient.step.report import StepReport
@@ -71,6 +72,9 @@ class Descent:
     length: float | None = None
 
     def __post_init__(self) -> None:
+        check_solver(self.solver)
+        if self.trust_region is not None and not self.trust_region > 0:
+            raise ValueError(f"trust_region must be positive, got {self.trust_region!r}")
         self._trained: list[int] | None = None
 
     @property
@@ -106,6 +110,10 @@ class Descent:
             # Momentum that led uphill would do so again.
             self.update.state.clear()
         self.left = damping
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is of a step of other parameters, in the same order."""
+        return self.__dict__ | {"_trained": None}
 
     def state_dict(self) -> dict[str, Any]:
         """What one step leaves for the next, but for the state of the update."""

@@ -49,8 +49,7 @@ class Given:
             loss = self.recorder.value(outputs, targets, self.loss)
             self._judged.note(loss.detach(), self.loss.count(outputs, targets))
             return loss.detach()
-        if all(parameter.grad is None for parameter in self.recorder.parameters):
-            self.batch = Accumulated()  # The gradients may have been reset through the model.
+        self._forget_if_reset()
         with torch.enable_grad():
             rows = self.recorder.curvature(outputs, targets, self.loss)
             loss = self.recorder.value(outputs, targets, self.loss)
@@ -60,6 +59,28 @@ class Given:
         self.timings.forward += began - self.recorder.began
         self.timings.rows += perf_counter() - began
         return loss.detach()
+
+    def criterion(self, outputs: Tensor, targets: Any) -> Tensor:
+        """The loss of one batch, whose curvature is taken in when a backward pass comes to it."""
+        if self._judged is not None:
+            return self.backward(outputs, targets).requires_grad_()
+        self._forget_if_reset()
+        loss = self.recorder.value(outputs, targets, self.loss)
+        if not torch.is_grad_enabled():
+            return loss
+        record = self.recorder.taken(outputs)
+
+        def arrived(_: Tensor) -> None:
+            began = perf_counter()
+            rows = self.recorder.curvature(outputs, targets, self.loss, record)
+            self.recorder.clear()
+            self.batch.parts.append(rows)
+            self.batch.note(loss.detach(), rows.count)
+            self.timings.rows += perf_counter() - began
+
+        loss.register_hook(arrived)  # type: ignore[no-untyped-call]
+        self.timings.forward += perf_counter() - self.recorder.began
+        return loss
 
     def take(self, result: Any) -> None:
         """What a closure has returned: outputs and targets, or anything if it has called `backward` itself."""
@@ -77,3 +98,8 @@ class Given:
         if not judged.count:
             raise RuntimeError("a closure must call the model, and backward if it does so, each time it is called")
         return judged.loss
+
+    def _forget_if_reset(self) -> None:
+        """Gradients may have been reset through the model."""
+        if self.batch.parts and all(parameter.grad is None for parameter in self.recorder.parameters):
+            self.batch = Accumulated()
