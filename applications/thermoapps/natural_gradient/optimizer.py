@@ -16,7 +16,7 @@ from thermoapps.natural_gradient.solvers import Solver, Woodbury
 from thermoapps.natural_gradient.step.damping import Damping, as_damping
 from thermoapps.natural_gradient.step.descent import Descent, Start
 from thermoapps.natural_gradient.step.given import Given
-from thermoapps.natural_gradient.step.replay import Closure, ReplayedClosure
+from thermoapps.natural_gradient.step.replay import Closure
 from thermoapps.natural_gradient.step.report import RefusedStepWarning, StepReport, warn_if_refused
 from thermoapps.natural_gradient.step.updates import built_update, check_options
 
@@ -246,17 +246,10 @@ class NaturalGradient(Optimizer):
         RuntimeError
             Nothing to step on, or no closure although the damping judges steps by the loss after them.
         """
-        replayed, loss_again = None, None
-        if closure is not None:
-            if self._given.batch.parts:
-                raise RuntimeError(
-                    "backward() was called since the last step: call step() without a closure, or zero_grad()"
-                )
+        if closure is not None and not self._given.batch.parts:
             self.zero_grad()
-            replayed = ReplayedClosure(closure, self._every_parameter[0].device)
-            self._given.take(replayed.first())
-            loss_again = partial(self._given.loss_again, replayed)
-        elif self.damping.judges or self._descent.line_search is not None:
+        replayed = None if closure is None else self._given.run(closure)
+        if replayed is None and (self.damping.judges or self._descent.line_search is not None):
             judge = self.damping if self.damping.judges else self._descent.line_search
             raise RuntimeError(
                 f"{type(judge).__name__} judges a step by the loss after it; call step(closure) with a closure that "
@@ -270,6 +263,7 @@ class NaturalGradient(Optimizer):
         batch, rows = self._given.batch, self._given.batch.rows
         report = StepReport(self._steps, batch.loss, batch.count, *rows.shape, timings=self._given.timings)
         self._given.forget()
+        loss_again = None if replayed is None else partial(self._given.loss_again, replayed)
         self._descent.step(Start(rows, loss_again), report)
         if replayed is not None:
             report.timings.forward = replayed.seconds

@@ -115,3 +115,16 @@ def test_decay_of_a_group():
     opt.step(lambda: (model(inputs), targets))
     direction = torch.cat([part.flatten() for part in expected[2:]])
     torch.testing.assert_close(flat(model[2]), before - 0.5 * (direction + 0.2 * before))
+
+
+def test_an_empty_closure_changes_nothing():
+    model, (inputs, targets) = mlp(), batch()
+    before, expected = copies(model), dense_step(model, inputs, targets)
+    opt = NaturalGradient(model, lr=0.3, damping=DAMPING)
+    opt.backward(model(inputs), targets)
+    assert opt.step(lambda: None) is None
+    assert_moved(model, before, expected, 0.3)
+    judged = NaturalGradient(model, damping=LevenbergMarquardt())
+    judged.backward(model(inputs), targets)
+    with pytest.raises(RuntimeError, match="judges a step"):
+        judged.step(lambda: None)

@@ -11,7 +11,7 @@ from torch import Tensor
 from thermoapps.natural_gradient.curvature import Recorder
 from thermoapps.natural_gradient.losses import Loss
 from thermoapps.natural_gradient.step.accumulation import Accumulated
-from thermoapps.natural_gradient.step.replay import ReplayedClosure
+from thermoapps.natural_gradient.step.replay import Closure, ReplayedClosure
 from thermoapps.natural_gradient.step.report import Timings
 
 __all__ = ["Given"]
@@ -82,7 +82,27 @@ class Given:
         self.timings.forward += perf_counter() - self.recorder.began
         return loss
 
-    def take(self, result: Any) -> None:
+    def run(self, closure: Closure) -> ReplayedClosure | None:
+        """Call a closure for what it gives; None if it gives nothing, beside what was there before.
+
+        Raises
+        ------
+        RuntimeError
+            It gives something that would add to what was there.
+        """
+        batch, parts = self.batch, len(self.batch.parts)
+        replayed = ReplayedClosure(closure, self.recorder.parameters[0].device)
+        result = replayed.first()
+        added = isinstance(result, tuple) or self.batch is not batch or len(batch.parts) > parts
+        if added and parts and self.batch is batch:
+            raise RuntimeError(
+                "backward() was called since the last step: call step() without a closure, or zero_grad()"
+            )
+        replayed.seconds -= self.timings.rows  # of a closure that goes backward itself
+        self._take(result)
+        return replayed if added else None
+
+    def _take(self, result: Any) -> None:
         """What a closure has returned: outputs and targets, or anything if it has called `backward` itself."""
         if isinstance(result, tuple):
             self.backward(*result)
@@ -91,7 +111,7 @@ class Given:
         """The loss that a closure gives now."""
         self._judged = judged = Accumulated()
         try:
-            self.take(replayed.again())
+            self._take(replayed.again())
         finally:
             self._judged = None
             self.recorder.clear()
