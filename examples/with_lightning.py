@@ -1,4 +1,4 @@
-"""PyTorch Lightning: `training_step` returns the optimiser's criterion; with manual optimisation, go backward from it."""
+"""PyTorch Lightning: `training_step` returns an optimiser's criterion; manual optimisation goes backward from it."""
 
 import lightning
 from data import batches, digits, network

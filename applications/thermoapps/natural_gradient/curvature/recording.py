@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
 from thermoapps.natural_gradient.curvature.graph import Graph
+from thermoapps.natural_gradient.curvature.processes import Processes, refuse_sharded
 from thermoapps.natural_gradient.curvature.reading import Reader
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use, generic_rows, rule_for
@@ -92,7 +93,8 @@ class Recorder:
         if unsupported not in ("raise", "row_by_row", "gradient"):
             raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
         self.model, self.keep_factors = model, keep_factors
-        _refuse_sharded(model)
+        refuse_sharded(model)
+        self.processes = Processes.of(model)
         self._reader = Reader(model, unsupported)
         self._given = list(model.parameters() if parameters is None else parameters)
         for parameter in self._given:
@@ -162,6 +164,8 @@ class Recorder:
             return
         if self._every_pass:
             self.clear()
+        if self.processes is None and Processes.elsewhere():
+            raise RuntimeError("curvature belongs to all processes: give the DistributedDataParallel model itself")
         self.began = perf_counter()
         self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
 
@@ -199,7 +203,7 @@ class Recorder:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy of the model takes the hooks along; there they are inert and hold nothing."""
-        return self.__dict__ | {"_uses": [], "leaves": [], "_busy": True}
+        return self.__dict__ | {"_uses": [], "leaves": [], "processes": None, "_busy": True}
 
     # -- rows -------------------------------------------------------------------------------------------------------
 
@@ -232,7 +236,11 @@ class Recorder:
         value = self.value(outputs, targets, loss)
         slopes = torch.autograd.grad(value, rows.parameters, retain_graph=True, allow_unused=True)
         gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, rows.parameters, strict=True)])
-        return Recorded(rows, gradient, value.detach())
+        value = value.detach()
+        if self.processes is not None:
+            count = loss.count(outputs, targets)
+            gradient, value = self.processes.mean(gradient, count)[0], self.processes.mean(value, count)[0]
+        return Recorded(rows, gradient, value)
 
     def value(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
         """The loss as a scalar that autograd can differentiate.
@@ -305,8 +313,10 @@ class Recorder:
             record = self._uses
         with self._at_work(outputs), torch.enable_grad():
             graph = Graph(outputs)
-            self.leaves = graph.leaves
-            return self._reader.rows(outputs, graph, record, self.parameters, targets, loss)
+            if record is self._uses:
+                self.leaves = graph.leaves
+            rows = self._reader.rows(outputs, graph, record, self.parameters, targets, loss)
+            return rows if self.processes is None else self.processes.gathered(rows)
 
     @contextmanager
     def _at_work(self, outputs: Tensor) -> Iterator[None]:
@@ -334,12 +344,3 @@ def _flat(slope: Tensor | None, parameter: Tensor) -> Tensor:
     if slope is None:
         return parameter.detach().new_zeros(parameter.numel())
     return (slope.to_dense() if slope.is_sparse else slope).reshape(-1)
-
-
-def _refuse_sharded(model: nn.Module) -> None:
-    """Raise for models that hold a shard of each parameter only."""
-    for module in model.modules():
-        if any(kind.__name__ in ("FullyShardedDataParallel", "FSDPModule") for kind in type(module).__mro__):
-            raise UnsupportedLayerError(
-                "a sharded model (FSDP) has no whole parameters for curvature rows; train it unsharded"
-            )

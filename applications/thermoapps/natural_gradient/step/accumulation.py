@@ -33,20 +33,22 @@ class Accumulated:
         self,
         rows: CurvatureRows,
         loss: Tensor,
+        mean: Tensor,
         leaves: Sequence[Tensor],
         scale: float,
         retain_graph: bool,
     ) -> None:
         """Take in one batch and go backward from its loss, so that the mean over all data is added to ``.grad``.
 
-        What stands in ``.grad`` from elsewhere stays, and whatever else happens in a backward pass does.
+        What stands in ``.grad`` from elsewhere stays, and whatever else happens in a backward pass does. The mean loss
+        is that of all processes.
         """
-        share = self.note(loss.detach(), rows.count)
+        share = self.note(mean, rows.count)
         self.parts.append(rows)
-        for leaf, mean in self._given.items():
+        for leaf, given in self._given.items():
             if leaf.grad is not None:
-                leaf.grad.sub_(share * mean)
-            self._given[leaf] = (1 - share) * mean
+                leaf.grad.sub_(share * given)
+            self._given[leaf] = (1 - share) * given
         before = {leaf: leaf.grad.clone() for leaf in leaves if leaf.grad is not None}
         torch.autograd.backward(loss, loss.new_tensor(share * scale), retain_graph=retain_graph)
         for leaf in leaves:

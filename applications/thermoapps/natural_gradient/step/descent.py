@@ -154,6 +154,8 @@ class Descent:
     def _direction(self, start: Start, report: StepReport) -> Tensor:
         began = perf_counter()
         direction, state, report.solver = self.solver.direction(start.rows, start.gradient, report.damping, self.state)
+        if start.rows.processes is not None:  # Noise of their own would lead them apart.
+            direction = start.rows.processes.agreed(direction.contiguous())
         report.direction_norm = float(torch.linalg.vector_norm(direction))
         report.timings.solve += perf_counter() - began
         report.device_time += report.solver.device_time

@@ -47,18 +47,20 @@ class Given:
         began = perf_counter()
         if self._judged is not None:
             loss = self.recorder.value(outputs, targets, self.loss)
-            self._judged.note(loss.detach(), self.loss.count(outputs, targets))
-            return loss.detach()
+            mean, count, _ = self._together(loss, outputs, targets)
+            self._judged.note(mean, count)
+            return mean
         self._forget_if_reset()
         with torch.enable_grad():
             rows = self.recorder.curvature(outputs, targets, self.loss)
             loss = self.recorder.value(outputs, targets, self.loss)
         leaves = self.recorder.leaves
         self.recorder.clear()
-        self.batch.add(rows, loss, leaves, scale, retain_graph)
+        mean, _, weight = self._together(loss, outputs, targets)
+        self.batch.add(rows, loss, mean, leaves, scale * weight, retain_graph)
         self.timings.forward += began - self.recorder.began
         self.timings.rows += perf_counter() - began
-        return loss.detach()
+        return mean
 
     def criterion(self, outputs: Tensor, targets: Any) -> Tensor:
         """The loss of one batch, whose curvature is taken in when a backward pass comes to it."""
@@ -73,9 +75,8 @@ class Given:
         def arrived(_: Tensor) -> None:
             began = perf_counter()
             rows = self.recorder.curvature(outputs, targets, self.loss, record)
-            self.recorder.clear()
             self.batch.parts.append(rows)
-            self.batch.note(loss.detach(), rows.count)
+            self.batch.note(*self._together(loss, outputs, targets)[:2])
             self.timings.rows += perf_counter() - began
 
         loss.register_hook(arrived)  # type: ignore[no-untyped-call]
@@ -118,6 +119,14 @@ class Given:
         if not judged.count:
             raise RuntimeError("a closure must call the model, and backward if it does so, each time it is called")
         return judged.loss
+
+    def _together(self, loss: Tensor, outputs: Tensor, targets: Any) -> tuple[Tensor, int, float]:
+        """Mean loss and number of data of all processes, and the factor of this one's gradient before they average."""
+        count, processes = self.loss.count(outputs, targets), self.recorder.processes
+        if processes is None:
+            return loss.detach(), count, 1.0
+        mean, everywhere = processes.mean(loss, count)
+        return mean, everywhere, count * processes.size / everywhere
 
     def _forget_if_reset(self) -> None:
         """Gradients may have been reset through the model."""
