@@ -51,7 +51,7 @@ def trained(wrap, own, name):
         opt.step()
         losses.append(opt.report.loss)
         opt.zero_grad()
-    return [p.detach().clone() for p in net.parameters()], losses, opt.report.rows
+    return [p.detach().clone() for p in net.parameters()], losses, opt.report.rows, opt.report.new_loss
 
 
 if __name__ == "__main__":

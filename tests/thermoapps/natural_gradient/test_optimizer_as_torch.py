@@ -257,6 +257,19 @@ def test_copies_go_on_alike_and_apart(copied):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in other.modules())
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # of the compiler
+@pytest.mark.parametrize("given", ["compiled", "as it was"])
+def test_compiled_models(given):
+    model, (inputs, targets) = mlp(), batch()
+    before, expected = copies(model), dense_step(model, inputs, targets)
+    compiled = torch.compile(model, backend="aot_eager")
+    opt = NaturalGradient(compiled if given == "compiled" else model, lr=0.3, damping=DAMPING)
+    opt.backward(compiled(inputs), targets)
+    opt.step()
+    torch._dynamo.reset()
+    assert_moved(model, before, expected, 0.3)
+
+
 def saved(pair):
     file = io.BytesIO()
     torch.save(pair, file)

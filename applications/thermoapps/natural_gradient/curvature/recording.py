@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -92,6 +93,7 @@ class Recorder:
     ) -> None:
         if unsupported not in ("raise", "row_by_row", "gradient"):
             raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
+        model = getattr(model, "_orig_mod", model)  # of a compiled one
         self.model, self.keep_factors = model, keep_factors
         refuse_sharded(model)
         self.processes = Processes.of(model)
@@ -166,7 +168,7 @@ class Recorder:
             self.clear()
         if self.processes is None and Processes.elsewhere():
             raise RuntimeError("curvature belongs to all processes: give the DistributedDataParallel model itself")
-        self.began = perf_counter()
+        self.began = math.inf if torch.compiler.is_compiling() else perf_counter()  # Compilers know no clocks.
         self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
 
     def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:

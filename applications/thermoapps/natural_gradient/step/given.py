@@ -58,7 +58,7 @@ class Given:
         self.recorder.clear()
         mean, _, weight = self._together(loss, outputs, targets)
         self.batch.add(rows, loss, mean, leaves, scale * weight, retain_graph)
-        self.timings.forward += began - self.recorder.began
+        self.timings.forward += max(0.0, began - self.recorder.began)
         self.timings.rows += perf_counter() - began
         return mean
 
@@ -80,7 +80,7 @@ class Given:
             self.timings.rows += perf_counter() - began
 
         loss.register_hook(arrived)  # type: ignore[no-untyped-call]
-        self.timings.forward += perf_counter() - self.recorder.began
+        self.timings.forward += max(0.0, perf_counter() - self.recorder.began)
         return loss
 
     def run(self, closure: Closure) -> ReplayedClosure | None:
