@@ -265,3 +265,12 @@ def test_numbers_that_are_not_finite_are_taken_back_in_every_mode(curvature, los
     opt.backward(model(x[1:]), y[1:])
     opt.step()
     assert opt.report.accepted
+
+
+def test_slopes_that_underflow_are_no_sign_of_anything():
+    torch.manual_seed(0)
+    model = nn.Sequential(*[part for _ in range(20) for part in (nn.Linear(16, 16), nn.ReLU())])
+    recorder = Recorder(model)
+    with torch.autocast("cpu", torch.float16), recorder:
+        outputs = model(torch.randn(32, 16))
+    recorder.rows(outputs, torch.zeros(32, 16), "mse")

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from oracles import check_exact  # noqa: E402
 from torch import nn  # noqa: E402
 
-from thermoapps.natural_gradient import NaturalGradient, UnsupportedLayerError  # noqa: E402
+from thermoapps.natural_gradient import NaturalGradient, Recorder, UnsupportedLayerError, curvature_rows  # noqa: E402
 
 
 def inputs(*shape, data=5):
@@ -119,3 +119,14 @@ def test_a_layer_that_mixes_data_within_itself_gives_other_outputs():
     with pytest.raises(UnsupportedLayerError, match=r"'0' \(Averages\).*gives other outputs"):
         check_exact(model, inputs(4))
     check_exact(model, inputs(4), unsupported="row_by_row")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_layers_called_in_low_precision_are_replayed_in_that_of_their_parameters(dtype):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 4), Attending()), inputs(3, 4).float()
+    exact = curvature_rows(model, x, torch.zeros(5, 2), "mse").rows.gram()
+    recorder = Recorder(model)
+    with torch.autocast("cpu", dtype), recorder:
+        outputs = model(x)
+    assert close(recorder.rows(outputs, torch.zeros(5, 2), "mse").rows.gram(), exact, 0.1)

@@ -57,7 +57,10 @@ def inseparable(outputs: Tensor, uses: Sequence[Use], generator: torch.Generator
             plain, weighted = slopes.reshape(2, b, -1)
             apart = plain * weights.to(plain)[:, None] - weighted
             size = torch.linalg.vector_norm(torch.nan_to_num(weighted, 0, 0, 0), torch.inf)
-            if bool((apart.abs() > 2 * torch.finfo(apart.dtype).eps ** 0.5 * size).any()):
+            numbers = torch.finfo(apart.dtype)
+            # Slopes that underflow, as those of half precision do in deep networks, say nothing.
+            tolerance = 2 * numbers.eps**0.5 * size.clamp(min=numbers.tiny / numbers.eps)
+            if bool((apart.abs() > tolerance).any()):
                 wrong[use.name] = (
                     f"data mix after layer {use.name!r}: outputs of one datum depend on what the layer returned for "
                     "another (data must lie along the first axis of its outputs)"

@@ -89,7 +89,7 @@ def _vectorised(
 ) -> tuple[list[Tensor], dict[str, Tensor]]:
     """Outputs (n, …) and rows (v, n, …) by each parameter's name."""
     data = use.outputs[0].shape[0]
-    inputs = [tensor.detach() for tensor in use.inputs]
+    inputs = [_as_precise(tensor.detach(), use.dtype) for tensor in use.inputs]
     buffers = {name: buffer.detach() for name, buffer in use.module.named_buffers()}
     if buffers_apart:
         buffers = {name: buffer.repeat(data, *[1] * buffer.dim()) for name, buffer in buffers.items()}
@@ -132,6 +132,11 @@ def _untouched(module: nn.Module) -> Iterator[None]:
                 holder.extend(content)
             else:
                 holder.update(content)
+
+
+def _as_precise(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Numbers in the precision of the parameters, which autocast may have reduced."""
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _agree(new: Tensor, old: Tensor) -> bool:
