@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from helpers import close  # noqa: E402
 from oracles import check_exact  # noqa: E402
 from torch import nn  # noqa: E402
 
