@@ -11,6 +11,7 @@ from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from thermoapps.natural_gradient import (  # noqa: E402
+    CrossEntropy,
     NaturalGradient,
     Recorder,
     UnsupportedLayerError,
@@ -265,6 +266,27 @@ def test_numbers_that_are_not_finite_are_taken_back_in_every_mode(curvature, los
     opt.backward(model(x[1:]), y[1:])
     opt.step()
     assert opt.report.accepted
+
+
+class Doubled(CrossEntropy):
+    """Its gradient was forgotten."""
+
+    def value(self, outputs, targets):
+        return 2 * super().value(outputs, targets)
+
+
+def test_a_loss_that_contradicts_itself_is_named():
+    with pytest.raises(ValueError, match="Doubled contradicts itself"):
+        curvature_rows(mlp(), torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2]), Doubled())
+
+
+def test_masked_classes_are_compared_like_all():
+    recorder = Recorder(Two(lambda h: h).double())
+    mask = torch.tensor([0.0, -torch.inf, 0.0], dtype=torch.float64)
+    with recorder:
+        outputs = recorder.model(inputs(4)) + mask
+    recorder.rows(outputs, torch.tensor([0, 2, 0, 2, 0, 2]), "cross_entropy")
+    assert len(recorder._reader._examined) == 1
 
 
 def test_slopes_that_underflow_are_no_sign_of_anything():

@@ -13,7 +13,7 @@ from thermoapps.natural_gradient.curvature.backward import row_by_row
 from thermoapps.natural_gradient.curvature.graph import Graph
 from thermoapps.natural_gradient.curvature.pooling import behind_pooling
 from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
-from thermoapps.natural_gradient.curvature.verification import disagreeing, inseparable, told
+from thermoapps.natural_gradient.curvature.verification import check_coordinates, disagreeing, inseparable, told
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.losses import HessianRoot, Loss
 
@@ -77,6 +77,8 @@ class Reader:
         ------
         UnsupportedLayerError
             Rows of some parameters cannot be formed, or were compared with autograd and are wrong.
+        ValueError
+            See `check_coordinates`.
         """
         # What is not finite has no curvature; a step from there is taken back.
         final = outputs.detach().to(parameters[0].dtype).nan_to_num()
@@ -101,6 +103,7 @@ class Reader:
 
         rows = formed()
         if not examined or self._random.random() < AGAIN:
+            check_coordinates(loss, final, targets, root)
             wrong = self._wrong(outputs, uses, rows, root, refused, generator)
             if wrong:
                 refused |= wrong
@@ -135,7 +138,7 @@ class Reader:
         generator: torch.Generator,
     ) -> dict[int, str] | None:
         """Parameters whose rows autograd contradicts; None where numbers that are not finite say nothing."""
-        if not bool(outputs.isfinite().all()):
+        if bool(outputs.isnan().any()):
             return None
         dtypes = {rows.dtype, outputs.dtype, *(output.dtype for use in uses for output in use.outputs)}
         precision = max(torch.finfo(dtype).eps for dtype in dtypes)

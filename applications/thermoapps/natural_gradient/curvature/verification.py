@@ -11,9 +11,9 @@ from torch import Tensor
 from thermoapps.natural_gradient.curvature.backward import vector_jacobian_products
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.layers import Use
-from thermoapps.natural_gradient.losses import HessianRoot
+from thermoapps.natural_gradient.losses import HessianRoot, Loss
 
-__all__ = ["disagreeing", "inseparable", "told"]
+__all__ = ["check_coordinates", "disagreeing", "inseparable", "told"]
 
 NAMED = 6
 """Parameters that a message names."""
@@ -127,6 +127,35 @@ def disagreeing(
         if apart > 2 * precision**0.5 * size + precision**0.75 * total:
             differences[id(p)] = apart / size
     return differences
+
+
+def check_coordinates(loss: Loss, outputs: Tensor, targets: Tensor, root: HessianRoot) -> None:
+    """Refuse a loss whose root coordinates are not those of the gradient that autograd finds.
+
+    Parameters
+    ----------
+    loss : Loss
+    outputs : Tensor, shape (b, …)
+        Detached.
+    targets : Tensor
+    root : HessianRoot
+        S.
+
+    Raises
+    ------
+    ValueError
+        S times the coordinates is another vector.
+    """
+    coordinates = loss.root_coordinates(outputs, targets, root)
+    if coordinates is None or not bool(coordinates.isfinite().all()):
+        return
+    z = outputs.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss.value(z, targets), z)
+    apart = torch.linalg.vector_norm(root.times(coordinates) / loss.count(outputs, targets) - slope)
+    if bool(apart > 2 * torch.finfo(z.dtype).eps ** 0.5 * torch.linalg.vector_norm(slope)):
+        raise ValueError(
+            f"{type(loss).__name__} contradicts itself: its root times root_coordinates is not its gradient"
+        )
 
 
 def told(differences: Mapping[int, float], names: Mapping[int, str]) -> dict[int, str]:
