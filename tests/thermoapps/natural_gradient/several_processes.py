@@ -70,5 +70,11 @@ if __name__ == "__main__":
         outer(batch()[0])
     except RuntimeError as error:
         found["refused"] = str(error)
+    static = DistributedDataParallel(model(), static_graph=True)
+    opt, (x, y) = NaturalGradient(static), batch()
+    try:
+        opt.backward(static(x), y)
+    except RuntimeError as error:
+        found["static"] = str(error)
     torch.save(found, f"{folder}/{rank}")
     dist.destroy_process_group()

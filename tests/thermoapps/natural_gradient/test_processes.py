@@ -37,5 +37,6 @@ def test_two_processes_are_one(found, name, share):
         torch.testing.assert_close(first, trained(lambda net: net, slice(None), name), rtol=1e-8, atol=1e-10)
 
 
-def test_the_model_within_is_refused(found):
+def test_what_would_lead_them_apart_is_refused(found):
     assert "give the DistributedDataParallel model itself" in found[0]["refused"]
+    assert "static_graph" in found[1]["static"]

@@ -20,18 +20,18 @@ class Processes:
 
     Parameters
     ----------
-    group : ProcessGroup
-        As of the model.
+    model : DistributedDataParallel
+        What they train together.
     """
 
-    def __init__(self, group: Any) -> None:
-        self.group = group
-        self.size, self.rank = dist.get_world_size(group), dist.get_rank(group)
+    def __init__(self, model: DistributedDataParallel) -> None:
+        self.model, self.group = model, model.process_group
+        self.size, self.rank = dist.get_world_size(self.group), dist.get_rank(self.group)
 
     @classmethod
     def of(cls, model: nn.Module) -> Self | None:
         """Those that train a model together, or None."""
-        return cls(model.process_group) if isinstance(model, DistributedDataParallel) else None
+        return cls(model) if isinstance(model, DistributedDataParallel) else None
 
     @staticmethod
     def elsewhere() -> bool:
@@ -70,8 +70,10 @@ class Processes:
         Raises
         ------
         RuntimeError
-            Processes have used different layers.
+            Processes have used different layers, or count the backward passes of a static graph.
         """
+        if self.model.static_graph:
+            raise RuntimeError("DistributedDataParallel(static_graph=True) allows one backward pass only; leave it out")
         found = [(batch.columns, batch.data, [_shapes(layer) for layer in batch.layers]) for batch in rows.batches]
         told: list[Any] = [None] * self.size
         dist.all_gather_object(told, (rows.count, found), group=self.group)
