@@ -106,6 +106,17 @@ def test_what_a_layer_remembers_is_left_alone(inplace):
     model.eval()(inputs(4))
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+def test_hooks_look_on_undisturbed_and_may_change_outputs(factor):
+    torch.manual_seed(0)
+    model, seen = Remembers(inplace=False).double(), []
+    hook = (lambda module, args, out: seen.append(out)) if factor == 1 else (lambda module, args, out: factor * out)
+    model.inner.register_forward_hook(hook)
+    check_exact(nn.Sequential(model, nn.Linear(2, 2).double()), inputs(4))
+    assert len(seen) == (factor == 1)
+    assert len(model.inner._forward_hooks) == 1
+
+
 class Averages(nn.Module):
     def __init__(self):
         super().__init__()

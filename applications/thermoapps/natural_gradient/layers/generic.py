@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import torch
@@ -50,11 +50,14 @@ def generic_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> Layer
 
 
 def _replayed(use: Use, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rows (v, n, …) by each parameter's name, in the first way in which the outputs are those of the pass."""
+    """Rows (v, n, …) by each parameter's name, in the first way in which the outputs are those of the pass.
+
+    Hooks that only look on must not see single data; those that change what a layer returns show in the outputs.
+    """
     reasons = []
-    for carries, buffers_apart in _ways(use):
+    for hooked, (carries, buffers_apart) in product((False, True), _ways(use)):
         try:
-            with _untouched(use.module):
+            with _untouched(use.module, hooked):
                 outputs, rows = _vectorised(use, parameters, carries, buffers_apart)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             reasons.append(f"replaying it for single data fails: {error}")
@@ -118,12 +121,14 @@ def _vectorised(
 
 
 @contextmanager
-def _untouched(module: nn.Module) -> Iterator[None]:
-    """Restore the attributes of a module and of all its parts, and what stands in their lists and dictionaries."""
+def _untouched(module: nn.Module, hooked: bool) -> Iterator[None]:
+    """Restore a module and all its parts, and what stands in their lists and dictionaries; hooks rest unless wanted."""
     holders: list[Any] = [part.__dict__ for part in module.modules()]
     holders += [value for holder in holders for value in holder.values() if isinstance(value, dict | list | set)]
     kept = [copy.copy(holder) for holder in holders]
     try:
+        for part in () if hooked else module.modules():
+            part._forward_hooks.clear()
         yield
     finally:
         for holder, content in zip(holders, kept, strict=True):
