@@ -262,6 +262,8 @@ class NaturalGradient(Optimizer):
             )
         batch, rows = self._given.batch, self._given.batch.rows
         report = StepReport(self._steps, batch.loss, batch.count, *rows.shape, timings=self._given.timings)
+        if rows.frozen:
+            report.curvature = "approximate curvature: statistics of batches are taken for constants"
         self._given.forget()
         loss_again = None if replayed is None else partial(self._given.loss_again, replayed)
         self._descent.step(Start(rows, loss_again), report)

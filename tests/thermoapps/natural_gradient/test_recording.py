@@ -217,15 +217,6 @@ def test_multi_head_attention_is_replayed_with_its_silent_projection(training):
     assert set(rows.layers[0].parameters) == {"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"}
 
 
-@pytest.mark.parametrize("norm", [nn.BatchNorm1d(4), nn.BatchNorm1d(4, affine=False), nn.BatchNorm1d(4).eval()])
-def test_batch_statistics_are_refused_by_name(norm):
-    if not norm.training:
-        norm.running_mean = norm.running_var = None
-    model = nn.Sequential(nn.Linear(4, 4), norm)
-    with pytest.raises(UnsupportedLayerError, match=r"layer '1' \(BatchNorm\).*eval mode"), Recorder(model):
-        model(torch.randn(5, 4))
-
-
 def test_scaled_embedding_gradients_are_refused():
     model = nn.Sequential(nn.Embedding(5, 3, scale_grad_by_freq=True), Flat())
     with pytest.raises(UnsupportedLayerError, match="scale_grad_by_freq=False"):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.layers.base import IN_CACHE
+from thermoapps.natural_gradient.layers.frozen import frozen_statistics
 from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["at_once", "columns_backward", "row_by_row", "vector_jacobian_products"]
@@ -68,7 +69,7 @@ def _groups(root: HessianRoot, step: int, drawn: int) -> Iterator[Tensor]:
 
 
 def vector_jacobian_products(outputs: Tensor, inputs: Sequence[Any], cotangents: Tensor) -> tuple[Tensor | None, ...]:
-    """Vector–Jacobian products for a batch of cotangents.
+    """Vector–Jacobian products for a batch of cotangents, with the statistics of batches taken for constants.
 
     Parameters
     ----------
@@ -84,14 +85,15 @@ def vector_jacobian_products(outputs: Tensor, inputs: Sequence[Any], cotangents:
     tuple of Tensor or None
         Of shape (v, …); None for what the outputs do not depend on.
     """
-    if len(cotangents) > 1:
-        try:
-            return torch.autograd.grad(
-                outputs, inputs, cotangents, is_grads_batched=True, retain_graph=True, allow_unused=True
-            )
-        except (RuntimeError, UserWarning):
-            pass  # An operation without a rule for batches of cotangents: one by one.
-    single = [torch.autograd.grad(outputs, inputs, c, retain_graph=True, allow_unused=True) for c in cotangents]
+    with frozen_statistics():
+        if len(cotangents) > 1:
+            try:
+                return torch.autograd.grad(
+                    outputs, inputs, cotangents, is_grads_batched=True, retain_graph=True, allow_unused=True
+                )
+            except (RuntimeError, UserWarning):
+                pass  # An operation without a rule for batches of cotangents: one by one.
+        single = [torch.autograd.grad(outputs, inputs, c, retain_graph=True, allow_unused=True) for c in cotangents]
     if len(single) == 1:
         return tuple(None if part is None else part[None] for part in single[0])
     return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*single, strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
+from thermoapps.natural_gradient.layers.frozen import NODE
 
 __all__ = ["Graph", "unclaimed_parameters"]
 
@@ -32,11 +33,13 @@ class Graph:
         start: Any = outputs.grad_fn
         self._numbers: dict[Any, int] = {start: 0}
         self.leaves: list[Tensor] = []
+        self.frozen = False
         described: list[object] = []
         pending: list[Any] = [start]
         while pending:
             node = pending.pop()
             name = node.name()
+            self.frozen |= name == NODE
             described.append(name)
             if name in ORDERS:
                 described.append(ORDERS[name](node))

@@ -87,7 +87,7 @@ class Processes:
                 shapes = [told_batches[place][2][which][1] for _, told_batches in told]
                 for rank, part in enumerate(self._everywhere(layer, shapes)):
                     batches[rank * len(rows.batches) + place].layers.append(part)
-        return CurvatureRows(batches, rows.parameters, sum(count for count, _ in told), self)
+        return CurvatureRows(batches, rows.parameters, sum(count for count, _ in told), self, rows.frozen)
 
     def _everywhere(self, layer: LayerRows, shapes: list[dict[str, tuple[int, ...]]]) -> list[LayerRows]:
         """A layer's rows in every process."""

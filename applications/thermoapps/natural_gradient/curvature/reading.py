@@ -99,7 +99,9 @@ class Reader:
             if refused and self.unsupported == "row_by_row":
                 left = {self.names[id(p)]: p for p in parameters if id(p) in refused}
                 layers.append(row_by_row(outputs, left, root))
-            return CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count)
+            return CurvatureRows(
+                [Batch(layers, root.columns, outputs.shape[0])], parameters, count, frozen=graph.frozen
+            )
 
         rows = formed()
         if not examined or self._random.random() < AGAIN:

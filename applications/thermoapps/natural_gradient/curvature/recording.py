@@ -19,7 +19,8 @@ from thermoapps.natural_gradient.curvature.graph import Graph
 from thermoapps.natural_gradient.curvature.processes import Processes, refuse_sharded
 from thermoapps.natural_gradient.curvature.reading import Reader
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
-from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use, generic_rows, rule_for
+from thermoapps.natural_gradient.layers import Use, generic_rows, rule_for
+from thermoapps.natural_gradient.layers.frozen import takes_statistics, with_frozen_statistics
 from thermoapps.natural_gradient.layers.use import tensors_in, with_tensors
 from thermoapps.natural_gradient.losses import Loss, as_loss
 
@@ -174,14 +175,11 @@ class Recorder:
     def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if self._inert():
             return None
-        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
-            raise UnsupportedLayerError(
-                f"layer {name!r} (BatchNorm) normalises with the statistics of the batch, so that no datum has "
-                "outputs of its own; put the layer in eval mode, or use GroupNorm or LayerNorm"
-            )
+        if takes_statistics(module) and self._reader.unsupported != "row_by_row":
+            output = with_frozen_statistics(name, module, tensors_in((args, kwargs))[0], output)
         own = {role: p for role, p in module.named_parameters(recurse=False) if p.requires_grad}
         if not own:
-            return None
+            return output
         output = self._own(module, output)
         outputs = {i: tensor for i, tensor in enumerate(tensors_in(output)) if tensor.requires_grad}
         if not outputs:

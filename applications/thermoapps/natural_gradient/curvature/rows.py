@@ -61,6 +61,8 @@ class CurvatureRows:
         n, number of terms in the mean.
     processes : Together, optional
         Several processes that hold the same rows.
+    frozen : bool, optional
+        Whether statistics of batches were taken for constants, so that the curvature is approximate.
 
     Examples
     --------
@@ -76,10 +78,15 @@ class CurvatureRows:
     """
 
     def __init__(
-        self, batches: Sequence[Batch], parameters: Sequence[Tensor], count: int, processes: Together | None = None
+        self,
+        batches: Sequence[Batch],
+        parameters: Sequence[Tensor],
+        count: int,
+        processes: Together | None = None,
+        frozen: bool = False,
     ) -> None:
         self.batches, self.parameters, self.count = tuple(batches), tuple(parameters), count
-        self.processes = processes
+        self.processes, self.frozen = processes, frozen
         sizes = [parameter.numel() for parameter in self.parameters]
         ends = list(accumulate(sizes))
         self._slices = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
@@ -110,7 +117,7 @@ class CurvatureRows:
         if any([id(p) for p in part.parameters] != [id(p) for p in first] for part in parts):
             raise ValueError("rows can be stacked only if they are those of the same parameters in the same order")
         batches = [batch for part in parts for batch in part.batches]
-        return cls(batches, first, sum(part.count for part in parts), parts[0].processes)
+        return cls(batches, first, sum(part.count for part in parts), parts[0].processes, parts[0].frozen)
 
     @property
     def layers(self) -> tuple[LayerRows, ...]:

@@ -80,6 +80,8 @@ class StepReport:
         How the last direction was found: rank, extreme eigenvalues, residual, products.
     timings : Timings
         Time split.
+    curvature : str
+        Whether it is exact, or how it is approximated.
     message : str
         Why the step was refused or shortened.
 
@@ -107,6 +109,7 @@ class StepReport:
     device_time: float = 0.0
     solver: SolverReport | None = None
     timings: Timings = field(default_factory=Timings)
+    curvature: str = "exact"
     message: str = ""
 
     @property
