@@ -296,3 +296,11 @@ def test_slopes_that_underflow_are_no_sign_of_anything():
     with torch.autocast("cpu", torch.float16), recorder:
         outputs = model(torch.randn(32, 16))
     recorder.rows(outputs, torch.zeros(32, 16), "mse")
+
+
+@pytest.mark.parametrize("loss", ["mse", "bce_with_logits"])
+def test_outputs_without_an_axis_of_their_own(loss):
+    model, x, y = nn.Linear(4, 1).double(), inputs(4), torch.tensor([0.0, 1, 1, 0, 1, 0], dtype=torch.float64)
+    rows, gradient, _ = curvature_rows(nn.Sequential(model, nn.Flatten(0)), x, y, loss)
+    same, expected, _ = curvature_rows(model, x, y[:, None], loss)
+    torch.testing.assert_close((rows.gram(), gradient), (same.gram(), expected))

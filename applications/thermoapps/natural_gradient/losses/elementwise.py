@@ -40,7 +40,7 @@ class _Elementwise(Loss):
         return HessianRoot(curvature.sqrt().reshape(outputs.shape[0], -1, 1, 1), outputs.shape)
 
     def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor:
-        slope = self._slope(outputs, _same_shape(outputs, targets)).flatten(1) / outputs[0].numel()
+        slope = self._slope(outputs, _same_shape(outputs, targets)).reshape(len(outputs), -1) / outputs[0].numel()
         return torch.where(slope == 0, 0.0, slope / root.blocks.flatten(1))
 
 
