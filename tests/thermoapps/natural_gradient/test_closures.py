@@ -97,6 +97,21 @@ def test_models_that_differentiate_are_judged():
     assert not opt._given.recorder._uses
 
 
+def test_losses_of_a_closure_that_is_called_once_more_are_counted_once():
+    model, (inputs, targets) = mlp(), batch()
+    opt = NaturalGradient(model, 0.1)
+
+    def closure():
+        opt.zero_grad()
+        opt.backward(model(inputs[:3]), targets[:3])
+        if not torch.is_grad_enabled():
+            raise RuntimeError("element 0 of tensors does not require grad")
+        opt.backward(model(inputs[3:]), targets[3:])
+
+    opt.step(closure)
+    assert opt.report.new_loss == pytest.approx(nn.functional.cross_entropy(model(inputs), targets).item())
+
+
 @pytest.mark.parametrize("key", ["damping", "learning_rate", "betas"])
 def test_settings_of_a_group_that_nothing_reads_are_refused(key):
     model = mlp()

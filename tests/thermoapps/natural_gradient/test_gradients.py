@@ -1,5 +1,7 @@
 """`backward` stands where ``loss.backward()`` stood: gradients are autograd's, and rows that contradict them raise."""
 
+import weakref
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -130,6 +132,23 @@ def test_a_criterion_leaves_what_backward_does(scaled):
         moved.append([p.detach() for p in model.parameters()])
         moved.append(opt.report.loss)
     torch.testing.assert_close(moved[:3], moved[3:], rtol=1e-6, atol=1e-9)
+
+
+def test_a_criterion_lets_go_of_what_it_recorded():
+    model, x = mlp().double(), inputs(4)
+    opt = NaturalGradient(model, loss="mse")
+    losses, kept = [], []
+    for _ in range(2):
+        outputs = model(x)
+        kept.append(weakref.ref(outputs))
+        losses.append(opt.criterion(outputs, torch.zeros_like(outputs)))
+        losses[-1].backward(retain_graph=True)
+        losses[-1].backward()  # counted once
+        del outputs
+        assert opt._given.batch.count == 6
+        opt.zero_grad()
+    losses.clear()
+    assert [each() for each in kept] == [None, None]
 
 
 def test_a_criterion_among_other_terms():

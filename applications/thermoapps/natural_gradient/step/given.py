@@ -70,16 +70,16 @@ class Given:
         loss = self.recorder.value(outputs, targets, self.loss)
         if not torch.is_grad_enabled():
             return loss
-        record = self.recorder.taken(outputs)
+        record, value = self.recorder.taken(outputs), loss.detach()
 
         def arrived(_: Tensor) -> None:
             began = perf_counter()
-            rows = self.recorder.curvature(outputs, targets, self.loss, record)
-            self.batch.parts.append(rows)
-            self.batch.note(*self._together(loss, outputs, targets)[:2])
+            handle.remove()  # and with it the record
+            self.batch.parts.append(self.recorder.curvature(outputs, targets, self.loss, record))
+            self.batch.note(*self._together(value, outputs, targets)[:2])
             self.timings.rows += perf_counter() - began
 
-        loss.register_hook(arrived)  # type: ignore[no-untyped-call]
+        handle = loss.register_hook(arrived)  # type: ignore[no-untyped-call]
         self.timings.forward += max(0.0, perf_counter() - self.recorder.began)
         return loss
 
@@ -110,15 +110,18 @@ class Given:
 
     def loss_again(self, replayed: ReplayedClosure) -> float:
         """The loss that a closure gives now."""
-        self._judged = judged = Accumulated()
         try:
-            self._take(replayed.again())
+            self._take(replayed.again(self._judge))
+            judged = self._judged
         finally:
             self._judged = None
             self.recorder.clear()
-        if not judged.count:
+        if judged is None or not judged.count:
             raise RuntimeError("a closure must call the model, and backward if it does so, each time it is called")
         return judged.loss
+
+    def _judge(self) -> None:
+        self._judged = Accumulated()
 
     def _together(self, loss: Tensor, outputs: Tensor, targets: Any) -> tuple[Tensor, int, float]:
         """Mean loss and number of data of all processes, and the factor of this one's gradient before they average."""

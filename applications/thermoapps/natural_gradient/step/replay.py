@@ -45,12 +45,17 @@ class ReplayedClosure:
         """What it returns, with gradients."""
         return self._timed()
 
-    def again(self) -> Any:
-        """What it returns, without gradients if it can; the random generators are left as they were found."""
+    def again(self, begin: Callable[[], object] = lambda: None) -> Any:
+        """What it returns, without gradients if it can; the random generators are left as they were found.
+
+        `begin` is called first, and once more where the closure turns out to differentiate within itself.
+        """
+        begin()
         try:
             with self._same_random_numbers(), torch.no_grad():
                 return self._timed()
-        except RuntimeError:  # It may differentiate within itself.
+        except RuntimeError:
+            begin()
             with self._same_random_numbers(), torch.enable_grad():
                 return self._timed()
 
