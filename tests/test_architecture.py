@@ -129,8 +129,9 @@ def test_the_map_of_the_house_is_in_the_order_of_its_layers():
     assert table[-1] == "`applications/thermoapps/`"
 
 
-def test_no_module_of_the_core_imports_in_a_circle():
-    trees = modules(CORE)
+@pytest.mark.parametrize("package", [CORE, APPLICATIONS], ids=lambda path: path.name)
+def test_no_module_imports_in_a_circle(package):
+    trees = modules(package)
     TopologicalSorter({name: imported_modules(tree, set(trees)) - {name} for name, tree in trees.items()}).prepare()
 
 

@@ -6,8 +6,8 @@ in which they are given, each row by row.
 """
 
 from thermoapps.natural_gradient.curvature import curvature_rows
-from thermoapps.natural_gradient.damping import Damping, FixedDamping, LevenbergMarquardt, ScheduledDamping
-from thermoapps.natural_gradient.fisher import EmpiricalFisher, MonteCarloFisher
+from thermoapps.natural_gradient.curvature.recording import Recorded, Recorder
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.layers import UnsupportedLayerError
 from thermoapps.natural_gradient.losses import (
     BCEWithLogits,
@@ -18,10 +18,8 @@ from thermoapps.natural_gradient.losses import (
     PoissonNLL,
     as_loss,
 )
+from thermoapps.natural_gradient.losses.fisher import EmpiricalFisher, MonteCarloFisher
 from thermoapps.natural_gradient.optimizer import NaturalGradient, RefusedStepWarning
-from thermoapps.natural_gradient.recording import Recorded, Recorder
-from thermoapps.natural_gradient.report import ProgressBar, ScalarWriter, StepReport, Timings
-from thermoapps.natural_gradient.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers import (
     Asynchronous,
     ConjugateGradient,
@@ -40,10 +38,12 @@ from thermoapps.natural_gradient.solvers import (
     ThermodynamicKFAC,
     Woodbury,
 )
+from thermoapps.natural_gradient.step.damping import Damping, FixedDamping, LevenbergMarquardt, ScheduledDamping
+from thermoapps.natural_gradient.step.report import ProgressBar, ScalarWriter, StepReport, Timings
+from thermoapps.natural_gradient.step.updates import SignDescent
 from thermoapps.natural_gradient.timing import DeviceTiming, StepTiming, TimingModel
 from thermoapps.natural_gradient.tngd import TNGD
 from thermoapps.natural_gradient.training import accuracy, fit
-from thermoapps.natural_gradient.updates import SignDescent
 
 __all__ = [
     "TNGD",

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
-from time import perf_counter
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thermoapps.natural_gradient.accumulation import Accumulated, add_to_gradients
-from thermoapps.natural_gradient.damping import Damping, as_damping
-from thermoapps.natural_gradient.descent import Descent, Start
-from thermoapps.natural_gradient.loss_variants import ScaledLoss, with_curvature
-from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.recording import Recorder
-from thermoapps.natural_gradient.replay import Closure, ReplayedClosure
-from thermoapps.natural_gradient.report import StepReport, Timings
+from thermoapps.natural_gradient.curvature.recording import Recorder
+from thermoapps.natural_gradient.losses import Loss, as_loss, with_curvature
 from thermoapps.natural_gradient.solvers import Solver, Woodbury
-from thermoapps.natural_gradient.solvers.base import check_solver
-from thermoapps.natural_gradient.updates import built_update
+from thermoapps.natural_gradient.step.damping import Damping, as_damping
+from thermoapps.natural_gradient.step.descent import Descent, Start
+from thermoapps.natural_gradient.step.given import Given
+from thermoapps.natural_gradient.step.replay import Closure
+from thermoapps.natural_gradient.step.report import RefusedStepWarning, StepReport, warn_if_refused
+from thermoapps.natural_gradient.step.updates import built_update, check_options
 
 __all__ = ["NaturalGradient", "RefusedStepWarning"]
-
-
-class RefusedStepWarning(UserWarning):
-    """A step would have led to numbers that are not finite, and was taken back."""
 
 
 class NaturalGradient(Optimizer):
@@ -132,22 +123,17 @@ class NaturalGradient(Optimizer):
                 "so pass the model, and params= for a part of its parameters or for groups of them"
             )
         solver = Woodbury() if solver is None else solver
-        check_solver(solver)
-        if trust_region is not None and not trust_region > 0:
-            raise ValueError(f"trust_region must be positive, got {trust_region!r}")
         self.loss = with_curvature(as_loss(loss), curvature)
         self.callbacks = list(callbacks)
         self.report: StepReport | None = None
         self._model, self._unsupported = model, unsupported
         self._steps = 0
-        self._pending, self._timings = Accumulated(), Timings()
-        self._recorder: Recorder | None = None
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
         self._descent = Descent(solver, as_damping(damping), inner, trust_region)
         # One set of groups and one state: schedulers and checkpoints see those of `update`.
         self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
-        self._record()
+        self._given = Given(self._recorder(), self.loss)
 
     @property
     def solver(self) -> Solver:
@@ -166,16 +152,14 @@ class NaturalGradient(Optimizer):
 
     # -- recording --------------------------------------------------------------------------------------------------
 
-    def _record(self) -> None:
-        self.close()
-        self._recorder = Recorder(
+    def _recorder(self) -> Recorder:
+        return Recorder(
             self._model, self._every_parameter, unsupported=self._unsupported, keep_factors=self.solver.needs_factors
         ).attach()
 
     def close(self) -> None:
         """Remove the hooks from the model."""
-        if self._recorder is not None:
-            self._recorder.detach()
+        self._given.recorder.detach()
 
     @property
     def _every_parameter(self) -> list[Tensor]:
@@ -183,16 +167,25 @@ class NaturalGradient(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Train more of the model's parameters; they come last in flat vectors, and the solver starts anew."""
-        if self._recorder is None:
+        if not hasattr(self, "_given"):  # The base class fills its groups first.
             super().add_param_group(param_group)
             return
+        check_options(param_group, self.update)
         self.update.add_param_group(param_group)
-        self._record()
+        self.close()
+        self._given.recorder = self._recorder()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def backward(self, outputs: Tensor, targets: Any, scaler: torch.amp.GradScaler | None = None) -> Tensor:
-        """Loss, gradient and curvature rows of the last pass of the model, in place of ``loss.backward()``.
+    def backward(
+        self,
+        outputs: Tensor,
+        targets: Any,
+        scaler: torch.amp.GradScaler | None = None,
+        *,
+        retain_graph: bool = False,
+    ) -> Tensor:
+        """``loss.backward()`` for the loss of the last pass of the model, and the curvature rows of that pass.
 
         Parameters
         ----------
@@ -203,6 +196,8 @@ class NaturalGradient(Optimizer):
             As the loss wants them.
         scaler : torch.amp.GradScaler, optional
             Its scale multiplies what is added to ``.grad``; go on with ``scaler.step(opt)``.
+        retain_graph : bool, optional
+            Keep the graph, for other terms of the loss that go backward through it later.
 
         Returns
         -------
@@ -216,20 +211,19 @@ class NaturalGradient(Optimizer):
         UnsupportedLayerError
             See `Recorder.rows`.
         """
-        began = perf_counter()
-        assert self._recorder is not None
-        if self._pending.parts and all(parameter.grad is None for parameter in self._every_parameter):
-            self._pending = Accumulated()  # The gradients were reset through the model.
-        loss = self.loss
+        scale = 1.0
         if scaler is not None and scaler.is_enabled():
             scaler.scale(torch.zeros((), device=outputs.device))  # A scaler begins with its first use.
-            loss = ScaledLoss(loss, scaler.get_scale())
-        recorded = self._recorder.rows(outputs, targets, loss)
-        self._recorder.clear()
-        self._timings.forward += began - self._recorder.began
-        add_to_gradients(self._pending.add(recorded), recorded.rows.parameters)
-        self._timings.rows += perf_counter() - began
-        return recorded.loss.detach()
+            scale = scaler.get_scale()
+        return self._given.backward(outputs, targets, scale, retain_graph)
+
+    def criterion(self, outputs: Tensor, targets: Any) -> Tensor:
+        """The loss of the last pass of the model, for loops that go backward themselves.
+
+        ``opt.criterion(outputs, targets).backward()`` leaves what ``opt.backward(outputs, targets)`` does. The loss may
+        be scaled or added to others first; gradients of several backward passes before a step add up as they come.
+        """
+        return self._given.criterion(outputs, targets)
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
@@ -238,8 +232,9 @@ class NaturalGradient(Optimizer):
         Parameters
         ----------
         closure : callable, optional
-            Calls the model and returns ``(outputs, targets)``. It is called once with gradients, and after the step
-            once more without them and with the same random numbers, for the loss after the step.
+            Calls the model and returns ``(outputs, targets)``, or calls `backward` itself and returns anything else.
+            It is called once with gradients, and after the step once more without them and with the same random
+            numbers, for the loss after the step; `backward` and `zero_grad` then leave everything as it is.
 
         Returns
         -------
@@ -251,56 +246,46 @@ class NaturalGradient(Optimizer):
         RuntimeError
             Nothing to step on, or no closure although the damping judges steps by the loss after them.
         """
-        loss, replayed, loss_again = None, None, None
-        if closure is not None:
-            if self._pending.parts:
-                raise RuntimeError(
-                    "backward() was called since the last step: call step() without a closure, or zero_grad()"
-                )
+        if closure is not None and not self._given.batch.parts:
             self.zero_grad()
-            parameter = self._every_parameter[0]
-            replayed = ReplayedClosure(closure, parameter.device)
-            loss = self.backward(*replayed.first())
-            loss_again = partial(replayed.loss_again, self.loss, parameter.dtype)
-        elif self.damping.judges or self._descent.line_search is not None:
+        replayed = None if closure is None else self._given.run(closure)
+        if replayed is None and (self.damping.judges or self._descent.line_search is not None):
             judge = self.damping if self.damping.judges else self._descent.line_search
             raise RuntimeError(
                 f"{type(judge).__name__} judges a step by the loss after it; call step(closure) with a closure that "
                 "returns (outputs, targets)"
             )
-        if not self._pending.parts:
-            raise RuntimeError("nothing to step on: call backward(outputs, targets) first, or pass a closure")
-        batch, self._pending = self._pending, Accumulated()
-        report = StepReport(self._steps, batch.loss, batch.count, *batch.rows.shape, timings=self._timings)
-        self._timings = Timings()
-        self._descent.step(Start(batch.rows, loss_again), report)
+        if not self._given.batch.parts:
+            raise RuntimeError(
+                "nothing to step on: call backward(outputs, targets) first, or pass a closure that returns (outputs, "
+                "targets) or calls backward(outputs, targets) of this optimizer"
+            )
+        batch, rows = self._given.batch, self._given.batch.rows
+        report = StepReport(self._steps, batch.loss, batch.count, *rows.shape, timings=self._given.timings)
+        if rows.frozen:
+            report.curvature = "approximate curvature: statistics of batches are taken for constants"
+        self._given.forget()
+        loss_again = None if replayed is None else partial(self._given.loss_again, replayed)
+        self._descent.step(Start(rows, loss_again), report)
         if replayed is not None:
             report.timings.forward = replayed.seconds
         self.report = report
         self._steps += 1
-        if not report.accepted and report.ratio in (None, -math.inf):
-            advice = "lower lr or raise damping; where every step is taken back, load a state from before"
-            warnings.warn(
-                f"step {report.step} was taken back: {report.message}; {advice}", RefusedStepWarning, stacklevel=3
-            )
+        warn_if_refused(report)
         for callback in self.callbacks:
             callback(report)
-        return loss
+        return None if replayed is None else rows.like.new_tensor(batch.loss)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, and the curvature rows that belong to them."""
-        super().zero_grad(set_to_none)
-        self._pending, self._timings = Accumulated(), Timings()
+        if not self._given.judging:
+            super().zero_grad(set_to_none)
+            self._given.forget()
 
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the update, with the damping, the solver's state and the random generator of the loss.
-
-        Returns
-        -------
-        dict
-        """
+        """The state of the update, with the damping, the solver's state and the random generator of the loss."""
         generator = getattr(self.loss, "generator", None)
         own = self._descent.state_dict() | {
             "steps": self._steps,
@@ -332,9 +317,16 @@ class NaturalGradient(Optimizer):
             generator.set_state(own["generator"].cpu())
         self.zero_grad()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The optimiser with its model, without what a loop has given since the last step."""
+        kept = ("loss", "callbacks", "report", "defaults", "state", "param_groups")
+        own = ("_model", "_unsupported", "_steps", "_descent")
+        return {name: getattr(self, name) for name in kept + own} | {"_recorder_before": self._given.recorder}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
+        before = state.pop("_recorder_before", None)
         super().__setstate__(state)
         self.update.__setstate__({"state": self.state, "param_groups": self.param_groups})
-
-    def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("a NaturalGradient holds hooks of its model and cannot be copied or pickled; save state_dict()")
+        if before is not None:
+            before.detach()
+            self._given = Given(self._recorder(), self.loss)

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from thermoapps.natural_gradient.report import StepReport
+__all__ = ["DeviceTiming", "MeasuredStep", "Seconds", "StepTiming", "TimingModel"]
 
-__all__ = ["DeviceTiming", "StepTiming", "TimingModel"]
+
+class Seconds(Protocol):
+    """Measured seconds of the digital parts of a step."""
+
+    forward: float
+    rows: float
+    update: float
+
+
+class MeasuredStep(Protocol):
+    """What the model asks of a step's report."""
+
+    rows: int
+    parameters: int
+    device_time: float
+
+    @property
+    def timings(self) -> Seconds:
+        """Measured seconds."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +165,7 @@ class TimingModel:
         elements = rows * (rows + 2 * parameters) if self.array == "factors" else parameters**2
         return DeviceTiming(parameters * each, elements * each, time * self.time_constant, parameters * each)
 
-    def step(self, report: StepReport) -> StepTiming:
+    def step(self, report: MeasuredStep) -> StepTiming:
         """Time of a step that was made with this package: its digital part as measured, its device run as modelled.
 
         Parameters

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from thermoapps.natural_gradient.damping import Damping
 from thermoapps.natural_gradient.optimizer import NaturalGradient
 from thermoapps.natural_gradient.solvers import Thermodynamic
+from thermoapps.natural_gradient.step.damping import Damping
 from thermolinalg.devices import Device
 
 __all__ = ["TNGD"]

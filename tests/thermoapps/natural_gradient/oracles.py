@@ -1,10 +1,11 @@
 """Naive dense oracles by torch.func: per-datum Jacobians and loss Hessians, one after the other."""
 
 import torch
+from helpers import close
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from thermoapps.natural_gradient import Loss
+from thermoapps.natural_gradient import Loss, Recorder
 
 
 def trained(model: nn.Module) -> dict[str, Tensor]:
@@ -38,3 +39,27 @@ def curvature(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> 
     outputs = model(inputs).detach()
     J, H = jacobian(model, inputs), datum_hessians(loss, outputs, targets)
     return torch.einsum("nai,nab,nbj->ij", J, H, J) / loss.count(outputs, targets)
+
+
+def from_the_same_graph(model, outputs):
+    """Gauss–Newton matrix of the mean squared error by one backward pass per output, through the graph at hand."""
+    parameters = list(trained(model).values())
+    rows = []
+    for entry in outputs.flatten():
+        slopes = torch.autograd.grad(entry, parameters, retain_graph=True, materialize_grads=True)
+        rows.append(torch.cat([slope.to_dense().flatten() for slope in slopes]))
+    J = torch.stack(rows)
+    return J.T @ J * (2 / outputs.numel())
+
+
+def check_exact(model, inputs, **options):
+    recorder = Recorder(model, **options)
+    with recorder:
+        outputs = model(inputs)
+    rows, gradient, _ = recorder.rows(outputs, torch.zeros_like(outputs), "mse")
+    R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
+    assert close(R.T @ R, from_the_same_graph(model, outputs))
+    assert close(rows.gram(), R @ R.T)
+    slopes = torch.autograd.grad(outputs.square().mean(), list(trained(model).values()), materialize_grads=True)
+    assert close(gradient, torch.cat([slope.to_dense().flatten() for slope in slopes]))
+    return rows

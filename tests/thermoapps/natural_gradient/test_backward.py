@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from thermoapps.natural_gradient import backward, curvature_rows
+from thermoapps.natural_gradient import curvature_rows
+from thermoapps.natural_gradient.curvature import backward
 from thermoapps.natural_gradient.layers.base import BANDS, NARROW, add_gram
 
 

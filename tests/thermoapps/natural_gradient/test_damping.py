@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thermoapps.natural_gradient import FixedDamping, LevenbergMarquardt, ScheduledDamping
-from thermoapps.natural_gradient.damping import as_damping, reduction_ratio
+from thermoapps.natural_gradient.step.damping import as_damping, reduction_ratio
 
 NAN, INF = math.nan, math.inf
 

@@ -21,7 +21,7 @@ from thermoapps.natural_gradient import (  # noqa: E402
     PoissonNLL,
     as_loss,
 )
-from thermoapps.natural_gradient.roots import categorical_root  # noqa: E402
+from thermoapps.natural_gradient.losses.roots import categorical_root  # noqa: E402
 
 SHAPES = [(5, 3), (1, 4), (4, 3, 2), (2, 2, 3, 4)]
 

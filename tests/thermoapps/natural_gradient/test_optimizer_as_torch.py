@@ -237,3 +237,41 @@ def test_autocast(build, dtype, closure):
     assert flat(model).dtype == torch.float32
     difference = float((flat(model) - flat(start)).norm() / (flat(start) - before).norm())
     assert difference < 0.05
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: torch.load(saved(pair), weights_only=False)])
+def test_copies_go_on_alike_and_apart(copied):
+    model, (inputs, targets) = mlp(), batch()
+    opt = TNGD(model, lr=0.1, time=3.0, temperature=1e-3, rng=0, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.StepLR(opt, step_size=1)
+    opt.step(lambda: (model(inputs), targets))
+    other, again = copied((model, opt))
+    before = flat(model)
+    again.step(lambda: (other(inputs), targets))
+    assert torch.equal(flat(model), before)
+    opt.step(lambda: (model(inputs), targets))
+    assert torch.equal(flat(model), flat(other))
+    scheduler.step()
+    assert again.param_groups[0]["lr"] == again.update.param_groups[0]["lr"] != opt.param_groups[0]["lr"]
+    again.close()
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in other.modules())
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # of the compiler
+@pytest.mark.parametrize("given", ["compiled", "as it was"])
+def test_compiled_models(given):
+    model, (inputs, targets) = mlp(), batch()
+    before, expected = copies(model), dense_step(model, inputs, targets)
+    compiled = torch.compile(model, backend="aot_eager")
+    opt = NaturalGradient(compiled if given == "compiled" else model, lr=0.3, damping=DAMPING)
+    opt.backward(compiled(inputs), targets)
+    opt.step()
+    torch._dynamo.reset()
+    assert_moved(model, before, expected, 0.3)
+
+
+def saved(pair):
+    file = io.BytesIO()
+    torch.save(pair, file)
+    file.seek(0)
+    return file

@@ -8,7 +8,7 @@ from networks import MODELS  # noqa: E402
 from torch import nn  # noqa: E402
 
 from thermoapps.natural_gradient import Recorder  # noqa: E402
-from thermoapps.natural_gradient.pooling import behind_pooling  # noqa: E402
+from thermoapps.natural_gradient.curvature.pooling import behind_pooling  # noqa: E402
 
 
 def uses_of(model, inputs, **options):

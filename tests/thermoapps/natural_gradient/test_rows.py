@@ -119,7 +119,7 @@ def test_wide_blocks_are_multiplied_in_parts(monkeypatch):
     rows = recorded(model, inputs, torch.zeros_like, "mse")[0].rows
     V, U = torch.randn(rows.shape[1], 7, dtype=rows.dtype), torch.randn(rows.shape[0], 7, dtype=rows.dtype)
     expected = rows.apply(V), rows.apply_transposed(U)
-    monkeypatch.setattr("thermoapps.natural_gradient.rows.BUDGET", 300)
+    monkeypatch.setattr("thermoapps.natural_gradient.curvature.rows.BUDGET", 300)
     assert rows._width == 2
     assert close(rows.apply(V), expected[0])
     assert close(rows.apply_transposed(U), expected[1])

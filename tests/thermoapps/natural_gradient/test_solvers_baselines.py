@@ -111,6 +111,19 @@ def test_line_search_takes_the_first_length_that_is_good_enough():
     assert search.length(lambda _: 0.0, loss=1.0, slope=-1.0, longest=1.0, previous=0.2) == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("damping", [DAMPING, 1e-9])
+def test_inverse_free_on_sequences_with_ignored_labels(damping):
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(6, 5, 4), torch.randint(0, 3, (6, 5))
+    inputs[1], labels[1] = inputs[0], labels[0]  # equal rows: to rounding, a Gram matrix below zero
+    labels[2:, :2] = -100
+    rows, g, _ = curvature_rows(torch.nn.Linear(4, 3), inputs, labels, EmpiricalFisher("cross_entropy"))
+    direction, _, _ = InverseFree(batches=1).direction(rows, g, damping)
+    exact, _, _ = Woodbury().direction(rows, g, damping)
+    assert direction.isfinite().all()
+    assert damping < DAMPING or close(direction, exact, 1e-5)
+
+
 def test_scheduled_takes_the_cheapest_way_and_says_so(caplog):
     rows, g = random_rows(7, 20)
     fast, slow = CostModel(operations_per_second=1e15), CostModel(operations_per_second=1e2, accuracy=1e-6)

@@ -78,3 +78,14 @@ def test_single_precision_zero_gradient_and_no_damping():
 def test_settings_are_checked(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         Krylov(**settings)
+
+
+@pytest.mark.parametrize("t", [1.0, math.inf])
+@pytest.mark.parametrize("method", ["lanczos", "chebyshev"])
+def test_large_damping_does_not_cancel(method, t):
+    rows, g = random_rows(5, 9)
+    rows, g = ExplicitRows(rows.R.float()), g.float()
+    solver, state = Krylov(time=t, method=method), None
+    for scale in (1.0, 1e-3):  # the second run starts from a much longer solution
+        direction, state, _ = solver.direction(rows, scale * g, 1e7, state)
+        assert close(1e7 * direction, scale * g, 1e-4)

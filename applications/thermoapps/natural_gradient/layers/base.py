@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -43,7 +43,14 @@ class LayerRows(ABC):
         The trained parameters by their name within the layer.
     columns, data : int
         Lengths of the axes v and n.
+
+    Attributes
+    ----------
+    held : tuple of str
+        Names of the tensors that make the rows, which the constructor of each kind takes by them.
     """
+
+    held: ClassVar[tuple[str, ...]]
 
     def __init__(self, name: str, parameters: Mapping[str, Tensor], columns: int, data: int) -> None:
         self.name, self.parameters = name, dict(parameters)
@@ -92,6 +99,16 @@ class LayerRows(ABC):
                 else:
                     total.addmm_(left, other.instantiate(role_of_other, index).flatten(0, 1).to(total.dtype).T)
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that make the rows, by name."""
+        return {name: getattr(self, name) for name in self.held}
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        """Rows of the same layer, for other data, from tensors such as `tensors` gives."""
+        constructor: Callable[..., Self] = type(self)
+        return constructor(self.name, self.parameters, **tensors)
+
     @abstractmethod
     def joined(self, others: Sequence[Self]) -> LayerRows:
         """Rows of these columns of the root and of those that follow."""
@@ -139,6 +156,11 @@ class DenseRows(LayerRows):
         for role, place in zip(parameters, torch.split(matrix, sizes, 2), strict=True):
             place.view(parts[role].shape).copy_(parts[role])
         return cls(name, parameters, matrix, axes)
+
+    held = ("matrix",)
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        return type(self)(self.name, self.parameters, tensors["matrix"], self.axes)
 
     def joined(self, others: Sequence[Self]) -> DenseRows:
         matrix = torch.cat([part.matrix for part in [self, *others]])

@@ -34,6 +34,8 @@ class EmbeddingRows(FactoredRows):
         self.indices = indices
         self.found: Tensor = torch.unique(indices)
 
+    held = ("indices", "cotangents")
+
     def joined(self, others: Sequence[EmbeddingRows]) -> EmbeddingRows:
         cotangents = torch.cat([part.cotangents for part in [self, *others]])
         return EmbeddingRows(self.name, self.parameters, self.indices, cotangents)

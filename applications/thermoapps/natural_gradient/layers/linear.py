@@ -33,6 +33,8 @@ class LinearRows(FactoredRows):
         super().__init__(name, parameters, cotangents)
         self.inputs = inputs
 
+    held = ("inputs", "cotangents")
+
     def joined(self, others: Sequence[LinearRows]) -> LinearRows:
         cotangents = torch.cat([part.cotangents for part in [self, *others]])
         return LinearRows(self.name, self.parameters, self.inputs, cotangents)

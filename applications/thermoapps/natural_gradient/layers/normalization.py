@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows
+from thermoapps.natural_gradient.layers.frozen import takes_statistics
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["normalization_rows"]
@@ -56,6 +57,8 @@ def _normalised(module: nn.Module, inputs: Tensor) -> Tensor:
     if isinstance(module, nn.GroupNorm):
         return functional.group_norm(inputs, module.num_groups, eps=module.eps)
     assert isinstance(module, _BatchNorm | _InstanceNorm)
+    if takes_statistics(module):
+        return functional.batch_norm(inputs, None, None, training=True, eps=module.eps)
     if isinstance(module, _InstanceNorm) and (module.training or module.running_mean is None):
         return functional.instance_norm(inputs, eps=module.eps)
     return functional.batch_norm(inputs, module.running_mean, module.running_var, eps=module.eps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -163,7 +164,11 @@ def with_tensors(nested: Any, function: Callable[[Tensor], Any]) -> Any:
     if isinstance(nested, Tensor):
         return function(nested)
     if isinstance(nested, Mapping):
-        return {key: with_tensors(part, function) for key, part in nested.items()}
+        copied = copy.copy(nested) if isinstance(nested, MutableMapping) else dict(nested)
+        for key, part in nested.items():
+            copied[key] = with_tensors(part, function)
+        return copied
     if isinstance(nested, (tuple, list)):
-        return type(nested)([with_tensors(part, function) for part in nested])
+        parts = [with_tensors(part, function) for part in nested]
+        return type(nested)(*parts) if hasattr(nested, "_fields") else type(nested)(parts)
     return nested

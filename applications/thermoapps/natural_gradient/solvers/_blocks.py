@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.layers import LayerRows
-from thermoapps.natural_gradient.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.solvers.base import Rows
 
 __all__ = ["LayerBlock", "layer_blocks"]

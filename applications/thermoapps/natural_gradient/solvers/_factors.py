@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.layers import LinearRows
-from thermoapps.natural_gradient.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers._blocks import LayerBlock
 
 __all__ = ["balance", "factors", "flat_of", "matrix_of"]

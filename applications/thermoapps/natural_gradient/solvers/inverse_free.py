@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature import CurvatureRows
 from thermoapps.natural_gradient.solvers._blocks import LayerBlock, layer_blocks
 from thermoapps.natural_gradient.solvers._checks import check_count
+from thermoapps.natural_gradient.solvers._shifted import solve_shifted
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column
 
 __all__ = ["InverseFree"]
@@ -99,18 +101,21 @@ class InverseFree(Solver):
 
 def _coefficients(rows: Rows, damping: float) -> Tensor:
     """c = (K + nλI)⁻¹ 1 with K = n RRᵀ."""
-    n = rows.shape[0]
     gram = rows.gram().to(torch.float64)
-    shifted = gram + damping * torch.eye(n, dtype=torch.float64, device=gram.device)
-    ones = torch.full((n, 1), 1 / n, dtype=torch.float64, device=gram.device)
-    return torch.cholesky_solve(ones, torch.linalg.cholesky(shifted))[:, 0].to(rows.dtype)
+    ones = gram.new_full((len(gram), 1), 1 / _terms(rows))
+    return solve_shifted(gram, damping, ones)[0][:, 0].to(rows.dtype)
+
+
+def _terms(rows: Rows) -> int:
+    """n, of which there may be several for one datum, such as the positions of a sequence."""
+    return rows.count if isinstance(rows, CurvatureRows) else rows.shape[0]
 
 
 def _weighted(blocks: list[LayerBlock], coefficients: Tensor, g: Tensor, damping: float) -> Tensor:
     """Σ_i c_i g_i layer by layer, from R = G/√n; the plain mean comes along as a check of what was passed."""
     direction, mean = g / damping, g.clone()
     for block, c in zip(blocks, coefficients, strict=True):
-        root = len(c) ** 0.5
+        root = _terms(block.rows) ** 0.5
         sums = block.rows.apply_transposed(torch.stack([root * c, torch.full_like(c, 1 / root)], dim=1))
         direction[block.index], mean[block.index] = sums[:, 0], sums[:, 1]
     if torch.linalg.vector_norm(mean - g) > 1e-3 * torch.linalg.vector_norm(g):

@@ -21,6 +21,10 @@ __all__ = ["Krylov"]
 MARGIN = 1.1
 """The largest eigenvalue is estimated from below, to about a twentieth; Chebyshev's interval must hold it."""
 
+CANCELS = 8
+"""How much shorter than its start a state may be as start + change, which loses digits by that factor; beyond it start
+and load are propagated apart, at twice the products."""
+
 
 @dataclass(frozen=True)
 class Krylov(Solver):
@@ -128,6 +132,8 @@ class Krylov(Solver):
             z = torch.randn(load.shape, generator=noise, dtype=load.dtype, device=load.device)
         (change,) = engine.apply(law, [None, load - curvature.apply(start), z], ("state",))
         end: Tensor = start + change
+        if torch.linalg.vector_norm(start) > CANCELS * torch.linalg.vector_norm(end):
+            (end,) = engine.apply(law, [start, load, z], ("state",))
         return end
 
 

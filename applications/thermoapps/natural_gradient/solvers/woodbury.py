@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.solvers._shifted import solve_shifted
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column
 
 __all__ = ["Woodbury"]
@@ -49,20 +50,6 @@ class Woodbury(Solver):
         if damping == 0:
             raise ValueError("Woodbury's identity divides by the damping; pass damping > 0")
         image = rows.apply(g)
-        small, message = _solve_shifted(rows.gram().to(torch.float64), damping, image.to(torch.float64))
+        small, message = solve_shifted(rows.gram().to(torch.float64), damping, image.to(torch.float64))
         direction = (g - rows.apply_transposed(small.to(rows.dtype))) / damping
         return direction[:, 0].to(gradient), {}, SolverReport("Woodbury", products=2, message=message)
-
-
-def _solve_shifted(gram: Tensor, shift: float, b: Tensor) -> tuple[Tensor, str]:
-    """(K + λI)⁻¹ b, and what had to be done about rounding."""
-    shifted = gram.clone()
-    shifted.diagonal().add_(shift)
-    factor, failed = torch.linalg.cholesky_ex(shifted)
-    if not int(failed):
-        return torch.cholesky_solve(b, factor), ""
-    if not bool(torch.isfinite(gram).all()):
-        raise ValueError("the curvature contains NaN or infinity; check the outputs of the model")
-    values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
-    small = vectors @ ((vectors.T @ b) / (values.clamp(min=0)[:, None] + shift))
-    return small, "RRᵀ + λI was not positive definite to rounding: eigenvalues below zero were clipped"

@@ -1,27 +1,17 @@
-"""Losses by name: elementwise ones, any function of one datum, and where the others are found."""
+"""Losses that are sums over single outputs: squared errors, logistic and Poisson losses."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from thermoapps.natural_gradient.cross_entropy import CrossEntropy
-from thermoapps.natural_gradient.loss import Loss
-from thermoapps.natural_gradient.roots import HessianRoot, semidefinite_root
+from thermoapps.natural_gradient.losses.base import Loss
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
-__all__ = [
-    "BCEWithLogits",
-    "CrossEntropy",
-    "CustomLoss",
-    "Loss",
-    "MeanSquaredError",
-    "PoissonNLL",
-    "as_loss",
-]
+__all__ = ["BCEWithLogits", "MeanSquaredError", "PoissonNLL"]
 
 
 class _Elementwise(Loss):
@@ -50,7 +40,7 @@ class _Elementwise(Loss):
         return HessianRoot(curvature.sqrt().reshape(outputs.shape[0], -1, 1, 1), outputs.shape)
 
     def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor:
-        slope = self._slope(outputs, _same_shape(outputs, targets)).flatten(1) / outputs[0].numel()
+        slope = self._slope(outputs, _same_shape(outputs, targets)).reshape(len(outputs), -1) / outputs[0].numel()
         return torch.where(slope == 0, 0.0, slope / root.blocks.flatten(1))
 
 
@@ -124,95 +114,6 @@ class PoissonNLL(_Elementwise):
         rate = outputs.exp().expand(samples, *outputs.shape)
         scale: float = outputs[0].numel() ** -0.5
         return scale * (rate - torch.poisson(rate, generator=generator))
-
-
-class CustomLoss(Loss):
-    """Mean over data of any function of one datum that is twice differentiable and convex in its outputs.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(output, target)`` gives the loss of one datum as a scalar; output and target come without the
-        axis of the data. It is differentiated by ``torch.func``, vectorised over the data.
-
-    Examples
-    --------
-    >>> import torch
-    >>> loss = CustomLoss(lambda z, y: torch.nn.functional.huber_loss(z, y))
-    >>> loss.value(torch.tensor([[0.5], [3.0]]), torch.zeros(2, 1))
-    tensor(1.3125)
-    """
-
-    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.function = function
-
-    def value(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        losses: Tensor = torch.func.vmap(self.function)(outputs, targets)
-        if losses.shape != outputs.shape[:1]:
-            raise ValueError(
-                f"a loss function must give a scalar for the outputs and target of one datum, got shape "
-                f"{tuple(losses.shape[1:])}"
-            )
-        return losses.mean()
-
-    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        gradients: Tensor = torch.func.vmap(torch.func.grad(self.function))(outputs, targets)
-        return gradients / outputs.shape[0]
-
-    def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
-        d = outputs[0].numel()
-        hessians: Tensor = torch.func.vmap(torch.func.jacrev(torch.func.grad(self.function)))(outputs, targets)
-        root = semidefinite_root(hessians.reshape(-1, d, d))
-        return HessianRoot(root[:, None], outputs.shape)
-
-
-NAMED: dict[str, Callable[[], Loss]] = {
-    "cross_entropy": CrossEntropy,
-    "mse": MeanSquaredError,
-    "bce_with_logits": BCEWithLogits,
-    "poisson_nll": PoissonNLL,
-}
-
-
-def as_loss(loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Loss:
-    """A loss by its name or from a function of one datum.
-
-    Parameters
-    ----------
-    loss : Loss, str or callable
-        A loss; "cross_entropy", "mse", "bce_with_logits" or "poisson_nll"; or a function as for `CustomLoss`.
-
-    Returns
-    -------
-    Loss
-        The loss itself, or the one of that name or function.
-
-    Raises
-    ------
-    ValueError
-        Unknown name.
-    TypeError
-        Neither loss, name nor function.
-
-    Examples
-    --------
-    >>> type(as_loss("mse")).__name__
-    'MeanSquaredError'
-    """
-    if isinstance(loss, Loss):
-        return loss
-    if isinstance(loss, str):
-        if loss not in NAMED:
-            raise ValueError(f"loss must be one of {', '.join(NAMED)}, a Loss or a function, got {loss!r}")
-        return NAMED[loss]()
-    if isinstance(loss, torch.nn.Module):
-        raise TypeError(
-            f"loss must be a function of one datum, a Loss or one of {', '.join(NAMED)}; "
-            f"{type(loss).__name__} takes a mean over the batch"
-        )
-    if callable(loss):
-        return CustomLoss(loss)
-    raise TypeError(f"loss must be a Loss, a name or a function of one datum, got {type(loss).__name__}")
 
 
 def _same_shape(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from thermoapps.natural_gradient.accumulation import flat_gradient, flat_values, gradients_replaced, write
-from thermoapps.natural_gradient.damping import Damping, reduction_ratio
-from thermoapps.natural_gradient.report import StepReport
-from thermoapps.natural_gradient.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers import LineSearch, Solver, State
+from thermoapps.natural_gradient.solvers.base import check_solver
+from thermoapps.natural_gradient.step.accumulation import flat_gradient, flat_values, gradients_replaced, write
+from thermoapps.natural_gradient.step.damping import Damping, reduction_ratio
+from thermoapps.natural_gradient.step.report import StepReport
 
 __all__ = ["Descent", "Start"]
 
@@ -71,6 +72,9 @@ class Descent:
     length: float | None = None
 
     def __post_init__(self) -> None:
+        check_solver(self.solver)
+        if self.trust_region is not None and not self.trust_region > 0:
+            raise ValueError(f"trust_region must be positive, got {self.trust_region!r}")
         self._trained: list[int] | None = None
 
     @property
@@ -106,6 +110,10 @@ class Descent:
             # Momentum that led uphill would do so again.
             self.update.state.clear()
         self.left = damping
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is of a step of other parameters, in the same order."""
+        return self.__dict__ | {"_trained": None}
 
     def state_dict(self) -> dict[str, Any]:
         """What one step leaves for the next, but for the state of the update."""
@@ -146,6 +154,8 @@ class Descent:
     def _direction(self, start: Start, report: StepReport) -> Tensor:
         began = perf_counter()
         direction, state, report.solver = self.solver.direction(start.rows, start.gradient, report.damping, self.state)
+        if start.rows.processes is not None:  # Noise of their own would lead them apart.
+            direction = start.rows.processes.agreed(direction.contiguous())
         report.direction_norm = float(torch.linalg.vector_norm(direction))
         report.timings.solve += perf_counter() - began
         report.device_time += report.solver.device_time

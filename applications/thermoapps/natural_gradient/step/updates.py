@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-__all__ = ["SignDescent", "built_update"]
+__all__ = ["SignDescent", "built_update", "check_options"]
+
+BESIDE = {"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "swa_lr", "base_momentum", "max_momentum"}
+"""What stands in groups beside the settings of an optimiser: labels, and what schedulers note."""
 
 
 class SignDescent(Optimizer):
@@ -88,6 +91,8 @@ def built_update(
     ------
     TypeError
         It does not take these settings, or is no optimiser.
+    ValueError
+        A group has a setting of its own that the optimiser does not know.
 
     Warns
     -----
@@ -106,6 +111,8 @@ def built_update(
         ) from error
     if not isinstance(built, Optimizer):
         raise TypeError(f"update must give a torch.optim.Optimizer, got {type(built).__name__}")
+    for group in groups:
+        check_options(group, built)
     if any(tuple(group.get("betas", ())) == (0, 0) for group in built.param_groups):
         warnings.warn(
             "with betas=(0, 0) Adam is sign descent: each entry of the direction is divided by its own size, and only "
@@ -114,3 +121,26 @@ def built_update(
             stacklevel=4,
         )
     return built
+
+
+def check_options(group: Mapping[str, Any], update: Optimizer) -> None:
+    """Refuse a setting in a group of parameters that nothing would read.
+
+    Parameters
+    ----------
+    group : mapping
+        As of ``Optimizer.param_groups``.
+    update : Optimizer
+        Applies directions, and reads its own settings.
+
+    Raises
+    ------
+    ValueError
+        A setting that `update` does not know.
+    """
+    unknown = sorted(group.keys() - update.defaults.keys() - BESIDE)
+    if unknown:
+        raise ValueError(
+            f"a group of parameters has {', '.join(map(repr, unknown))}, but its own settings can only be those of "
+            f"{type(update).__name__}: {', '.join(sorted(update.defaults))}; damping and the like hold for all groups"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -11,7 +12,11 @@ from tqdm.auto import tqdm
 from thermoapps.natural_gradient.solvers import SolverReport
 from thermoapps.natural_gradient.timing import StepTiming, TimingModel
 
-__all__ = ["ProgressBar", "ScalarWriter", "StepReport", "Timings"]
+__all__ = ["ProgressBar", "RefusedStepWarning", "ScalarWriter", "StepReport", "Timings", "warn_if_refused"]
+
+
+class RefusedStepWarning(UserWarning):
+    """A step would have led to numbers that are not finite, and was taken back."""
 
 
 @dataclass
@@ -75,6 +80,8 @@ class StepReport:
         How the last direction was found: rank, extreme eigenvalues, residual, products.
     timings : Timings
         Time split.
+    curvature : str
+        Whether it is exact, or how it is approximated.
     message : str
         Why the step was refused or shortened.
 
@@ -102,6 +109,7 @@ class StepReport:
     device_time: float = 0.0
     solver: SolverReport | None = None
     timings: Timings = field(default_factory=Timings)
+    curvature: str = "exact"
     message: str = ""
 
     @property
@@ -119,6 +127,19 @@ class StepReport:
         if self.hardware is not None:
             found |= {"hardware/digital": self.hardware.digital, "hardware/device": self.hardware.device.total}
         return found
+
+
+def warn_if_refused(report: StepReport) -> None:
+    """Warn of a step that was taken back for numbers that are not finite, not of one that damping took back.
+
+    Parameters
+    ----------
+    report : StepReport
+    """
+    if not report.accepted and report.ratio in (None, -math.inf):
+        advice = "lower lr or raise damping; where every step is taken back, load a state from before"
+        message = f"step {report.step} was taken back: {report.message}; {advice}"
+        warnings.warn(message, RefusedStepWarning, stacklevel=4)
 
 
 def _gather(record: Any, prefix: str, found: dict[str, float]) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.roots import HessianRoot
+from thermoapps.natural_gradient.losses.base import Loss
+from thermoapps.natural_gradient.losses.named import as_loss
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
-__all__ = ["EmpiricalFisher", "MonteCarloFisher"]
+__all__ = ["EmpiricalFisher", "MonteCarloFisher", "with_curvature"]
 
 
 class _Replaced(Loss):
@@ -93,3 +94,29 @@ class EmpiricalFisher(_Replaced):
 def _full_columns(columns: Tensor) -> HessianRoot:
     """Columns (b, …, r) that span all outputs of a datum."""
     return HessianRoot(columns.reshape(len(columns), 1, -1, columns.shape[-1]), columns.shape[:-1])
+
+
+def with_curvature(loss: Loss, curvature: str) -> Loss:
+    """The loss with a curvature chosen by name.
+
+    Parameters
+    ----------
+    loss : Loss
+    curvature : {"ggn", "monte_carlo", "empirical"}
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    """
+    if curvature == "ggn":
+        return loss
+    if curvature == "monte_carlo":
+        return MonteCarloFisher(loss)
+    if curvature == "empirical":
+        return EmpiricalFisher(loss)
+    raise ValueError(f"curvature must be 'ggn', 'monte_carlo' or 'empirical', got {curvature!r}")

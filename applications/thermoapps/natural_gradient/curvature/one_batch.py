@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from thermoapps.natural_gradient.curvature.recording import Recorded, Recorder
 from thermoapps.natural_gradient.losses import Loss
-from thermoapps.natural_gradient.recording import Recorded, Recorder
 
 __all__ = ["curvature_rows"]
 

@@ -8,22 +8,19 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from thermoapps.natural_gradient.losses import Loss
 
 __all__ = ["Closure", "ReplayedClosure"]
 
-Closure = Callable[[], tuple[Tensor, Any]]
+Closure = Callable[[], Any]
 
 
 class ReplayedClosure:
-    """A closure that returns ``(outputs, targets)``, and the time spent in it.
+    """A closure and the time spent in it.
 
     Parameters
     ----------
     closure : callable
-        Calls the model.
+        Calls the model, and returns whatever it likes.
     device : torch.device
         Where the model lives; its random generator is remembered beside that of the CPU.
 
@@ -44,26 +41,29 @@ class ReplayedClosure:
         self._accelerator = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
 
     @torch.enable_grad()
-    def first(self) -> tuple[Tensor, Any]:
-        """Outputs and targets, with gradients."""
+    def first(self) -> Any:
+        """What it returns, with gradients."""
         return self._timed()
 
-    @torch.no_grad()
-    def again(self) -> tuple[Tensor, Any]:
-        """Outputs and targets, without gradients; the random generators are left as they were found."""
-        with self._same_random_numbers():
-            return self._timed()
+    def again(self, begin: Callable[[], object] = lambda: None) -> Any:
+        """What it returns, without gradients if it can; the random generators are left as they were found.
 
-    def loss_again(self, loss: Loss, dtype: torch.dtype) -> float:
-        """The loss that the closure gives now."""
-        outputs, targets = self.again()
-        return float(loss.value(outputs.to(dtype), targets))
+        `begin` is called first, and once more where the closure turns out to differentiate within itself.
+        """
+        begin()
+        try:
+            with self._same_random_numbers(), torch.no_grad():
+                return self._timed()
+        except RuntimeError:
+            begin()
+            with self._same_random_numbers(), torch.enable_grad():
+                return self._timed()
 
-    def _timed(self) -> tuple[Tensor, Any]:
+    def _timed(self) -> Any:
         began = perf_counter()
-        outputs, targets = self.closure()
+        result = self.closure()
         self.seconds += perf_counter() - began
-        return outputs, targets
+        return result
 
     @contextmanager
     def _same_random_numbers(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations_with_replacement, product
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,14 +13,14 @@ from torch import Tensor
 from thermoapps.natural_gradient.layers import LayerRows
 from thermoapps.natural_gradient.layers.base import BUDGET
 
-__all__ = ["Batch", "CurvatureRows"]
+__all__ = ["Batch", "CurvatureRows", "Together"]
 
 
 @dataclass(frozen=True)
 class Batch:
     """Rows of one recorded pass: those of its layers, for so many root columns and data."""
 
-    layers: Sequence[LayerRows]
+    layers: list[LayerRows]
     columns: int
     data: int
 
@@ -27,6 +28,19 @@ class Batch:
     def length(self) -> int:
         """Number of rows."""
         return self.columns * self.data
+
+
+class Together(Protocol):
+    """Processes that hold the same and share the work."""
+
+    size: int
+    rank: int
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Sum over all processes, in place."""
+
+    def agreed(self, tensor: Tensor) -> Tensor:
+        """What the first process has, everywhere, in place."""
 
 
 class CurvatureRows:
@@ -45,6 +59,10 @@ class CurvatureRows:
         The parameters in the order in which they are flattened, each row by row.
     count : int
         n, number of terms in the mean.
+    processes : Together, optional
+        Several processes that hold the same rows.
+    frozen : bool, optional
+        Whether statistics of batches were taken for constants, so that the curvature is approximate.
 
     Examples
     --------
@@ -59,8 +77,16 @@ class CurvatureRows:
     True
     """
 
-    def __init__(self, batches: Sequence[Batch], parameters: Sequence[Tensor], count: int) -> None:
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        parameters: Sequence[Tensor],
+        count: int,
+        processes: Together | None = None,
+        frozen: bool = False,
+    ) -> None:
         self.batches, self.parameters, self.count = tuple(batches), tuple(parameters), count
+        self.processes, self.frozen = processes, frozen
         sizes = [parameter.numel() for parameter in self.parameters]
         ends = list(accumulate(sizes))
         self._slices = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
@@ -91,7 +117,7 @@ class CurvatureRows:
         if any([id(p) for p in part.parameters] != [id(p) for p in first] for part in parts):
             raise ValueError("rows can be stacked only if they are those of the same parameters in the same order")
         batches = [batch for part in parts for batch in part.batches]
-        return cls(batches, first, sum(part.count for part in parts))
+        return cls(batches, first, sum(part.count for part in parts), parts[0].processes, parts[0].frozen)
 
     @property
     def layers(self) -> tuple[LayerRows, ...]:
@@ -131,12 +157,18 @@ class CurvatureRows:
         places = [slice(end - batch.length, end) for end, batch in zip(ends, self.batches, strict=True)]
         for (i, upper), (j, lower) in combinations_with_replacement(enumerate(self.batches), 2):
             block = total[places[i], places[j]]
-            for left, right in product(upper.layers, lower.layers):
+            for left, right in product(self._own_share(upper.layers), lower.layers):
                 if any(right.role_of(parameter) for parameter in left.parameters.values()):
                     left.add_gram_with(right, block)
             if i != j:
                 total[places[j], places[i]] = block.T
+        if self.processes is not None:
+            self.processes.total(total)
         return total.div_(self.count)
+
+    def _own_share(self, layers: Sequence[LayerRows]) -> Sequence[LayerRows]:
+        """The layers whose part of a Gram matrix is left to this process."""
+        return layers if self.processes is None else layers[self.processes.rank :: self.processes.size]
 
     def apply(self, block: Tensor) -> Tensor:
         """R V (r, k) for a block of vectors V (N, k)."""
@@ -172,6 +204,10 @@ class CurvatureRows:
                 for role, change in layer.apply_transposed(weights).items():
                     self._part(total, layer.parameters[role]).add_(change)
         return total
+
+    def by_parameter(self, vector: Tensor) -> dict[int, Tensor]:
+        """The entries of a flat vector (N,) in the shape of each parameter, by its id."""
+        return {id(p): self._part(vector[:, None], p)[..., 0] for p in self.parameters}
 
     def matvec(self, vector: Tensor) -> Tensor:
         """R v (r,) for v (N,)."""

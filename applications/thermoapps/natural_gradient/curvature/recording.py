@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, Self
@@ -13,13 +15,14 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-from thermoapps.natural_gradient.assembly import layer_rows, owned_parameters, unclaimed_reasons
-from thermoapps.natural_gradient.backward import inseparable, row_by_row
-from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
-from thermoapps.natural_gradient.layers.use import tensors_in
+from thermoapps.natural_gradient.curvature.graph import Graph
+from thermoapps.natural_gradient.curvature.processes import Processes, refuse_sharded
+from thermoapps.natural_gradient.curvature.reading import Reader
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.layers import Use, generic_rows, rule_for
+from thermoapps.natural_gradient.layers.frozen import takes_statistics, with_frozen_statistics
+from thermoapps.natural_gradient.layers.use import tensors_in, with_tensors
 from thermoapps.natural_gradient.losses import Loss, as_loss
-from thermoapps.natural_gradient.pooling import behind_pooling
-from thermoapps.natural_gradient.rows import Batch, CurvatureRows
 
 __all__ = ["Recorded", "Recorder"]
 
@@ -66,6 +69,8 @@ class Recorder:
     ------
     ValueError
         A parameter that is not the model's, none at all, or an unknown choice.
+    UnsupportedLayerError
+        The model holds shards of its parameters only.
 
     Examples
     --------
@@ -89,17 +94,20 @@ class Recorder:
     ) -> None:
         if unsupported not in ("raise", "row_by_row", "gradient"):
             raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
-        self.model, self.unsupported, self.keep_factors = model, unsupported, keep_factors
-        self._names = {id(parameter): name for name, parameter in model.named_parameters()}
+        model = getattr(model, "_orig_mod", model)  # of a compiled one
+        self.model, self.keep_factors = model, keep_factors
+        refuse_sharded(model)
+        self.processes = Processes.of(model)
+        self._reader = Reader(model, unsupported)
         self._given = list(model.parameters() if parameters is None else parameters)
         for parameter in self._given:
-            if id(parameter) not in self._names:
+            if id(parameter) not in self._reader.names:
                 raise ValueError(f"parameters holds a tensor of shape {tuple(parameter.shape)} that is not the model's")
         if not self.parameters:
             raise ValueError("the model has no parameters that require gradients")
         self._uses: list[Use] = []
         self._handles: list[RemovableHandle] = []
-        self._known_inseparable: dict[tuple[str, ...], dict[str, str]] = {}
+        self.leaves: list[Tensor] = []
         self._data: int | None = None
         self.began = 0.0
         self._every_pass = self._attached = self._busy = False
@@ -124,7 +132,7 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget the record, and with it the graph it holds."""
-        self._uses = []
+        self._uses, self.leaves = [], []
 
     def __enter__(self) -> Self:
         self.clear()
@@ -159,42 +167,43 @@ class Recorder:
             return
         if self._every_pass:
             self.clear()
-        self.began = perf_counter()
+        if self.processes is None and Processes.elsewhere():
+            raise RuntimeError("curvature belongs to all processes: give the DistributedDataParallel model itself")
+        self.began = math.inf if torch.compiler.is_compiling() else perf_counter()  # Compilers know no clocks.
         self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
 
     def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if self._inert():
             return None
-        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
-            raise UnsupportedLayerError(
-                f"layer {name!r} (BatchNorm) normalises with the statistics of the batch, so that no datum has "
-                "outputs of its own; put the layer in eval mode, or use GroupNorm or LayerNorm"
-            )
-        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if takes_statistics(module) and self._reader.unsupported != "row_by_row":
+            output = with_frozen_statistics(name, module, tensors_in((args, kwargs))[0], output)
+        own = {role: p for role, p in module.named_parameters(recurse=False) if p.requires_grad}
         if not own:
-            return None
-        if isinstance(output, Tensor):
-            output = self._own_tensor(module, output)
+            return output
+        output = self._own(module, output)
         outputs = {i: tensor for i, tensor in enumerate(tensors_in(output)) if tensor.requires_grad}
         if not outputs:
             return None
         edges = [get_gradient_edge(tensor) for tensor in outputs.values()]
         detached = [tensor.detach() for tensor in outputs.values()]
-        self._uses.append(
-            Use(name, module, args, kwargs, detached, list(outputs), edges, own[0].dtype, self.keep_factors)
-        )
+        if rule_for(module, own) is generic_rows:  # What a replay is compared with may be changed in place.
+            detached = [tensor.clone() for tensor in detached]
+        dtype = next(iter(own.values())).dtype
+        self._uses.append(Use(name, module, args, kwargs, detached, list(outputs), edges, dtype, self.keep_factors))
         return output
 
-    def _own_tensor(self, module: nn.Module, output: Tensor) -> Tensor:
-        """The output with an entry for each datum, as embedded positions may lack, and no view of another tensor."""
+    def _own(self, module: nn.Module, output: Any) -> Any:
+        """The output with an entry for each datum, as embedded positions may lack, and without views."""
         if isinstance(module, nn.Embedding) and output.shape[0] == 1 and self._data not in (None, 1):
             return output.expand(self._data, *output.shape[1:])
         # A change in place of a view would replace its place in the graph.
-        return output.clone() if output._is_view() else output
+        if any(tensor._is_view() for tensor in tensors_in(output)):
+            return with_tensors(output, lambda tensor: tensor.clone() if tensor._is_view() else tensor)
+        return output
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy of the model takes the hooks along; there they are inert and hold nothing."""
-        return self.__dict__ | {"_uses": [], "_busy": True}
+        return self.__dict__ | {"_uses": [], "leaves": [], "processes": None, "_busy": True}
 
     # -- rows -------------------------------------------------------------------------------------------------------
 
@@ -223,60 +232,101 @@ class Recorder:
             Nothing was recorded.
         """
         loss = as_loss(loss)
+        rows = self.curvature(outputs, targets, loss)
+        value = self.value(outputs, targets, loss)
+        slopes = torch.autograd.grad(value, rows.parameters, retain_graph=True, allow_unused=True)
+        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, rows.parameters, strict=True)])
+        value = value.detach()
+        if self.processes is not None:
+            count = loss.count(outputs, targets)
+            gradient, value = self.processes.mean(gradient, count)[0], self.processes.mean(value, count)[0]
+        return Recorded(rows, gradient, value)
+
+    def value(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+        """The loss as a scalar that autograd can differentiate.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+        targets : Tensor
+            As the loss wants them.
+        loss : Loss
+            The loss.
+
+        Returns
+        -------
+        Tensor
+        """
+        with self._at_work(outputs):
+            return loss.value(outputs.to(self.parameters[0].dtype), targets)
+
+    def taken(self, outputs: Tensor) -> list[Use]:
+        """The record of the pass that gave these outputs, which the recorder forgets, for `curvature` later.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+
+        Returns
+        -------
+        list of Use
+
+        Raises
+        ------
+        RuntimeError
+            Nothing was recorded.
+        """
         self._check_recorded(outputs)
+        uses = self._uses
+        self.clear()
+        return uses
+
+    def curvature(self, outputs: Tensor, targets: Tensor, loss: Loss, record: list[Use] | None = None) -> CurvatureRows:
+        """The curvature rows alone; otherwise as `rows`.
+
+        At the first pass of each kind and at a few later ones they are compared with a backward pass of the graph.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+        targets : Tensor
+            As the loss wants them.
+        loss : Loss
+            With respect to whose Hessian.
+        record : list of Use, optional
+            What `taken` gave; by default that of the last pass.
+
+        Returns
+        -------
+        CurvatureRows
+
+        Raises
+        ------
+        UnsupportedLayerError, RuntimeError
+            As for `rows`.
+        """
+        if record is None:
+            self._check_recorded(outputs)
+            record = self._uses
+        with self._at_work(outputs), torch.enable_grad():
+            graph = Graph(outputs)
+            if record is self._uses:
+                self.leaves = graph.leaves
+            rows = self._reader.rows(outputs, graph, record, self.parameters, targets, loss)
+            return rows if self.processes is None else self.processes.gathered(rows)
+
+    @contextmanager
+    def _at_work(self, outputs: Tensor) -> Iterator[None]:
+        """Within it nothing is recorded, and everything is as precise as the parameters."""
         self._busy = True
         try:
             with torch.autocast(outputs.device.type, enabled=False):
-                return self._rows(outputs, targets, loss)
+                yield
         finally:
             self._busy = False
-
-    def _rows(self, outputs: Tensor, targets: Tensor, loss: Loss) -> Recorded:
-        parameters, uses = self.parameters, self._uses
-        final = outputs.detach().to(parameters[0].dtype)
-        value, count = loss.value(final, targets), loss.count(final, targets)
-        root = loss.hessian_root(final, targets)
-        owned = owned_parameters(self.model, uses, parameters)
-        refused = unclaimed_reasons(outputs, uses, owned, {id(p): self._names[id(p)] for p in parameters})
-        for name, reason in self._inseparable(outputs).items():
-            refused |= dict.fromkeys(
-                (id(p) for use in uses if use.name == name for p in owned[use.module].values()), reason
-            )
-        self._raise_if(refused)
-        layers = layer_rows(outputs, behind_pooling(outputs, uses), root, owned, refused)
-        self._raise_if(refused)
-        if refused and self.unsupported == "row_by_row":
-            layers.append(row_by_row(outputs, {self._names[id(p)]: p for p in parameters if id(p) in refused}, root))
-        rows = CurvatureRows([Batch(layers, root.columns, outputs.shape[0])], parameters, count)
-        coordinates = None
-        if outputs.dtype == final.dtype and not (refused and self.unsupported == "gradient"):
-            coordinates = loss.root_coordinates(final, targets, root)
-        if coordinates is not None and bool(torch.isfinite(coordinates).all()):
-            # The gradient is in the range of the rows, so that it needs no backward pass of its own.
-            return Recorded(rows, rows.rmatvec(coordinates.T.flatten()) / count**0.5, value)
-        slopes = torch.autograd.grad(
-            outputs, parameters, loss.gradient(final, targets).to(outputs.dtype), retain_graph=True, allow_unused=True
-        )
-        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, parameters, strict=True)])
-        return Recorded(rows, gradient, value)
-
-    def _inseparable(self, outputs: Tensor) -> dict[str, str]:
-        """Layers that do not keep the data apart, found out at the first pass of more than one datum."""
-        names = tuple(use.name for use in self._uses)
-        if names not in self._known_inseparable:
-            found = inseparable(outputs, self._uses)
-            if outputs.shape[0] == 1:  # One datum cannot show whether data mix.
-                return found
-            self._known_inseparable[names] = found
-        return self._known_inseparable[names]
-
-    def _raise_if(self, refused: Mapping[int, str]) -> None:
-        if refused and self.unsupported == "raise":
-            raise UnsupportedLayerError(
-                "; ".join(dict.fromkeys(refused.values()))
-                + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
-                "for plain gradients, or leave these parameters out"
-            )
 
     def _check_recorded(self, outputs: Tensor) -> None:
         if not isinstance(outputs, Tensor) or not outputs.dim():

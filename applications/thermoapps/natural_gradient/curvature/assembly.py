@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.backward import at_once, columns_backward, unclaimed_parameters
+from thermoapps.natural_gradient.curvature.backward import at_once, columns_backward
+from thermoapps.natural_gradient.curvature.graph import unclaimed_parameters
 from thermoapps.natural_gradient.layers import LayerRows, UnsupportedLayerError, Use, generic_rows, rule_for
-from thermoapps.natural_gradient.roots import HessianRoot
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["Owned", "layer_rows", "owned_parameters", "unclaimed_reasons"]
 

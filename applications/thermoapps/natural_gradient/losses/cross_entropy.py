@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from thermoapps.natural_gradient.loss import Loss
-from thermoapps.natural_gradient.roots import HessianRoot, categorical_coordinates, categorical_root
+from thermoapps.natural_gradient.losses.base import Loss
+from thermoapps.natural_gradient.losses.roots import HessianRoot, categorical_coordinates, categorical_root
 
 __all__ = ["CrossEntropy"]
 

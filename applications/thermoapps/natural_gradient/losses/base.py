@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.roots import HessianRoot
+from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["Loss"]
 

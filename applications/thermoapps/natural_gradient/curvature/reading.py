@@ -1,0 +1,162 @@
+"""From the record of a pass to its rows, which are compared with autograd where the pass is of a new kind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from thermoapps.natural_gradient.curvature.assembly import Owned, layer_rows, owned_parameters, unclaimed_reasons
+from thermoapps.natural_gradient.curvature.backward import row_by_row
+from thermoapps.natural_gradient.curvature.graph import Graph
+from thermoapps.natural_gradient.curvature.pooling import behind_pooling
+from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
+from thermoapps.natural_gradient.curvature.verification import check_coordinates, disagreeing, inseparable, told
+from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
+from thermoapps.natural_gradient.losses import HessianRoot, Loss
+
+__all__ = ["Reader"]
+
+AGAIN = 1 / 64
+"""Share of passes of a known kind that are compared with autograd again: each costs a backward pass."""
+
+REMEMBERED = 1024
+"""Kinds of passes that are remembered."""
+
+
+class Reader:
+    """Forms rows, and remembers of each kind of pass which parameters no layer's rows cover.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    unsupported : {"raise", "row_by_row", "gradient"}
+        As for `Recorder`.
+    """
+
+    def __init__(self, model: nn.Module, unsupported: str) -> None:
+        self.model, self.unsupported = model, unsupported
+        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._random = random.Random(0)
+        self._examined: dict[int, dict[int, str]] = {}
+
+    def rows(
+        self,
+        outputs: Tensor,
+        graph: Graph,
+        uses: Sequence[Use],
+        parameters: Sequence[Tensor],
+        targets: Tensor,
+        loss: Loss,
+    ) -> CurvatureRows:
+        """Rows of a recorded pass.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (b, …)
+            What the model returned.
+        graph : Graph
+            Above the outputs.
+        uses : sequence of Use
+            The recorded uses.
+        parameters : sequence of Tensor
+            The trained parameters.
+        targets : Tensor
+            As the loss wants them.
+        loss : Loss
+            With respect to whose Hessian.
+
+        Returns
+        -------
+        CurvatureRows
+
+        Raises
+        ------
+        UnsupportedLayerError
+            Rows of some parameters cannot be formed, or were compared with autograd and are wrong.
+        ValueError
+            See `check_coordinates`.
+        """
+        # What is not finite has no curvature; a step from there is taken back.
+        final = outputs.detach().to(parameters[0].dtype).nan_to_num()
+        root, count = loss.hessian_root(final, targets), loss.count(final, targets)
+        owned = owned_parameters(self.model, uses, parameters)
+        generator = torch.Generator().manual_seed(self._random.getrandbits(63))
+        kind = graph.signature(uses)
+        examined = kind in self._examined
+        if examined:
+            refused = dict(self._examined[kind])
+        else:
+            refused = self._refused(outputs, uses, parameters, owned, generator)
+        self._raise_if(refused)
+
+        def formed() -> CurvatureRows:
+            layers = layer_rows(outputs, behind_pooling(outputs, uses), root, owned, refused)
+            self._raise_if(refused)
+            if refused and self.unsupported == "row_by_row":
+                left = {self.names[id(p)]: p for p in parameters if id(p) in refused}
+                layers.append(row_by_row(outputs, left, root))
+            return CurvatureRows(
+                [Batch(layers, root.columns, outputs.shape[0])], parameters, count, frozen=graph.frozen
+            )
+
+        rows = formed()
+        if not examined or self._random.random() < AGAIN:
+            check_coordinates(loss, final, targets, root)
+            wrong = self._wrong(outputs, uses, rows, root, refused, generator)
+            if wrong:
+                refused |= wrong
+                self._raise_if(refused)
+                rows = formed()
+            if wrong is not None and len(outputs) > 1:  # One datum cannot show whether data mix.
+                self._remember(kind, refused)
+        return rows
+
+    def _refused(
+        self,
+        outputs: Tensor,
+        uses: Sequence[Use],
+        parameters: Sequence[Tensor],
+        owned: Owned,
+        generator: torch.Generator,
+    ) -> dict[int, str]:
+        """Parameters that no layer's rows can cover, by their ids."""
+        refused = unclaimed_reasons(outputs, uses, owned, {id(p): self.names[id(p)] for p in parameters})
+        for name, reason in inseparable(outputs, uses, generator).items():
+            mixed = (id(p) for use in uses if use.name == name for p in owned[use.module].values())
+            refused |= dict.fromkeys(mixed, reason)
+        return refused
+
+    def _wrong(
+        self,
+        outputs: Tensor,
+        uses: Sequence[Use],
+        rows: CurvatureRows,
+        root: HessianRoot,
+        refused: Mapping[int, str],
+        generator: torch.Generator,
+    ) -> dict[int, str] | None:
+        """Parameters whose rows autograd contradicts; None where numbers that are not finite say nothing."""
+        if bool(outputs.isnan().any()):
+            return None
+        dtypes = {rows.dtype, outputs.dtype, *(output.dtype for use in uses for output in use.outputs)}
+        precision = max(torch.finfo(dtype).eps for dtype in dtypes)
+        without_rows = refused if self.unsupported == "gradient" else ()
+        differences = disagreeing(outputs, rows, root, without_rows, precision, generator)
+        return None if differences is None else told(differences, self.names)
+
+    def _remember(self, kind: int, refused: dict[int, str]) -> None:
+        if len(self._examined) >= REMEMBERED:
+            self._examined.pop(next(iter(self._examined)))
+        self._examined[kind] = refused
+
+    def _raise_if(self, refused: Mapping[int, str]) -> None:
+        if refused and self.unsupported == "raise":
+            raise UnsupportedLayerError(
+                "; ".join(dict.fromkeys(refused.values()))
+                + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
+                "for plain gradients, or leave these parameters out"
+            )

@@ -1,0 +1,194 @@
+"""Whether what was recorded is the whole truth: rows against backward passes through the graph itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from thermoapps.natural_gradient.curvature.backward import vector_jacobian_products
+from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.layers import Use
+from thermoapps.natural_gradient.losses import HessianRoot, Loss
+
+__all__ = ["check_coordinates", "disagreeing", "inseparable", "told"]
+
+NAMED = 6
+"""Parameters that a message names."""
+
+
+def inseparable(outputs: Tensor, uses: Sequence[Use], generator: torch.Generator) -> dict[str, str]:
+    """Layers whose outputs do not keep the data apart, so that columns of all data cannot travel together.
+
+    A cotangent and the same one with another weight for each datum must come back as the same slopes, weighted alike.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (b, …)
+        What the model returned.
+    uses : sequence of Use
+        The recorded uses.
+    generator : torch.Generator
+        Draws the cotangent and the weights.
+
+    Returns
+    -------
+    dict of str to str
+        What is wrong, by the layer's name.
+    """
+    b = outputs.shape[0]
+    weights = _weights(b, generator).to(outputs)
+    cotangent = torch.randn(outputs.shape, generator=generator).to(outputs)
+    pattern = torch.stack([cotangent, cotangent * weights.view(b, *[1] * (outputs.dim() - 1))])
+    found = iter(vector_jacobian_products(outputs, [edge for use in uses for edge in use.edges], pattern))
+    wrong = {}
+    for use in uses:
+        for slopes in [next(found) for _ in use.edges]:
+            if slopes is None:
+                continue
+            if slopes.dim() < 2 or slopes.shape[1] % b:
+                wrong[use.name] = (
+                    f"the output of layer {use.name!r} has shape {tuple(slopes.shape[1:])}, without the {b} data along "
+                    "its first axis"
+                )
+                continue
+            plain, weighted = slopes.reshape(2, b, -1)
+            apart = plain * weights.to(plain)[:, None] - weighted
+            size = torch.linalg.vector_norm(torch.nan_to_num(weighted, 0, 0, 0), torch.inf)
+            numbers = torch.finfo(apart.dtype)
+            # Slopes that underflow, as those of half precision do in deep networks, say nothing.
+            tolerance = 2 * numbers.eps**0.5 * size.clamp(min=numbers.tiny / numbers.eps)
+            if bool((apart.abs() > tolerance).any()):
+                wrong[use.name] = (
+                    f"data mix after layer {use.name!r}: outputs of one datum depend on what the layer returned for "
+                    "another (data must lie along the first axis of its outputs)"
+                )
+    return wrong
+
+
+def disagreeing(
+    outputs: Tensor,
+    rows: CurvatureRows,
+    root: HessianRoot,
+    known: Collection[int],
+    precision: float,
+    generator: torch.Generator,
+) -> Mapping[int, float] | None:
+    """Parameters in which Rᵀ w is not what one backward pass gives, for random coordinates w of the root S.
+
+    √n Rᵀ w = Jᵀ S w holds if rows tell the whole truth: a use that was missed, data that mix or a wrong rule break it
+    with certainty, since every datum and column has a weight of its own.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (b, …)
+        What the model returned.
+    rows : CurvatureRows
+        Rows of this one pass.
+    root : HessianRoot
+        S.
+    known : collection of int
+        Ids of parameters that have no rows, and are passed over.
+    precision : float
+        Largest relative spacing of the numbers that the pass was computed with.
+    generator : torch.Generator
+        Draws w.
+
+    Returns
+    -------
+    mapping of int to float, or None
+        Relative difference by the parameter's id; None if nothing can be said as numbers are not finite.
+    """
+    # A hook on a parameter changes what autograd gives for it, as it is meant to.
+    checked = [p for p in rows.parameters if id(p) not in known and not p._backward_hooks]
+    if not checked:
+        return {}
+    b = outputs.shape[0]
+    coordinates = torch.randn(b, root.columns, generator=generator).to(rows.like)
+    cotangent = root.times(coordinates).to(outputs.dtype)
+    # On the way that the rows' own columns took.
+    slopes = vector_jacobian_products(outputs, checked, cotangent[None])
+    sums = rows.by_parameter(rows.rmatvec(coordinates.T.flatten()) * rows.count**0.5)
+    differences: dict[int, float] = {}
+    expected = {id(p): _dense(slope, p).view_as(p).to(p.dtype) for p, slope in zip(checked, slopes, strict=True)}
+    norms = {which: float(torch.linalg.vector_norm(slope)) for which, slope in expected.items()}
+    total = sum(norm**2 for norm in norms.values()) ** 0.5
+    if not math.isfinite(total):
+        return None
+    for p in checked:
+        found = sums[id(p)]
+        apart = float(torch.linalg.vector_norm(found - expected[id(p)]))
+        size = max(norms[id(p)], float(torch.linalg.vector_norm(found)))
+        if math.isnan(apart):
+            return None
+        # Sums that cancel are rounding of terms as large as those of other parameters.
+        if apart > 2 * precision**0.5 * size + precision**0.75 * total:
+            differences[id(p)] = apart / size
+    return differences
+
+
+def check_coordinates(loss: Loss, outputs: Tensor, targets: Tensor, root: HessianRoot) -> None:
+    """Refuse a loss whose root coordinates are not those of the gradient that autograd finds.
+
+    Parameters
+    ----------
+    loss : Loss
+    outputs : Tensor, shape (b, …)
+        Detached.
+    targets : Tensor
+    root : HessianRoot
+        S.
+
+    Raises
+    ------
+    ValueError
+        S times the coordinates is another vector.
+    """
+    coordinates = loss.root_coordinates(outputs, targets, root)
+    if coordinates is None or not bool(coordinates.isfinite().all()):
+        return
+    z = outputs.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss.value(z, targets), z)
+    apart = torch.linalg.vector_norm(root.times(coordinates) / loss.count(outputs, targets) - slope)
+    if bool(apart > 2 * torch.finfo(z.dtype).eps ** 0.5 * torch.linalg.vector_norm(slope)):
+        raise ValueError(
+            f"{type(loss).__name__} contradicts itself: its root times root_coordinates is not its gradient"
+        )
+
+
+def told(differences: Mapping[int, float], names: Mapping[int, str]) -> dict[int, str]:
+    """One reason for all parameters that disagree.
+
+    Parameters
+    ----------
+    differences : mapping of int to float
+        As from `disagreeing`.
+    names : mapping of int to str
+        Qualified names by id.
+
+    Returns
+    -------
+    dict of int to str
+    """
+    listed = [f"{names[which]!r} (off by {apart:.2g})" for which, apart in differences.items()]
+    if len(listed) > NAMED:
+        listed[NAMED:] = [f"{len(listed) - NAMED} more"]
+    reason = (
+        f"the recorded rows of {', '.join(listed)} do not give the gradient: the outputs depend on them in a way that "
+        "no recorded call of a layer shows, such as derivatives of the network among its outputs or data that mix"
+    )
+    return dict.fromkeys(differences, reason)
+
+
+def _weights(count: int, generator: torch.Generator) -> Tensor:
+    """Random signs and powers of two, with which a product of any precision makes no rounding error."""
+    signed = torch.tensor([-8.0, -4.0, -2.0, -1.0, 1.0, 2.0, 4.0, 8.0])
+    return signed[torch.randint(0, len(signed), (count,), generator=generator)]
+
+
+def _dense(slope: Tensor | None, parameter: Tensor) -> Tensor:
+    if slope is None:
+        return torch.zeros_like(parameter)
+    return slope.to_dense() if slope.is_sparse else slope

@@ -1,0 +1,1 @@
+"""One step of an optimiser: direction, damping, judgement and report."""
