@@ -186,9 +186,8 @@ class Engines:
             return spared
         # Nothing is factorised for a run too short for any spectrum.
         if "factorised" in self._built or law.equilibrium(math.inf) is not None:
-            home = self._home()
-            if self._engine(home).supports(law):
-                return home
+            if self._engine(self._factorisation).supports(law):
+                return self._factorisation
         return self._eigh_or_products(law, outputs, columns)
 
     def _eigh(self, reason: str, cost: Cost | None = None) -> Plan:
