@@ -64,8 +64,8 @@ def test_zeros_on_the_diagonal_do_not_hide_bad_scaling():
 
 def test_small_off_diagonal_entries_survive_the_scaling_of_large_ones():
     s = 10.0 ** np.array([140.0, -170.0, 0.0])
-    hollow = np.array([[0.0, 2.0, 1.0], [1.0, 0.0, 3.0], [1.0, 1.0, 0.0]])
-    x = tla.solve(s[:, None] * hollow * s, s * hollow.sum(axis=1), rng=0)
+    full = np.array([[0.0, 2.0, 1.0], [1.0, 0.0, 3.0], [1.0, 1.0, 1.0]])
+    x = tla.solve(s[:, None] * full * s, s * full.sum(axis=1), rng=0)
     assert relative_error(x * s, np.ones(3)) < 1e-12
 
 

@@ -90,9 +90,10 @@ def truths_of(draw, form, b, options):
     is_complex = np.iscomplexobj(b) or (form.truth.dtype.kind != "O" and np.iscomplexobj(form.truth))
     if form.truth.dtype.kind == "O" and np.iscomplexobj(b):
         return []
-    draw.truths = Truth.readings(
-        form.truth, is_complex, assume, options.get("lower", False), options.get("transposed", False)
-    )
+    lower, transposed = options.get("lower", False), options.get("transposed", False)
+    draw.truths = Truth.readings(form.truth, is_complex, assume, lower, transposed)
+    if transposed and believed(form, options):  # of a symmetric map the transpose is itself
+        draw.truths += Truth.readings(form.truth, is_complex)
     return draw.truths
 
 

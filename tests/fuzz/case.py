@@ -64,7 +64,7 @@ def run(seed, case):
     weights = np.array(list(QUESTIONS.values()), dtype=float)
     question = list(QUESTIONS)[rng.choice(len(weights), p=weights / weights.sum())]
     draw, begin = Draw(rng), time.process_time()
-    judge.tally[:] = [0, 0]
+    judge.tally[:], draw.call = [0, 0], question.__name__
     try:
         with limited(SECONDS):
             outcome, text = _asked(question, draw)
@@ -107,6 +107,9 @@ def _not_singular(draw):
         or form.truth.dtype.kind == "O"
     ):
         return ""
+    definite = draw.call in ("inv_diagonal", "sample", "determinants")
+    if definite and not np.all(np.diag(form.truth).real > 0):
+        return ""  # refused rightly, whatever the word for it
     if not np.isfinite(form.truth).all() or form.truth.shape[0] != form.truth.shape[1]:
         return ""
     truth = Truth(form.truth)

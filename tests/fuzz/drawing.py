@@ -52,7 +52,7 @@ class Draw:
 
     def __init__(self, rng):
         self.rng, self.words, self.warned, self.truths = rng, [], [], []
-        self.form = self.refusal = None
+        self.form = self.refusal = self.call = None
 
     def __str__(self):
         return "; ".join(filter(None, self.words))

@@ -81,7 +81,7 @@ def expm(draw):
     if not judge.finite(x):
         raise Finding("nan", f"success with {x}")
     a = form.truth
-    if a is None or a.dtype.kind == "O" or not np.isfinite(a).all() or not a.size or abs(a).max() > 1e5:
+    if a is None or a.dtype.kind == "O" or not np.isfinite(a).all() or not a.size or abs(a).max() > 1e3:
         return
     with mp.workdps(60 + int(abs(a).max())):
         found = mp.expm(mp.matrix(a.tolist())) if abs(a).max() > 0 else mp.eye(len(a))

@@ -106,7 +106,7 @@ class Imperfections:
 
 def quantise(x: Array, bits: int, axis: int | None = None) -> Array:
     """Round to the 2^bits − 1 levels of a symmetric converter whose range is the largest entry (per column)."""
-    if bits == 0:
+    if bits == 0 or 0 in x.shape:
         return x
     xp = namespace(x)
     span = xp.max(xp.abs(x)) if axis is None else xp.max(xp.abs(x), axis=axis, keepdims=True)

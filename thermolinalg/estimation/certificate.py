@@ -12,7 +12,7 @@ from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.refinement import Goal, NoisyInverse, State
 from thermolinalg.systems import Equation
 
-__all__ = ["Certificate", "ErrorBar", "error_bar", "rounding_bound"]
+__all__ = ["Certificate", "ErrorBar", "error_bar", "rounding_bound", "unit"]
 
 AT_FLOOR = 8.0
 """Backward errors up to (8 + √d) eps stand at the rounding floor: what a stable direct solver leaves."""
@@ -153,7 +153,7 @@ def error_bar(
         return ErrorBar(noise, rounding_bound(equation, inverse, state.x, schedule, rng, equation.eps))
     rounding = equation.eps * abs(state.x)
     if state.correction is not None and not state.conjugate:
-        rounding = xp.maximum(rounding, inaccuracy * equation.balanced.solution(state.correction) * _unit(equation))
+        rounding = xp.maximum(rounding, inaccuracy * equation.balanced.solution(state.correction) * unit(equation))
     if state.correction is not None and state.left is not None:
         left = abs(state.correction) * xp.where(state.left < 1.0, state.left, 1.0)
         # Corrections far above rounding leave noise, which is told already; the others rounding, and little of it.
@@ -166,7 +166,7 @@ def error_bar(
     return ErrorBar(noise, rounding)
 
 
-def _unit(equation: Equation) -> Array | float:
+def unit(equation: Equation) -> Array | float:
     """One of every unknown (n, 1), in balanced units."""
     columns = equation.balanced.columns
     return 1.0 if columns is None else 1 / columns

@@ -158,6 +158,13 @@ class LeastSquaresProblem:
         except TypeError as refusal:
             gram = regularised_gram(self.operator, alpha)
             program = Eliminated(watched_program(self.device, gram, self.rng), self.operator, alpha)
+            try:
+                program.rate()
+            except np.linalg.LinAlgError:
+                raise np.linalg.LinAlgError(
+                    "A is too ill-conditioned for this device, which holds its normal operator with the square of its "
+                    "condition number; pass device=None, whose couplings need not be symmetric"
+                ) from None
             return program, f"as AᵀA + α²I (condition squared), since {refusal}"
 
     def outer(self, b: Array) -> Chain:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, highest, to_numpy
+from thermolinalg._arrays import Array, all_true, eps, highest, to_numpy
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Schedule
 from thermolinalg.devices.watched import DeviceError
-from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
+from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
 from thermolinalg.estimation.refinement import Goal, State, refine
 from thermolinalg.laws import forgotten
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
@@ -224,7 +224,7 @@ def solve_raw(
         scale = equation.floor(x)
         return largest(outer, to_numpy(norms()[-1] / (scale + (scale == 0))).astype(float))
 
-    rounding = once(lambda: rounding_bound(equation, held.inverse, x, timetable, rng, equation.eps))
+    rounding = once(lambda: _rounding_of_one_run(held, equation, x, timetable, rng))
     systematic = _systematic(held, equation, x, timetable)
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
@@ -254,6 +254,17 @@ def solve_raw(
     )
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
     return x, with_device(info, held, state)
+
+
+def _rounding_of_one_run(
+    held: Held, equation: Equation, x: Array, schedule: Schedule, rng: np.random.Generator
+) -> Array:
+    """What rounding leaves in a reading: of its numbers, and of the factors that the simulated device rests on."""
+    own = max(equation.eps, eps(equation.matrix.like))
+    bound, share = rounding_bound(equation, held.inverse, x, schedule, rng, own), _inaccuracy(held, equation)
+    if held.condition is not None and held.squared:
+        share = min(1.0, share * held.condition.number * x.shape[0])
+    return equation.xp.maximum(bound, share * equation.balanced.solution(equation.asked(x)) * unit(equation))
 
 
 def _inaccuracy(held: Held, equation: Equation) -> float:

@@ -18,6 +18,9 @@ from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 
 __all__ = ["QuadraticForm", "form_of", "variances_of"]
 
+SMALL = 0.1
+"""Share of a form up to which a correction of it is one."""
+
 
 class QuadraticForm(NamedTuple):
     """A quadratic form of the inverse, and the determinant that goes with it in a Gaussian density.
@@ -59,7 +62,10 @@ def _value_of(read: ReadMatrix, rhs: RightHandSide, x: Array, solution: Info, de
     residual = _residual(read, block, columns) if read.symmetric else None
     if residual is not None:
         # xᴴr more makes it right to second order in the error of x; the rounding of a plain residual would not.
-        value, weights = value + xp.sum(xp.conj(columns) * residual, axis=0), abs(residual)
+        correction = xp.sum(xp.conj(columns) * residual, axis=0)
+        # What is not small beside the form comes of a residual whose products left the range, or of a crude x.
+        if bool(xp.all(abs(correction) <= SMALL * abs(value))):
+            value, weights = value + correction, abs(residual)
     if read.symmetric and "complex" in dtype_name(value):
         value = xp.real(value)
 

@@ -48,7 +48,8 @@ class ComplexColumns(System):
 
     def back_error(self, e: Array) -> Array:
         half = e.shape[1] // 2
-        return namespace(e).hypot(e[:, :half], e[:, half:])
+        with np.errstate(over="ignore"):  # infinity is what such a bar is
+            return namespace(e).hypot(e[:, :half], e[:, half:])
 
     def tolerance(self, t: Array) -> Array:
         # Each part may leave its share: ‖r‖² = ‖Re r‖² + ‖Im r‖².

@@ -17,6 +17,7 @@ from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
+from thermolinalg.systems.eliminated import Eliminated
 from thermolinalg.systems.equation import Equation, Measure
 from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
@@ -72,6 +73,11 @@ class Held:
     reason: str
     auxiliary: int = 0
     systems: tuple[System, ...] = ()
+
+    @property
+    def squared(self) -> bool:
+        """Whether the device holds the normal operator of A, whose condition is the square of that of A."""
+        return self.kind == "normal" or isinstance(getattr(self.inverse, "program", None), Eliminated)
 
     def equation(self, rhs: Array) -> Equation:
         """A x = b for a right-hand side R b (m, k)."""
