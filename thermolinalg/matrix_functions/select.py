@@ -185,9 +185,9 @@ class Engines:
         if spared is not None:
             return spared
         # Nothing is factorised for a run too short for any spectrum.
-        if "factorised" in self._built or law.equilibrium(math.inf) is not None:
-            if self._engine(self._factorisation).supports(law):
-                return self._factorisation
+        worth = "factorised" in self._built or law.equilibrium(math.inf) is not None
+        if worth and self._engine(self._factorisation).supports(law):
+            return self._factorisation
         return self._eigh_or_products(law, outputs, columns)
 
     def _eigh(self, reason: str, cost: Cost | None = None) -> Plan:
