@@ -43,7 +43,7 @@ def read_matrix(path: Path) -> Any:
         if name.endswith(".npy"):
             matrix = np.load(path, allow_pickle=False)
         else:
-            matrix = _read_npz(path) if name.endswith(".npz") else scipy.io.mmread(path)
+            matrix = _read_npz(path) if name.endswith(".npz") else scipy.io.mmread(path, spmatrix=False)
     except OSError as error:
         raise type(error)(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, TypeError, OverflowError, zipfile.BadZipFile, gzip.BadGzipFile) as error:

@@ -109,6 +109,9 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
     def _rmatmat(self, b: np.ndarray) -> np.ndarray:
         return self._solve(b, adjoint=not self._read.symmetric)
 
+    def _rmatvec(self, b: np.ndarray) -> np.ndarray:
+        return self._rmatmat(b.reshape(-1, 1)).ravel()  # SciPy 1.15 does not find it by itself
+
     def _solve(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
         if adjoint not in self._prepared:
             read = self._read.adjoint() if adjoint else self._read
