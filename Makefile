@@ -32,7 +32,7 @@ test-slow: $(READY)  ## grids of error bars, and fuzzing in full
 	$(if $(shell grep -s '^fuzz:' Makefile),$(MAKE) fuzz)
 
 test-oldest: $(OLDEST_READY)  ## the oldest versions that pyproject.toml allows
-	$(call PYTEST,.venv-oldest)
+	SCIPY_ARRAY_API=1 $(call PYTEST,.venv-oldest)  # scikit-learn 1.6 asks for it
 
 test-newest: $(NEWEST_READY)  ## the newest versions of everything; PYTHON=python3.13 chooses an interpreter
 	$(call PYTEST,.venv-newest)

@@ -20,7 +20,7 @@ PEERS = (
 )
 """What the names of tests of the tier `peers` contain."""
 
-collect_ignore_glob = ["applications/thermoapps/natural_gradient/*", "docs/natural_gradient.md"] if LIGHT else []
+collect_ignore_glob = ["*/thermoapps/natural_gradient/*", "docs/natural_gradient.md"] if LIGHT else []
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), SkipParser()],

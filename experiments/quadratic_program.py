@@ -94,7 +94,7 @@ def factorisation_of(problem: Problem) -> Callable[[], Any]:
 
 def reference_problem(folder: Path, row: dict[str, str]) -> Problem:
     """A problem of the collection, without its constant."""
-    data = scipy.io.loadmat(folder / f"{row['name']}.mat")
+    data = scipy.io.loadmat(folder / f"{row['name']}.mat", spmatrix=False)
     P, C, q = sp.csr_array(data["Q"]), sp.csr_array(data["A"]), data["c"].ravel()
     below, above, lb, ub = (data[key].ravel().astype(float) for key in ("rl", "ru", "lb", "ub"))
     lb, ub = np.where(lb <= -1e20, -np.inf, lb), np.where(ub >= 1e20, np.inf, ub)

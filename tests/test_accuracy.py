@@ -185,7 +185,7 @@ def collected(data_folder):
     with open(folder / "stats.csv", newline="") as table:
         rows = [row for row in csv.DictReader(table) if row["m"] == row["n"] and float(row["cond"]) < 1e15]
     for row in rows:
-        yield row["file"], scipy.sparse.csr_array(scipy.io.mmread(folder / row["file"])).astype(float)
+        yield row["file"], scipy.sparse.csr_array(scipy.io.mmread(folder / row["file"], spmatrix=False)).astype(float)
 
 
 @pytest.mark.parametrize("form", ["array", "sparse array"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -272,6 +273,22 @@ def test_reports_are_in_the_users_units(name, u):
     if one.backward_error is not None:
         np.testing.assert_allclose(other.backward_error, one.backward_error, rtol=1e-9, atol=1e-24)
     assert other.condition == one.condition
+
+
+@pytest.mark.filterwarnings("ignore:A is ill-conditioned")
+@pytest.mark.parametrize("condition", [1e4, 1e12])
+@pytest.mark.parametrize("graded", ["rows", "columns", "both", "entries"])
+def test_graded_matrices_have_error_bars_above_zero(graded, condition):
+    D = np.geomspace(1, 1 / condition, 6)
+    A = {
+        "rows": D[:, None] * general(np.ones(6)),
+        "columns": general(np.ones(6)) * D,
+        "both": D[:, None] * rotated(np.geomspace(1, 3, 6)) * D,
+        "entries": np.diag(D),
+    }[graded]
+    for call in (partial(tla.solve, b=np.ones(6)), partial(tla.lstsq, b=np.ones(6), cond=0), tla.inv, tla.pinv):
+        answer, info = call(A, rng=0, return_info=True)
+        assert np.all((info.standard_error > 0) | (getattr(answer, "x", answer) == 0))
 
 
 def test_systematic_errors_of_single_runs_are_told_or_said_to_be_unknown():

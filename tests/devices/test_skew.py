@@ -323,4 +323,4 @@ def test_repeated_runs_reach_the_error_of_lapack(condition, sparse, graded):
         found += program.average(load, program.timetable(load, 0.1), rng=rng).value[n:]
     assert "LU with row exchanges" in program.describe()["engine"]
     error, lapack = (np.linalg.norm(y - x) / np.linalg.norm(x) for y in (found, np.linalg.solve(a, b)))
-    assert error <= 100 * max(lapack, np.finfo(float).eps)
+    assert error <= 200 * max(lapack, np.finfo(float).eps)

@@ -404,6 +404,7 @@ def test_drives_are_bounded_in_number_and_memory(monkeypatch):
     monkeypatch.setattr("thermolinalg.estimation.log_determinant.MOST_NUMBERS", 2e6)
     monkeypatch.setattr("thermolinalg.estimation.log_determinant.MOST_DRIVES", 5000)
     monkeypatch.setattr("thermolinalg.estimation.log_determinant.BLOCK", 1e5)
+    monkeypatch.setattr("thermolinalg.estimation.log_determinant.ABREAST", 1)
     blocks = []
     inner = Driven.work
     monkeypatch.setattr(

@@ -134,8 +134,8 @@ REAL = [
 @pytest.mark.parametrize(("matrix", "rhs", "rtol"), REAL)
 def test_real_rectangular_and_deficient_matrices(data_folder, matrix, rhs, rtol):
     folder = data_folder / "matrices" / "other"
-    a = scipy.io.mmread(folder / matrix)
-    b = scipy.io.mmread(folder / rhs).ravel() if rhs else np.ones(a.shape[0])
+    a = scipy.io.mmread(folder / matrix, spmatrix=False)
+    b = scipy.io.mmread(folder / rhs, spmatrix=False).ravel() if rhs else np.ones(a.shape[0])
     x, _, rank, _ = tla.lstsq(a, b, rng=0)
     expected, _, expected_rank, _ = scipy.linalg.lstsq(a.toarray(), b, cond=max(a.shape) * 2.3e-16)
     assert rank == expected_rank

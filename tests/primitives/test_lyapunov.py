@@ -131,7 +131,9 @@ def test_leading_dimensions_are_batches():
     x, infos = tla.solve_continuous_lyapunov(a, q, rng=0, return_info=True)
     assert x.shape == (2, 2, 3, 3)
     assert len(infos) == 4
-    assert_allclose(x, scipy.linalg.solve_continuous_lyapunov(a, np.broadcast_to(q, a.shape)), rtol=1e-7, atol=1e-8)
+    for index in np.ndindex(2, 2):
+        expected = scipy.linalg.solve_continuous_lyapunov(a[index], q[index[1]])
+        assert_allclose(x[index], expected, rtol=1e-7, atol=1e-8)
 
 
 def test_torch_tensors_in_and_out():

@@ -31,6 +31,12 @@ instead, which costs as many numbers and no memory."""
 BLOCK = 1e7
 """Numbers drawn between two looks at the progress bar."""
 
+ABREAST = 2**12
+"""Numbers drawn for one jump of a block at least: fewer take as long."""
+
+MOST_STEPS = 50_000
+"""Jumps of a drive at most: a jump takes some ten microseconds, however few numbers it draws."""
+
 FEWEST_STEPS = 8
 """Jumps of a drive at least."""
 
@@ -116,8 +122,8 @@ class WorkPlan(NamedTuple):
     modes: int
 
 
-def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
-    """Choose steps for a dissipation of about T/2 in all, and trajectories for the standard error.
+def plan_work(spectrum: Spectrum, budget: Budget, numbers: float) -> WorkPlan:
+    """Choose steps for a dissipation of about T/2 in all, and trajectories for the standard error; `numbers` at most.
 
     The variance of the work falls as one over the steps: where so many trajectories could not be kept, slower drives
     do as well.
@@ -128,8 +134,9 @@ def plan_work(spectrum: Spectrum, budget: Budget) -> WorkPlan:
         np.ones(spectrum.order),
     )
     # So many steps can be afforded with the fewest drives, and with the most.
-    numbers = budget.numbers(len(modes))
-    most, useful = (max(FEWEST_STEPS, int(numbers / (2 * n * len(modes)))) for n in (FEWEST, budget.drives()))
+    most, useful = (
+        min(max(FEWEST_STEPS, int(numbers / (2 * n * len(modes)))), MOST_STEPS) for n in (FEWEST, budget.drives())
+    )
     steps = FEWEST_STEPS
     while True:
         moments = work_moments(drive.path(modes, steps))
@@ -151,11 +158,11 @@ def choose_protocol(spectrum: Spectrum, atol: float) -> tuple[str, str]:
         return "integration", "A is known by its products only: readings on the way cost less than whole drives"
     if not spectrum.settles:
         return "integration", "the device does not settle to its temperature over the stiffness, as drives would need"
-    # The variance falls as 1/steps, so the numbers to draw hardly depend on how many steps there are.
-    steps, drive = 64, Drive(spectrum.start, "geometric", (spectrum.smallest, spectrum.largest))
-    modes, multiplicity = spectrum.modes
-    spread = float(work_moments(drive.path(modes, steps)).variance @ multiplicity)
-    numbers = 2 * steps * len(modes) * MARGIN * 2 * spread / atol**2
+    plan = plan_work(spectrum, Budget(atol), CHEAP)
+    numbers = 2.0 * plan.steps * plan.modes * plan.trajectories
+    if plan.dissipation > 1.1 * DISSIPATION:
+        reason = f"drives slow enough for so wide a spectrum would draw more than {CHEAP:.1g} numbers"
+        return "integration", f"{reason}; readings on the way are cheaper"
     if numbers <= CHEAP:
         return "work", f"forward and reverse drives to atol={atol:g} draw {numbers:.1g} numbers, which is cheap"
     return "integration", f"drives to atol={atol:g} would draw {numbers:.1g} numbers; readings on the way are cheaper"
@@ -163,10 +170,12 @@ def choose_protocol(spectrum: Spectrum, atol: float) -> tuple[str, str]:
 
 def by_work(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.random.Generator) -> Measured:
     """Drive from aI to H and back, and let Bennett's acceptance ratio weigh the work."""
-    plan = plan_work(spectrum, budget)
+    modes = spectrum.order if spectrum.modes is None else len(spectrum.modes[0])
+    numbers = budget.numbers(modes)
+    plan = plan_work(spectrum, budget, numbers)
     per_drive = 2 * plan.steps * plan.modes
-    affordable = max(2, int(min(budget.drives(), budget.numbers(plan.modes) / per_drive)))
-    block = max(1, int(BLOCK / per_drive))
+    affordable = max(2, int(min(budget.drives(), numbers / per_drive)))
+    block = max(1, int(BLOCK / per_drive), ABREAST // plan.modes)
     forward, reverse, wanted = np.empty(0), np.empty(0), min(plan.trajectories, affordable)
     while True:
         runs = [

@@ -29,7 +29,15 @@ def has_adjoint(op: LinearOperator) -> bool:
     return True
 
 
-class ComplexSymmetric(LinearOperator):  # type: ignore[misc]
+class Blockwise(LinearOperator):  # type: ignore[misc]
+    """A map that is told by its products with blocks, `_matmat` and `_rmatmat`."""
+
+    def _rmatvec(self, x: np.ndarray) -> np.ndarray:
+        """Not every SciPy (1.15) finds the adjoint's product with one vector from that with a block."""
+        return np.asarray(self._rmatmat(x.reshape(-1, 1))).ravel()
+
+
+class ComplexSymmetric(Blockwise):
     """A complex map with Aᵀ = A, whose adjoint is therefore conj(A conj(u)).
 
     Parameters
@@ -48,7 +56,7 @@ class ComplexSymmetric(LinearOperator):  # type: ignore[misc]
         return np.asarray(np.conj(product(self.operator, np.conj(x))))
 
 
-class RealForm(LinearOperator):  # type: ignore[misc]
+class RealForm(Blockwise):
     """[[Re, −Im], [Im, Re]] of a complex map, by its own products.
 
     Parameters

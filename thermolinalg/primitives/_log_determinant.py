@@ -169,8 +169,8 @@ def _report(
         message = f"the standard error {error:.2g} is below atol={atol:g}"
     elif rounding > 0.5 * atol:
         message = (
-            f"rounding alone moves log|det A| by up to {rounding:.2g} at the condition number of A, so that the "
-            f"standard error {error:.2g} stays above atol={atol:g}; pass a larger atol="
+            f"A is ill-conditioned: rounding alone moves log|det A| by up to {rounding:.2g}, so that the standard "
+            f"error {error:.2g} stays above atol={atol:g}; pass a larger atol="
         )
     else:
         unlimited = protocol[0] == "work" and asked.max_readings is None

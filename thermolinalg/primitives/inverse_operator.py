@@ -134,6 +134,9 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
     def _rmatmat(self, b: np.ndarray) -> np.ndarray:
         return self._in_numpy(b, adjoint=True)
 
+    def _rmatvec(self, b: np.ndarray) -> np.ndarray:
+        return self._rmatmat(b.reshape(-1, 1)).ravel()  # SciPy 1.15 does not find it by itself
+
     def _in_numpy(self, b: np.ndarray, *, adjoint: bool) -> np.ndarray:
         if wants_gradients(self._read.graph):
             raise TypeError(

@@ -82,8 +82,8 @@ def solve(
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
     rng : None, int or numpy.random.Generator, optional
-        Source of randomness; None is fresh entropy. The same seed gives the same bits on one machine at the same
-        number of BLAS threads, and the same answer to its tolerance elsewhere.
+        Source of randomness; None is fresh entropy. A seed gives the same x again, to the last bit where BLAS runs
+        with as many threads.
     return_info : bool, optional
         Whether to return an `Info` beside x.
 

@@ -39,7 +39,7 @@ SOLVED = [
 
 def read(folder, name):
     """A problem and its reference optimum without the constant."""
-    data = scipy.io.loadmat(folder / f"{name}.mat")
+    data = scipy.io.loadmat(folder / f"{name}.mat", spmatrix=False)
     P, C, q = sp.csr_array(data["Q"]), sp.csr_array(data["A"]), data["c"].ravel()
     below, above, lb, ub = (data[key].ravel().astype(float) for key in ("rl", "ru", "lb", "ub"))
     lb, ub = np.where(lb <= -1e20, -np.inf, lb), np.where(ub >= 1e20, np.inf, ub)
