@@ -66,7 +66,7 @@ def lyapunov(draw):
         q.reshape(-1),
         plain(x).reshape(-1),
         info,
-        Asked(options.get("rtol"), refine=options.get("refine", True)),
+        Asked(options.get("rtol"), refine=options.get("refine", True), as_written=True),
         "Lyapunov",
         bar=plain(bar).reshape(-1),
     )

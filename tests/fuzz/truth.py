@@ -33,11 +33,8 @@ class Truth:
         """All that a matrix may stand for: the triangle that is read, else itself; its symmetric part if nearly so."""
         if assume_a in ("pos", "sym", "her") and A.dtype.kind != "O" and A.shape[0] == A.shape[1]:
             whole, half = A, np.tril(A, -1) if lower else np.triu(A, 1)
-            A = (
-                half
-                + (half.T if assume_a == "sym" else half.conj().T)
-                + np.diag(np.diag(A) if assume_a == "sym" else np.diag(A).real)
-            )
+            hermitian, diagonal = assume_a != "sym", np.diag(A)
+            A = half + (half.conj().T if hermitian else half.T) + np.diag(diagonal.real if hermitian else diagonal)
             found = [A, whole / 2 + whole.conj().T / 2] if assume_a == "pos" and nearly_symmetric(whole) else [A]
         else:
             found = [A]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, namespace, to_numpy
@@ -108,7 +110,6 @@ class _SparseExponents:
 
 def _powers(exponents: np.ndarray, like: Array) -> Array | None:
     """Powers of two with these exponents rounded, None where all are one."""
-    limit = namespace(like).finfo(like.dtype)
-    highest = float(np.floor(np.log2(float(limit.max))))
+    highest = math.frexp(float(namespace(like).finfo(like.dtype).max))[1] - 1
     whole = np.clip(np.round(exponents), -highest + 1, highest).astype(int)
     return as_array(np.ldexp(1.0, whole), like) if whole.any() else None
