@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from thermolinalg.devices import Schedule
-from thermolinalg.systems.routes import as_device
+from thermolinalg.systems.chosen import as_device
 
 __all__ = ["as_device", "as_schedule"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thermolinalg._arrays import Array, eps, namespace, to_numpy
-from thermolinalg.devices import AsWritten, Device, GeneralDevice, LangevinDevice, Program, Schedule
+from thermolinalg.devices import AsWritten, Device, LangevinDevice, Program, Schedule
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
@@ -17,13 +17,14 @@ from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
+from thermolinalg.systems.chosen import as_device
 from thermolinalg.systems.eliminated import Eliminated
 from thermolinalg.systems.equation import Equation, Measure
 from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
 from thermolinalg.systems.rescaled import Unscaled
 
-__all__ = ["Held", "Router", "as_device"]
+__all__ = ["Held", "Router"]
 
 SHARE = 0.1
 """α over the smallest singular value where residuals are sent back: a run leaves its square, one per cent, of the
@@ -304,25 +305,6 @@ class Router:
 
 class NotDefinite(np.linalg.LinAlgError):
     """A is not positive definite to the precision in which it was tried."""
-
-
-def as_device(device: object, *, stable: bool = False) -> Device:
-    """The user's device; the default one for None.
-
-    Raises
-    ------
-    TypeError
-        It is no device, or cannot hold A as the drift itself although `stable` asks for it.
-    """
-    if device is None:
-        return GeneralDevice() if stable else LangevinDevice()
-    if not callable(getattr(device, "program", None)):
-        raise TypeError(
-            f"device must be None or have a method program(operator), such as LangevinDevice(); not {device!r}"
-        )
-    if stable and isinstance(device, LangevinDevice):
-        raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
-    return device  # type: ignore[return-value]
 
 
 def _told_size(program: Program, condition: Condition | None, scaling: Array | None) -> float | None:
