@@ -36,9 +36,13 @@ class Rescaled(System):
     exponents: np.ndarray | None = None
 
     def into(self, b: Array) -> Array:
-        if self.exponents is not None:
-            b = times_two_to(-self.exponents, b)
-        return b if self.rows is None else self.rows[:, None] * b
+        if self.exponents is None:
+            return b if self.rows is None else self.rows[:, None] * b
+        if self.rows is None:
+            return times_two_to(-self.exponents, b)
+        # Rows between two halves: what a small entry of b lost on the way, they could not bring back.
+        half = -self.exponents // 2
+        return times_two_to(-self.exponents - half, self.rows[:, None] * times_two_to(half, b))
 
     def back(self, x: Array) -> Array:
         """Outer solutions; ValueError where they leave the range of the dtype."""

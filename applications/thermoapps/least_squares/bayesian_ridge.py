@@ -159,7 +159,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
             """Mean, Λ⁻¹, number of well determined coefficients and squared errors at the present α and λ."""
             ridge = lam / alpha
             held = tla.program(gram + ridge * np.eye(len(gram)), assume_a="pos", device=self.device, rng=generator)
-            mean, inverse, determined = self._posterior(rows, held, ridge)
+            mean, inverse, determined = self._posterior(rows, gram, held, ridge)
             sse = float(np.sum((rows.y - rows.times(mean[:, None])) ** 2))
             if self.compute_score:
                 logdet, info = held.logdet(atol=self.evidence_atol, return_info=True)
@@ -176,6 +176,11 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
             self.n_iter_ += 1
             coef, _, gamma, sse = posterior()
             lam = (gamma + 2 * lambda_1) / (float(coef @ coef) + 2 * lambda_2)
+            if count - gamma + 2 * alpha_1 <= 0:
+                raise ValueError(
+                    f"the weights sum to {count:.3g}, below the {gamma:.3g} coefficients that the data determine, and "
+                    "nothing is left to tell the noise by; scale sample_weight up"
+                )
             alpha = (count - gamma + 2 * alpha_1) / (sse + 2 * alpha_2)
             if previous is not None and np.sum(np.abs(previous - coef)) < tol:
                 break
@@ -253,7 +258,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         return kernel + mean * np.outer(along, along), mean
 
     def _posterior(
-        self, rows: CentredRows, held: tla.PreparedDevice, ridge: float
+        self, rows: CentredRows, gram: np.ndarray, held: tla.PreparedDevice, ridge: float
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """β, (RᵀR + ridge I)⁻¹ and tr (RᵀR + ridge I)⁻¹RᵀR; all columns run side by side on one program."""
         p, n = len(rows.x_mean), len(rows.roots)
@@ -261,7 +266,8 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         if p <= n:
             x = np.asarray(held.solve(np.hstack([rows.transposed(rows.y), identity]), rtol=self.rtol))
             inverse = (x[:, 1:] + x[:, 1:].T) / 2
-            return x[:, 0], inverse, p - ridge * float(np.trace(inverse))
+            # Not p − ridge tr Λ⁻¹, which cancels where the data tell little.
+            return x[:, 0], inverse, float(np.sum(inverse * gram))
         explicit = rows.times(identity)
         x = np.asarray(held.solve(np.hstack([rows.y, explicit]), rtol=self.rtol))
         hat = explicit.T @ x[:, 1:]

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
@@ -79,6 +79,7 @@ def test_bayesian_ridge(seed, n, p, intercept):
     y = X @ rng.standard_normal(p) + rng.standard_normal(n)
     options = {"fit_intercept": intercept, "max_iter": 5, "tol": 1e-300}
     theirs = linear_model.BayesianRidge(**options).fit(X, y, weights)
+    assume(theirs.lambda_ > 0)
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         mine = ThermodynamicBayesianRidge(**options).fit(X, y, weights)
     np.testing.assert_allclose(mine.coef_, theirs.coef_, rtol=1e-4, atol=1e-5)
@@ -86,6 +87,16 @@ def test_bayesian_ridge(seed, n, p, intercept):
     expected_mean, expected_std = theirs.predict(X, return_std=True)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(std, expected_std, rtol=1e-3, atol=1e-5)
+
+
+def test_weights_that_sum_to_less_than_the_coefficients_are_refused():
+    # scikit-learn goes on with a negative λ here.
+    rng, X, _ = data(0, 6, 2)
+    y = X @ [1.0, -1.0] + rng.standard_normal(6)
+    model = ThermodynamicBayesianRidge(alpha_init=1e6)
+    with pytest.raises(ValueError, match=r"the weights sum to 0\.6, below the 2 .*; scale sample_weight up"):
+        model.fit(X, y, np.full(6, 0.1))
+    assert model.fit(X, y, np.ones(6)).lambda_ > 0
 
 
 @pytest.mark.parametrize(("n", "p"), [(40, 5), (6, 9)])
