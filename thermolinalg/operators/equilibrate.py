@@ -110,6 +110,7 @@ class _SparseExponents:
 
 def _powers(exponents: np.ndarray, like: Array) -> Array | None:
     """Powers of two with these exponents rounded, None where all are one."""
-    highest = math.frexp(float(namespace(like).finfo(like.dtype).max))[1] - 1
+    # Even, so that two halves, one of rows and one of columns, have a product in range.
+    highest = math.frexp(float(namespace(like).finfo(like.dtype).max))[1] - 2
     whole = np.clip(np.round(exponents), -highest + 1, highest).astype(int)
     return as_array(np.ldexp(1.0, whole), like) if whole.any() else None
