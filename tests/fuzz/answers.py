@@ -43,7 +43,7 @@ def check_linear(draw, form, b, x, info, options):
     if not asked.refine and believed(form, options):
         return  # a single run of what the caller said it was
     truths = truths_of(draw, form, b, options)
-    if form.truth is None and info.success and judge.finite(x):
+    if form.truth is None and not believed(form, options) and info.success and judge.finite(x):
         check_products(draw, form, b, x, asked, options)
     check(draw, truths, b, x, info, asked, "")
 

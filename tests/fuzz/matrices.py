@@ -221,7 +221,7 @@ def scaled(rng, A):
             return f"1e{power:.0f} times", A * half * half
         if kind == "denormal":
             return "denormal", A * 2.0**-1000 * 2.0 ** -float(rng.integers(0, 60))
-        top = rng.choice([3, 12, 12, 100])
+        top = rng.choice([3, 12, 12, 30])
         row, column = 10.0 ** rng.uniform(-top, top, A.shape[0]), 10.0 ** rng.uniform(-top, top, A.shape[1])
         if kind == "both" and A.shape[0] == A.shape[1]:
             column = row

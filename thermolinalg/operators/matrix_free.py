@@ -19,7 +19,11 @@ __all__ = ["MatrixFree", "product"]
 
 
 def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
-    """Product of any LinearOperator with a block (n, k); some take nothing but vectors (n,), such as Jacobians."""
+    """Product of any LinearOperator with a block (n, k); some take nothing but vectors (n,), such as Jacobians.
+
+    It is given a block of its own: what it writes there is no business of the caller's.
+    """
+    block = np.array(block)
     if block.shape[1] != 1:
         with contextlib.suppress(ValueError):
             return np.asarray(operator.matmat(block))

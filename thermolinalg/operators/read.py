@@ -270,7 +270,8 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
     if shows_entries(op.shape, assume, name):
         return _from_dense(formed(op, name), assume, lower, name)
     symmetric, notice, matrix, found, nearly = False, "", None, None, False
-    refuse_nonlinear(op, product, name)
+    if assume not in BELIEVED:
+        refuse_nonlinear(op, product, name)
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
         if is_complex and assume == "sym":
             op = ComplexSymmetric(op)

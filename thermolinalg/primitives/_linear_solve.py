@@ -231,7 +231,7 @@ def solve_raw(
         why = "the burn-in is too short for the start to be forgotten" if held.inverse.ideal else UNTOLD
         lines.insert(0, f"the error bar holds noise only: {why};")
     success = is_finite(x)
-    if held.condition is not None and held.condition.poor:
+    if held.condition is not None and held.poor:
         bar = reading.standard_error + rounding() + (0.0 if systematic is None else systematic)
         success = success and bool((balanced.solution(bar) <= asked * balanced.solution(x)).all())
         warn(held.condition.warning + "; one run of the device may not have resolved it")

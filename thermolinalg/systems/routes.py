@@ -80,6 +80,14 @@ class Held:
         """Whether the device holds the normal operator of A, whose condition is the square of that of A."""
         return self.kind == "normal" or isinstance(getattr(self.inverse, "program", None), Eliminated)
 
+    @property
+    def poor(self) -> bool:
+        """Whether a single run may miss what A is: its condition, as the device holds it, is poor."""
+        if self.condition is None:
+            return False
+        squared = Condition(self.condition.smallest**2, self.condition.largest**2, 0.0, self.condition.eps)
+        return self.condition.poor or (self.squared and squared.poor)
+
     def equation(self, rhs: Array) -> Equation:
         """A x = b for a right-hand side R b (m, k)."""
         return Equation(self.matrix, rhs, self.measures, self.size, self.auxiliary)
