@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from helpers import close  # noqa: E402
 from torch import nn  # noqa: E402
 
+from thermoapps.natural_gradient import Recorder  # noqa: E402
 from thermoapps.natural_gradient.layers import DenseRows, EmbeddingRows, LinearRows, factored  # noqa: E402
 from thermoapps.natural_gradient.layers.base import LayerRows  # noqa: E402
 from thermoapps.natural_gradient.layers.convolution import patches  # noqa: E402
@@ -124,3 +125,30 @@ def test_stored_rows_are_joined_along_their_columns():
     weight = torch.zeros(5)
     parts = [DenseRows("layer", {"weight": weight}, part) for part in rows.split(1)]
     assert torch.equal(parts[0].joined(parts[1:]).matrix, rows)
+
+
+def row_of_each_datum(model, call):
+    """Gauss–Newton matrix of the mean squared error, from one backward pass for each output."""
+    outputs = call()
+    flat = outputs.reshape(len(outputs), -1)
+    entries = [torch.autograd.grad(z, list(model.parameters()), retain_graph=True) for z in flat.flatten()]
+    J = torch.stack([torch.cat([part.flatten() for part in parts]) for parts in entries])
+    return 2 / flat.numel() * J.T @ J
+
+
+def curvature_of(model, call, targets):
+    recorder = Recorder(model).attach()
+    rows = recorder.rows(call(), targets, "mse").rows
+    recorder.detach()
+    R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
+    return R.T @ R
+
+
+@pytest.mark.parametrize(("shape", "slopes"), [((4,), 1), ((4, 6), 1), ((4, 6), 6), ((4, 6, 2), 6)])
+def test_rectifiers_with_trained_slopes(shape, slopes):
+    torch.manual_seed(0)
+    first, second = nn.PReLU(slopes).double(), nn.PReLU().double()
+    model = nn.Sequential(first, nn.Tanh(), second, nn.Softplus(), second)
+    inputs = torch.randn(*shape, dtype=torch.float64)
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(shape)), expected)
