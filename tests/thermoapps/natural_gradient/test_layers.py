@@ -152,3 +152,78 @@ def test_rectifiers_with_trained_slopes(shape, slopes):
     inputs = torch.randn(*shape, dtype=torch.float64)
     expected = row_of_each_datum(model, lambda: model(inputs))
     assert close(curvature_of(model, lambda: model(inputs), torch.zeros(shape)), expected)
+
+
+class Tagger(nn.Module):
+    """Recurrent layers of either order, read out at the last step."""
+
+    def __init__(self, kind, batch_first):
+        super().__init__()
+        self.recurrent, self.head = kind(3, 2, batch_first=batch_first), nn.Linear(2, 2)
+
+    def forward(self, x):
+        if self.recurrent.batch_first:
+            return self.head(self.recurrent(x)[0][:, -1])
+        return self.head(self.recurrent(x.transpose(0, 1))[0][-1])
+
+
+class Stepped(nn.Module):
+    """A cell called once for each step."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.cell, self.head = kind(3, 2), nn.Linear(2, 2)
+
+    def forward(self, x):
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.head(state[0] if isinstance(state, tuple) else state)
+
+
+class Placed(nn.Module):
+    """Tokens and their places, which all data share."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.places, self.head = nn.Embedding(5, 3), nn.Embedding(6, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.tokens(x) + self.places(torch.arange(x.shape[1]))))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers(kind, batch_first):
+    torch.manual_seed(0)
+    model, inputs = Tagger(kind, batch_first).double(), torch.randn(4, 3, 3, dtype=torch.float64)
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(4, 2)), expected)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_recurrent_cells(kind):
+    torch.manual_seed(0)
+    model, inputs = Stepped(kind).double(), torch.randn(4, 3, 3, dtype=torch.float64)
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(4, 2)), expected)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 6])
+def test_embedded_places_that_all_data_share(length):
+    torch.manual_seed(0)
+    model, inputs = Placed().double(), torch.randint(0, 5, (3, length))
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(3, length, 2)), expected)
+
+
+def test_attention_with_dropout_keeps_the_masks_of_its_pass():
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.3, batch_first=True).double().train()
+    inputs = torch.randn(3, 4, 4, dtype=torch.float64)
+
+    def call():
+        torch.manual_seed(1)
+        return encoder(inputs).mean(1)
+
+    assert close(curvature_of(encoder, call, torch.zeros(3, 4)), row_of_each_datum(encoder, call))
