@@ -227,3 +227,24 @@ def test_attention_with_dropout_keeps_the_masks_of_its_pass():
         return encoder(inputs).mean(1)
 
     assert close(curvature_of(encoder, call, torch.zeros(3, 4)), row_of_each_datum(encoder, call))
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_flattened_logits_are_the_positions_of_their_data(ignored):
+    torch.manual_seed(0)
+    model, inputs = Placed().double(), torch.randint(0, 5, (3, 4))
+    targets = torch.randint(0, 2, (3, 4))
+    if ignored:
+        targets[0, 1:] = targets[1, 0] = -100
+
+    def matrix(outputs_of, targets):
+        recorder = Recorder(model).attach()
+        rows, gradient, _ = recorder.rows(outputs_of(model(inputs)), targets, nn.CrossEntropyLoss())
+        recorder.detach()
+        R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
+        return R.T @ R, gradient
+
+    flat, slope = matrix(lambda z: z.view(-1, 2), targets.view(-1))
+    whole, same = matrix(lambda z: z.mT, targets)
+    assert close(flat, whole)
+    assert close(slope, same)

@@ -56,6 +56,7 @@ class Reader:
         parameters: Sequence[Tensor],
         targets: Tensor,
         loss: Loss,
+        data: int | None = None,
     ) -> CurvatureRows:
         """Rows of a recorded pass.
 
@@ -73,6 +74,8 @@ class Reader:
             As the loss wants them.
         loss : Loss
             With respect to whose Hessian.
+        data : int, optional
+            How many data the model was called with, each of which may have given several outputs in a row.
 
         Returns
         -------
@@ -88,6 +91,10 @@ class Reader:
         # What is not finite has no curvature; a step from there is taken back.
         final = outputs.detach().to(parameters[0].dtype).nan_to_num()
         root, count = loss.hessian_root(final, targets), loss.count(final, targets)
+        flat = root
+        data = data or (uses[0].outputs[0].shape[:1] or [1])[0]  # the model's layers may be called without the model
+        if _flattened(outputs, uses, data):
+            outputs, root = outputs.reshape(data, -1, *outputs.shape[1:]), root.regrouped(data)
         owned = owned_parameters(self.model, uses, parameters)
         generator = torch.Generator().manual_seed(self._random.getrandbits(63))
         kind = graph.signature(uses)
@@ -111,7 +118,7 @@ class Reader:
 
         rows = formed()
         if not examined or self._random.random() < AGAIN:
-            check_coordinates(loss, final, targets, root)
+            check_coordinates(loss, final, targets, flat)
             wrong = self._wrong(outputs, uses, rows, root, refused, generator)
             if wrong:
                 refused |= wrong
@@ -167,3 +174,10 @@ class Reader:
                 + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
                 "for plain gradients, or leave these parameters out"
             )
+
+
+def _flattened(outputs: Tensor, uses: Sequence[Use], data: int) -> bool:
+    """Whether the outputs of each datum lie in a row, as those of ``logits.view(-1, classes)`` do."""
+    length = outputs.shape[0]
+    apart = any(output.shape[0] % length for use in uses for output in use.outputs if output.dim())
+    return apart and length > data and length % data == 0
