@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from helpers import close  # noqa: E402
 from torch import nn  # noqa: E402
 
+from thermoapps.natural_gradient import Recorder  # noqa: E402
 from thermoapps.natural_gradient.layers import DenseRows, EmbeddingRows, LinearRows, factored  # noqa: E402
 from thermoapps.natural_gradient.layers.base import LayerRows  # noqa: E402
 from thermoapps.natural_gradient.layers.convolution import patches  # noqa: E402
@@ -124,3 +125,126 @@ def test_stored_rows_are_joined_along_their_columns():
     weight = torch.zeros(5)
     parts = [DenseRows("layer", {"weight": weight}, part) for part in rows.split(1)]
     assert torch.equal(parts[0].joined(parts[1:]).matrix, rows)
+
+
+def row_of_each_datum(model, call):
+    """Gauss–Newton matrix of the mean squared error, from one backward pass for each output."""
+    outputs = call()
+    flat = outputs.reshape(len(outputs), -1)
+    entries = [torch.autograd.grad(z, list(model.parameters()), retain_graph=True) for z in flat.flatten()]
+    J = torch.stack([torch.cat([part.flatten() for part in parts]) for parts in entries])
+    return 2 / flat.numel() * J.T @ J
+
+
+def curvature_of(model, call, targets):
+    recorder = Recorder(model).attach()
+    rows = recorder.rows(call(), targets, "mse").rows
+    recorder.detach()
+    R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
+    return R.T @ R
+
+
+@pytest.mark.parametrize(("shape", "slopes"), [((4,), 1), ((4, 6), 1), ((4, 6), 6), ((4, 6, 2), 6)])
+def test_rectifiers_with_trained_slopes(shape, slopes):
+    torch.manual_seed(0)
+    first, second = nn.PReLU(slopes).double(), nn.PReLU().double()
+    model = nn.Sequential(first, nn.Tanh(), second, nn.Softplus(), second)
+    inputs = torch.randn(*shape, dtype=torch.float64)
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(shape)), expected)
+
+
+class Tagger(nn.Module):
+    """Recurrent layers of either order, read out at the last step."""
+
+    def __init__(self, kind, batch_first):
+        super().__init__()
+        self.recurrent, self.head = kind(3, 2, batch_first=batch_first), nn.Linear(2, 2)
+
+    def forward(self, x):
+        if self.recurrent.batch_first:
+            return self.head(self.recurrent(x)[0][:, -1])
+        return self.head(self.recurrent(x.transpose(0, 1))[0][-1])
+
+
+class Stepped(nn.Module):
+    """A cell called once for each step."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.cell, self.head = kind(3, 2), nn.Linear(2, 2)
+
+    def forward(self, x):
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.head(state[0] if isinstance(state, tuple) else state)
+
+
+class Placed(nn.Module):
+    """Tokens and their places, which all data share."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.places, self.head = nn.Embedding(5, 3), nn.Embedding(6, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.tokens(x) + self.places(torch.arange(x.shape[1]))))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers(kind, batch_first):
+    torch.manual_seed(0)
+    model, inputs = Tagger(kind, batch_first).double(), torch.randn(4, 3, 3, dtype=torch.float64)
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(4, 2)), expected)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_recurrent_cells(kind):
+    torch.manual_seed(0)
+    model, inputs = Stepped(kind).double(), torch.randn(4, 3, 3, dtype=torch.float64)
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(4, 2)), expected)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 6])
+def test_embedded_places_that_all_data_share(length):
+    torch.manual_seed(0)
+    model, inputs = Placed().double(), torch.randint(0, 5, (3, length))
+    expected = row_of_each_datum(model, lambda: model(inputs))
+    assert close(curvature_of(model, lambda: model(inputs), torch.zeros(3, length, 2)), expected)
+
+
+def test_attention_with_dropout_keeps_the_masks_of_its_pass():
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.3, batch_first=True).double().train()
+    inputs = torch.randn(3, 4, 4, dtype=torch.float64)
+
+    def call():
+        torch.manual_seed(1)
+        return encoder(inputs).mean(1)
+
+    assert close(curvature_of(encoder, call, torch.zeros(3, 4)), row_of_each_datum(encoder, call))
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_flattened_logits_are_the_positions_of_their_data(ignored):
+    torch.manual_seed(0)
+    model, inputs = Placed().double(), torch.randint(0, 5, (3, 4))
+    targets = torch.randint(0, 2, (3, 4))
+    if ignored:
+        targets[0, 1:] = targets[1, 0] = -100
+
+    def matrix(outputs_of, targets):
+        recorder = Recorder(model).attach()
+        rows, gradient, _ = recorder.rows(outputs_of(model(inputs)), targets, nn.CrossEntropyLoss())
+        recorder.detach()
+        R = rows.apply(torch.eye(rows.shape[1], dtype=rows.dtype))
+        return R.T @ R, gradient
+
+    flat, slope = matrix(lambda z: z.view(-1, 2), targets.view(-1))
+    whole, same = matrix(lambda z: z.mT, targets)
+    assert close(flat, whole)
+    assert close(slope, same)

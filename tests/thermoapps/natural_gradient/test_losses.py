@@ -199,7 +199,8 @@ def test_empirical_fisher_is_each_datums_own_gradient():
     [
         (lambda: as_loss("hinge"), ValueError, "cross_entropy, mse"),
         (lambda: as_loss(3), TypeError, "got int"),
-        (lambda: as_loss(torch.nn.CrossEntropyLoss()), TypeError, "mean over the batch"),
+        (lambda: as_loss(torch.nn.KLDivLoss()), TypeError, "no curvature"),
+        (lambda: as_loss(torch.nn.MSELoss(reduction="none")), ValueError, "reduction"),
         (lambda: CrossEntropy(columns=0), ValueError, "columns"),
         (lambda: MonteCarloFisher("mse", 0), ValueError, "samples"),
         (lambda: as_loss("mse").value(torch.zeros(3, 1), torch.zeros(3)), ValueError, r"targets must have .*\(3, 1\)"),
@@ -220,3 +221,35 @@ def test_empirical_fisher_is_each_datums_own_gradient():
 def test_refusals_name_the_argument_and_the_remedy(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+W = torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
+LABELS = torch.tensor([0, 2, -100, 1, 1])
+MODULES = {
+    "smoothed": (torch.nn.CrossEntropyLoss(label_smoothing=0.1), LABELS),
+    "weighted": (torch.nn.CrossEntropyLoss(W, label_smoothing=0.2), LABELS),
+    "other index": (torch.nn.CrossEntropyLoss(W, ignore_index=1), LABELS.clamp_min(0)),
+    "sum": (torch.nn.CrossEntropyLoss(W, reduction="sum"), LABELS),
+    "probabilities": (torch.nn.CrossEntropyLoss(W, label_smoothing=0.2), torch.rand(5, 3, dtype=torch.float64)),
+    "mse": (torch.nn.MSELoss(reduction="sum"), torch.rand(5, 3)),
+    "bce": (torch.nn.BCEWithLogitsLoss(W, pos_weight=3 * W), torch.rand(5, 3).round()),
+    "poisson": (torch.nn.PoissonNLLLoss(), torch.rand(5, 3)),
+    "huber": (torch.nn.HuberLoss(delta=0.5), torch.zeros(5, 3)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_keep_their_value_and_their_roots_give_its_hessian(name):
+    torch.manual_seed(0)
+    module, targets = MODULES[name]
+    loss, outputs = as_loss(module), torch.randn(5, 3, dtype=torch.float64)
+    double = targets.double() if targets.is_floating_point() else targets
+    torch.testing.assert_close(loss.value(outputs, targets), module(outputs, double))
+    slope = torch.func.grad(lambda z: module(z, double))(outputs)
+    torch.testing.assert_close(loss.gradient(outputs, targets), slope)
+    root, n = loss.hessian_root(outputs, targets), loss.count(outputs, targets)
+    S = dense_root(root)
+    torch.testing.assert_close(S @ S.mT, datum_hessians(loss, outputs, targets), rtol=1e-9, atol=1e-12)
+    coordinates = loss.root_coordinates(outputs, targets, root)
+    if bool(coordinates.isfinite().all()):
+        torch.testing.assert_close(root.times(coordinates), n * slope)

@@ -105,10 +105,9 @@ class Functional(nn.Module):
         return functional.linear(torch.tanh(self.mixer(self.words(tokens))), self.words.weight).mean(1)
 
 
-def test_a_weight_used_directly_is_named_or_done_row_by_row():
+def test_an_embedding_whose_weight_is_used_directly_too_is_done_row_by_row():
     model, tokens = Functional().double(), torch.randint(0, 6, (5, 3))
-    with pytest.raises(UnsupportedLayerError, match=r"'words\.weight' acts where.*row_by_row.*gradient"):
-        check_exact(model, tokens)
+    check_exact(model, tokens)
     check_exact(model, tokens, unsupported="row_by_row")
 
 
@@ -149,7 +148,6 @@ class Normalised(nn.Module):
 @pytest.mark.parametrize(
     ("build", "shape", "name"),
     [
-        (Recurrent, (6, 3), "'inner' (GRU)"),
         (lambda: nn.Sequential(nn.Linear(4, 4), Normalised()), (4,), "'1' (Normalised)"),
         (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 1)), nn.Tanh()), (4,), "weight"),
     ],
@@ -160,6 +158,10 @@ def test_what_cannot_be_replayed_is_named_or_done_row_by_row(build, shape, name)
         check_exact(model, batch(*shape))
     assert name in str(raised.value)
     check_exact(model, batch(*shape), unsupported="row_by_row")
+
+
+def test_recurrent_layers_are_done_row_by_row_unasked():
+    check_exact(Recurrent().double(), batch(6, 3))
 
 
 class Positions(nn.Module):
@@ -176,10 +178,7 @@ class Positions(nn.Module):
 def test_positions_that_all_data_share(length):
     inputs = batch(length, 4)
     check_exact(Positions(length, leading=True).double(), inputs)
-    bare = Positions(length, leading=False).double()
-    with pytest.raises(UnsupportedLayerError, match="'places'"):
-        check_exact(bare, inputs)
-    check_exact(bare, inputs, unsupported="row_by_row")
+    check_exact(Positions(length, leading=False).double(), inputs)
 
 
 def test_windows_cut_out_of_each_datum():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,11 @@ AGAIN = 1 / 64
 
 REMEMBERED = 1024
 """Kinds of passes that are remembered."""
+
+
+UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, nn.Embedding
+"""Layers that may not be separable or repeatable datum by datum, as they hold data along another axis, draw random
+numbers or serve all data with one output. Single backward passes through the graph are right for them all the same."""
 
 
 class Reader:
@@ -51,6 +56,7 @@ class Reader:
         parameters: Sequence[Tensor],
         targets: Tensor,
         loss: Loss,
+        data: int | None = None,
     ) -> CurvatureRows:
         """Rows of a recorded pass.
 
@@ -68,6 +74,8 @@ class Reader:
             As the loss wants them.
         loss : Loss
             With respect to whose Hessian.
+        data : int, optional
+            How many data the model was called with, each of which may have given several outputs in a row.
 
         Returns
         -------
@@ -83,6 +91,10 @@ class Reader:
         # What is not finite has no curvature; a step from there is taken back.
         final = outputs.detach().to(parameters[0].dtype).nan_to_num()
         root, count = loss.hessian_root(final, targets), loss.count(final, targets)
+        flat = root
+        data = data or (uses[0].outputs[0].shape[:1] or [1])[0]  # the model's layers may be called without the model
+        if _flattened(outputs, uses, data):
+            outputs, root = outputs.reshape(data, -1, *outputs.shape[1:]), root.regrouped(data)
         owned = owned_parameters(self.model, uses, parameters)
         generator = torch.Generator().manual_seed(self._random.getrandbits(63))
         kind = graph.signature(uses)
@@ -91,12 +103,13 @@ class Reader:
             refused = dict(self._examined[kind])
         else:
             refused = self._refused(outputs, uses, parameters, owned, generator)
-        self._raise_if(refused)
+        unasked = {id(p) for module, own in owned.items() if isinstance(module, UNREPLAYED) for p in own.values()}
+        self._raise_if(refused, unasked)
 
         def formed() -> CurvatureRows:
             layers = layer_rows(outputs, behind_pooling(outputs, uses), root, owned, refused)
-            self._raise_if(refused)
-            if refused and self.unsupported == "row_by_row":
+            self._raise_if(refused, unasked)
+            if refused and self.unsupported != "gradient":
                 left = {self.names[id(p)]: p for p in parameters if id(p) in refused}
                 layers.append(row_by_row(outputs, left, root))
             return CurvatureRows(
@@ -105,11 +118,11 @@ class Reader:
 
         rows = formed()
         if not examined or self._random.random() < AGAIN:
-            check_coordinates(loss, final, targets, root)
+            check_coordinates(loss, final, targets, flat)
             wrong = self._wrong(outputs, uses, rows, root, refused, generator)
             if wrong:
                 refused |= wrong
-                self._raise_if(refused)
+                self._raise_if(refused, unasked - wrong.keys())
                 rows = formed()
             if wrong is not None and len(outputs) > 1:  # One datum cannot show whether data mix.
                 self._remember(kind, refused)
@@ -153,10 +166,18 @@ class Reader:
             self._examined.pop(next(iter(self._examined)))
         self._examined[kind] = refused
 
-    def _raise_if(self, refused: Mapping[int, str]) -> None:
-        if refused and self.unsupported == "raise":
+    def _raise_if(self, refused: Mapping[int, str], unasked: Collection[int]) -> None:
+        reasons = dict.fromkeys(reason for which, reason in refused.items() if which not in unasked)
+        if reasons and self.unsupported == "raise":
             raise UnsupportedLayerError(
-                "; ".join(dict.fromkeys(refused.values()))
+                "; ".join(reasons)
                 + ". Pass unsupported='row_by_row' for exact rows by one backward pass each, unsupported='gradient' "
                 "for plain gradients, or leave these parameters out"
             )
+
+
+def _flattened(outputs: Tensor, uses: Sequence[Use], data: int) -> bool:
+    """Whether the outputs of each datum lie in a row, as those of ``logits.view(-1, classes)`` do."""
+    length = outputs.shape[0]
+    apart = any(output.shape[0] % length for use in uses for output in use.outputs if output.dim())
+    return apart and length > data and length % data == 0

@@ -315,7 +315,7 @@ class Recorder:
             graph = Graph(outputs)
             if record is self._uses:
                 self.leaves = graph.leaves
-            rows = self._reader.rows(outputs, graph, record, self.parameters, targets, loss)
+            rows = self._reader.rows(outputs, graph, record, self.parameters, targets, loss, self._data)
             return rows if self.processes is None else self.processes.gathered(rows)
 
     @contextmanager

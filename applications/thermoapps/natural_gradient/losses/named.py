@@ -11,6 +11,7 @@ from thermoapps.natural_gradient.losses.base import Loss
 from thermoapps.natural_gradient.losses.cross_entropy import CrossEntropy
 from thermoapps.natural_gradient.losses.custom import CustomLoss
 from thermoapps.natural_gradient.losses.elementwise import BCEWithLogits, MeanSquaredError, PoissonNLL
+from thermoapps.natural_gradient.losses.modules import module_loss
 
 __all__ = ["as_loss"]
 
@@ -28,7 +29,8 @@ def as_loss(loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Loss:
     Parameters
     ----------
     loss : Loss, str or callable
-        A loss; "cross_entropy", "mse", "bce_with_logits" or "poisson_nll"; or a function as for `CustomLoss`.
+        A loss; "cross_entropy", "mse", "bce_with_logits" or "poisson_nll"; one of torch's loss modules, such as
+        ``nn.CrossEntropyLoss(label_smoothing=0.1)``; or a function as for `CustomLoss`.
 
     Returns
     -------
@@ -54,10 +56,7 @@ def as_loss(loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Loss:
             raise ValueError(f"loss must be one of {', '.join(NAMED)}, a Loss or a function, got {loss!r}")
         return NAMED[loss]()
     if isinstance(loss, torch.nn.Module):
-        raise TypeError(
-            f"loss must be a function of one datum, a Loss or one of {', '.join(NAMED)}; "
-            f"{type(loss).__name__} takes a mean over the batch"
-        )
+        return module_loss(loss)
     if callable(loss):
         return CustomLoss(loss)
     raise TypeError(f"loss must be a Loss, a name or a function of one datum, got {type(loss).__name__}")

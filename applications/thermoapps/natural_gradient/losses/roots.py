@@ -52,6 +52,18 @@ class HessianRoot:
         scattered[torch.arange(len(chosen), device=chosen.device)[:, None], data, where] = values
         return self._as_outputs(scattered)
 
+    def regrouped(self, data: int) -> HessianRoot:
+        """The same root where several data in a row are the places of one of so many data."""
+        b, _, d, r = self.blocks.shape
+        each = b // data
+        places = self.places
+        if places is not None:
+            offsets = torch.arange(each, device=places.device).repeat(data) * self._flat[1]
+            places = (places + offsets[:, None]).reshape(data, -1)
+        axis = self.class_dim if self.class_dim < 0 else self.class_dim + 1
+        shape = torch.Size((data, each, *self.shape[1:]))
+        return HessianRoot(self.blocks.reshape(data, -1, d, r), shape, axis, places, self.dropped)
+
     def times(self, vectors: Tensor) -> Tensor:
         """S u for one vector u (b, V) per datum, in the shape of the outputs."""
         b, places, _, r = self.blocks.shape
