@@ -134,3 +134,14 @@ def test_a_product_is_added_without_scipys_own_kernels(monkeypatch):
         np.testing.assert_allclose(Sparse(A).add_product(x, np.asfortranarray(y)), expected, rtol=1e-13)
     monkeypatch.setattr(sparse, "csr_matvecs", None)
     np.testing.assert_allclose(Sparse(A).add_product(x, y.copy()), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_soft_mode_apart_from_all_others_is_not_missed(seed):
+    # The bulk of the spectrum settles long before the one mode below it shows in a random vector.
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([[0.01], rng.uniform(0.1, 2.5, 9999)])
+    found = LargeSpectrum(Sparse(scipy.sparse.diags_array(values))).interval(0.3, 500)
+    assert found.settled
+    assert found.lower <= 0.01
+    assert found.smallest == pytest.approx(0.01, rel=0.05)

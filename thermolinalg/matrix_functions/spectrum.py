@@ -203,9 +203,9 @@ class LargeSpectrum:
         while True:
             krylov.extend(min(_CHECK_EVERY, max_steps - krylov.steps))
             (smallest, largest), (below, above) = self._ends()
-            # Without a basis a Ritz value may rest for a while on a wrong eigenvalue.
             rests = abs(before - smallest) <= rtol**2 * abs(smallest)
-            settled = bool(krylov.complete() or (below <= rtol * smallest and rests))
+            shown = krylov.steps >= _steps_to_show(krylov.dimension, smallest, largest)
+            settled = bool(krylov.complete() or (below <= rtol * smallest and rests and shown))
             before = smallest
             if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
                 break
@@ -222,6 +222,16 @@ class LargeSpectrum:
             curvature = float(product(v.T, krylov.product(v))[0, 0] / product(v.T, v)[0, 0])
             raise _negative_curvature(curvature, size)
         return values, bounds
+
+
+def _steps_to_show(d: int, smallest: float, largest: float) -> float:
+    """Steps after which an eigenvalue of half the smallest Ritz value, apart from all others, would have been found.
+
+    A random vector has 1/√d of its mode, and a step multiplies that by e^√(2/κ) beside the others.
+    """
+    if not 0 < smallest < largest:
+        return 0.0
+    return float(np.log(10 * d**0.5) * (0.5 * (largest / smallest - 1)) ** 0.5)
 
 
 def _bracketed(
