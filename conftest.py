@@ -20,7 +20,10 @@ PEERS = (
 )
 """What the names of tests of the tier `peers` contain."""
 
-collect_ignore_glob = ["*/thermoapps/natural_gradient/*", "docs/natural_gradient.md"] if LIGHT else []
+TORCH_PAGES = ["docs/natural_gradient.md", "docs/extending_natural_gradients.md", "docs/gradients.md"]
+"""Pages whose examples are torch's; `make test-peers` names them as well."""
+
+collect_ignore_glob = ["*/thermoapps/natural_gradient/*", *TORCH_PAGES] if LIGHT else []
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), SkipParser()],

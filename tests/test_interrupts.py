@@ -16,6 +16,8 @@ LONG = {
 }
 
 PREAMBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 import thermolinalg as tla
