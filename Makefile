@@ -29,7 +29,6 @@ test-peers: $(PEERS_READY)  ## other packages' suites re-aimed at this one, and 
 
 test-slow: $(READY)  ## grids of error bars, and fuzzing in full
 	$(call PYTEST,.venv) -m slow
-	$(if $(shell grep -s '^fuzz:' Makefile),$(MAKE) fuzz)
 
 test-oldest: $(OLDEST_READY)  ## the oldest versions that pyproject.toml allows
 	SCIPY_ARRAY_API=1 $(call PYTEST,.venv-oldest)  # scikit-learn 1.6 asks for it

@@ -21,7 +21,7 @@ def test_a_short_fuzz_finds_nothing():
 
 @pytest.mark.slow
 def test_the_whole_fuzz_finds_nothing():
-    summary = runner.run(1, range(10_000))
+    summary = runner.run(0, range(10_000))  # as `make fuzz`; other seeds are for who looks for more
     assert not summary.findings, "\n".join([summary.table(), *(f"{r.case}: {r.text}" for r in summary.findings)])
     assert summary.unfinished == 0
     assert summary.inside >= 0.95
