@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 import warnings
 from pathlib import Path
@@ -17,6 +18,9 @@ from . import forms, matrices
 
 ALLOWED = (ValueError, TypeError, np.linalg.LinAlgError, DeviceError, OverflowError)
 """What a refusal may be; an operator's own error passes as it is."""
+
+SECONDS = 20
+"""Processor time that a call may take."""
 
 PACKAGE = str(Path(tla.__file__).parent)
 
@@ -193,7 +197,8 @@ class Draw:
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                value = call()
+                with limited(SECONDS):
+                    value = call()
         except forms.Lie:
             raise Refusal("the operator's own error") from None
         except ALLOWED as error:
@@ -203,8 +208,10 @@ class Draw:
             if not where.startswith(PACKAGE) and not (self.form is not None and self.form.lies):
                 raise Finding("leaked", f"{text} (raised in {where})") from None
             raise Refusal(text) from None
-        except TooSlow:
-            raise
+        except TooSlow as slow:
+            last = traceback.extract_tb(slow.__traceback__)[-2]
+            where = f"in {last.name} ({last.filename}:{last.lineno})"
+            raise Finding("slow", f"more than {SECONDS} s of processor time, {where}") from None
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             if self.form is not None and self.form.lies and not where.filename.startswith(PACKAGE):
@@ -221,7 +228,25 @@ class Draw:
 
 
 class TooSlow(BaseException):
-    """A case took more processor time than it may."""
+    """A call took more processor time than it may."""
+
+
+class limited:
+    """Raises TooSlow after so much processor time."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __enter__(self):
+        def stop(signum, frame):
+            raise TooSlow
+
+        self.before = signal.signal(signal.SIGPROF, stop)
+        signal.setitimer(signal.ITIMER_PROF, self.seconds)
+
+    def __exit__(self, *exc):
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, self.before)
 
 
 def fingerprint(x):

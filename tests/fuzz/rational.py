@@ -5,12 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import flint
 import numpy as np
-
-try:
-    import flint
-except ImportError:  # the same by our own elimination, which takes longer
-    flint = None
 
 
 def exact(x):
@@ -35,19 +31,10 @@ def solve(A, B):
     if n == 0:
         return B.copy()
     whole = _integers(np.concatenate([A, B], axis=1))
-    if flint is not None:
-        try:
-            x = flint.fmpz_mat(whole[:, :n].tolist()).solve(flint.fmpz_mat(whole[:, n:].tolist()))
-        except ZeroDivisionError:
-            return None
-        return _fractions(x)
-    det, reduced = eliminate(whole, n)
-    if det == 0:
+    try:
+        return _fractions(flint.fmpz_mat(whole[:, :n].tolist()).solve(flint.fmpz_mat(whole[:, n:].tolist())))
+    except ZeroDivisionError:
         return None
-    out = np.empty(B.shape, dtype=object)
-    for index in np.ndindex(B.shape):
-        out[index] = Fraction(reduced[index[0], n + index[1]], det)
-    return out
 
 
 def determinant(A):
@@ -56,27 +43,7 @@ def determinant(A):
     if n == 0:
         return Fraction(1)
     rows = [_unit(row) for row in A]
-    whole = _integers(A)
-    if flint is not None:
-        det = int(flint.fmpz_mat(whole.tolist()).det())
-    else:
-        det = eliminate(whole, n)[0]
-    return Fraction(det, math.prod(rows))
-
-
-def eliminate(M, n):
-    """The determinant of the first n columns of an integer matrix, and det · (those columns)⁻¹ M (Bareiss, Jordan)."""
-    M, last, sign = M.copy(), 1, 1
-    for k in range(n):
-        pivot = next((i for i in range(k, n) if M[i, k]), None)
-        if pivot is None:
-            return 0, M
-        if pivot != k:
-            M[[k, pivot]], sign = M[[pivot, k]], -sign
-        others = [i for i in range(n) if i != k]
-        M[others] = (M[k, k] * M[others] - np.multiply.outer(M[others, k], M[k])) // last
-        last = M[k, k]
-    return sign * last, sign * M
+    return Fraction(int(flint.fmpz_mat(_integers(A).tolist()).det()), math.prod(rows))
 
 
 def independent(A):
