@@ -95,7 +95,12 @@ def as_float64(x: Array) -> Array:
 
 def dtype_name(x: Array) -> str:
     """Name of the dtype, the same for both namespaces: 'float32', 'complex128', ..."""
-    return str(x.dtype).rsplit(".", maxsplit=1)[-1]
+    return _last_name(x.dtype)
+
+
+@lru_cache(maxsize=64)
+def _last_name(dtype: Any) -> str:
+    return str(dtype).rsplit(".", maxsplit=1)[-1]
 
 
 def eps(x: Array) -> float:
@@ -177,8 +182,8 @@ def add_multiple(factor: float, x: Array, y: Array) -> Array:
     return y
 
 
-def multiple(factor: float, x: Array, out: Array) -> Array:
-    """factor · x, written over `out`: fresh memory takes longer to come by than to fill."""
+def multiple(factor: float | Array, x: Array, out: Array | None) -> Array:
+    """factor · x, written over `out` if there is one: fresh memory takes longer to come by than to fill."""
     if is_torch(x):
         import torch
 

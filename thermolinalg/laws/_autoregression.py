@@ -8,6 +8,7 @@ All variances here are in units of 2T. The building blocks are φ₁(z) = (1 −
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _SERIES_BELOW = 1.0
+_TINY = 1e-300
+"""Where φ₁ is 1 to the last digit."""
 _TERMS = 22
 
 
@@ -51,15 +54,22 @@ class Moments(NamedTuple):
 def one_minus_exp_over(z: Array) -> Array:
     """φ₁(z) = (1 − e^{−z})/z, 1 at z = 0; z may be complex, with Re z ≥ 0."""
     xp = namespace(z)
-    safe = xp.where(z == 0, 1.0, z)
-    return xp.where(z == 0, 1.0, -xp.expm1(-safe) / safe)
+    safe = xp.where(z == 0, _TINY, z)
+    return -xp.expm1(-safe) / safe
 
 
-def _horner(z: Array, coefficients: list[float]) -> Array:
-    value = 0 * z + coefficients[-1]
-    for c in reversed(coefficients[:-1]):
-        value = value * z + c
-    return value
+def _continued(direct: Callable[[Array], Array], z: Array, coefficients: list[float]) -> Array:
+    """A function by its power series where |z| is small, and `direct` elsewhere."""
+    xp = namespace(z)
+    small = xp.abs(z) < _SERIES_BELOW
+    if not bool(xp.any(small)):
+        return direct(z)
+    near = xp.where(small, z, 0.0)
+    series = near * coefficients[-1]
+    for c in reversed(coefficients[1:-1]):
+        series += c
+        series *= near
+    return xp.where(small, series + coefficients[0], direct(xp.where(small, 1.0, z)))
 
 
 _PHI2 = [(-1.0) ** k / math.factorial(k + 2) for k in range(_TERMS)]
@@ -69,19 +79,14 @@ _SQUARE = [(-1.0) ** j * (2.0**j - 2.0) / math.factorial(j) for j in range(2, _T
 
 def phi2(z: Array) -> Array:
     """φ₂(z) = (1 − φ₁(z))/z, 1/2 at z = 0; z may be complex, with Re z ≥ 0."""
-    xp = namespace(z)
-    small = xp.abs(z) < _SERIES_BELOW
-    safe = xp.where(small, 1.0, z)
-    return xp.where(small, _horner(xp.where(small, z, 0.0), _PHI2), (1 - one_minus_exp_over(safe)) / safe)
+    return _continued(lambda z: (1 - one_minus_exp_over(z)) / z, z, _PHI2)
 
 
 def _psi(z: Array) -> Array:
-    xp = namespace(z)
-    small = z < _SERIES_BELOW
-    safe = xp.where(small, 1.0, z)
-    series = _horner(xp.where(small, z, 0.0), [c / (j + 3) for j, c in enumerate(_SQUARE)])
-    direct = (1 - 2 * one_minus_exp_over(safe) + one_minus_exp_over(2 * safe)) / safe**2
-    return xp.where(small, series, direct)
+    def direct(z: Array) -> Array:
+        return (1 - 2 * one_minus_exp_over(z) + one_minus_exp_over(2 * z)) / z**2
+
+    return _continued(direct, z, [c / (j + 3) for j, c in enumerate(_SQUARE)])
 
 
 @lru_cache(maxsize=128)
@@ -98,14 +103,13 @@ def _power_means(n: int) -> tuple[float, ...]:
 
 def _psi_discrete(u: Array, n: int) -> Array:
     """Σ_{m<n} (1 − e^{−mu})² / (n³u²), which tends to ψ(nu) as n grows."""
-    xp = namespace(u)
-    z = n * u
-    small = z < _SERIES_BELOW
-    series = _horner(xp.where(small, z, 0.0), [c * s for c, s in zip(_SQUARE, _power_means(n), strict=True)])
-    safe = xp.where(small, 1.0, z)
-    ratio1 = one_minus_exp_over(safe) / one_minus_exp_over(safe / n)
-    ratio2 = one_minus_exp_over(2 * safe) / one_minus_exp_over(2 * safe / n)
-    return xp.where(small, series, (1 - 2 * ratio1 + ratio2) / safe**2)
+
+    def direct(z: Array) -> Array:
+        ratio1 = one_minus_exp_over(z) / one_minus_exp_over(z / n)
+        ratio2 = one_minus_exp_over(2 * z) / one_minus_exp_over(2 * z / n)
+        return (1 - 2 * ratio1 + ratio2) / z**2
+
+    return _continued(direct, n * u, [c * s for c, s in zip(_SQUARE, _power_means(n), strict=True)])
 
 
 def _from_start(lam: Array, burn_in: float, conditional: tuple[Array, ...]) -> Moments:

@@ -60,8 +60,12 @@ def sample_covariance(blocks: Iterable[Array]) -> Array:
         count += block.shape[0]
         total = total + xp.sum(block, axis=0)
         gram = add_gram(gram, block)
-    upper = xp.triu(gram - total[:, None] * (total / count)) / (count - 1)
-    return upper + xp.triu(upper, k=1).T
+    lower = gram.T  # in the order of memory
+    lower -= total[:, None] * (total / count)
+    lower /= count - 1
+    lower = xp.tril(lower)
+    lower += xp.tril(lower, k=-1).T
+    return lower
 
 
 def sample_variance(blocks: Iterable[Array]) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace, standard_normal
+from thermolinalg._arrays import Array, multiple, namespace, standard_normal
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Diagonalising, Engine, evaluate
 
@@ -96,10 +96,13 @@ class _Recursion:
         """What enters each state in so many steps, blocks (count, d)."""
         normals = [standard_normal(rng, (count, self.lam.shape[0]), self.lam) for _ in self.noise[0]]
         blocks = []
-        for drift, noise in zip(self.drift, self.noise, strict=True):
-            terms = [n * z for n, z in zip(noise, normals, strict=True) if n is not None]
-            block = sum(terms[1:], start=terms[0])
-            blocks.append(block if drift is None else block + drift)
+        for i, (drift, noise) in enumerate(zip(self.drift, self.noise, strict=True), start=1):
+            out = normals if i == len(self.noise) else [None] * len(normals)  # written over by the last who reads them
+            first, *others = [multiple(n, z, o) for n, z, o in zip(noise, normals, out, strict=True) if n is not None]
+            for term in [*others, drift]:
+                if term is not None:
+                    first += term
+            blocks.append(first)
         return blocks
 
     def advance(self, states: list[Array | None], rows: list[Array]) -> list[Array | None]:
