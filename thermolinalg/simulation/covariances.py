@@ -53,7 +53,8 @@ def wishart_factor(
 
 def sample_covariance(blocks: Iterable[Array]) -> Array:
     """Covariance (d, d) of n readings, Σ_i (x_i − x̄)(x_i − x̄)ᵀ/(n − 1), that come in blocks (n_i, d)."""
-    count, gram = 0, None
+    count = 0
+    gram: Array = None
     total: Array = 0.0
     for block in blocks:
         xp = namespace(block)
