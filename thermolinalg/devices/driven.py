@@ -9,13 +9,12 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from thermolinalg._arrays import as_array, as_float64, eps, namespace, standard_normal, to_numpy
 from thermolinalg.devices.reading import Spectrum
 from thermolinalg.devices.simulated import Simulated, SingularError
 from thermolinalg.laws import EQUILIBRIUM_TIMES, LinearLaw
-from thermolinalg.laws.work import Drive
+from thermolinalg.laws.work import Drive, logistic
 from thermolinalg.matrix_functions.condensed import CondensedSpectrum, condensed_spectrum
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
@@ -154,7 +153,7 @@ class Driven:
 
     def readings_along(self, start: float, log_odds: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """See `LangevinProgram.readings_along`."""
-        s, left = float(expit(log_odds)), float(expit(-log_odds))
+        s, left = float(logistic(log_odds)), float(logistic(-log_odds))
         self.program.ledger.record(self.d, GROUPS * n, self._relaxation_time(start, s, left))
         if self.spectrum.modes is not None:
             self.program.drawn = self._known("readings are sums over its modes")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit, logsumexp
 
 from thermolinalg._info import ThermodynamicWarning
+from thermolinalg.laws.work import logistic
 
 __all__ = ["FreeEnergy", "bennett", "jarzynski", "thermodynamic_integration"]
 
@@ -101,7 +101,7 @@ def jarzynski(work: ArrayLike, *, temperature: float = 1.0) -> FreeEnergy:
     n = len(w)
     carriers, spread = _carriers(-w), _spread(-w)
     estimate = FreeEnergy(
-        value=-temperature * float(logsumexp(-w) - np.log(n)),
+        value=-temperature * float(np.logaddexp.reduce(-w) - np.log(n)),
         standard_error=temperature * spread**0.5,
         effective_size=carriers,
         bias=temperature * spread / 2,
@@ -166,11 +166,11 @@ def bennett(forward: ArrayLike, reverse: ArrayLike, *, temperature: float = 1.0)
 
     def accepted(free_energy: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """ln f for both sets: logarithms, so that works far apart do not all become zero."""
-        return log_expit(free_energy - shift - wf), log_expit(shift - wr - free_energy)
+        return -np.logaddexp(0, shift + wf - free_energy), -np.logaddexp(0, free_energy + wr - shift)
 
     def imbalance(free_energy: float) -> float:
         ahead, back = accepted(free_energy)
-        return float(logsumexp(ahead) - logsumexp(back))
+        return float(np.logaddexp.reduce(ahead) - np.logaddexp.reduce(back))
 
     # Beyond all works by more than their number's logarithm one side is full and the other all but empty.
     margin = abs(shift) + np.log(nf + nr) + 2.0
@@ -182,7 +182,7 @@ def bennett(forward: ArrayLike, reverse: ArrayLike, *, temperature: float = 1.0)
         value=temperature * root,
         standard_error=temperature * (_spread(ahead) + _spread(back)) ** 0.5,
         effective_size=min(_carriers(ahead), _carriers(back)),
-        overlap=float(np.mean(expit(root - wf)) + np.mean(expit(-wr - root))),
+        overlap=float(np.mean(logistic(root - wf)) + np.mean(logistic(-wr - root))),
     )
     if not estimate.reliable:
         warnings.warn(
@@ -205,7 +205,7 @@ def _spread(log_weights: NDArray[np.float64]) -> float:
 
 def _carriers(log_weights: NDArray[np.float64]) -> float:
     """Effective number of terms of a sum of positive weights, (Σw)²/Σw²."""
-    return float(np.exp(2 * logsumexp(log_weights) - logsumexp(2 * log_weights)))
+    return float(np.exp(2 * np.logaddexp.reduce(log_weights) - np.logaddexp.reduce(2 * log_weights)))
 
 
 def thermodynamic_integration(samples: Sequence[ArrayLike], weights: ArrayLike) -> FreeEnergy:

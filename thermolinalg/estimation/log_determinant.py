@@ -8,13 +8,12 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from thermolinalg._info import ThermodynamicWarning
 from thermolinalg._progress import watched
 from thermolinalg.devices import Drivable, Spectrum
 from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
-from thermolinalg.laws.work import Drive, work_moments
+from thermolinalg.laws.work import Drive, logistic, work_moments
 
 __all__ = ["Budget", "Measured", "Report", "by_integration", "by_work", "choose_protocol"]
 
@@ -233,7 +232,7 @@ def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: n
             break
         counts = np.ceil(counts * 1.3 * (estimate.standard_error / budget.atol) ** 2).astype(int)
     report = Report(
-        nodes=expit(nodes),
+        nodes=logistic(nodes),
         readings=groups * counts,
         n_runs=groups * int(taken.sum()),
         effective_sample_size=float(groups * counts.min()),

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bernoulli, comb
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.laws._linear import Coefficients
@@ -95,6 +94,8 @@ def _power_means(n: int) -> tuple[float, ...]:
     if n <= 4096:
         m = np.arange(n) / n
         return tuple(float(np.mean(m**j)) for j in range(2, _TERMS + 2))
+    from scipy.special import bernoulli, comb  # here, because it takes a tenth of the package's time to import
+
     b = bernoulli(_TERMS + 2)
     return tuple(
         sum(comb(j + 1, k) * b[k] * float(n) ** -k for k in range(j + 1)) / (j + 1) for j in range(2, _TERMS + 2)

@@ -8,14 +8,19 @@ at the state x does the work ½(α' − α)x². The free energy of a mode is (T/
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg.laws._linear import Coefficients, LinearLaw
 
-__all__ = ["Drive", "WorkMoments", "slow_dissipation", "work_moments"]
+__all__ = ["Drive", "WorkMoments", "logistic", "slow_dissipation", "work_moments"]
+
+
+def logistic(log_odds: Any) -> Any:
+    """s = 1/(1 + e^{−x}), where a drive stands whose log-odds ln(s/(1 − s)) are x; precise however small."""
+    return np.exp(-np.logaddexp(0.0, -log_odds))
 
 
 class WorkMoments(NamedTuple):

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy.fft import dct, idct
 
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import function_table
+from thermolinalg.matrix_functions._nodes import coefficients_of, values_of
 
 __all__ = ["ROUGH_LOAD", "ROUGH_NOISE", "Truncation", "truncation"]
 
@@ -102,9 +102,7 @@ def truncation(
 
 def _plain(values: np.ndarray, allowed: np.ndarray) -> np.ndarray | None:
     """The expansion of the functions themselves; None where the nodes do not resolve them."""
-    count = values.shape[-1]
-    coefficients = dct(values, type=2, axis=-1) / count
-    coefficients[..., 0] /= 2
+    count, coefficients = values.shape[-1], coefficients_of(values)
     low, high = 0, 3 * count // 4
     if not _fits(coefficients[..., : high + 1], values, allowed):
         return None
@@ -135,12 +133,10 @@ def _as_residuals(
     if degree > 3 * count // 4:
         return None
     x = (2 * lam - upper - lower) / (upper - lower)
-    numerator = _values(head, count)
+    numerator = values_of(head, count)
     signed = chebyshev.chebval(x0, np.moveaxis(head, -1, 0))[..., None] / math.cosh(degree * growth)
     numerator -= signed * (-1.0) ** degree * np.cos(degree * np.arccos(x))
-    coefficients = dct(numerator / lam, type=2, axis=-1) / count
-    coefficients[..., 0] /= 2
-    short = np.asarray(coefficients[..., :degree])
+    short = coefficients_of(numerator / lam)[..., :degree]
     return short if _fits(short, values, allowed) else None
 
 
@@ -156,18 +152,10 @@ def _merged(
     shares = np.zeros(values.shape[1])
     shares[present] = np.median(values[0, present] / values[0, first], axis=-1)
     common = coefficients[:, first : first + 1]
-    whole = shares[:, None] * _values(common, values.shape[-1])[0]
+    whole = shares[:, None] * values_of(common, values.shape[-1])[0]
     fits = (abs(whole - values[0])[present] <= allowed[0, present]).all()
     return Truncation(common, shares) if fits else None
 
 
-def _values(coefficients: np.ndarray, count: int) -> np.ndarray:
-    """An expansion at the nodes."""
-    padded = np.zeros((*coefficients.shape[:-1], count))
-    padded[..., : coefficients.shape[-1]] = coefficients
-    padded[..., 0] *= 2
-    return np.asarray(idct(padded * count, type=2, axis=-1))
-
-
 def _fits(coefficients: np.ndarray, values: np.ndarray, allowed: np.ndarray) -> bool:
-    return bool((abs(_values(coefficients, values.shape[-1]) - values) <= allowed).all())
+    return bool((abs(values_of(coefficients, values.shape[-1]) - values) <= allowed).all())

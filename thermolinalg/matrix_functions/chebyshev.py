@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import dct
 
 from thermolinalg._arrays import Array, add_multiple, as_array, multiple, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import Blocks, function_table, norms, product_operations
+from thermolinalg.matrix_functions._nodes import coefficients_of
 from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE, Truncation, truncation
 from thermolinalg.matrix_functions.base import Cost, Recent
 from thermolinalg.matrix_functions.by_products import ByProducts
@@ -96,8 +96,7 @@ def chebyshev_series(
     while True:
         angles = np.pi * (np.arange(count) + 0.5) / count
         values = function_table(law, outputs, (lower + upper) / 2 + (upper - lower) / 2 * np.cos(angles))
-        coefficients = dct(values, type=2, axis=-1) / count
-        coefficients[..., 0] /= 2
+        coefficients = coefficients_of(values)
         magnitudes = np.abs(coefficients)
         dropped = np.cumsum(magnitudes[..., ::-1], axis=-1)[..., ::-1] - magnitudes
         scale = np.max(np.abs(values).max(axis=-1)[..., None] * sizes, axis=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from thermolinalg._arrays import Array, as_array, eps, namespace
 from thermolinalg.operators._checks import real_array
@@ -93,7 +92,9 @@ class Toeplitz(_Convolution):
     def __init__(self, column: Any) -> None:
         column = real_array(column, "column", 1)
         super().__init__(column)
-        self.size = int(scipy.fft.next_fast_len(2 * column.shape[0] - 1, real=True))
+        from scipy.fft import next_fast_len  # here, because it takes a tenth of the package's time to import
+
+        self.size = int(next_fast_len(2 * column.shape[0] - 1, real=True))
         self.transform = self._transform(column)
 
     def _transform(self, column: Array) -> Array:
