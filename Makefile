@@ -7,9 +7,9 @@ OLDEST_READY := .venv-oldest/.ready
 NEWEST_READY := .venv-newest/.ready
 BENCH_READY := .venv-bench/.ready
 BENCH_NGD_READY := .venv-bench/.ready-ngd
-TESTED := .[sde,plot,cli,sklearn,test]
-LIGHT := .[sde,plot,cli,sklearn,test,docs]
-EVERYTHING := .[all,test,docs]
+TESTED := .[sde,plot,cli,sklearn,parallel,test]
+LIGHT := .[sde,plot,cli,sklearn,parallel,test,docs]
+EVERYTHING := .[all,dask,test,docs]
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile
 

@@ -25,6 +25,7 @@ from thermolinalg.primitives.program import PreparedDevice, program
 from thermolinalg.primitives.pseudo_inverse import pinv
 from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solve import solve
+from thermolinalg.sweeps import sweep
 
 __version__ = "0.1.0"
 
@@ -58,4 +59,5 @@ __all__ = [
     "slogdet",
     "solve",
     "solve_continuous_lyapunov",
+    "sweep",
 ]
