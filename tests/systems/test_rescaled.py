@@ -177,3 +177,36 @@ def test_a_start_is_scaled_as_solutions_are():
     assert info == 0
     system = Rescaled(None, 2.0 ** np.array([3.0, -1, 0, 2, 5]), -990, np.array([-995]))
     np.testing.assert_array_equal(system.back(system.start(x[:, None])), x[:, None])
+
+
+@pytest.mark.parametrize("size", [2.0**-1050, 2.0**1018])
+@pytest.mark.parametrize("d", [6, 100])
+def test_maps_at_the_ends_of_the_range_are_multiplied_near_one(d, size):
+    """Products of a denormal map with vectors near one would be rounded, those of a huge one overflow."""
+    A = np.round(2.0**20 * spd(d, 20.0)) / 2.0**20  # exact as a denormal number
+    x = tla.solve(aslinearoperator(size * A), size * (A @ np.ones(d)), rng=0)
+    np.testing.assert_allclose(x, 1.0, rtol=1e-6 if size < 1 else 1e-9)
+    log = tla.logabsdet(aslinearoperator(size * A), atol=0.05, rng=0)
+    assert abs(log - d * np.log(size) - np.linalg.slogdet(A)[1]) < 0.3
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tensor, scipy.sparse.csr_array])
+@pytest.mark.parametrize("exponents", [(-96, 96), (-120, -40)])
+def test_rows_of_any_size_are_balanced_in_single_precision(kind, exponents):
+    """No one number brings all rows near one: brought down with the largest, the smallest would vanish."""
+    rows = 2.0 ** np.linspace(*exponents, 6).round()
+    A = (rows[:, None] * GENERAL).astype(np.float32)
+    b = (rows * (GENERAL @ np.ones(6))).astype(np.float32)
+    x, info = tla.solve(kind(A), tensor(b) if kind is tensor else b, rng=0, return_info=True)
+    assert info.success
+    np.testing.assert_allclose(to_numpy(x), 1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [2.0**900, 2.0**-900])
+def test_the_adjoint_is_on_the_same_power_of_two(size):
+    """Whatever size products with Aᴴ suggest, what stands on the device is A with its own."""
+    lower = np.array([[1.0, 0.0, 0.0], [100.0, 1.0, 0.0], [100.0, 100.0, 1.0]])
+    device = tla.LangevinDevice(tla.EulerMaruyama(0.3))  # symmetric couplings: AᵀA serves both
+    inverse = tla.ThermodynamicInverse(aslinearoperator(size * lower), device=device, rng=0)
+    np.testing.assert_allclose(size * (lower @ (inverse @ np.ones(3))), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(size * (lower.T @ (inverse.H @ np.ones(3))), 1.0, rtol=1e-6)

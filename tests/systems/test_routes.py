@@ -33,7 +33,7 @@ def conditioned(kappa):
 
 def hold(A, device=None, seed=0, **options):
     read = read_matrix(A, **options)
-    return Router(read, read.operator, device, np.random.default_rng(seed)).hold()
+    return Router(read, 0, device, np.random.default_rng(seed)).hold()
 
 
 class Stranger:

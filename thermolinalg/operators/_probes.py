@@ -135,6 +135,8 @@ def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
     """Compare all pairs of vectors z and products y = B z of the scaled map."""
     d = z.shape[0]
     precision = np.finfo(np.float32 if _is_single(dtype) else np.float64).eps
+    exponent = int(np.frexp(np.max(np.abs(y), initial=0.0))[1])
+    y = y * 2.0 ** (-exponent // 2) * 2.0 ** (-exponent - -exponent // 2)  # near one, as inner products have to be
     forward = z.conj().T @ y
     difference = np.abs(forward - forward.conj().T)
     bound = np.abs(z).T @ np.abs(y)
@@ -143,4 +145,5 @@ def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
     ratios = np.divide(difference, rounding, where=rounding > 0, out=np.zeros_like(rounding))
     relative = np.divide(difference, norms + norms.T, where=norms > 0, out=np.zeros_like(norms))
     place = np.unravel_index(np.argmax(ratios), ratios.shape)
-    return Evidence(Asymmetry(float(difference[place]), None, None, float(ratios[place])), float(relative.max()))
+    size = float(np.ldexp(difference[place], exponent))
+    return Evidence(Asymmetry(size, None, None, float(ratios[place])), float(relative.max()))

@@ -20,7 +20,7 @@ from thermolinalg.laws import forgotten
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
-from thermolinalg.systems.routes import Held
+from thermolinalg.systems.placed import Held
 
 __all__ = ["PRECISION", "RAW_RTOL", "solve_raw", "solve_refined"]
 
