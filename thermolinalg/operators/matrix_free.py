@@ -28,7 +28,8 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
         if block.shape[1] != 1:
             with contextlib.suppress(ValueError):
                 return np.asarray(operator.matmat(block))
-        return np.stack([operator.matvec(column) for column in block.T], axis=1)
+        columns = [operator.matvec(column) for column in block.T]
+    return np.stack(columns, axis=1) if columns else np.zeros((operator.shape[0], 0), block.dtype)
 
 
 class MatrixFree(Operator):

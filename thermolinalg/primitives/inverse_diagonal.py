@@ -21,6 +21,7 @@ from thermolinalg.primitives._gradients import of_inverse_diagonal
 from thermolinalg.primitives._readings import empty_report, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives.solver import Solver
+from thermolinalg.systems.chosen import undistorted
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
 __all__ = ["inv_diagonal"]
@@ -134,6 +135,8 @@ def inv_diagonal(
     device = as_device(device)
     with refusing(GENERAL, singular=SINGULAR):
         program = watched_program(device, matrix, generator)
+        if (itself := undistorted(device, matrix)) is not None:
+            itself.rate()
         reading = program.variances(count, rng=generator, progress=progress)
     d = read.shape[0]
     value = (reading.value[:d] + reading.value[d:]) / 2 if read.is_complex else reading.value

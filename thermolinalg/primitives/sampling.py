@@ -24,6 +24,7 @@ from thermolinalg.primitives._readings import readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.solver import Solver
+from thermolinalg.systems.chosen import undistorted
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 
 __all__ = ["sample"]
@@ -198,6 +199,8 @@ def _samples(
     with refusing("it has no Gaussian", name, singular="its Gaussian has no density"):
         program = watched_program(device, units.held(operator), generator)
         rate = program.rate()
+        if (itself := undistorted(device, units.held(operator))) is not None:
+            itself.rate()
     timetable = _timetable(schedule, count, rate)
     if read.is_complex:
         load = realify(load)

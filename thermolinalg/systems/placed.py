@@ -15,6 +15,9 @@ from thermolinalg.systems.inner import Embedded, NormalEquations
 
 __all__ = ["Held"]
 
+DISTORTED = 0.1
+"""Distortion times condition number from which on a device's corrections do not tell the error that is left."""
+
 
 @dataclass(frozen=True)
 class Held:
@@ -43,6 +46,8 @@ class Held:
         Between the user's real A and `matrix`, besides powers of two.
     exponent : int
         e, with which A comes into the range of the numbers before it is balanced.
+    distortion : float
+        Relative error of the device's copy of A, as far as it says so.
     """
 
     inverse: Inverse
@@ -57,6 +62,7 @@ class Held:
     auxiliary: int = 0
     systems: tuple[System, ...] = ()
     exponent: int = 0
+    distortion: float = 0.0
 
     @property
     def squared(self) -> bool:
@@ -70,6 +76,17 @@ class Held:
             return False
         squared = Condition(self.condition.smallest**2, self.condition.largest**2, 0.0, self.condition.eps)
         return self.condition.poor or (self.squared and squared.poor)
+
+    @property
+    def gain(self) -> float:
+        """1/σ_min in balanced units, where readings of a distorted copy do not tell the error of x; zero where they do.
+
+        The copy may have no direction as soft as the softest of A: what then stands along that is seen in no reading,
+        and a residual r is all that is known of an error of up to ‖r‖/σ_min.
+        """
+        if self.condition is None or self.distortion * self.condition.number < DISTORTED:
+            return 0.0
+        return self.condition.number / self.size if self.size > 0 else 0.0
 
     def equation(self, rhs: Array) -> Equation:
         """A x = b for a right-hand side R b (m, k)."""

@@ -18,7 +18,7 @@ from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
-from thermolinalg.systems.chosen import as_device
+from thermolinalg.systems.chosen import as_device, distortion_of, undistorted
 from thermolinalg.systems.equation import Measure
 from thermolinalg.systems.held import Condition, DeviceInverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
@@ -155,7 +155,7 @@ class Router:
             condition.refuse_singular(self._annihilated(SingularEngines(scaled), scaling))
         inverse, measures = DeviceInverse(program, Chain(around)), units_of(scaling, scaling)
         held = Held(inverse, scaled, scaling, scaling, measures, size, condition, kind, reason, systems=systems)
-        return replace(held, exponent=self.exponent)
+        return self._labelled(held, self.exponent)
 
     def _programmed(self, operator: Operator) -> tuple[Program, Condition | None]:
         """The program and the condition of what it holds; NotDefinite where that has no equilibrium."""
@@ -164,11 +164,14 @@ class Router:
             if self.covariance is not None and hasattr(program, "anticipate"):
                 program.anticipate(self.covariance)
             condition = _condition(program, operator)
+            told = condition
+            if (itself := undistorted(self.device, operator)) is not None:
+                condition = _condition(itself, operator)
         except np.linalg.LinAlgError as refusal:
             self._blame_copy(operator, "not positive definite although A is", _evidence(refusal))
             raise NotDefinite(_evidence(refusal)) from None
-        if condition is not None and condition.singular:
-            ends = f"its spectrum is {condition.smallest:.3g} to {condition.largest:.3g}"
+        if told is not None and told.singular:
+            ends = f"its spectrum is {told.smallest:.3g} to {told.largest:.3g}"
             self._blame_copy(operator, "singular although A is not", ends)
         return program, condition
 
@@ -195,7 +198,7 @@ class Router:
         inverse = DeviceInverse(program, Chain(()), definite=False)
         size = float(values[0])
         held = Held(inverse, self.operator, None, None, (Measure(),), size, condition, "stable", reason)
-        return replace(held, exponent=self.exponent)
+        return self._labelled(held, self.exponent)
 
     def embedded(self, reason: str, share: float = SHARE) -> Held:
         """Any A as the skew couplings of the device; as AᵀA where it has symmetric ones only."""
@@ -211,7 +214,11 @@ class Router:
         measures = units_of(rows, columns)
         reason = f"{reason}: held in the skew embedding"
         held = Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
-        return replace(held, exponent=exponent)
+        return self._labelled(held, exponent)
+
+    def _labelled(self, held: Held, exponent: int) -> Held:
+        """The same with what it does not know of itself."""
+        return replace(held, exponent=exponent, distortion=distortion_of(self.device))
 
     def _annihilated(self, engines: SingularEngines, columns: Array | None) -> Callable[[], Array]:
         """What gives the vector, in the user's units and with a largest entry of one, that A takes to rounding."""
@@ -257,7 +264,7 @@ class Router:
         inverse = DeviceInverse(program, Chain((NormalEquations(matrix),)), definite=False)
         measures = units_of(rows, columns)
         held = Held(inverse, matrix, rows, columns, measures, condition.largest, condition, "normal", reason)
-        return replace(held, exponent=exponent)
+        return self._labelled(held, exponent)
 
 
 class NotDefinite(np.linalg.LinAlgError):
