@@ -24,6 +24,7 @@ from thermolinalg.systems.held import Condition, DeviceInverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
 from thermolinalg.systems.placed import Held
 from thermolinalg.systems.rescaled import Unscaled
+from thermolinalg.systems.structure import refuse_structurally_singular
 
 __all__ = ["Held", "Router"]
 
@@ -85,6 +86,7 @@ class Router:
             insists on.
         """
         reason = self.read.notice
+        refuse_structurally_singular(self.read.operator, is_complex=self.read.is_complex)
         for way, why in self._ways():
             try:
                 return way("; ".join(filter(None, (reason, why))))
