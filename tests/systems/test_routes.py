@@ -322,3 +322,10 @@ def test_a_singular_matrix_is_refused_although_its_copy_is_definite(call):
 def test_a_zero_on_the_diagonal_beside_couplings_is_not_definite_rather_than_singular(call):
     with pytest.raises(np.linalg.LinAlgError, match="semidefinite: diagonal entry 1 is 0 and its column is not"):
         call(np.array([[2.0, 1.0], [1.0, 0.0]]))
+
+
+def test_a_load_of_zero_on_a_distorted_copy_is_answered():
+    A = conditioned(1e6)
+    x, flag = tla.langevin(A, np.zeros(20), device=WORN, rng=0)
+    assert flag == 0
+    np.testing.assert_array_equal(x, 0.0)

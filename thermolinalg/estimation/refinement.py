@@ -144,7 +144,8 @@ class Goal:
 
     def doubted(self, state: State) -> Array:
         """Columns (k,) whose residual, though small, may leave a larger error than was asked for."""
-        return self.gain * state.norms[-1] > self.forward * state.sizes[-1]
+        with np.errstate(invalid="ignore"):  # infinite: none is asked for
+            return self.gain * state.norms[-1] > self.forward * state.sizes[-1]
 
     @cached_property
     def _bounds(self) -> Array:
