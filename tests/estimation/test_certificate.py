@@ -23,8 +23,7 @@ from thermolinalg.estimation.certificate import (
     rounding_bound,
 )
 from thermolinalg.estimation.refinement import Goal, State
-from thermolinalg.operators import Dense, Sparse
-from thermolinalg.operators.read import read_matrix
+from thermolinalg.operators import Dense, MatrixFree, Sparse
 from thermolinalg.systems import Equation, Measure
 from thermolinalg.systems.least_squares import Augmented
 
@@ -154,7 +153,7 @@ def test_auxiliary_unknowns_keep_their_low_part():
 
 
 def test_without_extended_products_the_plain_residual_is_judged():
-    operator = read_matrix(aslinearoperator(A)).operator
+    operator = MatrixFree(aslinearoperator(A))
     eq = Equation(operator, A @ X, (PLAIN,), 1.0)
     told = Certificate.of(eq, state_of(eq, X + 1e-3), goal(1.0))
     np.testing.assert_allclose(told.residual, A @ (X - (X + 1e-3)), rtol=1e-6)
@@ -193,7 +192,7 @@ def test_no_answer_is_better_than_its_own_rounding():
 def test_products_only_take_the_size_of_the_matrix():
     weights = 2.0 ** np.arange(D)[:, None]
     for measure in (PLAIN, Measure(weights, weights)):
-        eq = Equation(read_matrix(aslinearoperator(A)).operator, A @ X, (measure,), 2.0)
+        eq = Equation(MatrixFree(aslinearoperator(A)), A @ X, (measure,), 2.0)
         device = Exact()
         rounding_bound(eq, device, X, ONCE, np.random.default_rng(0), EPS)
         sizes = 2.0 * measure.solution(X) / D**0.5 * np.ones((D, 1))

@@ -14,8 +14,7 @@ from thermolinalg._arrays import to_numpy
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.directions import HISTORY, Directions, _conjugate
 from thermolinalg.estimation.refinement import FASTEST, NEAR_FLOOR, PROBED, SLOWEST, UNSEEN, Goal, State, refine
-from thermolinalg.operators import Dense
-from thermolinalg.operators.read import read_matrix
+from thermolinalg.operators import Dense, MatrixFree
 from thermolinalg.systems import Equation, Measure
 
 D = 20
@@ -454,7 +453,7 @@ def test_extended_precision_begins_near_the_floor_and_stays(matrix):
 
 
 def test_without_extended_residuals_the_iteration_stays_plain():
-    operator = read_matrix(_products_only(A)).operator
+    operator = MatrixFree(_products_only(A))
     eq = Equation(operator, B, (PLAIN,), 1.0)
     state = after(25, Fake(np.linalg.inv(A), 0.1), eq)
     assert state.low is None

@@ -68,7 +68,7 @@ def check(draw, truths, b, x, info, asked, name, bar=None):
 
 def check_products(draw, form, b, x, asked, options):
     """An operator that is no matrix: at least its own product with x is b."""
-    if options.get("transposed") or not asked.refine or np.iscomplexobj(x):
+    if options.get("transposed") or not asked.refine or np.iscomplexobj(x) or not x.size:
         return
     x = x[:, None] if x.ndim == 1 else x
     c = b[:, None] if b.ndim == 1 else b

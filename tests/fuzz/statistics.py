@@ -96,6 +96,8 @@ def check_diagonal(draw, form, x, info, options, rtol):
         return
     if not judge.finite(x):
         raise Finding("nan", f"success with {x}")
+    if believed(form, options):
+        return
     told = []
     for truth in truths_of(draw, form, np.zeros(1), options):
         d = len(truth.A)

@@ -40,6 +40,8 @@ class Truth:
             found = [A]
             if A.dtype.kind != "O" and nearly_symmetric(A):
                 found.append(A / 2 + A.conj().T / 2)
+                if is_single(A):  # then the mean is rounded to that
+                    found.append(found[-1].astype(np.complex64 if np.iscomplexobj(A) else np.float32).astype(A.dtype))
         return [cls(a.T if transposed else a, is_complex) for a in found]
 
     def block(self, b):
@@ -132,5 +134,11 @@ def nearly_symmetric(A):
     with np.errstate(all="ignore"):
         size = np.sqrt(abs(np.diag(A)))
         bound = np.outer(size, size) + np.maximum(abs(A), abs(A.T))
-        single = 2.0**-23 if np.array_equal(A, A.astype(np.complex64)) else 2.0**-52
-        return bool(np.all(abs(A - A.conj().T) <= 101 * len(A) * single * bound))
+        eps = 2.0**-23 if is_single(A) else 2.0**-52
+        return bool(np.all(abs(A - A.conj().T) <= 101 * len(A) * eps * bound))
+
+
+def is_single(A):
+    """Whether single precision holds all entries."""
+    with np.errstate(all="ignore"):
+        return np.array_equal(A, A.astype(np.complex64))

@@ -156,3 +156,10 @@ def test_maps_that_take_vectors_only():
 
     operator = MatrixFree(LinearOperator((20, 4), matvec=matvec, rmatvec=lambda u: MATRIX.T @ u, dtype=float))
     np.testing.assert_allclose(operator.apply(np.eye(4)), MATRIX)
+
+
+def test_a_map_whose_factor_is_that_of_a_sign_is_no_matrix():
+    """On a line, products with vectors of one sign would not tell |v| from v."""
+    bent = LinearOperator((1, 1), matvec=lambda v: v + abs(v), dtype=float)
+    with pytest.raises(ValueError, match="is not linear"):
+        read_matrix(bent)

@@ -375,6 +375,7 @@ def too_large_to_form(monkeypatch):
     monkeypatch.setattr("thermolinalg.devices.driven.FORMABLE", 0)
     monkeypatch.setattr("thermolinalg.matrix_functions.select.FORMABLE", 0)
     monkeypatch.setattr("thermolinalg.matrix_functions.select.SMALL", 0)
+    monkeypatch.setattr("thermolinalg.operators.read.SMALL", 0)
 
 
 @pytest.mark.parametrize("method", METHODS)

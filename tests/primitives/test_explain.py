@@ -148,7 +148,7 @@ def test_how_the_device_holds_it_and_why(A, options, held, words):
 )
 def test_windows_and_paths_are_priced_without_running(A, engine):
     """A program says what `choose` would choose, and what that declares."""
-    prepared = Router(read_matrix(A), read_matrix(A).operator, None, np.random.default_rng(0)).hold()
+    prepared = Router(read_matrix(A), 0, None, np.random.default_rng(0)).hold()
     program, schedule = prepared.inverse.program, tla.Schedule(1e6, 1e7)
     window, path = program.price_window(schedule, 3), program.price_path(1.0, 50)
     assert engine in window.name

@@ -1,11 +1,12 @@
 """Numbers of any size: exact powers of two, representable answers given, the others refused."""
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.sparse
 from cases import tensor
-from helpers import spd
-from scipy.sparse.linalg import aslinearoperator
+from helpers import normal, spd
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
 from thermolinalg._arrays import to_numpy
@@ -177,3 +178,84 @@ def test_a_start_is_scaled_as_solutions_are():
     assert info == 0
     system = Rescaled(None, 2.0 ** np.array([3.0, -1, 0, 2, 5]), -990, np.array([-995]))
     np.testing.assert_array_equal(system.back(system.start(x[:, None])), x[:, None])
+
+
+@pytest.mark.parametrize("size", [2.0**-1050, 2.0**1018])
+@pytest.mark.parametrize("d", [6, 100])
+def test_maps_at_the_ends_of_the_range_are_multiplied_near_one(d, size):
+    """Products of a denormal map with vectors near one would be rounded, those of a huge one overflow."""
+    A = np.round(2.0**20 * spd(d, 20.0)) / 2.0**20  # exact as a denormal number
+    x = tla.solve(aslinearoperator(size * A), size * (A @ np.ones(d)), rng=0)
+    np.testing.assert_allclose(x, 1.0, rtol=1e-6 if size < 1 else 1e-9)
+    log = tla.logabsdet(aslinearoperator(size * A), atol=0.05, rng=0)
+    assert abs(log - d * np.log(size) - np.linalg.slogdet(A)[1]) < 0.3
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tensor, scipy.sparse.csr_array])
+@pytest.mark.parametrize("exponents", [(-96, 96), (-120, -40)])
+def test_rows_of_any_size_are_balanced_in_single_precision(kind, exponents):
+    """No one number brings all rows near one: brought down with the largest, the smallest would vanish."""
+    rows = 2.0 ** np.linspace(*exponents, 6).round()
+    A = (rows[:, None] * GENERAL).astype(np.float32)
+    b = (rows * (GENERAL @ np.ones(6))).astype(np.float32)
+    x, info = tla.solve(kind(A), tensor(b) if kind is tensor else b, rng=0, return_info=True)
+    assert info.success
+    np.testing.assert_allclose(to_numpy(x), 1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [2.0**900, 2.0**-900])
+def test_the_adjoint_is_on_the_same_power_of_two(size):
+    """Whatever size products with Aᴴ suggest, what stands on the device is A with its own."""
+    lower = np.eye(9)
+    lower[:, 0] += 60.0
+    there, back = (matrix_exponent(MatrixFree(aslinearoperator(size * a), symmetric=False)) for a in (lower, lower.T))
+    assert there != back
+    device = tla.LangevinDevice(tla.EulerMaruyama(0.3))  # symmetric couplings: AᵀA serves both
+    inverse = tla.ThermodynamicInverse(
+        MatrixFree(aslinearoperator(size * lower), symmetric=False), device=device, rng=0
+    )
+    np.testing.assert_allclose(size * (lower @ (inverse @ np.ones(9))), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(size * (lower.T @ (inverse.H @ np.ones(9))), 1.0, rtol=1e-6)
+
+
+def solved(A, b):
+    """The solution by elimination with more digits than the scales differ by."""
+    with mpmath.workdps(200):
+        return np.array([float(v) for v in mpmath.lu_solve(mpmath.matrix(A.tolist()), mpmath.matrix(b.tolist()))])
+
+
+def test_unknowns_beyond_twice_the_precision_have_bars_that_say_so():
+    """Beside unknowns larger by 1e60, an entry's own digits are lost in any sum: its bar is as large as its error."""
+    A, d = spd(6, 20.0) - 3.0 * np.eye(6), 10.0 ** np.array([30.0, -30, 10, 0, -10, 20])
+    A, b = d[:, None] * A * d, normal(6)
+    x, info = tla.solve(A, b, rng=0, return_info=True)
+    exact = solved(A, b)
+    assert info.success
+    assert np.all(abs(x - exact) <= 5 * info.standard_error + 1e-15 * abs(exact))
+
+
+def test_quadratic_forms_of_badly_scaled_matrices_are_corrected_by_true_residuals():
+    A, b = np.array([[6e-35, 4.5e-5], [4.5e-5, 7e25]]), np.array([-1.4, -1.5])
+    form, info = tla.program(A, rng=0).quadratic_form(b, return_info=True)
+    expected = float(b @ solved(A, b))
+    assert info.success
+    np.testing.assert_allclose(form.value, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tensor])
+def test_a_shift_beyond_the_range_is_refused(kind):
+    prepared = tla.program(kind(np.diag([3e38, 1e-3]).astype(np.float32)), rng=0)
+    with pytest.raises(ValueError, match=r"A \+ mu I leaves the range of float32; scale A, mu and b"):
+        prepared.shifted(2e38)
+
+
+def test_bars_of_denormal_least_squares_are_finite():
+    A, b = 2.0**-1055 * np.round(2.0**10 * normal((4, 6))), 2.0**-1040 * normal(4)
+    found, info = tla.lstsq(A, b, rng=0, return_info=True)
+    assert np.isfinite(found.x).all()
+    assert np.isfinite(info.standard_error).all()
+
+
+def test_maps_without_rows_are_answered():
+    empty = LinearOperator((0, 0), matvec=lambda v: v, dtype=float)
+    assert tla.solve(empty, np.zeros(0)).shape == (0,)

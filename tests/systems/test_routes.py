@@ -1,13 +1,14 @@
 """Which way a matrix goes onto a device, why, and what is refused with which evidence."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
 from cases import grid
-from helpers import general, spd
+from helpers import general, orthogonal, spd
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
@@ -33,7 +34,7 @@ def conditioned(kappa):
 
 def hold(A, device=None, seed=0, **options):
     read = read_matrix(A, **options)
-    return Router(read, read.operator, device, np.random.default_rng(seed)).hold()
+    return Router(read, 0, device, np.random.default_rng(seed)).hold()
 
 
 class Stranger:
@@ -287,3 +288,44 @@ def test_one_run_is_biased_by_less_than_its_noise(rtol, d):
     x, info = tla.solve(A, A @ vt[-1], refine=False, rtol=rtol, rng=0, return_info=True)
     assert np.all(abs(x - vt[-1]) <= 5 * info.standard_error)
     np.testing.assert_allclose(info.systematic, 0.025 * rtol / 2 * np.linalg.norm(x) * np.ones(4), rtol=0.7)
+
+
+# -- what a distorted copy does not tell ------------------------------------------------------------------------------
+
+WORN = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.1, input_bits=8))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("options", [{"rtol": 1e-3}, {"atol": 1e-3}])
+def test_a_small_residual_on_a_distorted_copy_is_no_small_error(seed, options):
+    """The copy has no direction as soft as A: what stands along that no reading shows, but the bar holds it."""
+    soft = orthogonal(2, 3) * [1.0, 1e-9] @ orthogonal(2, 4)
+    b = soft @ np.ones(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tla.ThermodynamicWarning)
+        x, info = tla.solve(soft, b, device=WORN, rng=seed, return_info=True, **options)
+    error = np.linalg.norm(x - 1.0)
+    assert error < 3 * np.linalg.norm(info.standard_error)
+    assert error < 3e-3 or not info.success or "atol" in options
+
+
+@pytest.mark.parametrize(
+    "call", [lambda A, **options: tla.solve(A, np.ones(2), **options), tla.inv_diagonal, tla.sample, tla.inv]
+)
+def test_a_singular_matrix_is_refused_although_its_copy_is_definite(call):
+    for seed in range(8):
+        with pytest.raises(np.linalg.LinAlgError, match=r"singular|copy of A .* not positive semidefinite"):
+            call(np.ones((2, 2)), device=WORN, rng=seed)
+
+
+@pytest.mark.parametrize("call", [tla.inv_diagonal, tla.sample, tla.slogdet])
+def test_a_zero_on_the_diagonal_beside_couplings_is_not_definite_rather_than_singular(call):
+    with pytest.raises(np.linalg.LinAlgError, match="semidefinite: diagonal entry 1 is 0 and its column is not"):
+        call(np.array([[2.0, 1.0], [1.0, 0.0]]))
+
+
+def test_a_load_of_zero_on_a_distorted_copy_is_answered():
+    A = conditioned(1e6)
+    x, flag = tla.langevin(A, np.zeros(20), device=WORN, rng=0)
+    assert flag == 0
+    np.testing.assert_array_equal(x, 0.0)

@@ -65,6 +65,12 @@ class Imperfections:
         """Whether the device is ideal."""
         return self == Imperfections()
 
+    @property
+    def distortion(self) -> float:
+        """Relative size of the errors in what is written and loaded, which A⁻¹ amplifies by its condition number."""
+        steps = (2.0**-bits for bits in (self.matrix_bits, self.input_bits) if bits)
+        return sum(steps) + self.mismatch + self.offset
+
     def write(self, operator: Operator, rng: np.random.Generator) -> Operator:
         """The matrix that ends up in the hardware: rounded to the grid, then mismatched, symmetric throughout."""
         if self.matrix_bits == 0 and self.mismatch == 0.0:

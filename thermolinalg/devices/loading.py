@@ -116,6 +116,17 @@ class Loaded:
         return y if self.scaling is None else y / self.scaling[:, None]
 
 
+def _refuse_hidden_negative(operator: Operator, i: int) -> None:
+    """LinAlgError where a column is not zero although its diagonal entry is: then there are negative directions."""
+    xp, like = namespace(operator.like), operator.like
+    unit = xp.zeros((operator.shape[0], 1), dtype=like.dtype, device=like.device)
+    unit[i, 0] = 1.0
+    if bool((operator.apply(unit) != 0).any()):
+        raise np.linalg.LinAlgError(
+            f"A is not positive semidefinite: diagonal entry {i} is 0 and its column is not; pass assume_a='gen'"
+        )
+
+
 def _unit_diagonal(operator: Operator) -> Array | None:
     """The S of `Equilibrated`, or None where the structure does not survive it."""
     diagonal = operator.diagonal()
@@ -129,6 +140,7 @@ def _unit_diagonal(operator: Operator) -> Array | None:
             "pass assume_a='gen'"
         )
     if smallest == 0:
+        _refuse_hidden_negative(operator, int(xp.argmin(diagonal)))
         return None
     scaling = operator.jacobi_scaling()
     return None if scaling is None or bool((scaling == 1).all()) else scaling

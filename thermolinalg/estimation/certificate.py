@@ -51,6 +51,8 @@ class Certificate:
         Backward errors up to it are rounding.
     reached : ndarray of bool, shape (k,)
         Whether the residuals of a column met their targets in every measure.
+    doubted : ndarray of bool, shape (k,), optional
+        Whether they may leave a larger error than was asked for all the same.
     """
 
     residual: Array
@@ -59,6 +61,7 @@ class Certificate:
     backward_error: np.ndarray
     floor: float
     reached: np.ndarray
+    doubted: np.ndarray | bool = False
 
     @classmethod
     def of(cls, equation: Equation, state: State, goal: Goal) -> Certificate:
@@ -73,17 +76,19 @@ class Certificate:
         norms, targets = to_numpy(every[0]).astype(float), to_numpy(goal.targets[0]).astype(float)
         floor = (AT_FLOOR + max(equation.matrix.shape) ** 0.5) * equation.eps
         reached = np.all([to_numpy(n) <= to_numpy(t) for n, t in zip(every, goal.targets, strict=True)], axis=0)
-        return cls(residual, norms, targets, backward, floor, reached)
+        return cls(
+            residual, norms, targets, backward, floor, reached, to_numpy(goal.doubted(state)) if goal.gain else False
+        )
 
     @property
     def met(self) -> bool:
         """Whether every column is as good as was asked for."""
-        return bool(self.reached.all())
+        return bool(np.all(self.reached & np.logical_not(self.doubted)))
 
     @property
     def success(self) -> bool:
         """Whether every column is as good as was asked for, or as its precision allows."""
-        return bool(np.all(self.reached | (self.backward_error <= self.floor)))
+        return bool(np.all((self.reached & np.logical_not(self.doubted)) | (self.backward_error <= self.floor)))
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def error_bar(
     schedule: Schedule,
     rng: np.random.Generator,
     inaccuracy: float = 0.0,
+    gain: float = 0.0,
 ) -> ErrorBar:
     """The error of a refined answer, by further runs of the device.
 
@@ -131,6 +137,8 @@ def error_bar(
     rng : numpy.random.Generator
     inaccuracy : float, optional
         Share of a correction that the rounding of the simulated device itself, eps times its condition, may leave.
+    gain : float, optional
+        As of the goal.
 
     Returns
     -------
@@ -149,6 +157,10 @@ def error_bar(
         else:
             # What the further run sees beyond its own noise is error.
             noise = xp.maximum(noise, (abs(seen.value) - 2 * seen.standard_error) / AGREEMENT)
+    if gain:
+        noise = xp.maximum(noise, gain * state.norms[-1] * unit(equation))
+    if state.correction is not None and not state.conjugate:
+        noise = xp.maximum(noise, getattr(inverse, "bias", 0.0) * abs(state.correction))
     if state.low is None:
         return ErrorBar(noise, rounding_bound(equation, inverse, state.x, schedule, rng, equation.eps))
     rounding = equation.eps * abs(state.x)
@@ -163,6 +175,9 @@ def error_bar(
     extended = equation.matrix.extended_eps
     if extended > NEGLIGIBLE:
         rounding = xp.maximum(rounding, rounding_bound(equation, inverse, state.x, schedule, rng, extended))
+    else:  # but in unknowns so small beside the others that twice the precision does not see them
+        lost = extended * max(1.0, inaccuracy / equation.eps)
+        rounding = xp.maximum(rounding, lost * equation.balanced.solution(equation.asked(state.x)) * unit(equation))
     return ErrorBar(noise, rounding)
 
 

@@ -122,15 +122,18 @@ class Goal:
         for none at all.
     inaccuracy : float, optional
         Share of a correction that the rounding of the device's simulation may leave, whatever corrections say.
+    gain : float, optional
+        Error of x over the residual at most, in balanced units, where corrections do not tell it; zero where they do.
     """
 
     targets: Sequence[Array]
     forward: Array
     inaccuracy: float = 0.0
+    gain: float = 0.0
 
     def reached(self, equation: Equation, state: State) -> bool:
         """Whether every column is done."""
-        if not all_true(state.norms <= self._bounds):
+        if not all_true(state.norms <= self._bounds) or (self.gain and any_true(self.doubted(state))):
             return False
         left = state.left
         if left is None or state.changes is None or not self.asks_for_x:
@@ -138,6 +141,11 @@ class Goal:
         if self.inaccuracy > FASTEST:
             left = equation.xp.where(left > self.inaccuracy, left, self.inaccuracy)
         return all_true(state.changes * left <= self.forward * state.sizes)
+
+    def doubted(self, state: State) -> Array:
+        """Columns (k,) whose residual, though small, may leave a larger error than was asked for."""
+        with np.errstate(invalid="ignore"):  # infinite: none is asked for
+            return self.gain * state.norms[-1] > self.forward * state.sizes[-1]
 
     @cached_property
     def _bounds(self) -> Array:

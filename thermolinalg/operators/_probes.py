@@ -108,6 +108,7 @@ def refuse_nonlinear(operator: LinearOperator, product: Any, name: str) -> None:
         What to call it in errors.
     """
     u, v = np.random.default_rng(operator.shape[1]).standard_normal((2, operator.shape[1], 1)).astype(operator.dtype)
+    v = -v if np.vdot(u, v).real > 0 else v  # of one sign, they would not see what depends on it
     with np.errstate(over="ignore", invalid="ignore"):
         parts = [np.asarray(product(operator, x.copy())) for x in (u, v, u + v)]
         largest = max(float(np.max(abs(part), initial=0.0)) for part in parts)
@@ -135,6 +136,8 @@ def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
     """Compare all pairs of vectors z and products y = B z of the scaled map."""
     d = z.shape[0]
     precision = np.finfo(np.float32 if _is_single(dtype) else np.float64).eps
+    exponent = int(np.frexp(np.max(np.abs(y), initial=0.0))[1])
+    y = y * 2.0 ** (-exponent // 2) * 2.0 ** (-exponent - -exponent // 2)  # near one, as inner products have to be
     forward = z.conj().T @ y
     difference = np.abs(forward - forward.conj().T)
     bound = np.abs(z).T @ np.abs(y)
@@ -143,4 +146,5 @@ def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
     ratios = np.divide(difference, rounding, where=rounding > 0, out=np.zeros_like(rounding))
     relative = np.divide(difference, norms + norms.T, where=norms > 0, out=np.zeros_like(norms))
     place = np.unravel_index(np.argmax(ratios), ratios.shape)
-    return Evidence(Asymmetry(float(difference[place]), None, None, float(ratios[place])), float(relative.max()))
+    size = float(np.ldexp(difference[place], exponent))
+    return Evidence(Asymmetry(size, None, None, float(ratios[place])), float(relative.max()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -157,6 +158,10 @@ class Scaled(Operator):
     ) -> None:
         super().__init__(operator.dtype, operator.shape, operator.like)
         self.operator, self.factor, self.rows, self.columns = operator, factor, rows, columns
+        # Half of a factor's exponent goes before the product: what is rounded to denormal numbers, or overflows, in A
+        # times a vector near one is neither in the product with a vector as far from one.
+        self._before = math.ldexp(1.0, math.frexp(factor)[1] // 2)
+        self._after = factor / self._before
         self.structure = operator.structure
         self.symmetric = operator.symmetric and same_scaling(rows, columns)
 
@@ -165,19 +170,21 @@ class Scaled(Operator):
         return [scaling for scaling in (self.rows, self.columns) if scaling is not None]
 
     def apply(self, block: Array) -> Array:
-        return self.factor * scaled_rows(self.rows, self.operator.apply(scaled_rows(self.columns, block)))
+        product = self.operator.apply(scaled_rows(self.columns, self._before * block))
+        return self._after * scaled_rows(self.rows, product)
 
     def apply_transposed(self, block: Array) -> Array:
-        return self.factor * scaled_rows(self.columns, self.operator.apply_transposed(scaled_rows(self.rows, block)))
+        product = self.operator.apply_transposed(scaled_rows(self.rows, self._before * block))
+        return self._after * scaled_rows(self.columns, product)
 
     def extended_product(self, block: Array) -> Array | None:
-        product = self.operator.extended_product(scaled_rows(self.columns, block))
-        return None if product is None else self.factor * scaled_rows(self.rows, product)
+        product = self.operator.extended_product(scaled_rows(self.columns, self._before * block))
+        return None if product is None else self._after * scaled_rows(self.rows, product)
 
     def absolute(self, block: Array) -> Array | None:
         sizes = [None if scaling is None else abs(scaling) for scaling in (self.rows, self.columns)]
-        product = self.operator.absolute(scaled_rows(sizes[1], block))
-        return None if product is None else abs(self.factor) * scaled_rows(sizes[0], product)
+        product = self.operator.absolute(scaled_rows(sizes[1], self._before * block))
+        return None if product is None else abs(self._after) * scaled_rows(sizes[0], product)
 
     def _adjoint(self) -> Operator:
         if self.symmetric:

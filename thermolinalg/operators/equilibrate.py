@@ -66,7 +66,10 @@ def equilibrate(matrix: Operator) -> tuple[Array | None, Array | None]:
         if max(np.abs(x).max(initial=0.0) for x in high) <= NEAR:
             break
         rows, columns = rows - high[0] / 2, columns - high[1] / 2
-    return _powers(rows, matrix.like), _powers(columns, matrix.like)
+    # Even, so that two halves, one of rows and one of columns, have a product in range.
+    highest = math.frexp(float(namespace(matrix.like).finfo(matrix.like.dtype).max))[1] - 2
+    shift = _into_range(rows, columns, highest)
+    return _powers(rows + shift, highest, matrix.like), _powers(columns - shift, highest, matrix.like)
 
 
 class _DenseExponents:
@@ -108,9 +111,16 @@ class _SparseExponents:
         return of_rows, of_columns
 
 
-def _powers(exponents: np.ndarray, like: Array) -> Array | None:
+def _into_range(rows: np.ndarray, columns: np.ndarray, highest: int) -> float:
+    """What rows gain and columns lose, which changes no product, for both to stay in range."""
+    if max(np.abs(x).max(initial=0.0) for x in (rows, columns)) <= highest:
+        return 0.0
+    least = max(-highest - rows.min(), columns.max() - highest)
+    most = min(highest - rows.max(), columns.min() + highest)
+    return float(np.clip(0.0, least, most)) if least <= most else 0.0
+
+
+def _powers(exponents: np.ndarray, highest: int, like: Array) -> Array | None:
     """Powers of two with these exponents rounded, None where all are one."""
-    # Even, so that two halves, one of rows and one of columns, have a product in range.
-    highest = math.frexp(float(namespace(like).finfo(like.dtype).max))[1] - 2
     whole = np.clip(np.round(exponents), -highest + 1, highest).astype(int)
     return as_array(np.ldexp(1.0, whole), like) if whole.any() else None

@@ -24,10 +24,12 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
     It is given a block of its own: what it writes there is no business of the caller's.
     """
     block = np.array(block)
-    if block.shape[1] != 1:
-        with contextlib.suppress(ValueError):
-            return np.asarray(operator.matmat(block))
-    return np.stack([operator.matvec(column) for column in block.T], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # whoever takes the product looks at what it gives
+        if block.shape[1] != 1:
+            with contextlib.suppress(ValueError):
+                return np.asarray(operator.matmat(block))
+        columns = [operator.matvec(column) for column in block.T]
+    return np.stack(columns, axis=1) if columns else np.zeros((operator.shape[0], 0), block.dtype)
 
 
 class MatrixFree(Operator):

@@ -46,7 +46,8 @@ __all__ = [
 ]
 
 SMALL = 64
-"""Up to this size a map is formed to judge its entries; beyond it products with random vectors have to do."""
+"""Up to this size a map is formed, which shows its entries to who judges and balances them; beyond it products with
+random vectors have to do."""
 
 DIFFERENCES = 1e-7
 """Asymmetry, relative to the scaled map, that finite differences of a symmetric Jacobian leave (1e-4 in single
@@ -154,14 +155,19 @@ def shifted_operator(operator: Operator, mu: float) -> Operator:
 
 
 def shifted_matrix(read: ReadMatrix, mu: Any) -> ReadMatrix:
-    """The user's A + μI, where μ is a number or a tensor that holds one."""
+    """The user's A + μI, where μ is a number or a tensor that holds one; ValueError where that leaves the range."""
     like, graph = read.operator.like, read.graph
     if wants_gradients(mu):
         if not is_torch(like):
             refuse_gradients(mu, "mu", f"{read.name} as a tensor")
         moved = mu * namespace(like).eye(read.shape[0], dtype=like.dtype, device=like.device)
         graph = moved if graph is None else graph + moved
-    return replace(read, operator=shifted_operator(read.operator, float(detached(mu))), graph=graph)
+    with np.errstate(over="ignore"):
+        operator = shifted_operator(read.operator, float(detached(mu)))
+        diagonal = operator.diagonal()
+    if diagonal is not None and not is_finite(diagonal):
+        raise ValueError(f"{read.name} + mu I leaves the range of {dtype_name(like)}; scale {read.name}, mu and b")
+    return replace(read, operator=operator, graph=graph)
 
 
 def _refuse_history(a: Operator, name: str) -> None:
@@ -269,7 +275,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
     if shows_entries(op.shape, assume, name):
         return _from_dense(formed(op, name), assume, lower, name)
-    symmetric, notice, matrix, found, nearly = False, "", None, None, False
+    symmetric, notice, found, nearly = False, "", None, False
     if assume not in BELIEVED:
         refuse_nonlinear(op, product, name)
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
@@ -278,9 +284,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
         elif assume in BELIEVED or op.shape[0] == 0:
             symmetric = True
         elif op.shape[0] <= SMALL:
-            matrix = formed(op, name)
-            found = asymmetry(matrix)
-            symmetric = found is None or found.ratio <= 1
+            return _from_dense(formed(op, name), assume, lower, name)
         else:
             evidence = probe(op, product, name)
             found, symmetric = evidence.worst, evidence.worst.ratio <= 1
@@ -288,7 +292,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
             nearly = evidence.relative <= (1e3 if single else 1) * DIFFERENCES
     if not symmetric and not has_adjoint(op):
         if max(op.shape) <= FORMABLE:
-            return _from_dense(formed(op, name) if matrix is None else matrix, assume, lower, name)
+            return _from_dense(formed(op, name), assume, lower, name)
         if not nearly:
             raise ValueError(
                 f"{name} is not symmetric and its adjoint is unknown; give it rmatvec"

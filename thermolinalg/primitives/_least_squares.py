@@ -97,7 +97,9 @@ def _widen(info: Info, problem: LeastSquaresProblem, x: Array, residual: np.ndar
     """Add to an error bar what the rounding of a null space does: κ eps (‖x‖ + ‖r‖/σ), spread over the entries."""
     xp, kept = namespace(x), info.copy()
     block = x[:, None] if x.ndim == 1 else x
-    error = problem.subspace_error * (column_norms(abs(block)) + as_array(residual, abs(block)) / problem.softest)
+    with np.errstate(over="ignore"):
+        seen = as_array(np.ldexp(residual, -problem.exponent), abs(block)) / problem.softest
+    error = problem.subspace_error * (column_norms(abs(block)) + seen)
     spread = error / block.shape[0] ** 0.5 * xp.ones_like(abs(block))
     spread = spread[:, 0] if x.ndim == 1 else spread
 

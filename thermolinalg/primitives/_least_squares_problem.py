@@ -105,9 +105,9 @@ class LeastSquaresProblem:
 
     @property
     def softest(self) -> float:
-        """Smallest singular value of the user's A that counts, with its damping."""
+        """Smallest singular value that counts, with its damping: of the user's A over 2^exponent."""
         assert self._real_rank
-        return math.ldexp(math.hypot(float(self._values[self._real_rank - 1]), self.damp), self.exponent)
+        return math.hypot(float(self._values[self._real_rank - 1]), self.damp)
 
     @cached_property
     def held(self) -> Held:

@@ -20,7 +20,7 @@ from thermolinalg.laws import forgotten
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
-from thermolinalg.systems.routes import Held
+from thermolinalg.systems.placed import Held
 
 __all__ = ["PRECISION", "RAW_RTOL", "solve_raw", "solve_refined"]
 
@@ -67,7 +67,8 @@ def solve_refined(
     alike : int, optional
         Runs whose timetables are chosen one by one.
     """
-    goal = replace(wanted.tolerance.goal(equation, outer), inaccuracy=_inaccuracy(held, equation))
+    inaccuracy, gain = _inaccuracy(held, equation), held.gain
+    goal = replace(wanted.tolerance.goal(equation, outer), inaccuracy=inaccuracy, gain=gain)
     start = equation.zero() if x0 is None else x0
 
     chosen: list[Schedule] = [] if wanted.schedule is None else [replace(wanted.schedule, rough=True)] * alike
@@ -84,7 +85,7 @@ def solve_refined(
         _attach(failure, equation, goal, outer, shape)
         raise
     timing = state.schedules[-1] if state.schedules else held.inverse.timetable(equation.rhs, PRECISION)
-    bar = once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng, _inaccuracy(held, equation)))
+    bar = once(lambda: error_bar(equation, held.inverse, state, certificate, timing, rng, inaccuracy, gain))
     success = certificate.success
     if success and held.condition is not None and held.condition.poor:
         asked = max(wanted.tolerance.rtol, LIMIT * equation.eps)
@@ -193,10 +194,12 @@ def _refined_message(
         )
     if stopped:
         return f"stopped by the callback after {state.n_runs} runs"
-    if certificate.success:
+    doubted = np.any(certificate.doubted)
+    if certificate.success or doubted:
+        remedy = " or a device whose copy of A is better, device=None for one" if doubted else ""
         return (
             f"the residual is small (backward error {backward:.2g}) after {runs}, but the error it leaves may not be: "
-            f"info.standard_error tells it; pass a larger {wanted.tolerance.name}="
+            f"info.standard_error tells it; pass a larger {wanted.tolerance.name}={remedy}"
         )
     return (
         f"the true residual {norms[worst]:.3g} did not reach its target {targets[worst]:.3g} in {runs}; pass a larger "

@@ -25,6 +25,7 @@ from thermolinalg.primitives._readings import empty_report
 from thermolinalg.primitives._refusals import refusing
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.rescaled import matrix_exponent
+from thermolinalg.systems.structure import refuse_structurally_singular
 
 __all__ = ["Asked", "as_scalar", "is_negative", "measure"]
 
@@ -94,6 +95,7 @@ def measure(
     scaled = _in_range(read.operator, hold)
     name = {"itself": "A", "negated": "−A", "normal": "A"}[hold]
     with refusing(advice, name):
+        refuse_structurally_singular(read.operator, is_complex=read.is_complex)
         program = as_drivable(watched_program(device, scaled.operator, rng), device)
         spectrum = program.spectrum()
     start = spectrum.order * math.log(spectrum.start)

@@ -21,6 +21,9 @@ __all__ = ["QuadraticForm", "form_of", "variances_of"]
 SMALL = 0.1
 """Share of a form up to which a correction of it is one."""
 
+EVEN = 2.0**30
+"""Unknowns whose sizes differ by no more are even enough for residuals of twice the precision."""
+
 
 class QuadraticForm(NamedTuple):
     """A quadratic form of the inverse, and the determinant that goes with it in a Gaussian density.
@@ -117,12 +120,17 @@ def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array,
 
 def _residual(read: ReadMatrix, b: Array, x: Array) -> Array | None:
     """b − A x in the user's numbers, in extended precision; None where there is none, or they are too large for it."""
-    operator, xp = read.operator, namespace(b)
+    xp = namespace(b)
 
     def extended(b: Array, x: Array) -> Array | None:
         if 0 in x.shape:
             return None
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            # The unknowns near one: twice the precision of the largest says nothing of one that is smaller by more.
+            sizes = 2.0 ** xp.round(xp.log2(xp.max(xp.where(x == 0, 1.0, abs(x)), axis=1)))
+            even = bool(sizes.max() <= EVEN * sizes.min())
+            operator = read.operator if even else read.operator.rescaled(None, sizes)
+            x = x if even else x / sizes[:, None]
             r = operator.extended_residual(b, x, xp.zeros_like(x))
         return r if r is not None and is_finite(r) else None
 

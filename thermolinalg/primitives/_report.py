@@ -12,7 +12,7 @@ from thermolinalg._arrays import Array, namespace
 from thermolinalg._info import Info
 from thermolinalg.estimation.refinement import State
 from thermolinalg.systems import Chain
-from thermolinalg.systems.routes import Held
+from thermolinalg.systems.placed import Held
 
 __all__ = ["bar_entries", "joined", "largest", "once", "outer_norms", "scalar", "with_device"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from thermolinalg._arrays import Array, dtype_name
 from thermolinalg.systems import Chain, ComplexColumns, RealForm, Rescaled, System
+from thermolinalg.systems.placed import Held
 from thermolinalg.systems.rescaled import column_exponents
-from thermolinalg.systems.routes import Held
 
 __all__ = ["units_around"]
 
 
-def units_around(held: Held, b: Array, *, is_complex: bool, matrix_exponent: int) -> Chain:
+def units_around(held: Held, b: Array, *, is_complex: bool) -> Chain:
     """From the user's right-hand sides b (m, k) to those of the equation: real numbers near one, in balanced units."""
     systems: list[System] = []
     block = b
@@ -20,7 +20,7 @@ def units_around(held: Held, b: Array, *, is_complex: bool, matrix_exponent: int
         systems.append(ComplexColumns())
     if systems:
         block = systems[0].into(block)
-    columns = column_exponents(block)
-    if held.rows is not None or held.columns is not None or matrix_exponent or columns is not None:
-        systems.append(Rescaled(held.rows, held.columns, matrix_exponent, columns))
+    columns = column_exponents(block, held.rows)
+    if held.rows is not None or held.columns is not None or held.exponent or columns is not None:
+        systems.append(Rescaled(held.rows, held.columns, held.exponent, columns))
     return Chain([*systems, *held.systems])

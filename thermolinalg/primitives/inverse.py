@@ -159,7 +159,7 @@ def _covariance(prepared: Solver, rtol: float, schedule: Schedule | None) -> tup
     reading = program.covariance(timetable, rng=rng)
     sign = -1.0 if held.kind == "negative" else 1.0
     value = sign * (_from_real_form(reading.value) if read.is_complex else reading.value)
-    unit, columns = Rescaled(matrix_exponent=prepared.exponent), identity(read)
+    unit, columns = Rescaled(matrix_exponent=held.exponent), identity(read)
     x = unit.back(value)
 
     def residual_norm() -> Array:

@@ -21,7 +21,9 @@ from thermolinalg.primitives._gradients import of_inverse_diagonal
 from thermolinalg.primitives._readings import empty_report, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives.solver import Solver
+from thermolinalg.systems.chosen import undistorted
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
+from thermolinalg.systems.structure import refuse_structurally_singular
 
 __all__ = ["inv_diagonal"]
 
@@ -133,7 +135,10 @@ def inv_diagonal(
     count = readings_for(rtol, 1, copies=copies)
     device = as_device(device)
     with refusing(GENERAL, singular=SINGULAR):
+        refuse_structurally_singular(matrix, is_complex=read.is_complex)
         program = watched_program(device, matrix, generator)
+        if (itself := undistorted(device, matrix)) is not None:
+            itself.rate()
         reading = program.variances(count, rng=generator, progress=progress)
     d = read.shape[0]
     value = (reading.value[:d] + reading.value[d:]) / 2 if read.is_complex else reading.value

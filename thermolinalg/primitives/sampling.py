@@ -24,7 +24,9 @@ from thermolinalg.primitives._readings import readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.solver import Solver
+from thermolinalg.systems.chosen import undistorted
 from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
+from thermolinalg.systems.structure import refuse_structurally_singular
 
 __all__ = ["sample"]
 
@@ -196,8 +198,11 @@ def _samples(
     units = Units.of(operator, number / 2 if read.is_complex else number, is_covariance)
     device = as_device(device)
     with refusing("it has no Gaussian", name, singular="its Gaussian has no density"):
+        refuse_structurally_singular(operator, is_complex=read.is_complex)
         program = watched_program(device, units.held(operator), generator)
         rate = program.rate()
+        if (itself := undistorted(device, units.held(operator))) is not None:
+            itself.rate()
     timetable = _timetable(schedule, count, rate)
     if read.is_complex:
         load = realify(load)

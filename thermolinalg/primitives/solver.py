@@ -54,8 +54,7 @@ class Solver:
         """A as it will be written when it is first needed, by a piece of hardware of that number."""
         self.read, self._die = read, die
         self.exponent = matrix_exponent(read.operator) if 0 not in read.operator.shape else 0
-        operator = read.operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else read.operator
-        self._router = Router(read, operator, self._device, np.random.default_rng(die))
+        self._router = Router(read, self.exponent, self._device, np.random.default_rng(die))
         self._raw: dict[float, Held] = {}
         vars(self).pop("held", None)
         vars(self).pop("adjoint", None)
@@ -304,7 +303,7 @@ class Solver:
 
     def outer(self, held: Held, b: Array) -> Chain:
         """From the user's right-hand sides (m, k) to those of the equation."""
-        return units_around(held, b, is_complex=self.read.is_complex, matrix_exponent=self.exponent)
+        return units_around(held, b, is_complex=self.read.is_complex)
 
     def inv(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from thermolinalg.devices import Device, GeneralDevice, LangevinDevice
+from thermolinalg.devices import Device, GeneralDevice, LangevinDevice, Program
+from thermolinalg.operators import Operator
 
-__all__ = ["as_device"]
+__all__ = ["as_device", "distortion_of", "undistorted"]
 
 
 def as_device(device: object, *, stable: bool = False) -> Device:
@@ -24,3 +25,19 @@ def as_device(device: object, *, stable: bool = False) -> Device:
     if stable and isinstance(device, LangevinDevice):
         raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
     return device  # type: ignore[return-value]
+
+
+def distortion_of(device: Device) -> float:
+    """How far a device says that its copy of A is from A, relative to the norm; zero where it says nothing."""
+    return float(getattr(getattr(device, "imperfections", None), "distortion", 0.0))
+
+
+def undistorted(device: Device, operator: Operator) -> Program | None:
+    """A itself on an ideal device, where the copy that the user's device holds may be definite although A is not.
+
+    Returns
+    -------
+    Program or None
+        None where the copy is exact.
+    """
+    return LangevinDevice().program(operator) if distortion_of(device) else None

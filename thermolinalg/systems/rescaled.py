@@ -54,7 +54,8 @@ class Rescaled(System):
     def back_error(self, e: Array) -> Array:
         exponent = self._exponent
         if self.columns is not None:
-            e = self.columns[:, None] * e
+            with np.errstate(over="ignore", under="ignore"):
+                e = self.columns[:, None] * e
         return e if exponent is None else times_two_to(exponent, e)
 
     def start(self, x: Array) -> Array:
@@ -135,13 +136,26 @@ def _smallest(entries: Array) -> int:
     return math.frexp(float(np.min(sizes, initial=1.0, where=sizes > 0)))[1]
 
 
-def column_exponents(block: Array) -> np.ndarray | None:
-    """The powers of two that bring the columns of a block near one; None where no column is extreme."""
+def column_exponents(block: Array, rows: Array | None = None) -> np.ndarray | None:
+    """The powers of two that bring the columns of a block near one; None where no column is extreme.
+
+    Where `rows` (m,) that will scale it are extreme themselves, midway between the sizes before and after.
+    """
+    if rows is not None and not _all_near_one([float(rows.max()), float(rows.min())], block):
+        return _midway(to_numpy(abs(block)), to_numpy(rows), _largest_exponent(namespace(block), block.dtype))
     sizes = to_numpy(column_maxima(block))
     if _all_near_one(sizes.tolist(), block):
         return None
     exponents = _exponent(sizes, block)
     return exponents if exponents.any() else None
+
+
+def _midway(sizes: np.ndarray, rows: np.ndarray, largest: int) -> np.ndarray:
+    """Exponents midway between those of the columns of a block and of the same with its rows scaled."""
+    before = np.frexp(sizes)[1]
+    after = before + np.frexp(rows)[1][:, None]
+    high = [np.max(e, axis=0, initial=-4 * largest, where=sizes > 0) for e in (before, after)]
+    return np.where((sizes > 0).any(axis=0), np.clip((high[0] + high[1]) // 2, 8 - largest, largest - 8), 0)
 
 
 def times_two_to(exponents: np.ndarray, x: Array) -> Array:
@@ -187,8 +201,16 @@ def _size(operator: Operator) -> float:
         return max(float(xp.max(entries)), -float(xp.min(entries))) if math.prod(entries.shape) else 0.0
     with np.errstate(over="ignore"):
         bound = operator.norm_bound()
-        if bound is None:
-            signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(operator.shape[1], 1))
-            product = operator.apply(as_array(signs, operator.like))
-            bound = float(namespace(product).max(abs(product)))
-    return bound
+        return _size_of_products(operator) if bound is None else bound
+
+
+def _size_of_products(operator: Operator) -> float:
+    """The size of A v for a v of random signs, at most the largest number there is."""
+    xp, like = namespace(operator.like), operator.like
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(operator.shape[1], 1))
+    unit, most = math.ldexp(1.0, -_largest_exponent(xp, like.dtype) // 2), float(xp.finfo(like.dtype).max)
+    try:
+        product, unit = operator.apply(as_array(signs, like)), 1.0
+    except ValueError:  # it overflows
+        product = operator.apply(as_array(signs * unit, like))
+    return min(float(xp.max(abs(product))) / unit, most)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,13 @@ from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
-from thermolinalg.systems.chosen import as_device
-from thermolinalg.systems.eliminated import Eliminated
-from thermolinalg.systems.equation import Equation, Measure
-from thermolinalg.systems.held import Condition, DeviceInverse, Inverse
+from thermolinalg.systems.chosen import as_device, distortion_of, undistorted
+from thermolinalg.systems.equation import Measure
+from thermolinalg.systems.held import Condition, DeviceInverse
 from thermolinalg.systems.inner import Embedded, Negated, NormalEquations
+from thermolinalg.systems.placed import Held
 from thermolinalg.systems.rescaled import Unscaled
+from thermolinalg.systems.structure import refuse_structurally_singular
 
 __all__ = ["Held", "Router"]
 
@@ -36,75 +38,14 @@ FORMABLE = 4096
 runs, and 128 MB."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """A matrix on a device, and the units in which its systems are solved.
+class _Balanced(NamedTuple):
+    """2^−e R A C, with its engines."""
 
-    Parameters
-    ----------
-    inverse : Inverse
-    matrix : Operator, shape (m, n)
-        R A C, by whose products residuals are computed.
-    rows, columns : array or None
-        Diagonals of R and C.
-    measures : tuple of Measure
-        As `Equation` takes them.
-    size : float
-        Norm of A in the balanced units.
-    condition : Condition or None
-        None where the device does not tell its spectrum.
-    kind : str
-        'definite', 'negative', 'stable', 'embedded' or 'normal'.
-    reason : str
-        Why it is held so.
-    auxiliary : int
-        Leading unknowns that nobody asks for.
-    systems : tuple of System
-        Between the user's real A and `matrix`, besides powers of two.
-    """
-
-    inverse: Inverse
     matrix: Operator
     rows: Array | None
     columns: Array | None
-    measures: tuple[Measure, ...]
-    size: float
-    condition: Condition | None
-    kind: str
-    reason: str
-    auxiliary: int = 0
-    systems: tuple[System, ...] = ()
-
-    @property
-    def squared(self) -> bool:
-        """Whether the device holds the normal operator of A, whose condition is the square of that of A."""
-        return self.kind == "normal" or isinstance(getattr(self.inverse, "program", None), Eliminated)
-
-    @property
-    def poor(self) -> bool:
-        """Whether a single run may miss what A is: its condition, as the device holds it, is poor."""
-        if self.condition is None:
-            return False
-        squared = Condition(self.condition.smallest**2, self.condition.largest**2, 0.0, self.condition.eps)
-        return self.condition.poor or (self.squared and squared.poor)
-
-    def equation(self, rhs: Array) -> Equation:
-        """A x = b for a right-hand side R b (m, k)."""
-        return Equation(self.matrix, rhs, self.measures, self.size, self.auxiliary)
-
-    def adjoint(self) -> Held | None:
-        """Aᵀ on the same program, which solves with either; None where it has to be written."""
-        if not isinstance(self.inverse, DeviceInverse) or len(self.inverse.systems.systems) != 1:
-            return None
-        (inner,) = self.inverse.systems.systems
-        if not isinstance(inner, Embedded | NormalEquations):
-            return None
-        inverse = replace(self.inverse, systems=Chain((inner.adjoint(),)))
-        rows, columns, reason = self.columns, self.rows, f"{self.reason}, whose other half holds the adjoint"
-        measures = units_of(rows, columns)
-        return replace(
-            self, inverse=inverse, matrix=self.matrix.T, rows=rows, columns=columns, measures=measures, reason=reason
-        )
+    exponent: int
+    engines: SingularEngines
 
 
 class Router:
@@ -114,8 +55,8 @@ class Router:
     ----------
     read : ReadMatrix
         The user's A.
-    operator : Operator
-        Its real form, with entries near one.
+    exponent : int
+        The power of two that brings its entries near one.
     device : Device or None
         None: the default one of each way.
     rng : numpy.random.Generator
@@ -129,10 +70,11 @@ class Router:
 
     covariance: Schedule | None = None
 
-    def __init__(self, read: ReadMatrix, operator: Operator, device: Device | None, rng: np.random.Generator) -> None:
-        self.read, self.operator, self.rng = read, operator, rng
+    def __init__(self, read: ReadMatrix, exponent: int, device: Device | None, rng: np.random.Generator) -> None:
+        self.read, self.exponent, self.rng = read, exponent, rng
+        self.operator = read.operator.rescaled(None, None, 2.0**-exponent) if exponent else read.operator
         self.device = as_device(device, stable=read.assume == "stable")
-        self._embedding: tuple[Operator, Array | None, Array | None, SingularEngines] | None = None
+        self._embedding: _Balanced | None = None
 
     def hold(self) -> Held:
         """A on the device by the first way that it can go.
@@ -144,6 +86,7 @@ class Router:
             insists on.
         """
         reason = self.read.notice
+        refuse_structurally_singular(self.read.operator, is_complex=self.read.is_complex)
         for way, why in self._ways():
             try:
                 return way("; ".join(filter(None, (reason, why))))
@@ -213,7 +156,8 @@ class Router:
         if condition is not None:
             condition.refuse_singular(self._annihilated(SingularEngines(scaled), scaling))
         inverse, measures = DeviceInverse(program, Chain(around)), units_of(scaling, scaling)
-        return Held(inverse, scaled, scaling, scaling, measures, size, condition, kind, reason, systems=systems)
+        held = Held(inverse, scaled, scaling, scaling, measures, size, condition, kind, reason, systems=systems)
+        return self._labelled(held, self.exponent)
 
     def _programmed(self, operator: Operator) -> tuple[Program, Condition | None]:
         """The program and the condition of what it holds; NotDefinite where that has no equilibrium."""
@@ -222,11 +166,14 @@ class Router:
             if self.covariance is not None and hasattr(program, "anticipate"):
                 program.anticipate(self.covariance)
             condition = _condition(program, operator)
+            told = condition
+            if (itself := undistorted(self.device, operator)) is not None:
+                condition = _condition(itself, operator)
         except np.linalg.LinAlgError as refusal:
             self._blame_copy(operator, "not positive definite although A is", _evidence(refusal))
             raise NotDefinite(_evidence(refusal)) from None
-        if condition is not None and condition.singular:
-            ends = f"its spectrum is {condition.smallest:.3g} to {condition.largest:.3g}"
+        if told is not None and told.singular:
+            ends = f"its spectrum is {told.smallest:.3g} to {told.largest:.3g}"
             self._blame_copy(operator, "singular although A is not", ends)
         return program, condition
 
@@ -252,11 +199,12 @@ class Router:
         condition.refuse_singular(self._annihilated(SingularEngines(self.operator), None))
         inverse = DeviceInverse(program, Chain(()), definite=False)
         size = float(values[0])
-        return Held(inverse, self.operator, None, None, (Measure(),), size, condition, "stable", reason)
+        held = Held(inverse, self.operator, None, None, (Measure(),), size, condition, "stable", reason)
+        return self._labelled(held, self.exponent)
 
     def embedded(self, reason: str, share: float = SHARE) -> Held:
         """Any A as the skew couplings of the device; as AᵀA where it has symmetric ones only."""
-        matrix, rows, columns, engines = self._balanced()
+        matrix, rows, columns, exponent, engines = self._balanced()
         smallest, largest = engines.interval()
         condition = Condition(smallest, largest, matrix.rounding, eps(matrix.like))
         condition.refuse_singular(self._annihilated(engines, columns))
@@ -267,7 +215,12 @@ class Router:
         inverse = DeviceInverse(program, Chain((Embedded(matrix.shape),)), definite=False, bias=share**2)
         measures = units_of(rows, columns)
         reason = f"{reason}: held in the skew embedding"
-        return Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
+        held = Held(inverse, matrix, rows, columns, measures, largest, condition, "embedded", reason)
+        return self._labelled(held, exponent)
+
+    def _labelled(self, held: Held, exponent: int) -> Held:
+        """The same with what it does not know of itself."""
+        return replace(held, exponent=exponent, distortion=distortion_of(self.device))
 
     def _annihilated(self, engines: SingularEngines, columns: Array | None) -> Callable[[], Array]:
         """What gives the vector, in the user's units and with a largest entry of one, that A takes to rounding."""
@@ -280,20 +233,24 @@ class Router:
 
         return vector
 
-    def _balanced(self) -> tuple[Operator, Array | None, Array | None, SingularEngines]:
+    def _balanced(self) -> _Balanced:
         """R A C with its engines, made once."""
         if self._embedding is None:
-            operator = self.operator
+            operator, exponent = self.read.operator, 0
             if not isinstance(operator, Dense | Sparse) and max(operator.shape) <= FORMABLE:
                 operator = Dense(operator.dense(), symmetric=False)
             rows, columns = (None, None) if _as_written(self.device) else equilibrate(operator)
+            if rows is None and columns is None:
+                # Else R and C do it alone: one number for all rows, of very different size, would lose the small ones.
+                exponent = self.exponent
+                operator = operator.rescaled(None, None, 2.0**-exponent) if exponent else operator
             matrix = operator.rescaled(rows, columns)
-            self._embedding = matrix, rows, columns, SingularEngines(matrix)
+            self._embedding = _Balanced(matrix, rows, columns, exponent, SingularEngines(matrix))
         return self._embedding
 
     def _normal(self, reason: str, condition: Condition) -> Held:
         """AᵀA as the symmetric couplings of the device."""
-        matrix, rows, columns, _ = self._balanced()
+        matrix, rows, columns, exponent, _ = self._balanced()
         gram = gram_operator(matrix)
         try:
             program, squared = self._programmed(gram)
@@ -308,7 +265,8 @@ class Router:
             )
         inverse = DeviceInverse(program, Chain((NormalEquations(matrix),)), definite=False)
         measures = units_of(rows, columns)
-        return Held(inverse, matrix, rows, columns, measures, condition.largest, condition, "normal", reason)
+        held = Held(inverse, matrix, rows, columns, measures, condition.largest, condition, "normal", reason)
+        return self._labelled(held, exponent)
 
 
 class NotDefinite(np.linalg.LinAlgError):
