@@ -116,10 +116,6 @@ class LyapunovEquation:
             return torch.as_tensor(scaled, device=self.like.device)
         return scaled
 
-    def rounded(self, x: np.ndarray) -> np.ndarray:
-        """The solution as the user gets it, in the units and precision of this equation."""
-        return _ldexp(to_numpy(self.restore(x)).astype(x.dtype), -self._exponents)
-
     @property
     def _exponents(self) -> np.ndarray:
         """Powers of two between X of this equation and the user's, entry by entry."""
@@ -245,8 +241,9 @@ def _side(a: np.ndarray, exponent: int) -> int:
     """1 where all eigenvalues are in Re > 0, −1 where all are in Re < 0."""
     if a.size == 0:
         return 1
-    eigenvalues = np.linalg.eigvals(a)
-    rounding = len(a) * np.finfo(float).eps * np.linalg.norm(a, 2)
+    # A device may have to hold the real form, of twice the size, for the noise if not for a.
+    eigenvalues = np.linalg.eigvals(embedding(a) if np.iscomplexobj(a) else a)
+    rounding = 2 * len(a) * np.finfo(float).eps * np.linalg.norm(a, 2)
     if eigenvalues.real.min() > rounding:
         return 1
     if eigenvalues.real.max() < -rounding:
