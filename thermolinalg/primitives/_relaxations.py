@@ -35,12 +35,15 @@ class Relaxations:
     ----------
     noise : float
         Norm of the residual that the last run left by itself, over that of its load.
+    spread : ndarray, shape (d, d)
+        Standard deviations of one reading of the last run.
     """
 
     equation: LyapunovEquation
     ledger: Ledger = field(default_factory=lambda: Ledger(programs=0))
     readings: int = 0
     noise: float = 0.0
+    spread: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     definite = False
     bias = 0.0
 
@@ -116,6 +119,7 @@ class Relaxations:
                 left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
                 self.noise = float(np.nan_to_num(left / norm, nan=np.inf)) if norm > 0 else 0.0
                 values.append(self.equation.pack(size * x))
+                self.spread = size * (schedule.readings or 1) ** 0.5 * error
             errors.append(self.equation.pack(error.astype(self.equation.q.dtype)))
             gains.append(1 / size)
         return Reading(

@@ -193,10 +193,14 @@ class _Problem:
         return Chain((_Units(self.equation),))
 
     @cached_property
+    def runs(self) -> Relaxations:
+        return Relaxations(self.equation)
+
+    @cached_property
     def held(self) -> Held:
         equation, why = self.equation, "a is the drift of the device, q its noise"
         matrix, measures, condition = LyapunovMap(equation), equation.measures, equation.condition
-        return Held(Relaxations(equation), matrix, None, None, measures, condition.largest, condition, "stable", why)
+        return Held(self.runs, matrix, None, None, measures, condition.largest, condition, "stable", why)
 
     @cached_property
     def loaded(self) -> Equation:
@@ -210,9 +214,20 @@ class _Problem:
 
     def raw(self, rng: np.random.Generator, rtol: float | None, schedule: Schedule | None) -> tuple[Array, Info]:
         """One reading of each semidefinite part, and nothing else."""
-        x, info = self._answer(*solve_raw(self.held, self.loaded, self.outer, rtol, schedule, rng))
-        info.update(n_runs=info.ledger.runs, effective_sample_size=info.schedule.readings)
-        return x, info
+        x, info = solve_raw(self.held, self.loaded, self.outer, rtol, schedule, rng)
+        runs, spread = info.ledger.runs, self.runs.spread
+
+        def rounding() -> Array:
+            equation = self.equation
+            return equation.restore(equation.rounding(equation.unpack(x), spread), error=True)
+
+        def standard_error() -> Array:
+            parts = (info.noise, info.rounding, info.systematic)
+            return sum(part for part in parts if part is not None)
+
+        info.update(n_runs=runs, effective_sample_size=info.schedule.readings)
+        info.update(rounding=rounding, standard_error=standard_error)
+        return self._answer(x, info)
 
     def _answer(self, x: Array, info: Info) -> tuple[Array, Info]:
         """X in the user's units and precision, with the rounding that takes in its error bar."""
