@@ -32,6 +32,13 @@ def test_a_case_is_the_same_whenever_it_is_run():
     assert first | {"seconds": 0} == second | {"seconds": 0}
 
 
+def test_one_call_alone_has_the_numbers_it_has_among_all(capsys):
+    assert main(["--cases", "3", "--call", "expm", "--workers", "0"]) == 0
+    assert "3 cases" in capsys.readouterr().out
+    numbers = case.numbers(0, 0, 3, "expm")
+    assert numbers == [n for n in range(numbers[-1] + 1) if case.question_of(0, n)[0].__name__ == "expm"]
+
+
 def test_a_record_is_gone_on_with(tmp_path, capsys):
     record = tmp_path / "record.jsonl"
     runner.run(0, range(3), workers=0, record=record)

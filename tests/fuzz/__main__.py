@@ -13,6 +13,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=10_000, help="how many (default 10000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--call", choices=[question.__name__ for question in case.QUESTIONS], help="only cases that ask this"
+    )
     parser.add_argument("--case", type=int, help="only this one, with all it has to say")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--workers", type=int, help="processes (default: one for each core)")
@@ -24,7 +27,7 @@ def main(arguments=None):
         for name, value in result.record().items():
             print(f"{name:>9}: {value}")
         return int(result.is_finding)
-    numbers = range(options.first, options.first + options.cases)
+    numbers = case.numbers(options.seed, options.first, options.cases, options.call)
     summary = runner.run(options.seed, numbers, workers=options.workers, seconds=options.seconds, record=options.json)
     print(summary.table())
     for result in summary.findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import traceback
 from dataclasses import asdict, dataclass
@@ -54,11 +55,26 @@ class Result:
         return asdict(self)
 
 
+WEIGHTS = np.array(list(QUESTIONS.values()), dtype=float)
+
+
+def question_of(seed, case):
+    """What case number `case` of a seed asks, and the generator that draws the rest."""
+    rng = np.random.default_rng([seed, case])
+    return list(QUESTIONS)[rng.choice(len(WEIGHTS), p=WEIGHTS / WEIGHTS.sum())], rng
+
+
+def numbers(seed, first, count, call=None):
+    """Numbers of so many cases from the first on; of those only that ask one call, where it is named."""
+    if call is None:
+        return range(first, first + count)
+    asking = (n for n in itertools.count(first) if question_of(seed, n)[0].__name__ == call)
+    return list(itertools.islice(asking, count))
+
+
 def run(seed, case):
     """Case number `case` of a seed."""
-    rng = np.random.default_rng([seed, case])
-    weights = np.array(list(QUESTIONS.values()), dtype=float)
-    question = list(QUESTIONS)[rng.choice(len(weights), p=weights / weights.sum())]
+    question, rng = question_of(seed, case)
     draw, begin = Draw(rng), time.process_time()
     judge.tally[:], draw.call = [0, 0], question.__name__
     outcome, text = _asked(question, draw)

@@ -76,11 +76,9 @@ def run(seed, numbers, *, workers=None, seconds=None, record=None):
     """
     summary, begin = Summary(numbers), time.monotonic()
     if record is not None and record.exists():
-        lines = [json.loads(line) for line in record.read_text().splitlines()]
+        lines, asked = [json.loads(line) for line in record.read_text().splitlines()], set(numbers)
         summary.add(
-            case.Result(**line["result"])
-            for line in lines
-            if line["seed"] == seed and line["result"]["case"] in numbers
+            case.Result(**line["result"]) for line in lines if line["seed"] == seed and line["result"]["case"] in asked
         )
     missing = [n for n in numbers if n not in summary.results]
     chunks = [(seed, missing[i : i + CHUNK]) for i in range(0, len(missing), CHUNK)]

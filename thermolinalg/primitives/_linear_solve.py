@@ -246,7 +246,7 @@ def solve_raw(
         n_matvec=1,
         residual_norm=lambda: outer_norms(outer, to_numpy(norms()[0]).astype(float)),
         backward_error=backward_error,
-        state=shape(outer.back(reading.state)),
+        state=None if reading.state is None else shape(outer.back(reading.state)),
         **bar_entries(
             outer,
             shape,

@@ -63,15 +63,27 @@ class LyapunovEquation:
 
     @cached_property
     def condition(self) -> LyapunovCondition:
-        """Of X ↦ a X + X aᴴ in balanced units: its inverse is largest at the identity, where it is a covariance."""
-        drift = embedding(self.a) if np.iscomplexobj(self.a) else self.a
-        try:
-            with np.errstate(all="ignore"):
-                largest = float(np.linalg.norm(Relaxation(drift).covariance(np.eye(len(drift))), 2))
-        except np.linalg.LinAlgError:
-            largest = np.inf
-        eps = float(np.finfo(float).eps)
-        return LyapunovCondition(1 / largest, 2 * float(np.linalg.norm(self.a, 2)), len(self.a) * eps, eps)
+        """Of X ↦ a X + X aᴴ in balanced units."""
+        return LyapunovCondition.of(self.a)
+
+    def rounding(self, x: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """What rounding leaves in X as it is read.
+
+        Sums of semidefinite terms lose eps times the condition number where every node is measured by its own spread,
+        whatever units a is balanced in.
+
+        Parameters
+        ----------
+        x, spread : ndarray, shape (d, d)
+            X, and the standard deviations of a single reading, at least √(X_ii X_jj).
+        """
+        sizes = np.diag(spread)
+        if not sizes.any():
+            return np.zeros_like(spread)
+        _, exponents = np.frexp(np.sqrt(np.maximum(sizes, np.min(sizes, where=sizes > 0, initial=np.inf))))
+        condition = LyapunovCondition.of(_ldexp(self.a, exponents - exponents[:, None]))
+        share = min(1.0, condition.eps * condition.number) * len(sizes)  # the most that correlations have as a norm
+        return np.asarray(condition.eps * np.abs(x) + np.ldexp(share, exponents[:, None] + exponents))
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
@@ -116,10 +128,6 @@ class LyapunovEquation:
             return torch.as_tensor(scaled, device=self.like.device)
         return scaled
 
-    def rounded(self, x: np.ndarray) -> np.ndarray:
-        """The solution as the user gets it, in the units and precision of this equation."""
-        return _ldexp(to_numpy(self.restore(x)).astype(x.dtype), -self._exponents)
-
     @property
     def _exponents(self) -> np.ndarray:
         """Powers of two between X of this equation and the user's, entry by entry."""
@@ -129,6 +137,18 @@ class LyapunovEquation:
 
 class LyapunovCondition(Condition):
     """How well conditioned X ↦ a X + X aᴴ is, in balanced units."""
+
+    @classmethod
+    def of(cls, a: np.ndarray) -> LyapunovCondition:
+        """That of a: the inverse of the map is largest at the identity, where it is a covariance."""
+        drift = embedding(a) if np.iscomplexobj(a) else a
+        try:
+            with np.errstate(all="ignore"):
+                largest = float(np.linalg.norm(Relaxation(drift).covariance(np.eye(len(drift))), 2))
+        except np.linalg.LinAlgError:
+            largest = np.inf
+        eps = float(np.finfo(float).eps)
+        return cls(1 / largest, 2 * float(np.linalg.norm(a, 2)), len(a) * eps, eps)
 
     @property
     def warning(self) -> str:
@@ -245,8 +265,9 @@ def _side(a: np.ndarray, exponent: int) -> int:
     """1 where all eigenvalues are in Re > 0, −1 where all are in Re < 0."""
     if a.size == 0:
         return 1
-    eigenvalues = np.linalg.eigvals(a)
-    rounding = len(a) * np.finfo(float).eps * np.linalg.norm(a, 2)
+    # A device may have to hold the real form, of twice the size, for the noise if not for a.
+    eigenvalues = np.linalg.eigvals(embedding(a) if np.iscomplexobj(a) else a)
+    rounding = 2 * len(a) * np.finfo(float).eps * np.linalg.norm(a, 2)
     if eigenvalues.real.min() > rounding:
         return 1
     if eigenvalues.real.max() < -rounding:

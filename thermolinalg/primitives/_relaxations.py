@@ -16,10 +16,13 @@ from thermolinalg.operators import Dense
 from thermolinalg.primitives._linear_solve import PRECISION
 from thermolinalg.primitives._lyapunov import LyapunovEquation, embedding
 
-__all__ = ["MOST_READINGS", "Relaxations"]
+__all__ = ["Relaxations"]
 
 MOST_READINGS = 10**15
 """Beyond this the noise of a covariance is its rounding in double precision."""
+
+FINEST = 1e-7
+"""Noise below this is not asked of a single run: it would take more readings than that."""
 
 
 @dataclass
@@ -32,15 +35,17 @@ class Relaxations:
     ----------
     noise : float
         Norm of the residual that the last run left by itself, over that of its load.
+    spread : ndarray, shape (d, d)
+        Standard deviations of one reading of the last run.
     """
 
     equation: LyapunovEquation
     ledger: Ledger = field(default_factory=lambda: Ledger(programs=0))
     readings: int = 0
     noise: float = 0.0
+    spread: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     definite = False
     bias = 0.0
-    ideal = True
 
     @cached_property
     def real(self) -> Correlated:
@@ -70,6 +75,11 @@ class Relaxations:
         """Runs that failed and were right the second time."""
         return [failure for program in self.programs for failure in getattr(program, "failures", [])]
 
+    @property
+    def ideal(self) -> bool:
+        """Whether the device says of itself that it has no errors but noise."""
+        return all(getattr(program, "ideal", False) for program in self.programs)
+
     def describe(self) -> dict[str, str]:
         """Engine and reason, for the report of a call."""
         return self.programs[0].describe()
@@ -92,8 +102,9 @@ class Relaxations:
     def timetable(self, b: np.ndarray, relative: float = PRECISION) -> Schedule:
         """Readings for the next run: more where the noise of the last left more than a share of its load."""
         if not self.readings:
-            self.readings = round((len(self.equation.a) + 1) / relative**2)
-        growth = max(self.noise / relative, 1.0) ** 2
+            # E‖X̂ − X‖² = (‖X‖² + (tr X)²)/n ≤ (d + 1)‖X‖²/n
+            self.readings = round((len(self.equation.a) + 1) / max(relative, FINEST) ** 2)
+        growth = max(self.noise / max(relative, FINEST), 1.0) ** 2
         self.readings = int(min(growth * self.readings, MOST_READINGS))
         return self.independent_readings(self.readings)
 
@@ -103,11 +114,13 @@ class Relaxations:
         for column in b.T:
             load = self.equation.unpack(column)
             size = float(np.abs(load).max()) or 1.0
-            x, variance = self.estimate(load / size, schedule, rng)
-            left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
-            self.noise = float(left / norm) if norm > 0 else 0.0
-            values.append(self.equation.pack(size * x))
-            errors.append(self.equation.pack(np.sqrt(variance).astype(self.equation.q.dtype)))
+            with np.errstate(over="ignore", invalid="ignore"):  # a device may read anything
+                x, error = self.estimate(load / size, schedule, rng)
+                left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
+                self.noise = float(np.nan_to_num(left / norm, nan=np.inf)) if norm > 0 else 0.0
+                values.append(self.equation.pack(size * x))
+                self.spread = size * (schedule.readings or 1) ** 0.5 * error
+            errors.append(self.equation.pack(error.astype(self.equation.q.dtype)))
             gains.append(1 / size)
         return Reading(
             np.concatenate(values, axis=1),
@@ -118,24 +131,18 @@ class Relaxations:
         )
 
     def estimate(self, load: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """X as the device reads it, and the variance of its entries (of Re plus that of Im where it is complex)."""
+        """X as the device reads it, and the standard error of its entries (of Re and Im together where complex)."""
         x: np.ndarray = np.zeros_like(load)
         real, imaginary = np.zeros(load.shape), np.zeros(load.shape)
         for factor, noise in _semidefinite_parts(load):
             part = self.covariance(noise, schedule, rng)
             x = x + (factor * part if self.equation.is_complex else (factor * part).real)
-            # Wishart: pairs of entries of X̂ = U + iV, whose variances the embedding shares between both.
-            size = np.outer(np.diag(part).real, np.diag(part).real)
-            if np.isrealobj(part):
-                variances = [size + part**2, np.zeros_like(size)]
-            else:
-                excess = part.real**2 - part.imag**2
-                variances = [(size + excess) / 2, (size - excess) / 2]
+            deviations = _deviations(part)
             if isinstance(factor, complex):
-                variances.reverse()
-            real, imaginary = real + variances[0], imaginary + variances[1]
-        total = real + imaginary if self.equation.is_complex else real
-        return x, np.maximum(total, 0.0) / (schedule.readings or 1)
+                deviations.reverse()
+            real, imaginary = np.hypot(real, deviations[0]), np.hypot(imaginary, deviations[1])
+        total = np.hypot(real, imaginary) if self.equation.is_complex else real
+        return x, total / (schedule.readings or 1) ** 0.5
 
     def covariance(self, noise: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Sample covariance under a semidefinite noise, through the real form where something is complex."""
@@ -148,6 +155,22 @@ class Relaxations:
         # The real form of q has the real form of X as its covariance, once in each of two blocks.
         s = self.embedded.noise_covariance(embedding(noise), schedule, rng=rng)
         return (s[:d, :d] + s[d:, d:]) / 2 + 0.5j * (s[d:, :d] - s[:d, d:])
+
+
+def _deviations(part: np.ndarray) -> list[np.ndarray]:
+    """Standard deviations of Re and Im of a covariance, for one reading.
+
+    Wishart: those of pairs of entries of X̂ = U + iV, whose variances the embedding shares between both.
+    """
+    largest = np.abs(part).max() or 1.0
+    unit = part / largest
+    size = np.outer(np.diag(unit).real, np.diag(unit).real)
+    if np.isrealobj(unit):
+        variances = [size + unit**2, np.zeros_like(size)]
+    else:
+        excess = unit.real**2 - unit.imag**2
+        variances = [(size + excess) / 2, (size - excess) / 2]
+    return [largest * np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
 
 
 def _semidefinite_parts(q: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:

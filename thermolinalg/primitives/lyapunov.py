@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -15,12 +16,12 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import Draw, of_lyapunov, replayed
-from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_refined
+from thermolinalg.primitives._linear_solve import solve_raw, solve_refined
 from thermolinalg.primitives._lyapunov import LyapunovEquation, LyapunovMap, read_equation
 from thermolinalg.primitives._readings import empty_report
-from thermolinalg.primitives._relaxations import MOST_READINGS, Relaxations
+from thermolinalg.primitives._relaxations import Relaxations
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
-from thermolinalg.systems import Chain, Equation, Measure, System
+from thermolinalg.systems import Chain, Equation, System
 from thermolinalg.systems.routes import Held
 
 __all__ = ["solve_continuous_lyapunov"]
@@ -135,9 +136,9 @@ def solve_continuous_lyapunov(
         x = equation.restore(equation.q)
         info = empty_report(abs(x), "an empty equation")
     elif refine:
-        x, info = _refined(equation, generator, Wanted(tolerance, maxiter, schedule))
+        x, info = _Problem(equation).refined(generator, Wanted(tolerance, maxiter, schedule))
     else:
-        x, info = _raw(equation, generator, RAW_RTOL if asked is None else asked, schedule)
+        x, info = _Problem(equation).raw(generator, asked, schedule)
     if wants_gradients(a, q):
         draw = replayed(generator)
         again = partial(_solve_again, draw, device=device, maxiter=maxiter, rtol=rtol if refine else None)
@@ -176,55 +177,64 @@ class _Units(System):
         return np.asarray(np.ldexp(norms, self.equation.exponents[1]))
 
 
-def _refined(equation: LyapunovEquation, rng: np.random.Generator, wanted: Wanted) -> tuple[Array, Info]:
-    """The residual goes back to the device until it is small enough."""
-    matrix, runs = LyapunovMap(equation), Relaxations(equation)
-    size, measures = equation.condition.largest, equation.measures
-    why = "a is the drift of the device, q its noise"
-    held = Held(runs, matrix, None, None, measures, size, equation.condition, "stable", why)
-    outer = Chain((_Units(equation),))
-    loaded = Equation(matrix, outer.into(equation.q), measures, size)
-    # How far the semidefinite parts of a residual cancel differs from run to run, and with it the readings they take.
-    x, info = solve_refined(held, loaded, outer, wanted, rng, alike=wanted.maxiter)
-    value = equation.unpack(x)
-    value = (value + value.conj().T) / 2 if equation.hermitian else value
-    return equation.restore(value), info
+@dataclass(frozen=True)
+class _Problem:
+    """The equation as a linear system of the device that relaxes under it.
 
+    Parameters
+    ----------
+    equation : LyapunovEquation
+    """
 
-def _raw(
-    equation: LyapunovEquation, rng: np.random.Generator, rtol: float, schedule: Schedule | None
-) -> tuple[Array, Info]:
-    """One reading of each semidefinite part, and nothing else."""
-    runs = Relaxations(equation)
-    # E‖X̂ − X‖² = (‖X‖² + (tr X)²)/n ≤ (d + 1)‖X‖²/n
-    readings = int(min((len(equation.a) + 1) / max(rtol, 1e-7) ** 2, MOST_READINGS))
-    schedule = schedule or runs.independent_readings(readings)
-    x, variance = runs.estimate(equation.q, schedule, rng)
-    value = equation.restore(x)
-    residual = equation.residual(equation.rounded(x))
-    left, outer = (float(measure.residual(equation.pack(residual))[0]) for measure in (Measure(), equation.measures[0]))
-    scale = 2 * np.linalg.norm(equation.a, 2) * np.linalg.norm(x) + np.linalg.norm(equation.q)
-    noise = equation.restore(np.sqrt(variance), error=True)
-    rounding = np.finfo(float).eps * abs(value)
-    info = Info(
-        success=True,
-        status=0,
-        message="exactly what the device returned; pass refine=True to send the residual back to it",
-        n_runs=runs.ledger.runs,
-        n_matvec=1,
-        residual_norm=float(np.ldexp(outer, equation.exponents[1])),
-        backward_error=left / float(scale) if scale > 0 else 0.0,
-        condition=equation.condition.number,
-        noise=noise,
-        rounding=rounding,
-        systematic=0.0 * noise,
-        standard_error=noise + rounding,
-        schedule=schedule,
-        ledger=runs.ledger,
-        failures=list(getattr(runs, "failures", ())),
-        device_time=runs.ledger.device_time,
-        autocorrelation_time=1 / runs.rate(),
-        effective_sample_size=schedule.readings,
-    )
-    info.update(runs.describe())
-    return value, info
+    equation: LyapunovEquation
+
+    @cached_property
+    def outer(self) -> Chain:
+        return Chain((_Units(self.equation),))
+
+    @cached_property
+    def runs(self) -> Relaxations:
+        return Relaxations(self.equation)
+
+    @cached_property
+    def held(self) -> Held:
+        equation, why = self.equation, "a is the drift of the device, q its noise"
+        matrix, measures, condition = LyapunovMap(equation), equation.measures, equation.condition
+        return Held(self.runs, matrix, None, None, measures, condition.largest, condition, "stable", why)
+
+    @cached_property
+    def loaded(self) -> Equation:
+        return Equation(self.held.matrix, self.outer.into(self.equation.q), self.held.measures, self.held.size)
+
+    def refined(self, rng: np.random.Generator, wanted: Wanted) -> tuple[Array, Info]:
+        """The residual goes back to the device until it is small enough."""
+        # How far the semidefinite parts of a residual cancel differs from run to run, and with it the readings they
+        # take.
+        return self._answer(*solve_refined(self.held, self.loaded, self.outer, wanted, rng, alike=wanted.maxiter))
+
+    def raw(self, rng: np.random.Generator, rtol: float | None, schedule: Schedule | None) -> tuple[Array, Info]:
+        """One reading of each semidefinite part, and nothing else."""
+        x, info = solve_raw(self.held, self.loaded, self.outer, rtol, schedule, rng)
+        runs, spread = info.ledger.runs, self.runs.spread
+
+        def rounding() -> Array:
+            equation = self.equation
+            return equation.restore(equation.rounding(equation.unpack(x), spread), error=True)
+
+        def standard_error() -> Array:
+            parts = (info.noise, info.rounding, info.systematic)
+            return sum(part for part in parts if part is not None)
+
+        info.update(n_runs=runs, effective_sample_size=info.schedule.readings)
+        info.update(rounding=rounding, standard_error=standard_error)
+        return self._answer(x, info)
+
+    def _answer(self, x: Array, info: Info) -> tuple[Array, Info]:
+        """X in the user's units and precision, with the rounding that takes in its error bar."""
+        equation, value = self.equation, self.equation.unpack(x)
+        value = equation.restore((value + value.conj().T) / 2 if equation.hermitian else value)
+        if equation.single:
+            own = float(np.finfo(np.float32).eps) * abs(value)
+            told = Info(info)  # of the answer in double precision
+            info.update(rounding=lambda: told.rounding + own, standard_error=lambda: told.standard_error + own)
+        return value, info
