@@ -12,6 +12,7 @@ from thermoapps.natural_gradient.curvature.assembly import Owned, layer_rows, ow
 from thermoapps.natural_gradient.curvature.backward import row_by_row
 from thermoapps.natural_gradient.curvature.graph import Graph
 from thermoapps.natural_gradient.curvature.pooling import behind_pooling
+from thermoapps.natural_gradient.curvature.precision import spacing, working_dtype
 from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.curvature.verification import check_coordinates, disagreeing, inseparable, told
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
@@ -89,7 +90,7 @@ class Reader:
             See `check_coordinates`.
         """
         # What is not finite has no curvature; a step from there is taken back.
-        final = outputs.detach().to(parameters[0].dtype).nan_to_num()
+        final = outputs.detach().to(working_dtype(parameters)).nan_to_num()
         root, count = loss.hessian_root(final, targets), loss.count(final, targets)
         flat = root
         data = data or (uses[0].outputs[0].shape[:1] or [1])[0]  # the model's layers may be called without the model
@@ -155,8 +156,7 @@ class Reader:
         """Parameters whose rows autograd contradicts; None where numbers that are not finite say nothing."""
         if bool(outputs.isnan().any()):
             return None
-        dtypes = {rows.dtype, outputs.dtype, *(output.dtype for use in uses for output in use.outputs)}
-        precision = max(torch.finfo(dtype).eps for dtype in dtypes)
+        precision = spacing([*rows.parameters, outputs, *(output for use in uses for output in use.outputs)])
         without_rows = refused if self.unsupported == "gradient" else ()
         differences = disagreeing(outputs, rows, root, without_rows, precision, generator)
         return None if differences is None else told(differences, self.names)

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
 from thermoapps.natural_gradient.curvature.graph import Graph
+from thermoapps.natural_gradient.curvature.precision import working_dtype
 from thermoapps.natural_gradient.curvature.processes import Processes, refuse_sharded
 from thermoapps.natural_gradient.curvature.reading import Reader
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
@@ -117,6 +118,11 @@ class Recorder:
         """The trained parameters, in the order of flat vectors."""
         return [parameter for parameter in self._given if parameter.requires_grad]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which everything is computed that the model does not compute itself."""
+        return working_dtype(self.parameters)
+
     # -- recording --------------------------------------------------------------------------------------------------
 
     def attach(self) -> Self:
@@ -188,8 +194,8 @@ class Recorder:
         detached = [tensor.detach() for tensor in outputs.values()]
         if rule_for(module, own) is generic_rows:  # What a replay is compared with may be changed in place.
             detached = [tensor.clone() for tensor in detached]
-        dtype = next(iter(own.values())).dtype
-        self._uses.append(Use(name, module, args, kwargs, detached, list(outputs), edges, dtype, self.keep_factors))
+        use = Use(name, module, args, kwargs, detached, list(outputs), edges, self.dtype, self.keep_factors)
+        self._uses.append(use)
         return output
 
     def _own(self, module: nn.Module, output: Any) -> Any:
@@ -235,7 +241,7 @@ class Recorder:
         rows = self.curvature(outputs, targets, loss)
         value = self.value(outputs, targets, loss)
         slopes = torch.autograd.grad(value, rows.parameters, retain_graph=True, allow_unused=True)
-        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, rows.parameters, strict=True)])
+        gradient = torch.cat([_flat(slope, p).to(rows.dtype) for slope, p in zip(slopes, rows.parameters, strict=True)])
         value = value.detach()
         if self.processes is not None:
             count = loss.count(outputs, targets)
@@ -259,7 +265,7 @@ class Recorder:
         Tensor
         """
         with self._at_work(outputs):
-            return loss.value(outputs.to(self.parameters[0].dtype), targets)
+            return loss.value(outputs.to(self.dtype), targets)
 
     def taken(self, outputs: Tensor) -> list[Use]:
         """The record of the pass that gave these outputs, which the recorder forgets, for `curvature` later.
@@ -320,7 +326,7 @@ class Recorder:
 
     @contextmanager
     def _at_work(self, outputs: Tensor) -> Iterator[None]:
-        """Within it nothing is recorded, and everything is as precise as the parameters."""
+        """Within it nothing is recorded, and autocast reduces no precision."""
         self._busy = True
         try:
             with torch.autocast(outputs.device.type, enabled=False):

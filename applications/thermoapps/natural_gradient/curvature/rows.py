@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature.precision import working_dtype
 from thermoapps.natural_gradient.layers import LayerRows
 from thermoapps.natural_gradient.layers.base import BUDGET
 
@@ -127,12 +128,12 @@ class CurvatureRows:
     @property
     def like(self) -> Tensor:
         """An empty tensor of the dtype and device of all vectors."""
-        return self.parameters[0].detach().new_empty(0)
+        return torch.empty(0, dtype=self.dtype, device=self.device)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Floating type of the parameters."""
-        return self.parameters[0].dtype
+        """Floating type of all vectors: that of the parameters, but single precision for halves."""
+        return working_dtype(self.parameters)
 
     @property
     def device(self) -> torch.device:

@@ -112,7 +112,7 @@ def disagreeing(
     slopes = vector_jacobian_products(outputs, checked, cotangent[None])
     sums = rows.by_parameter(rows.rmatvec(coordinates.T.flatten()) * rows.count**0.5)
     differences: dict[int, float] = {}
-    expected = {id(p): _dense(slope, p).view_as(p).to(p.dtype) for p, slope in zip(checked, slopes, strict=True)}
+    expected = {id(p): _dense(slope, p).view_as(p).to(rows.dtype) for p, slope in zip(checked, slopes, strict=True)}
     norms = {which: float(torch.linalg.vector_norm(slope)) for which, slope in expected.items()}
     total = sum(norm**2 for norm in norms.values()) ** 0.5
     if not math.isfinite(total):

@@ -109,7 +109,8 @@ def _vectorised(
             every = tensors_in(result)
             return [every[position].squeeze(0) for position in use.positions]
 
-        outputs, pull, *_ = torch.func.vjp(forward, {role: p.detach() for role, p in parameters.items()})
+        values = {role: _as_precise(p.detach(), use.dtype) for role, p in parameters.items()}
+        outputs, pull, *_ = torch.func.vjp(forward, values)
         return outputs, torch.func.vmap(pull)(cotangents)[0]
 
     places = [0 if carried else None for carried in carries], 0 if buffers_apart and buffers else None, 1
@@ -140,7 +141,7 @@ def _untouched(module: nn.Module, hooked: bool) -> Iterator[None]:
 
 
 def _as_precise(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Numbers in the precision of the parameters, which autocast may have reduced."""
+    """Numbers in the precision of rows, which parameters or autocast may have reduced."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 

@@ -53,7 +53,7 @@ class Use:
     edges : list of GradientEdge
         Where these outputs hang in the graph, before anything changes them in place.
     dtype : torch.dtype
-        Floating type of its parameters, which its rows have even where it was called in a lower precision.
+        Floating type of its rows, even where it was called in a lower precision.
     keep_factors : bool
         Whether inputs and cotangents are wanted even where the rows themselves are shorter.
     pooling : Pooling, optional

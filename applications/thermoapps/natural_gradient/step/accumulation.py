@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature.precision import working_dtype
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 
 __all__ = ["Accumulated", "flat_gradient", "flat_values", "gradients_replaced", "write"]
@@ -69,8 +70,9 @@ def _split(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def flat_gradient(parameters: Sequence[Tensor]) -> Tensor:
-    """What stands in ``.grad`` as one flat vector (N,), zero where there is nothing."""
-    return torch.cat([_dense_gradient(parameter).reshape(-1) for parameter in parameters])
+    """What stands in ``.grad`` as one flat vector (N,), zero where there is nothing, in single precision or more."""
+    dtype = working_dtype(parameters)
+    return torch.cat([_dense_gradient(parameter).reshape(-1).to(dtype) for parameter in parameters])
 
 
 def _dense_gradient(parameter: Tensor) -> Tensor:
@@ -80,8 +82,9 @@ def _dense_gradient(parameter: Tensor) -> Tensor:
 
 
 def flat_values(parameters: Sequence[Tensor]) -> Tensor:
-    """The parameters as one flat vector (N,), a copy."""
-    return torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+    """The parameters as one flat vector (N,), a copy, in single precision or more."""
+    dtype = working_dtype(parameters)
+    return torch.cat([parameter.detach().reshape(-1).to(dtype) for parameter in parameters])
 
 
 def write(flat: Tensor, parameters: Sequence[Tensor]) -> None:

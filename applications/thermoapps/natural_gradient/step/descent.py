@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from thermoapps.natural_gradient.curvature.precision import spacing
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.solvers import LineSearch, Solver, State
 from thermoapps.natural_gradient.solvers.base import check_solver
@@ -193,7 +194,7 @@ class Descent:
         new_loss = loss_again()
         report.new_loss, report.divergence = new_loss, share**2 * report.divergence
         predicted = share * slope + report.divergence
-        report.ratio = reduction_ratio(report.loss, new_loss, predicted, torch.finfo(change.dtype).eps)
+        report.ratio = reduction_ratio(report.loss, new_loss, predicted, spacing(start.rows.parameters))
         if not self.damping.accepts(report.ratio):
             _refuse(report, f"the loss would go from {report.loss:.4g} to {new_loss:.4g}", report.ratio)
 
