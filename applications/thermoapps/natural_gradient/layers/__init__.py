@@ -26,6 +26,7 @@ __all__ = [
     "UnsupportedLayerError",
     "Use",
     "generic_rows",
+    "keeps_factors",
     "rule_for",
 ]
 
@@ -64,3 +65,18 @@ def rule_for(module: nn.Module, parameters: Mapping[str, Tensor]) -> Rule:
     """
     rule = RULES.get(type(module).forward, generic_rows)
     return rule if parameters.keys() <= {"weight", "bias"} else generic_rows
+
+
+def keeps_factors(rule: Rule) -> bool:
+    """Whether the rows that a rule gives may be kept as inputs and cotangents, where these are shorter.
+
+    Parameters
+    ----------
+    rule : function
+        As from `rule_for`.
+
+    Returns
+    -------
+    bool
+    """
+    return rule in (linear_rows, convolution_rows, embedding_rows)

@@ -7,7 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from thermoapps.natural_gradient.losses.base import Loss
-from thermoapps.natural_gradient.losses.roots import HessianRoot, categorical_coordinates, categorical_root
+from thermoapps.natural_gradient.losses.roots import (
+    CategoricalRoot,
+    HessianRoot,
+    Root,
+    categorical_coordinates,
+    categorical_root,
+)
 
 __all__ = ["CrossEntropy"]
 
@@ -75,6 +81,19 @@ class CrossEntropy(Loss):
         root, dropped = categorical_root(logits.softmax(-1), self.truncation)
         bound = float((dropped * weights).amax())
         return HessianRoot(root * weights.sqrt()[..., None, None], shape, self.class_dim, places, bound)
+
+    def root_size(self, outputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        logits, _, weights, _ = self._positions(outputs, targets)
+        places, classes = int((weights > 0).sum(1).amax()), logits.shape[2]
+        columns = min(self.truncation or classes, classes - 1)
+        return places * columns, len(logits) * places * classes * columns
+
+    def product_root(self, outputs: Tensor, targets: Tensor) -> Root:
+        if self.truncation is not None:
+            return self.hessian_root(outputs, targets)
+        logits, _, weights, _ = self._positions(outputs, targets)
+        shape = outputs.movedim(self.class_dim, -1).shape
+        return CategoricalRoot(logits.softmax(-1), weights, shape, self.class_dim)
 
     def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor | None:
         logits, labels, weights, _ = self._positions(outputs, targets)

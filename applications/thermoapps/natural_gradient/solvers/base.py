@@ -93,6 +93,20 @@ class Solver(ABC):
         """Whether rows must keep the inputs and cotangents of every layer."""
         return False
 
+    @property
+    def needs_gram(self) -> bool:
+        """Whether it forms R Rᵀ."""
+        return not self.needs_factors
+
+    def by_products(self) -> Solver | None:
+        """The solver of the same directions that needs products only, which may be itself, or None."""
+        return None
+
+    @property
+    def most_products(self) -> int | None:
+        """How many products with the curvature matrix `by_products` takes at most for a direction."""
+        return None
+
     @abstractmethod
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
@@ -177,13 +191,13 @@ def begun(rng: Any, state: State | None) -> np.random.Generator:
     rng : None, int, SeedSequence or numpy.random.Generator
         None is fresh entropy.
     state : dict, optional
-        With ``state["rng"]``, the state of the bit generator.
+        With ``state["rng"]``, the state of the bit generator, if the step before drew any.
 
     Returns
     -------
     numpy.random.Generator
     """
-    if state is None:
+    if state is None or "rng" not in state:
         return np.random.Generator(np.random.PCG64(int(np.random.default_rng(rng).integers(2**63))))
     bits = np.random.PCG64(0)
     bits.state = state["rng"]

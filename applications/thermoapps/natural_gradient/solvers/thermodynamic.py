@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from thermoapps.natural_gradient.solvers._checks import check_delay, check_readings, check_time
+from thermoapps.natural_gradient.solvers._checks import check_delay, check_readings, check_start, check_time
 from thermoapps.natural_gradient.solvers._device_run import DeviceRun
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State
+from thermoapps.natural_gradient.solvers.krylov import Krylov
 from thermolinalg import AsWritten, LangevinDevice, Overdamped
 from thermolinalg.devices import Device
 
@@ -88,14 +89,21 @@ class Thermodynamic(Solver):
         check_time(self.time)
         check_delay(self.delay)
         check_readings(self.readings, self.spacing)
-        if self.start not in ("previous", "gradient"):
-            raise ValueError(f"start must be 'previous' or 'gradient', got {self.start!r}")
-        if self.delay and self.start == "gradient":
-            raise ValueError("a delay has no effect on runs that start from the gradient; pass start='previous'")
+        check_start(self.start, self.delay)
         if self.device is not None and self.temperature is not None:
             raise ValueError("the device has a temperature of its own; give it one there, or drop device")
         if self.temperature is not None and not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature must be finite and not negative, got {self.temperature!r}")
+
+    def by_products(self) -> Krylov | None:
+        if self.device is not None or (self.readings or 1) > 1:
+            return None
+        return Krylov(self.time, self.delay, self.temperature or 0.0, start=self.start, rng=self.rng)
+
+    @property
+    def most_products(self) -> int | None:
+        alike = self.by_products()
+        return None if alike is None else alike.max_products
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
 from thermoapps.natural_gradient.curvature.precision import working_dtype
-from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.rows import joined
 
 __all__ = ["Accumulated", "flat_gradient", "flat_values", "gradients_replaced", "write"]
 
@@ -18,7 +19,7 @@ class Accumulated:
     """Rows and mean loss of all data since the last step, and what they have given to ``.grad``."""
 
     def __init__(self) -> None:
-        self.parts: list[CurvatureRows] = []
+        self.parts: list[CurvatureFactor] = []
         self.count = 0
         self.loss = 0.0
         self._given: dict[Tensor, Tensor] = {}
@@ -32,7 +33,7 @@ class Accumulated:
 
     def add(
         self,
-        rows: CurvatureRows,
+        rows: CurvatureFactor,
         loss: Tensor,
         mean: Tensor,
         leaves: Sequence[Tensor],
@@ -51,16 +52,16 @@ class Accumulated:
                 leaf.grad.sub_(share * given)
             self._given[leaf] = (1 - share) * given
         before = {leaf: leaf.grad.clone() for leaf in leaves if leaf.grad is not None}
-        torch.autograd.backward(loss, loss.new_tensor(share * scale), retain_graph=retain_graph)
+        torch.autograd.backward(loss, loss.new_tensor(share * scale), retain_graph=retain_graph or rows.keeps_graph)
         for leaf in leaves:
             if leaf.grad is not None:
                 new = leaf.grad - before[leaf] if leaf in before else leaf.grad.clone()
                 self._given[leaf] = self._given[leaf] + new if leaf in self._given else new
 
     @property
-    def rows(self) -> CurvatureRows:
+    def rows(self) -> CurvatureFactor:
         """The rows of all data."""
-        return self.parts[0] if len(self.parts) == 1 else CurvatureRows.stacked(self.parts)
+        return self.parts[0] if len(self.parts) == 1 else joined(self.parts)
 
 
 def _split(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
