@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
@@ -33,18 +35,18 @@ class Recorded(NamedTuple):
     loss: Tensor
 
 
-def flattened(slope: Tensor | None, parameter: Tensor) -> Tensor:
-    """A parameter's derivative as a dense vector, zero where there is none.
+def flattened(slopes: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    """The derivatives with respect to all parameters as one dense vector, zero where there are none.
 
     Parameters
     ----------
-    slope : Tensor, optional
-    parameter : Tensor
+    slopes : sequence of (Tensor or None)
+    parameters : sequence of Tensor
 
     Returns
     -------
-    Tensor, shape (entries,)
+    Tensor, shape (N,)
     """
-    if slope is None:
-        return parameter.detach().new_zeros(parameter.numel())
-    return (slope.to_dense() if slope.is_sparse else slope).reshape(-1)
+    pairs = zip(slopes, parameters, strict=True)
+    dense = [p.detach().new_zeros(p.shape) if slope is None else slope.to_dense() for slope, p in pairs]
+    return torch.cat([slope.reshape(-1) for slope in dense])

@@ -209,8 +209,6 @@ class Recorder:
         """A copy of the model takes the hooks along; there they are inert and hold nothing."""
         return self.__dict__ | {"_uses": [], "leaves": [], "_made": None, "processes": None, "_busy": True}
 
-    # -- rows -------------------------------------------------------------------------------------------------------
-
     def rows(self, outputs: Tensor, targets: Tensor, loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Recorded:
         """Curvature rows, gradient and loss of the recorded pass, leaving ``.grad`` and the graph as they are.
 
@@ -241,9 +239,7 @@ class Recorder:
         rows = self.curvature(outputs, targets, loss)
         value = self.value(outputs, targets, loss)
         slopes = torch.autograd.grad(value, rows.parameters, retain_graph=True, allow_unused=True)
-        gradient = torch.cat(
-            [flattened(slope, p).to(rows.dtype) for slope, p in zip(slopes, rows.parameters, strict=True)]
-        )
+        gradient = flattened(slopes, rows.parameters).to(rows.dtype)
         value = value.detach()
         if self.processes is not None:
             count = loss.count(outputs, targets)
@@ -316,10 +312,10 @@ class Recorder:
         UnsupportedLayerError, RuntimeError
             As for `rows`.
         """
-        uses, made = (self._uses, self._made) if record is None else record
         freed = record is not None
         if record is None:
             self._check_recorded(outputs)
+        uses, made = (self._uses, self._made) if record is None else record
         with self._at_work(outputs), torch.enable_grad():
             graph = Graph(outputs)
             if record is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.curvature.factor import CurvatureFactor, JoinedFactor, Together
 from thermoapps.natural_gradient.layers import LayerRows
-from thermoapps.natural_gradient.layers.base import BUDGET
+from thermoapps.natural_gradient.layers.base import BUDGET, THIN
 
 __all__ = ["Batch", "CurvatureRows", "joined"]
 
@@ -140,7 +140,9 @@ class CurvatureRows(CurvatureFactor):
     def apply(self, block: Tensor) -> Tensor:
         """R V (r, k) for a block of vectors V (N, k)."""
         self._check(block, self.shape[1])
-        return torch.cat([self._apply(part.contiguous()) for part in torch.split(block, self._width, 1)], 1)
+        # A few columns are best multiplied one by one, as they lie in memory.
+        width = self._width if block.shape[1] > THIN else 1
+        return torch.cat([self._apply(part.contiguous()) for part in torch.split(block, width, 1)], 1)
 
     def apply_transposed(self, block: Tensor) -> Tensor:
         """Rᵀ U (N, k) for a block of vectors U (r, k)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.solvers._checks import check_delay, check_readings, check_start, check_time
 from thermoapps.natural_gradient.solvers._device_run import DeviceRun
+from thermoapps.natural_gradient.solvers._ideal_run import IdealRun
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State
 from thermoapps.natural_gradient.solvers.krylov import Krylov
 from thermolinalg import AsWritten, LangevinDevice, Overdamped
@@ -73,7 +75,7 @@ class Thermodynamic(Solver):
     >>> torch.allclose(1.5 * direction, gradient)  # here RᵀR is the identity
     True
     >>> report.device_time
-    50
+    50.0
     """
 
     time: float = 50.0
@@ -108,9 +110,12 @@ class Thermodynamic(Solver):
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
     ) -> tuple[Tensor, State, SolverReport]:
-        device = self.device
+        device, remember = self.device, self.start == "previous"
+        temperature, readings = self.temperature or 0.0, self.readings or 1
+        if device is None and readings == 1 and math.isfinite(self.time):
+            ideal = IdealRun(self.time, self.delay, temperature, remember, self.rng)
+            return ideal.direction(rows, gradient, damping, state, "Thermodynamic")
         if device is None:
-            device = LangevinDevice(law=Overdamped(self.temperature or 0.0), loading=AsWritten())
-        remember = self.start == "previous"
-        run = DeviceRun(device, self.time, self.delay, self.readings or 1, self.spacing, remember, self.rng)
+            device = LangevinDevice(law=Overdamped(temperature), loading=AsWritten())
+        run = DeviceRun(device, self.time, self.delay, readings, self.spacing, remember, self.rng)
         return run.direction(rows, gradient, damping, state, "Thermodynamic")

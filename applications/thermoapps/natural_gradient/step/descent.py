@@ -167,7 +167,7 @@ class Descent:
             _refuse(report, "the direction is not finite", -math.inf)
             return
         change = self._apply(start, report, direction)
-        if not bool(change.isfinite().all()):
+        if not math.isfinite(float(change.sum())) and not bool(change.isfinite().all()):
             _refuse(report, "the parameters would not be finite", -math.inf)
         elif start.loss_again is not None:
             self._judge(start, report, change, start.loss_again)
