@@ -19,7 +19,7 @@ from thermoapps.natural_gradient.curvature.precision import spacing, working_dty
 from thermoapps.natural_gradient.curvature.products import ProductRows
 from thermoapps.natural_gradient.curvature.repetition import REFUSED, Pass
 from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
-from thermoapps.natural_gradient.curvature.sharing import behind_addition
+from thermoapps.natural_gradient.curvature.sharing import behind_addition, spread_parameters
 from thermoapps.natural_gradient.curvature.verification import (
     check_adjoint,
     check_coordinates,
@@ -155,7 +155,7 @@ class Reader:
         flat = root = loss.hessian_root(final, targets)
         if data < len(outputs):
             outputs, root = outputs.reshape(data, -1, *outputs.shape[1:]), root.regrouped(data)
-        uses = behind_addition(outputs, uses)
+        uses, owned = spread_parameters(outputs, behind_addition(outputs, uses), owned)
         generator = torch.Generator().manual_seed(self._random.getrandbits(63))
         kind = graph.signature(uses)
         examined = kind in self._examined

@@ -16,6 +16,7 @@ from thermoapps.natural_gradient.layers.generic import generic_rows
 from thermoapps.natural_gradient.layers.linear import LinearRows, linear_rows
 from thermoapps.natural_gradient.layers.normalization import normalization_rows
 from thermoapps.natural_gradient.layers.rectifier import rectifier_rows
+from thermoapps.natural_gradient.layers.spread import Spread, spread_rows
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
 
 __all__ = [
@@ -39,6 +40,7 @@ RULES: dict[Any, Rule] = {
     nn.Conv3d.forward: convolution_rows,
     nn.Embedding.forward: embedding_rows,
     nn.PReLU.forward: rectifier_rows,
+    Spread.forward: spread_rows,
     nn.LayerNorm.forward: normalization_rows,
     nn.RMSNorm.forward: normalization_rows,
     nn.GroupNorm.forward: normalization_rows,
