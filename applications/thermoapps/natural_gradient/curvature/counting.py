@@ -81,6 +81,8 @@ class Count:
         Operations of the layers in one pass of the model.
     gram : int
         Operations of the Gram matrix R Rᵀ, 0 if none is formed.
+    singly : bool
+        Whether some layer has its rows by one backward pass each.
     """
 
     columns: int
@@ -88,6 +90,7 @@ class Count:
     numbers: int
     forward: int
     gram: int
+    singly: bool
 
     @property
     def rows(self) -> int:
@@ -100,8 +103,9 @@ class Count:
 
     @property
     def by_rows(self) -> int:
-        """Operations of a direction from rows: a backward pass for each column, the Gram matrix and a decomposition."""
-        return self.columns * self.forward + (self.gram + self.rows**3 if self.gram else 0)
+        """Operations of a direction from rows: backward passes for columns or rows, Gram matrix and decomposition."""
+        passes = self.columns * self.forward + (2 * self.rows * self.forward if self.singly else 0)
+        return passes + (self.gram + self.rows**3 if self.gram else 0)
 
     def by_products(self, products: int) -> int:
         """Operations of a direction from so many products: a backward pass through a backward pass, and another one."""
@@ -136,7 +140,9 @@ def count(
         entries = sum(parameter.numel() for parameter in own.values())
         numel = sum(output.numel() for use in uses if use.module is module for output in use.outputs)
         if not keeps_factors(rule_for(module, own)):
-            numbers, forward, gram = numbers + rows * entries, forward + data * entries, gram + rows**2 * entries // 2
+            places = max((use.outputs[0][0, ..., :1].numel() for use in uses if use.module is module), default=1)
+            numbers, gram = numbers + rows * entries, gram + rows**2 * entries // 2
+            forward += data * entries * places
             continue
         weight = module.weight
         assert isinstance(weight, Tensor)
@@ -148,7 +154,13 @@ def count(
         numbers += columns * numel if kept else min(columns * numel, rows * entries)
         folded = data**2 * t**2 * (i + columns * o) + rows**2 * t * o
         gram += min(folded, (2 * rows * t + rows**2) * i * o)
-    return Count(columns, data, numbers, forward, gram if with_gram else 0)
+    return Count(columns, data, numbers, forward, gram if with_gram else 0, any(map(_singly, owned)))
+
+
+def _singly(module: nn.Module) -> bool:
+    """Whether a layer cannot be replayed, as it goes through time in one operation or draws random numbers."""
+    random = isinstance(module, nn.MultiheadAttention) and module.training and module.dropout > 0
+    return random or isinstance(module, nn.RNNBase)
 
 
 def free_memory(device: torch.device) -> float:

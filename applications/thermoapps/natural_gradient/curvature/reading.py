@@ -39,7 +39,7 @@ AGAIN = 1 / 64
 SMALL = 1 << 26
 """Bytes that are taken without asking what is free."""
 
-WORTH, CHEAPER, EXPECTED = 10**10, 2, 30
+WORTH, CHEAPER, EXPECTED = 2 * 10**9, 2, 30
 """Operations up to which rows are formed wherever they fit; how many times cheaper products must be to be preferred
 beyond; and how many products are expected for the first direction."""
 
