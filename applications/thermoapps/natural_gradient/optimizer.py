@@ -272,7 +272,9 @@ class NaturalGradient(Optimizer):
                 "targets) or calls backward(outputs, targets) of this optimizer"
             )
         batch, rows = self._given.batch, self._given.batch.rows
-        report = StepReport(self._steps, batch.loss, batch.count, *rows.shape, timings=self._given.timings)
+        report = StepReport(
+            self._steps, batch.loss, batch.count, rows.length, rows.shape[1], timings=self._given.timings
+        )
         if rows.frozen:
             report.curvature = "approximate curvature: statistics of batches are taken for constants"
         self._given.forget()

@@ -40,8 +40,7 @@ def test_rows_are_exact(kinds, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_products_are_exact(kinds, name, monkeypatch):
-    monkeypatch.setattr("thermoapps.natural_gradient.curvature.reading.SMALL", 0)
+def test_products_are_exact(kinds, name):
     model, inputs = made(kinds[name])
     recorder = Recorder(model, unsupported="row_by_row", memory_limit=2.0, products=10)
     with recorder:
@@ -54,13 +53,12 @@ def test_products_are_exact(kinds, name, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("way", ["rows", "products", "samples"])
-def test_they_train(kinds, name, way, monkeypatch):
+def test_they_train(kinds, name, way):
     kind = kinds[name]
     model, inputs = made(kind)
     targets = kind.targets(model(inputs))
     options = dict(kind.options)
     if way == "products":
-        monkeypatch.setattr("thermoapps.natural_gradient.curvature.reading.SMALL", 0)
         options["memory_limit"] = 2.0
     elif way == "samples":
         options["curvature"] = "monte_carlo"

@@ -36,11 +36,6 @@ TIGHT = 2.0
 """Bytes: whatever there is to choose, products are chosen."""
 
 
-@pytest.fixture(autouse=True)
-def _everything_counts(monkeypatch):
-    monkeypatch.setattr("thermoapps.natural_gradient.curvature.reading.SMALL", 0)
-
-
 def by_products(model, inputs, targets, loss, **options):
     recorder = Recorder(model, memory_limit=TIGHT, products=100, **options)
     with recorder:

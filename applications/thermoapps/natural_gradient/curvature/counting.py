@@ -140,7 +140,9 @@ def count(
         entries = sum(parameter.numel() for parameter in own.values())
         numel = sum(output.numel() for use in uses if use.module is module for output in use.outputs)
         if not keeps_factors(rule_for(module, own)):
-            places = max((use.outputs[0][0, ..., :1].numel() for use in uses if use.module is module), default=1)
+            # What is not (n, …, entries) is taken for it: sequences count as often as they are long.
+            seen = [use.outputs[0].numel() // (data * use.outputs[0].shape[-1]) for use in uses if use.module is module]
+            places = max(1, *seen)
             numbers, gram = numbers + rows * entries, gram + rows**2 * entries // 2
             forward += data * entries * places
             continue

@@ -46,6 +46,8 @@ class CurvatureFactor(ABC):
 
     Attributes
     ----------
+    length : int
+        r, or the rows of all processes together where each has its own.
     formed : bool
         Whether there are rows that a Gram matrix can be made of.
     """
@@ -67,6 +69,7 @@ class CurvatureFactor(ABC):
         self._slices = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         self._position = {id(parameter): index for index, parameter in enumerate(self.parameters)}
         self.shape = rows, ends[-1]
+        self.length = rows
 
     @property
     def like(self) -> Tensor:
@@ -139,7 +142,7 @@ class JoinedFactor(CurvatureFactor):
         first, count = parts[0], sum(part.count for part in parts)
         rows, frozen = sum(part.shape[0] for part in parts), any(part.frozen for part in parts)
         super().__init__(rows, first.parameters, count, first.processes, frozen)
-        self.parts = tuple(parts)
+        self.parts, self.length = tuple(parts), sum(part.length for part in parts)
         self._weights = [(part.count / count) ** 0.5 for part in parts]
 
     @property

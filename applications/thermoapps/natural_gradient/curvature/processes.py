@@ -76,7 +76,8 @@ class Processes:
         if self.model.static_graph:
             raise RuntimeError("DistributedDataParallel(static_graph=True) allows one backward pass only; leave it out")
         if not isinstance(rows, CurvatureRows):
-            rows.count, rows.processes = int(self.total(torch.tensor([rows.count], device=rows.device))), self
+            sums = self.total(torch.tensor([rows.count, rows.length], device=rows.device)).tolist()
+            rows.count, rows.length, rows.processes = int(sums[0]), int(sums[1]), self
             return rows
         found = [(batch.columns, batch.data, [_shapes(layer) for layer in batch.layers]) for batch in rows.batches]
         told: list[Any] = [None] * self.size

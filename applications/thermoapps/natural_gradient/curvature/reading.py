@@ -37,7 +37,7 @@ AGAIN = 1 / 64
 """Share of passes of a known kind that are compared with autograd again: each costs a backward pass."""
 
 SMALL = 1 << 26
-"""Bytes that are taken without asking what is free."""
+"""Bytes that are taken without asking what is free, unless there is a limit."""
 
 WORTH, CHEAPER, EXPECTED = 2 * 10**9, 2, 30
 """Operations up to which rows are formed wherever they fit; how many times cheaper products must be to be preferred
@@ -220,7 +220,8 @@ class Reader:
         counted = count(uses, owned, columns * (len(outputs) // data), data, self.gram)
         itemsize = outputs.element_size()
         needed = counted.bytes(itemsize) + itemsize * of_root
-        granted = math.inf if needed < SMALL else self.limit.bytes(outputs.device)
+        small = self.limit.limit is None and needed < SMALL
+        granted = math.inf if small else self.limit.bytes(outputs.device)
         if self.products is not None:
             products = min(self.expected, self.products)
             dear = counted.by_rows > max(WORTH, CHEAPER * counted.by_products(products))

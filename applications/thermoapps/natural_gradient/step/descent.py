@@ -55,7 +55,8 @@ class Start:
             return float(self.rows.matvec(change).square().sum()) / 2
         reached = flat_values(self.rows.parameters)
         self.go()
-        divergence = float(self.rows.matvec(change).square().sum()) / 2
+        # Rᵀ adds up what several processes have.
+        divergence = float(change @ self.rows.rmatvec(self.rows.matvec(change))) / 2
         write(reached, self.rows.parameters)
         return divergence
 
