@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, combinations_with_replacement, product
+from itertools import accumulate, combinations_with_replacement
 
 import torch
 from torch import Tensor
@@ -124,8 +124,10 @@ class CurvatureRows(CurvatureFactor):
         places = [slice(end - batch.length, end) for end, batch in zip(ends, self.batches, strict=True)]
         for (i, upper), (j, lower) in combinations_with_replacement(enumerate(self.batches), 2):
             block = total[places[i], places[j]]
-            for left, right in product(self._own_share(upper.layers), lower.layers):
-                if any(right.role_of(parameter) for parameter in left.parameters.values()):
+            holders = _holders(lower.layers)
+            for left in self._own_share(upper.layers):
+                sharing = {id(right): right for p in left.parameters.values() for right in holders.get(id(p), ())}
+                for right in sharing.values():
                     left.add_gram_with(right, block)
             if i != j:
                 total[places[j], places[i]] = block.T
@@ -176,6 +178,15 @@ class CurvatureRows(CurvatureFactor):
 
     def __repr__(self) -> str:
         return f"<{self.shape[0]}x{self.shape[1]} curvature rows of {len(self.layers)} layers, {self.dtype}>"
+
+
+def _holders(layers: Sequence[LayerRows]) -> dict[int, list[LayerRows]]:
+    """The layers that hold each parameter, by its id."""
+    found: dict[int, list[LayerRows]] = {}
+    for layer in layers:
+        for parameter in layer.parameters.values():
+            found.setdefault(id(parameter), []).append(layer)
+    return found
 
 
 def joined(parts: Sequence[CurvatureFactor]) -> CurvatureFactor:

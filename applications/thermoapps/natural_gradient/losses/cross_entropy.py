@@ -114,9 +114,13 @@ class CrossEntropy(Loss):
     def scores(self, outputs: Tensor, targets: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
         logits, _, weights, _ = self._positions(outputs, targets)
         p = logits.softmax(-1)
-        drawn = torch.multinomial(p.flatten(0, 1), samples, replacement=True, generator=generator)
-        hot = functional.one_hot(drawn.T.reshape(samples, *weights.shape), p.shape[-1])
-        scores = (p - hot) * weights.sqrt()[..., None]
+        roots = weights.sqrt()[..., None]
+        # Where a uniform number falls among the sums of probabilities: one number a draw, and not one for each class.
+        sums = p.cumsum(-1, dtype=torch.float64)
+        uniform = torch.rand(*weights.shape, samples, generator=generator, dtype=torch.float64, device=p.device)
+        drawn = torch.searchsorted(sums, uniform * sums[..., -1:], right=True).clamp_(max=p.shape[-1] - 1)
+        scores = (p * roots).expand(samples, *p.shape).clone()
+        scores.scatter_add_(-1, drawn.movedim(-1, 0)[..., None], -roots.expand(samples, *roots.shape))
         return torch.stack([self._like_outputs(score, outputs) for score in scores])
 
     def _like_outputs(self, positions: Tensor, outputs: Tensor) -> Tensor:
