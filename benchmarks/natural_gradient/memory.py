@@ -50,23 +50,23 @@ def _measure(method: str, parameters: int) -> dict[str, Any]:
     problem = dense(parameters)
     problem.network(problem.inputs)
     step = methods[method].build(problem)
-    before = _resident()
+    before = resident()
     for seed in range(2):
         step(seed)
     rows = len(problem.targets) * (problem.network[-1].out_features - 1)
-    return {"parameters": problem.parameters, "rows": rows, "bytes": _peak() - before}
+    return {"parameters": problem.parameters, "rows": rows, "bytes": most_resident() - before}
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes that the process holds now, from where its peak is counted anew if the system lets us (Linux)."""
     gc.collect()
     if not STATUS.exists():
-        return _peak()
+        return most_resident()
     Path("/proc/self/clear_refs").write_text("5")
     return _field("VmRSS")
 
 
-def _peak() -> int:
+def most_resident() -> int:
     """Most bytes that the process has held."""
     if STATUS.exists():
         return _field("VmHWM")

@@ -6,7 +6,9 @@ in which they are given, each row by row.
 """
 
 from thermoapps.natural_gradient.curvature import curvature_rows
-from thermoapps.natural_gradient.curvature.recording import Recorded, Recorder
+from thermoapps.natural_gradient.curvature.counting import TooManyRowsError
+from thermoapps.natural_gradient.curvature.recorded import Recorded
+from thermoapps.natural_gradient.curvature.recording import Recorder
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.layers import UnsupportedLayerError
 from thermoapps.natural_gradient.losses import (
@@ -87,6 +89,7 @@ __all__ = [
     "ThermodynamicKFAC",
     "TimingModel",
     "Timings",
+    "TooManyRowsError",
     "UnsupportedLayerError",
     "Woodbury",
     "accuracy",

@@ -66,6 +66,10 @@ class NaturalGradient(Optimizer):
         Largest ½ pᵀRᵀR p of the change p of the parameters; longer steps are shortened.
     unsupported : {"raise", "row_by_row", "gradient"}
         As for `Recorder`.
+    memory_limit : float, optional
+        Most memory of this machine that the curvature rows of a batch and their Gram matrix may take, in bytes, or
+        below 1 as a share of what is free; default half of that. Beyond it directions come from products with the
+        curvature matrix where the solver has a way by products, else the batch is refused before any work.
     callbacks : iterable of callable
         Each is called with the `StepReport` after every step.
 
@@ -115,6 +119,7 @@ class NaturalGradient(Optimizer):
         curvature: Literal["ggn", "monte_carlo", "empirical"] = "ggn",
         trust_region: float | None = None,
         unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
+        memory_limit: float | None = None,
         callbacks: Iterable[Callable[[StepReport], object]] = (),
     ) -> None:
         if not isinstance(model, nn.Module):
@@ -126,7 +131,7 @@ class NaturalGradient(Optimizer):
         self.loss = with_curvature(as_loss(loss), curvature)
         self.callbacks = list(callbacks)
         self.report: StepReport | None = None
-        self._model, self._unsupported = model, unsupported
+        self._model, self._unsupported, self._memory_limit = model, unsupported, memory_limit
         self._steps = 0
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
@@ -154,7 +159,13 @@ class NaturalGradient(Optimizer):
 
     def _recorder(self) -> Recorder:
         return Recorder(
-            self._model, self._every_parameter, unsupported=self._unsupported, keep_factors=self.solver.needs_factors
+            self._model,
+            self._every_parameter,
+            unsupported=self._unsupported,
+            keep_factors=self.solver.needs_factors,
+            memory_limit=self._memory_limit,
+            gram=self.solver.needs_gram,
+            products=self.solver.most_products,
         ).attach()
 
     def close(self) -> None:
@@ -208,7 +219,7 @@ class NaturalGradient(Optimizer):
         ------
         RuntimeError
             No pass was recorded, or it has been used up.
-        UnsupportedLayerError
+        UnsupportedLayerError, TooManyRowsError
             See `Recorder.rows`.
         """
         scale = 1.0
@@ -261,7 +272,9 @@ class NaturalGradient(Optimizer):
                 "targets) or calls backward(outputs, targets) of this optimizer"
             )
         batch, rows = self._given.batch, self._given.batch.rows
-        report = StepReport(self._steps, batch.loss, batch.count, *rows.shape, timings=self._given.timings)
+        report = StepReport(
+            self._steps, batch.loss, batch.count, rows.length, rows.shape[1], timings=self._given.timings
+        )
         if rows.frozen:
             report.curvature = "approximate curvature: statistics of batches are taken for constants"
         self._given.forget()
@@ -269,6 +282,8 @@ class NaturalGradient(Optimizer):
         self._descent.step(Start(rows, loss_again), report)
         if replayed is not None:
             report.timings.forward = replayed.seconds
+        if not rows.formed and report.solver is not None:
+            self._given.recorder.learn(report.solver.iterations)
         self.report = report
         self._steps += 1
         warn_if_refused(report)
@@ -320,7 +335,7 @@ class NaturalGradient(Optimizer):
     def __getstate__(self) -> dict[str, Any]:
         """The optimiser with its model, without what a loop has given since the last step."""
         kept = ("loss", "callbacks", "report", "defaults", "state", "param_groups")
-        own = ("_model", "_unsupported", "_steps", "_descent")
+        own = ("_model", "_unsupported", "_memory_limit", "_steps", "_descent")
         return {name: getattr(self, name) for name in kept + own} | {"_recorder_before": self._given.recorder}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from thermoapps.natural_gradient import TNGD, KroneckerFactored, LevenbergMarquardt, NaturalGradient
+from thermoapps.natural_gradient import TNGD, KroneckerFactored, Krylov, LevenbergMarquardt, NaturalGradient
 
 
 def model():
@@ -22,10 +22,15 @@ def batch():
     return torch.randint(0, 11, (8, 3), generator=generator), torch.randint(0, 3, (8,), generator=generator)
 
 
+BY_PRODUCTS = Krylov(float("inf"), rtol=1e-12)
 OPTIMISERS = {
     "exact": lambda m: NaturalGradient(m, lr=0.2, damping=0.05, momentum=0.9),
     "noisy": lambda m: TNGD(m, lr=0.2, damping=0.05, time=5.0, temperature=1e-3),
     "judged": lambda m: NaturalGradient(m, lr=5.0, damping=LevenbergMarquardt(1e-3, attempts=9)),
+    "by products": lambda m: NaturalGradient(m, lr=0.2, damping=0.05, solver=BY_PRODUCTS, memory_limit=1.0),
+    "judged, by products": lambda m: NaturalGradient(
+        m, lr=5.0, damping=LevenbergMarquardt(1e-3, attempts=9), solver=BY_PRODUCTS, memory_limit=1.0
+    ),
     "factored": lambda m: NaturalGradient(m, lr=0.2, damping=0.05, solver=KroneckerFactored()),
 }
 
@@ -38,7 +43,7 @@ def trained(wrap, own, name):
     (inputs, targets), losses = batch(), []
     for step in range(3):
         x, y = inputs.roll(step, 0)[own], targets.roll(step)[own]
-        if name == "judged":
+        if name.startswith("judged"):
             losses.append(float(opt.step(lambda x=x, y=y: (wrapped(x), y))))
             continue
         if name == "noisy" and step == 1 and len(y) == 4:

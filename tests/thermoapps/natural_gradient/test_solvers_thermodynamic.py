@@ -40,13 +40,13 @@ def test_mean_is_that_of_the_matrix_exponential(r, t):
     assert report.device_time == t
 
 
-def test_one_gram_matrix_and_one_product_each_way():
+def test_one_gram_matrix_and_one_product_for_each_vector():
     rows, g = random_rows(7, 20)
     solver = Thermodynamic(time=3.0, temperature=0.1, rng=0)
     _, state, _ = solver.direction(rows, g, DAMPING)
     rows.grams = rows.products = 0
     solver.direction(rows, g, DAMPING, state)
-    assert (rows.grams, rows.products) == (1, 2)
+    assert (rows.grams, rows.products) == (1, 4)  # with start, load and noise, and back
 
 
 def test_spectrum_in_the_report():

@@ -127,6 +127,8 @@ class _Layer:
 
     def __init__(self, uses: Sequence[Use], parameters: Mapping[str, Tensor], data: int, columns: int) -> None:
         self.uses, self.parameters, self.columns = uses, parameters, columns
+        for use in uses:
+            use.columns = columns
         self.rule = rule_for(uses[0].module, parameters)
         # The uses themselves, or several for each where the layer saw each datum as several in a row.
         self.pieces = [use.pieces(data) for use in uses]

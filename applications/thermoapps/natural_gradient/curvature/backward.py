@@ -122,6 +122,6 @@ def row_by_row(outputs: Tensor, parameters: Mapping[str, Tensor], root: HessianR
         single = torch.diag_embed(cotangent.movedim(0, -1)).movedim((-2, -1), (0, 1))
         found = vector_jacobian_products(outputs, list(parameters.values()), single.to(outputs.dtype))
         for (name, parameter), slopes in zip(parameters.items(), found, strict=True):
-            missing = parameter.detach().new_zeros(b, parameter.numel())
-            rows[name].append(missing if slopes is None else slopes.reshape(b, -1))
+            missing = cotangent.new_zeros(b, parameter.numel())
+            rows[name].append(missing if slopes is None else slopes.reshape(b, -1).to(cotangent))
     return DenseRows.of_parts("row by row", parameters, {name: torch.stack(parts) for name, parts in rows.items()})

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.layers.frozen import NODE
 
-__all__ = ["Graph", "unclaimed_parameters"]
+__all__ = ["Graph", "consumers", "unclaimed_parameters"]
 
 REENTRANT = "CheckpointFunctionBackward"
+
+ONCE = "ScaledDotProduct", "CudnnRnn", "MkldnnRnn"
+"""How the names of fused operations begin whose derivatives have none."""
 
 
 class Graph:
@@ -33,13 +36,14 @@ class Graph:
         start: Any = outputs.grad_fn
         self._numbers: dict[Any, int] = {start: 0}
         self.leaves: list[Tensor] = []
-        self.frozen = False
+        self.frozen = self.once = False
         described: list[object] = []
         pending: list[Any] = [start]
         while pending:
             node = pending.pop()
             name = node.name()
             self.frozen |= name == NODE
+            self.once |= name.startswith(ONCE)
             described.append(name)
             if name in ORDERS:
                 described.append(ORDERS[name](node))
@@ -91,6 +95,30 @@ ORDERS: dict[str, Callable[[Any], object]] = {
     "RollBackward0": lambda node: (node._saved_shifts, node._saved_dims),
 }
 """What could reorder the data, by the name of the node that does."""
+
+
+def consumers(start: Any) -> dict[Any, list[Any]]:
+    """Which nodes of a graph take what a node gives.
+
+    Parameters
+    ----------
+    start : Node
+        Where the graph ends.
+
+    Returns
+    -------
+    dict of Node to list of Node
+    """
+    found: dict[Any, list[Any]] = {start: []}
+    pending = [start]
+    while pending:
+        node = pending.pop()
+        for following, _ in node.next_functions:
+            if following is not None:
+                if following not in found:
+                    pending.append(following)
+                found.setdefault(following, []).append(node)
+    return found
 
 
 def unclaimed_parameters(

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.curvature.recording import Recorded, Recorder
+from thermoapps.natural_gradient.curvature.recorded import Recorded
+from thermoapps.natural_gradient.curvature.recording import Recorder
 from thermoapps.natural_gradient.losses import Loss
 
 __all__ = ["curvature_rows"]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
+from thermoapps.natural_gradient.curvature.graph import consumers
 from thermoapps.natural_gradient.layers.convolution import is_stored
 from thermoapps.natural_gradient.layers.use import Pooling, Use
 
@@ -53,8 +54,8 @@ def behind_pooling(outputs: Tensor, uses: Sequence[Use]) -> list[Use]:
     bottom = {id(use) for use in uses if calls[use.module] == 1 and _at_the_bottom(use, outputs.shape[0])}
     if not bottom:
         return list(uses)
-    consumers = _consumers(outputs.grad_fn)
-    return [_pooled(use, consumers) if id(use) in bottom else use for use in uses]
+    following = consumers(outputs.grad_fn)
+    return [_pooled(use, following) if id(use) in bottom else use for use in uses]
 
 
 def _at_the_bottom(use: Use, data: int) -> bool:
@@ -64,25 +65,11 @@ def _at_the_bottom(use: Use, data: int) -> bool:
     return use.outputs[0].shape[0] == data and is_stored(use)
 
 
-def _consumers(start: Any) -> dict[Any, list[Any]]:
-    """Which nodes of the graph take what a node gives."""
-    consumers: dict[Any, list[Any]] = {start: []}
-    pending = [start]
-    while pending:
-        node = pending.pop()
-        for following, _ in node.next_functions:
-            if following is not None:
-                if following not in consumers:
-                    pending.append(following)
-                consumers.setdefault(following, []).append(node)
-    return consumers
-
-
-def _pooled(use: Use, consumers: dict[Any, list[Any]]) -> Use:
+def _pooled(use: Use, following: dict[Any, list[Any]]) -> Use:
     """What a pooling that is fed by this use alone, entry by entry, leaves of it; else the use itself."""
     node, (edge,) = use.edges[0].node, use.edges
-    while len(consumers.get(node, [])) == 1:
-        before, (node,) = node, consumers[node]
+    while len(following.get(node, [])) == 1:
+        before, (node,) = node, following[node]
         if node.name() in POOLINGS:
             break
         if node.name() not in ELEMENTWISE:

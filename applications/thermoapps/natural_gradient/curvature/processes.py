@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
 from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.layers import LayerRows, UnsupportedLayerError
 
@@ -54,18 +55,18 @@ class Processes:
         dist.broadcast(tensor, dist.get_global_rank(self.group, 0), group=self.group)
         return tensor
 
-    def gathered(self, rows: CurvatureRows) -> CurvatureRows:
+    def gathered(self, rows: CurvatureFactor) -> CurvatureFactor:
         """The rows of all processes, one below the other.
 
         Parameters
         ----------
-        rows : CurvatureRows
+        rows : CurvatureFactor
             Of this process.
 
         Returns
         -------
-        CurvatureRows
-            The same everywhere; Gram matrices are formed together.
+        CurvatureFactor
+            The same everywhere; Gram matrices are formed together, and so are products that go through graphs.
 
         Raises
         ------
@@ -74,6 +75,10 @@ class Processes:
         """
         if self.model.static_graph:
             raise RuntimeError("DistributedDataParallel(static_graph=True) allows one backward pass only; leave it out")
+        if not isinstance(rows, CurvatureRows):
+            sums = self.total(torch.tensor([rows.count, rows.length], device=rows.device)).tolist()
+            rows.count, rows.length, rows.processes = int(sums[0]), int(sums[1]), self
+            return rows
         found = [(batch.columns, batch.data, [_shapes(layer) for layer in batch.layers]) for batch in rows.batches]
         told: list[Any] = [None] * self.size
         dist.all_gather_object(told, (rows.count, found), group=self.group)

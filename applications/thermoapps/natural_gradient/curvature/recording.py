@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,34 +15,20 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
+from thermoapps.natural_gradient.curvature.counting import MemoryLimit
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
 from thermoapps.natural_gradient.curvature.graph import Graph
+from thermoapps.natural_gradient.curvature.precision import working_dtype
 from thermoapps.natural_gradient.curvature.processes import Processes, refuse_sharded
 from thermoapps.natural_gradient.curvature.reading import Reader
-from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.recorded import Record, Recorded, flattened
+from thermoapps.natural_gradient.curvature.repetition import Pass
 from thermoapps.natural_gradient.layers import Use, generic_rows, rule_for
 from thermoapps.natural_gradient.layers.frozen import takes_statistics, with_frozen_statistics
 from thermoapps.natural_gradient.layers.use import tensors_in, with_tensors
 from thermoapps.natural_gradient.losses import Loss, as_loss
 
-__all__ = ["Recorded", "Recorder"]
-
-
-class Recorded(NamedTuple):
-    """What one recorded pass gives.
-
-    Attributes
-    ----------
-    rows : CurvatureRows
-        The curvature.
-    gradient : Tensor, shape (N,)
-        Gradient of the mean loss.
-    loss : Tensor
-        The mean loss, a scalar.
-    """
-
-    rows: CurvatureRows
-    gradient: Tensor
-    loss: Tensor
+__all__ = ["Recorder"]
 
 
 class Recorder:
@@ -64,6 +50,14 @@ class Recorder:
     keep_factors : bool, optional
         Keep the inputs and cotangents of each linear layer and convolution, as Kronecker factors need them, even
         where its rows would be shorter.
+    memory_limit : float, optional
+        Most memory for the rows of a batch, in bytes, or below 1 as a share of what is free; by default half of that.
+        Rows are counted before they are formed.
+    gram : bool, optional
+        Whether their Gram matrix will be formed, which then counts as well.
+    products : int, optional
+        Where there are too many rows, products with the curvature matrix do in their place, and no more than so many
+        of them are taken; by default they do not.
 
     Raises
     ------
@@ -91,6 +85,9 @@ class Recorder:
         *,
         unsupported: Literal["raise", "row_by_row", "gradient"] = "raise",
         keep_factors: bool = False,
+        memory_limit: float | None = None,
+        gram: bool = False,
+        products: int | None = None,
     ) -> None:
         if unsupported not in ("raise", "row_by_row", "gradient"):
             raise ValueError(f"unsupported must be 'raise', 'row_by_row' or 'gradient', got {unsupported!r}")
@@ -98,7 +95,7 @@ class Recorder:
         self.model, self.keep_factors = model, keep_factors
         refuse_sharded(model)
         self.processes = Processes.of(model)
-        self._reader = Reader(model, unsupported)
+        self._reader = Reader(model, unsupported, MemoryLimit(memory_limit), gram, products, self.processes)
         self._given = list(model.parameters() if parameters is None else parameters)
         for parameter in self._given:
             if id(parameter) not in self._reader.names:
@@ -109,6 +106,7 @@ class Recorder:
         self._handles: list[RemovableHandle] = []
         self.leaves: list[Tensor] = []
         self._data: int | None = None
+        self._made: Pass | None = None
         self.began = 0.0
         self._every_pass = self._attached = self._busy = False
 
@@ -116,6 +114,11 @@ class Recorder:
     def parameters(self) -> list[Tensor]:
         """The trained parameters, in the order of flat vectors."""
         return [parameter for parameter in self._given if parameter.requires_grad]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which everything is computed that the model does not compute itself."""
+        return working_dtype(self.parameters)
 
     # -- recording --------------------------------------------------------------------------------------------------
 
@@ -132,7 +135,7 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget the record, and with it the graph it holds."""
-        self._uses, self.leaves = [], []
+        self._uses, self.leaves, self._made = [], [], None
 
     def __enter__(self) -> Self:
         self.clear()
@@ -170,6 +173,7 @@ class Recorder:
         if self.processes is None and Processes.elsewhere():
             raise RuntimeError("curvature belongs to all processes: give the DistributedDataParallel model itself")
         self.began = math.inf if torch.compiler.is_compiling() else perf_counter()  # Compilers know no clocks.
+        self._made = Pass(args, kwargs, self.parameters[0].device)
         self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
 
     def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
@@ -188,8 +192,8 @@ class Recorder:
         detached = [tensor.detach() for tensor in outputs.values()]
         if rule_for(module, own) is generic_rows:  # What a replay is compared with may be changed in place.
             detached = [tensor.clone() for tensor in detached]
-        dtype = next(iter(own.values())).dtype
-        self._uses.append(Use(name, module, args, kwargs, detached, list(outputs), edges, dtype, self.keep_factors))
+        use = Use(name, module, args, kwargs, detached, list(outputs), edges, self.dtype, self.keep_factors)
+        self._uses.append(use)
         return output
 
     def _own(self, module: nn.Module, output: Any) -> Any:
@@ -203,9 +207,7 @@ class Recorder:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy of the model takes the hooks along; there they are inert and hold nothing."""
-        return self.__dict__ | {"_uses": [], "leaves": [], "processes": None, "_busy": True}
-
-    # -- rows -------------------------------------------------------------------------------------------------------
+        return self.__dict__ | {"_uses": [], "leaves": [], "_made": None, "processes": None, "_busy": True}
 
     def rows(self, outputs: Tensor, targets: Tensor, loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Recorded:
         """Curvature rows, gradient and loss of the recorded pass, leaving ``.grad`` and the graph as they are.
@@ -228,6 +230,8 @@ class Recorder:
         ------
         UnsupportedLayerError
             A layer has no rule, or a parameter acts where no layer was seen; the message names it.
+        TooManyRowsError
+            Rows would take more memory than they may.
         RuntimeError
             Nothing was recorded.
         """
@@ -235,7 +239,7 @@ class Recorder:
         rows = self.curvature(outputs, targets, loss)
         value = self.value(outputs, targets, loss)
         slopes = torch.autograd.grad(value, rows.parameters, retain_graph=True, allow_unused=True)
-        gradient = torch.cat([_flat(slope, p) for slope, p in zip(slopes, rows.parameters, strict=True)])
+        gradient = flattened(slopes, rows.parameters).to(rows.dtype)
         value = value.detach()
         if self.processes is not None:
             count = loss.count(outputs, targets)
@@ -259,9 +263,9 @@ class Recorder:
         Tensor
         """
         with self._at_work(outputs):
-            return loss.value(outputs.to(self.parameters[0].dtype), targets)
+            return loss.value(outputs.to(self.dtype), targets)
 
-    def taken(self, outputs: Tensor) -> list[Use]:
+    def taken(self, outputs: Tensor) -> Record:
         """The record of the pass that gave these outputs, which the recorder forgets, for `curvature` later.
 
         Parameters
@@ -271,7 +275,7 @@ class Recorder:
 
         Returns
         -------
-        list of Use
+        tuple of (list of Use, Pass or None)
 
         Raises
         ------
@@ -279,11 +283,11 @@ class Recorder:
             Nothing was recorded.
         """
         self._check_recorded(outputs)
-        uses = self._uses
+        record = self._uses, self._made
         self.clear()
-        return uses
+        return record
 
-    def curvature(self, outputs: Tensor, targets: Tensor, loss: Loss, record: list[Use] | None = None) -> CurvatureRows:
+    def curvature(self, outputs: Tensor, targets: Tensor, loss: Loss, record: Record | None = None) -> CurvatureFactor:
         """The curvature rows alone; otherwise as `rows`.
 
         At the first pass of each kind and at a few later ones they are compared with a backward pass of the graph.
@@ -296,31 +300,36 @@ class Recorder:
             As the loss wants them.
         loss : Loss
             With respect to whose Hessian.
-        record : list of Use, optional
+        record : tuple, optional
             What `taken` gave; by default that of the last pass.
 
         Returns
         -------
-        CurvatureRows
+        CurvatureFactor
 
         Raises
         ------
         UnsupportedLayerError, RuntimeError
             As for `rows`.
         """
+        freed = record is not None
         if record is None:
             self._check_recorded(outputs)
-            record = self._uses
+        uses, made = (self._uses, self._made) if record is None else record
         with self._at_work(outputs), torch.enable_grad():
             graph = Graph(outputs)
-            if record is self._uses:
+            if record is None:
                 self.leaves = graph.leaves
-            rows = self._reader.rows(outputs, graph, record, self.parameters, targets, loss, self._data)
+            rows = self._reader.rows(outputs, graph, uses, self.parameters, targets, loss, self._data, made, freed)
             return rows if self.processes is None else self.processes.gathered(rows)
+
+    def learn(self, products: int) -> None:
+        """Expect so many products of the next direction, where there is a choice between them and rows."""
+        self._reader.expected = max(1, products)
 
     @contextmanager
     def _at_work(self, outputs: Tensor) -> Iterator[None]:
-        """Within it nothing is recorded, and everything is as precise as the parameters."""
+        """Within it nothing is recorded, and autocast reduces no precision."""
         self._busy = True
         try:
             with torch.autocast(outputs.device.type, enabled=False):
@@ -338,9 +347,3 @@ class Recorder:
                 "no pass was recorded: call the model within `with recorder:`, or attach() the recorder and put the "
                 "model in training mode"
             )
-
-
-def _flat(slope: Tensor | None, parameter: Tensor) -> Tensor:
-    if slope is None:
-        return parameter.detach().new_zeros(parameter.numel())
-    return (slope.to_dense() if slope.is_sparse else slope).reshape(-1)

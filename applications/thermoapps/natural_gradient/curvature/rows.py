@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, combinations_with_replacement, product
-from typing import Protocol
+from itertools import accumulate, combinations_with_replacement
 
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor, JoinedFactor, Together
 from thermoapps.natural_gradient.layers import LayerRows
-from thermoapps.natural_gradient.layers.base import BUDGET
+from thermoapps.natural_gradient.layers.base import BUDGET, THIN
 
-__all__ = ["Batch", "CurvatureRows", "Together"]
+__all__ = ["Batch", "CurvatureRows", "joined"]
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,8 @@ class Batch:
         return self.columns * self.data
 
 
-class Together(Protocol):
-    """Processes that hold the same and share the work."""
-
-    size: int
-    rank: int
-
-    def total(self, tensor: Tensor) -> Tensor:
-        """Sum over all processes, in place."""
-
-    def agreed(self, tensor: Tensor) -> Tensor:
-        """What the first process has, everywhere, in place."""
-
-
-class CurvatureRows:
-    """Factor R (r, N) of the curvature matrix RᵀR = (1/n) Σ_n J_nᵀ H_n J_n of a mean over n data.
+class CurvatureRows(CurvatureFactor):
+    """Factor R (r, N) of the curvature matrix RᵀR = (1/n) Σ_n J_nᵀ H_n J_n of a mean over n data, layer by layer.
 
     With S_n S_nᵀ = H_n the Hessian of the loss with respect to the outputs of datum n and J_n their Jacobian with
     respect to the N parameters, the row of datum n and root column v is (1/√n) (S_nᵀ J_n)_v; rows are ordered by v
@@ -85,13 +72,8 @@ class CurvatureRows:
         processes: Together | None = None,
         frozen: bool = False,
     ) -> None:
-        self.batches, self.parameters, self.count = tuple(batches), tuple(parameters), count
-        self.processes, self.frozen = processes, frozen
-        sizes = [parameter.numel() for parameter in self.parameters]
-        ends = list(accumulate(sizes))
-        self._slices = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-        self._position = {id(parameter): index for index, parameter in enumerate(self.parameters)}
-        self.shape = sum(batch.length for batch in self.batches), ends[-1]
+        super().__init__(sum(batch.length for batch in batches), parameters, count, processes, frozen)
+        self.batches = tuple(batches)
 
     @classmethod
     def stacked(cls, parts: Sequence[CurvatureRows]) -> CurvatureRows:
@@ -124,21 +106,6 @@ class CurvatureRows:
         """Rows of each layer in each batch, without the factor 1/√n."""
         return tuple(layer for batch in self.batches for layer in batch.layers)
 
-    @property
-    def like(self) -> Tensor:
-        """An empty tensor of the dtype and device of all vectors."""
-        return self.parameters[0].detach().new_empty(0)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Floating type of the parameters."""
-        return self.parameters[0].dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the parameters."""
-        return self.parameters[0].device
-
     def gram(self, dtype: torch.dtype | None = None) -> Tensor:
         """R Rᵀ (r, r).
 
@@ -157,8 +124,10 @@ class CurvatureRows:
         places = [slice(end - batch.length, end) for end, batch in zip(ends, self.batches, strict=True)]
         for (i, upper), (j, lower) in combinations_with_replacement(enumerate(self.batches), 2):
             block = total[places[i], places[j]]
-            for left, right in product(self._own_share(upper.layers), lower.layers):
-                if any(right.role_of(parameter) for parameter in left.parameters.values()):
+            holders = _holders(lower.layers)
+            for left in self._own_share(upper.layers):
+                sharing = {id(right): right for p in left.parameters.values() for right in holders.get(id(p), ())}
+                for right in sharing.values():
                     left.add_gram_with(right, block)
             if i != j:
                 total[places[j], places[i]] = block.T
@@ -173,7 +142,9 @@ class CurvatureRows:
     def apply(self, block: Tensor) -> Tensor:
         """R V (r, k) for a block of vectors V (N, k)."""
         self._check(block, self.shape[1])
-        return torch.cat([self._apply(part.contiguous()) for part in torch.split(block, self._width, 1)], 1)
+        # A few columns are best multiplied one by one, as they lie in memory.
+        width = self._width if block.shape[1] > THIN else 1
+        return torch.cat([self._apply(part.contiguous()) for part in torch.split(block, width, 1)], 1)
 
     def apply_transposed(self, block: Tensor) -> Tensor:
         """Rᵀ U (N, k) for a block of vectors U (r, k)."""
@@ -205,28 +176,30 @@ class CurvatureRows:
                     self._part(total, layer.parameters[role]).add_(change)
         return total
 
-    def by_parameter(self, vector: Tensor) -> dict[int, Tensor]:
-        """The entries of a flat vector (N,) in the shape of each parameter, by its id."""
-        return {id(p): self._part(vector[:, None], p)[..., 0] for p in self.parameters}
-
-    def matvec(self, vector: Tensor) -> Tensor:
-        """R v (r,) for v (N,)."""
-        return self.apply(vector[:, None])[:, 0]
-
-    def rmatvec(self, vector: Tensor) -> Tensor:
-        """Rᵀ u (N,) for u (r,)."""
-        return self.apply_transposed(vector[:, None])[:, 0]
-
-    def _part(self, block: Tensor, parameter: Tensor) -> Tensor:
-        """The entries of one parameter in a block (N, k), as a view (shape of the parameter, k)."""
-        chosen = block[self._slices[self._position[id(parameter)]]]
-        return chosen.view(*parameter.shape, block.shape[1])
-
-    def _check(self, block: Tensor, length: int) -> None:
-        if block.dim() != 2 or block.shape[0] != length:
-            raise ValueError(f"expected a block of vectors of shape ({length}, k), got {tuple(block.shape)}")
-        if block.dtype != self.dtype or block.device != self.device:
-            raise ValueError(f"expected vectors of {self.dtype} on {self.device}, got {block.dtype} on {block.device}")
-
     def __repr__(self) -> str:
         return f"<{self.shape[0]}x{self.shape[1]} curvature rows of {len(self.layers)} layers, {self.dtype}>"
+
+
+def _holders(layers: Sequence[LayerRows]) -> dict[int, list[LayerRows]]:
+    """The layers that hold each parameter, by its id."""
+    found: dict[int, list[LayerRows]] = {}
+    for layer in layers:
+        for parameter in layer.parameters.values():
+            found.setdefault(id(parameter), []).append(layer)
+    return found
+
+
+def joined(parts: Sequence[CurvatureFactor]) -> CurvatureFactor:
+    """Factors of several batches, one below the other, with a Gram matrix if all of them have one.
+
+    Parameters
+    ----------
+    parts : sequence of CurvatureFactor
+        Of the same parameters in the same order; the mean over all their data is meant.
+
+    Returns
+    -------
+    CurvatureFactor
+    """
+    rows = [part for part in parts if isinstance(part, CurvatureRows)]
+    return CurvatureRows.stacked(rows) if len(rows) == len(parts) else JoinedFactor(parts)

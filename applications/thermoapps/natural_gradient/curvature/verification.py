@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.curvature.backward import vector_jacobian_products
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
-from thermoapps.natural_gradient.layers import Use
+from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.losses import HessianRoot, Loss
 
-__all__ = ["check_coordinates", "disagreeing", "inseparable", "told"]
+__all__ = ["check_adjoint", "check_coordinates", "disagreeing", "inseparable", "told"]
 
 NAMED = 6
 """Parameters that a message names."""
@@ -112,7 +113,7 @@ def disagreeing(
     slopes = vector_jacobian_products(outputs, checked, cotangent[None])
     sums = rows.by_parameter(rows.rmatvec(coordinates.T.flatten()) * rows.count**0.5)
     differences: dict[int, float] = {}
-    expected = {id(p): _dense(slope, p).view_as(p).to(p.dtype) for p, slope in zip(checked, slopes, strict=True)}
+    expected = {id(p): _dense(slope, p).view_as(p).to(rows.dtype) for p, slope in zip(checked, slopes, strict=True)}
     norms = {which: float(torch.linalg.vector_norm(slope)) for which, slope in expected.items()}
     total = sum(norm**2 for norm in norms.values()) ** 0.5
     if not math.isfinite(total):
@@ -155,6 +156,35 @@ def check_coordinates(loss: Loss, outputs: Tensor, targets: Tensor, root: Hessia
     if bool(apart > 2 * torch.finfo(z.dtype).eps ** 0.5 * torch.linalg.vector_norm(slope)):
         raise ValueError(
             f"{type(loss).__name__} contradicts itself: its root times root_coordinates is not its gradient"
+        )
+
+
+def check_adjoint(rows: CurvatureFactor, precision: float, generator: torch.Generator) -> None:
+    """Refuse products R v that are not those of Rᵀ w, as where a backward pass gives what autograd lost track of.
+
+    Parameters
+    ----------
+    rows : CurvatureFactor
+        Known by products through a graph.
+    precision : float
+        Largest relative spacing of the numbers that the pass was computed with.
+    generator : torch.Generator
+        Draws v and w.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        (R v)·w differs from v·(Rᵀw).
+    """
+    v, w = (torch.randn(size, generator=generator).to(rows.like) for size in (rows.shape[1], rows.shape[0]))
+    forward, backward = rows.matvec(v), rows.rmatvec(w)
+    one, other = float(forward @ w), float(v @ backward)
+    size = max(float(torch.linalg.vector_norm(forward)), abs(other))
+    if abs(one - other) > 2 * precision**0.5 * size:
+        raise UnsupportedLayerError(
+            f"products with the curvature contradict each other by {abs(one - other) / size:.2g}: an operation of the "
+            "model has a backward pass that is no function of autograd's, such as one marked once_differentiable; "
+            "write it with torch's own, or take curvature='monte_carlo'"
         )
 
 

@@ -16,6 +16,7 @@ from thermoapps.natural_gradient.layers.generic import generic_rows
 from thermoapps.natural_gradient.layers.linear import LinearRows, linear_rows
 from thermoapps.natural_gradient.layers.normalization import normalization_rows
 from thermoapps.natural_gradient.layers.rectifier import rectifier_rows
+from thermoapps.natural_gradient.layers.spread import Spread, spread_rows
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "UnsupportedLayerError",
     "Use",
     "generic_rows",
+    "keeps_factors",
     "rule_for",
 ]
 
@@ -38,6 +40,7 @@ RULES: dict[Any, Rule] = {
     nn.Conv3d.forward: convolution_rows,
     nn.Embedding.forward: embedding_rows,
     nn.PReLU.forward: rectifier_rows,
+    Spread.forward: spread_rows,
     nn.LayerNorm.forward: normalization_rows,
     nn.RMSNorm.forward: normalization_rows,
     nn.GroupNorm.forward: normalization_rows,
@@ -64,3 +67,18 @@ def rule_for(module: nn.Module, parameters: Mapping[str, Tensor]) -> Rule:
     """
     rule = RULES.get(type(module).forward, generic_rows)
     return rule if parameters.keys() <= {"weight", "bias"} else generic_rows
+
+
+def keeps_factors(rule: Rule) -> bool:
+    """Whether the rows that a rule gives may be kept as inputs and cotangents, where these are shorter.
+
+    Parameters
+    ----------
+    rule : function
+        As from `rule_for`.
+
+    Returns
+    -------
+    bool
+    """
+    return rule in (linear_rows, convolution_rows, embedding_rows)

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-__all__ = ["BUDGET", "IN_CACHE", "DenseRows", "LayerRows", "add_gram", "side_by_side", "thin_product"]
+__all__ = ["BUDGET", "IN_CACHE", "THIN", "DenseRows", "LayerRows", "add_gram", "side_by_side", "thin_product"]
 
 BUDGET = 1 << 24
 """Numbers that an intermediate block may hold."""

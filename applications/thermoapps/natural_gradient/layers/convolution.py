@@ -64,7 +64,10 @@ def is_stored(*uses: Use) -> bool:
     if module.groups > 1:
         return True
     places = sum(use.outputs[0][0, 0].numel() for use in uses)
-    return stored_rather(module.weight[0].numel(), module.out_channels, places) and not uses[0].keep_factors
+    return (
+        stored_rather(module.weight[0].numel(), module.out_channels, places, uses[0].columns)
+        and not uses[0].keep_factors
+    )
 
 
 def _stored(

@@ -9,12 +9,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.layers.base import BUDGET, LayerRows, add_gram
+from thermoapps.natural_gradient.layers.base import BUDGET, IN_CACHE, LayerRows, add_gram
 
 __all__ = ["FactoredRows", "positions", "stored_rather"]
 
 SHORT = 1 << 13
 """Entries of a row that may be stored though its factors are fewer."""
+
+FEW = 8
+"""How many times fewer than positions the columns are for which rows are stored."""
 
 
 class FactoredRows(LayerRows):
@@ -101,22 +104,25 @@ class FactoredRows(LayerRows):
         return gram.reshape(v * n, w * m)
 
 
-def stored_rather(i: int, o: int, t: int) -> bool:
+def stored_rather(i: int, o: int, t: int, columns: int) -> bool:
     """Whether rows of i · o entries are better stored than kept as their t inputs and cotangents.
 
-    They are where they are shorter than the cotangents, and where they are short and not much longer: then the Gram
-    matrix and products with them cost less.
+    They are where they are shorter than the cotangents, where they are short and not much longer, and where there are
+    few for many positions: then the Gram matrix and products with them cost less.
 
     Parameters
     ----------
     i, o, t : int
         Inputs, outputs and positions.
+    columns : int
+        Of the root, if known, else 0.
 
     Returns
     -------
     bool
     """
-    return i < t or (t > 1 and i <= 4 * t and i * o <= SHORT)
+    few = 0 < FEW * columns <= t and columns * i * o <= IN_CACHE
+    return i < t or (t > 1 and i <= 4 * t and i * o <= SHORT) or few
 
 
 def positions(tensor: Tensor, leading: int) -> Tensor:

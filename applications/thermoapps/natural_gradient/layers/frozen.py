@@ -94,6 +94,8 @@ def with_frozen_statistics(name: str, module: nn.Module, inputs: Tensor, output:
     seen = inputs.detach().to(torch.float64 if inputs.dtype == torch.float64 else torch.float32)
     axes = [axis for axis in range(seen.dim()) if axis != 1]
     variance, mean = torch.var_mean(seen, axes, correction=0)
+    if module.weight is not None:
+        variance, mean = variance.to(module.weight), mean.to(module.weight)
     frozen = functional.batch_norm(inputs, mean, variance, module.weight, module.bias, eps=module.eps)
     result: Tensor = _Either.apply(output, frozen)  # type: ignore[no-untyped-call]
     return result

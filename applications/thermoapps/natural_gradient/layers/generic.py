@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use, tensors_in, with_tensors
 
-__all__ = ["generic_rows"]
+__all__ = ["agree", "generic_rows", "untouched"]
 
 AMBIGUOUS = 4
 """Inputs that are as long as there are data, beside the first, up to which all ways to take them are tried."""
@@ -57,12 +57,12 @@ def _replayed(use: Use, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     reasons = []
     for hooked, (carries, buffers_apart) in product((False, True), _ways(use)):
         try:
-            with _untouched(use.module, hooked):
+            with untouched(use.module, hooked):
                 outputs, rows = _vectorised(use, parameters, carries, buffers_apart)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             reasons.append(f"replaying it for single data fails: {error}")
             continue
-        if all(_agree(new, old) for new, old in zip(outputs, use.outputs, strict=True)):
+        if all(agree(new, old) for new, old in zip(outputs, use.outputs, strict=True)):
             return rows
         reasons.append("replaying it for single data gives other outputs")
     raise UnsupportedLayerError(
@@ -109,7 +109,8 @@ def _vectorised(
             every = tensors_in(result)
             return [every[position].squeeze(0) for position in use.positions]
 
-        outputs, pull, *_ = torch.func.vjp(forward, {role: p.detach() for role, p in parameters.items()})
+        values = {role: _as_precise(p.detach(), use.dtype) for role, p in parameters.items()}
+        outputs, pull, *_ = torch.func.vjp(forward, values)
         return outputs, torch.func.vmap(pull)(cotangents)[0]
 
     places = [0 if carried else None for carried in carries], 0 if buffers_apart and buffers else None, 1
@@ -121,7 +122,7 @@ def _vectorised(
 
 
 @contextmanager
-def _untouched(module: nn.Module, hooked: bool) -> Iterator[None]:
+def untouched(module: nn.Module, hooked: bool) -> Iterator[None]:
     """Restore a module and all its parts, and what stands in their lists and dictionaries; hooks rest unless wanted."""
     holders: list[Any] = [part.__dict__ for part in module.modules()]
     holders += [value for holder in holders for value in holder.values() if isinstance(value, dict | list | set)]
@@ -140,11 +141,11 @@ def _untouched(module: nn.Module, hooked: bool) -> Iterator[None]:
 
 
 def _as_precise(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Numbers in the precision of the parameters, which autocast may have reduced."""
+    """Numbers in the precision of rows, which parameters or autocast may have reduced."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def _agree(new: Tensor, old: Tensor) -> bool:
+def agree(new: Tensor, old: Tensor) -> bool:
     """Whether outputs are the same to half their digits; not where they are not finite, whatever they are there."""
     tolerance = torch.finfo(old.dtype).eps ** 0.5
     return new.shape == old.shape and not bool(((new - old).abs() > tolerance * (1 + old.abs())).any())

@@ -111,5 +111,5 @@ def matrix_rows(use: Use, parameters: Mapping[str, Tensor], inputs: Tensor, cota
     if "weight" not in parameters:
         return DenseRows.of_parts(use.name, parameters, {"bias": cotangents.sum(2)})
     rows = LinearRows(use.name, parameters, inputs, cotangents)
-    stored = stored_rather(inputs.shape[2], cotangents.shape[3], inputs.shape[1]) and not use.keep_factors
+    stored = stored_rather(inputs.shape[2], cotangents.shape[3], inputs.shape[1], use.columns) and not use.keep_factors
     return rows.dense() if stored else rows

@@ -61,4 +61,6 @@ def _normalised(module: nn.Module, inputs: Tensor) -> Tensor:
         return functional.batch_norm(inputs, None, None, training=True, eps=module.eps)
     if isinstance(module, _InstanceNorm) and (module.training or module.running_mean is None):
         return functional.instance_norm(inputs, eps=module.eps)
-    return functional.batch_norm(inputs, module.running_mean, module.running_var, eps=module.eps)
+    assert module.running_mean is not None
+    assert module.running_var is not None
+    return functional.batch_norm(inputs, module.running_mean.to(inputs), module.running_var.to(inputs), eps=module.eps)

@@ -53,9 +53,11 @@ class Use:
     edges : list of GradientEdge
         Where these outputs hang in the graph, before anything changes them in place.
     dtype : torch.dtype
-        Floating type of its parameters, which its rows have even where it was called in a lower precision.
+        Floating type of its rows, even where it was called in a lower precision.
     keep_factors : bool
         Whether inputs and cotangents are wanted even where the rows themselves are shorter.
+    columns : int
+        Columns of the root, of which the cotangents are some at a time.
     pooling : Pooling, optional
         If given, outputs and cotangents are those of a pooling above the layer.
     cotangents : list of Tensor
@@ -71,6 +73,7 @@ class Use:
     edges: list[GradientEdge]
     dtype: torch.dtype
     keep_factors: bool = False
+    columns: int = 0
     pooling: Pooling | None = None
     versions: list[int] = field(init=False)
     cotangents: list[Tensor] = field(default_factory=list)

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.losses.roots import HessianRoot
+from thermoapps.natural_gradient.losses.roots import HessianRoot, Root
 
 __all__ = ["Loss"]
 
@@ -34,6 +34,14 @@ class Loss(ABC):
     @abstractmethod
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
         """S with S Sᵀ = Hessian of what each datum loses (without the factor 1/n of the mean)."""
+
+    def root_size(self, outputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        """Columns V of `hessian_root` and the numbers that it holds, or bounds of them, known before it is formed."""
+        return outputs[0].numel(), outputs.numel()
+
+    def product_root(self, outputs: Tensor, targets: Tensor) -> Root:
+        """A root for products alone, which need not have the columns of `hessian_root`."""
+        return self.hessian_root(outputs, targets)
 
     def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor | None:
         """w (b, V) with S w the gradient of what each datum loses, or None: the rows of w then give the gradient.

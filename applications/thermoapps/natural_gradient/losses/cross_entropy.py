@@ -7,7 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from thermoapps.natural_gradient.losses.base import Loss
-from thermoapps.natural_gradient.losses.roots import HessianRoot, categorical_coordinates, categorical_root
+from thermoapps.natural_gradient.losses.roots import (
+    CategoricalRoot,
+    HessianRoot,
+    Root,
+    categorical_coordinates,
+    categorical_root,
+)
 
 __all__ = ["CrossEntropy"]
 
@@ -76,6 +82,19 @@ class CrossEntropy(Loss):
         bound = float((dropped * weights).amax())
         return HessianRoot(root * weights.sqrt()[..., None, None], shape, self.class_dim, places, bound)
 
+    def root_size(self, outputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        logits, _, weights, _ = self._positions(outputs, targets)
+        places, classes = int((weights > 0).sum(1).amax()), logits.shape[2]
+        columns = min(self.truncation or classes, classes - 1)
+        return places * columns, len(logits) * places * classes * columns
+
+    def product_root(self, outputs: Tensor, targets: Tensor) -> Root:
+        if self.truncation is not None:
+            return self.hessian_root(outputs, targets)
+        logits, _, weights, _ = self._positions(outputs, targets)
+        shape = outputs.movedim(self.class_dim, -1).shape
+        return CategoricalRoot(logits.softmax(-1), weights, shape, self.class_dim)
+
     def root_coordinates(self, outputs: Tensor, targets: Tensor, root: HessianRoot) -> Tensor | None:
         logits, labels, weights, _ = self._positions(outputs, targets)
         if root.blocks.shape[3] < logits.shape[2] - 1:
@@ -95,9 +114,13 @@ class CrossEntropy(Loss):
     def scores(self, outputs: Tensor, targets: Tensor, samples: int, generator: torch.Generator | None) -> Tensor:
         logits, _, weights, _ = self._positions(outputs, targets)
         p = logits.softmax(-1)
-        drawn = torch.multinomial(p.flatten(0, 1), samples, replacement=True, generator=generator)
-        hot = functional.one_hot(drawn.T.reshape(samples, *weights.shape), p.shape[-1])
-        scores = (p - hot) * weights.sqrt()[..., None]
+        roots = weights.sqrt()[..., None]
+        # Where a uniform number falls among the sums of probabilities: one number a draw, and not one for each class.
+        sums = p.cumsum(-1, dtype=torch.float64)
+        uniform = torch.rand(*weights.shape, samples, generator=generator, dtype=torch.float64, device=p.device)
+        drawn = torch.searchsorted(sums, uniform * sums[..., -1:], right=True).clamp_(max=p.shape[-1] - 1)
+        scores = (p * roots).expand(samples, *p.shape).clone()
+        scores.scatter_add_(-1, drawn.movedim(-1, 0)[..., None], -roots.expand(samples, *roots.shape))
         return torch.stack([self._like_outputs(score, outputs) for score in scores])
 
     def _like_outputs(self, positions: Tensor, outputs: Tensor) -> Tensor:

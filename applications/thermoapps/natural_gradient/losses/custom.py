@@ -46,6 +46,9 @@ class CustomLoss(Loss):
         gradients: Tensor = torch.func.vmap(torch.func.grad(self.function))(outputs, targets)
         return gradients / outputs.shape[0]
 
+    def root_size(self, outputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        return outputs[0].numel(), outputs.numel() * outputs[0].numel()
+
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
         d = outputs[0].numel()
         hessians: Tensor = torch.func.vmap(torch.func.jacrev(torch.func.grad(self.function)))(outputs, targets)

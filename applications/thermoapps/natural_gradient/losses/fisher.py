@@ -63,6 +63,9 @@ class MonteCarloFisher(_Replaced):
             raise ValueError(f"samples must be at least 1, got {samples}")
         self.samples, self.generator = samples, generator
 
+    def root_size(self, outputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        return self.samples, self.samples * outputs.numel()
+
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
         drawn = self.loss.scores(outputs, targets, self.samples, self.generator)
         return _full_columns(drawn.movedim(0, -1) / self.samples**0.5)
@@ -82,6 +85,9 @@ class EmpiricalFisher(_Replaced):
     >>> EmpiricalFisher("mse").hessian_root(torch.ones(1, 2), torch.zeros(1, 2)).blocks.ravel()
     tensor([1., 1.])
     """
+
+    def root_size(self, outputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        return 1, outputs.numel()
 
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> HessianRoot:
         gradients = self.gradient(outputs, targets) * self.count(outputs, targets)

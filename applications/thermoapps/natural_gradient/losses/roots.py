@@ -1,13 +1,38 @@
-"""Square roots of loss Hessians, held as blocks."""
+"""Square roots of loss Hessians: held as blocks, or known by their products."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["HessianRoot", "categorical_coordinates", "categorical_root", "semidefinite_root"]
+__all__ = [
+    "CategoricalRoot",
+    "HessianRoot",
+    "Root",
+    "categorical_coordinates",
+    "categorical_root",
+    "semidefinite_root",
+]
+
+
+class Root(Protocol):
+    """A root S of each datum's Hessian by its products."""
+
+    @property
+    def columns(self) -> int:
+        """Number V of columns."""
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """S u for one vector u (b, V) per datum, in the shape of the outputs."""
+
+    def transposed(self, changes: Tensor) -> Tensor:
+        """Sᵀ z (b, V) for changes z of the outputs."""
+
+    def regrouped(self, data: int) -> Root:
+        """The same root where several data in a row are the places of one of so many data."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +98,13 @@ class HessianRoot:
             products = products.new_zeros(self._flat).scatter_add_(1, where, products)
         return self._as_outputs(products)
 
+    def transposed(self, changes: Tensor) -> Tensor:
+        """Sᵀ z (b, V) for changes z of the outputs."""
+        flat = changes.movedim(self.class_dim, -1).reshape(self._flat)
+        if self.places is not None:
+            flat = flat.gather(1, self.places[..., None].expand(-1, -1, flat.shape[2]))
+        return torch.einsum("npdr,npd->npr", self.blocks, flat).flatten(1)
+
     @property
     def _flat(self) -> tuple[int, int, int]:
         d = self.blocks.shape[2]
@@ -83,6 +115,65 @@ class HessianRoot:
         lead = values.shape[:-3]
         axis = self.class_dim if self.class_dim < 0 else self.class_dim + len(lead)
         return values.reshape(*lead, *self.shape).movedim(-1, axis)
+
+
+@dataclass(frozen=True)
+class CategoricalRoot:
+    """The root (diag(√p) − p √pᵀ) √ω of ω (diag(p) − p pᵀ) at each place, from p alone.
+
+    It has a column for each class, one more than `categorical_root`, and takes no more memory than the outputs.
+
+    Parameters
+    ----------
+    probabilities : Tensor, shape (b, places, d)
+        p.
+    weights : Tensor, shape (b, places)
+        ω ≥ 0.
+    shape : torch.Size
+        Shape (b, …) of the outputs with the d entries of a place last.
+    class_dim : int, optional
+        Axis of the outputs along which the d entries of a place lie.
+
+    Examples
+    --------
+    >>> root = CategoricalRoot(torch.full((1, 1, 4), 0.25), torch.ones(1, 1), torch.Size((1, 4)))
+    >>> S = torch.stack([root.times(e[None])[0] for e in torch.eye(4)], 1)
+    >>> torch.allclose(S @ S.T, torch.eye(4) / 4 - 1 / 16)
+    True
+    """
+
+    probabilities: Tensor
+    weights: Tensor
+    shape: torch.Size
+    class_dim: int = -1
+
+    @property
+    def columns(self) -> int:
+        """Number V of columns."""
+        return self.probabilities[0].numel()
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """S u for one vector u (b, V) per datum, in the shape of the outputs."""
+        scaled = self._scale * vectors.view_as(self.probabilities)
+        result = scaled - self.probabilities * scaled.sum(-1, keepdim=True)
+        return result.reshape(self.shape).movedim(-1, self.class_dim)
+
+    def transposed(self, changes: Tensor) -> Tensor:
+        """Sᵀ z (b, V) for changes z of the outputs."""
+        flat = changes.movedim(self.class_dim, -1).reshape(self.probabilities.shape)
+        mean = (self.probabilities * flat).sum(-1, keepdim=True)
+        return (self._scale * (flat - mean)).flatten(1)
+
+    @property
+    def _scale(self) -> Tensor:
+        return (self.probabilities * self.weights[..., None]).sqrt()
+
+    def regrouped(self, data: int) -> CategoricalRoot:
+        """The same root where several data in a row are the places of one of so many data."""
+        places = self.probabilities.reshape(data, -1, self.probabilities.shape[2])
+        axis = self.class_dim if self.class_dim < 0 else self.class_dim + 1
+        shape = torch.Size((data, len(self.probabilities) // data, *self.shape[1:]))
+        return CategoricalRoot(places, self.weights.reshape(data, -1), shape, axis)
 
 
 def categorical_root(probabilities: Tensor, columns: int | None = None) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["check_count", "check_delay", "check_readings", "check_share", "check_time"]
+__all__ = ["check_count", "check_delay", "check_readings", "check_share", "check_start", "check_time"]
 
 
 def check_time(time: float) -> None:
@@ -37,3 +37,11 @@ def check_share(value: float, name: str) -> None:
     """Refuse a share outside [0, 1)."""
     if not 0 <= value < 1:
         raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+
+
+def check_start(start: str, delay: float) -> None:
+    """Refuse an unknown start, and a delay without memory of the run before."""
+    if start not in ("previous", "gradient"):
+        raise ValueError(f"start must be 'previous' or 'gradient', got {start!r}")
+    if delay and start == "gradient":
+        raise ValueError("a delay has no effect on runs that start from the gradient; pass start='previous'")

@@ -14,7 +14,7 @@ from thermolinalg import Schedule
 from thermolinalg.devices import Device
 from thermolinalg.operators import LowRankPlusIdentity
 
-__all__ = ["DeviceRun"]
+__all__ = ["DeviceRun", "spectrum_report"]
 
 POWERS = 6
 """Products spent on the largest eigenvalue."""
@@ -72,12 +72,14 @@ class DeviceRun:
         if voltages is None:
             raise TypeError(f"{device!r} does not tell the voltages it ended with, from which the next run starts")
         left = {"voltages": voltages[:, 0], "rng": rng.bit_generator.state}
-        return reading.value[:, 0].to(gradient), left, _report(name, operator, device_time)
+        return reading.value[:, 0].to(gradient), left, spectrum_report(name, operator, rows.shape, device_time)
 
 
-def _report(name: str, operator: LowRankPlusIdentity, device_time: float) -> SolverReport:
-    """What the run has learnt of the spectrum; where it needed none, the largest eigenvalue from a few products."""
-    factor, (rows, size) = operator.factor, operator.factor.shape
+def spectrum_report(
+    name: str, operator: LowRankPlusIdentity, shape: tuple[int, int], device_time: float
+) -> SolverReport:
+    """What a run has learnt of the spectrum; where it needed none, the largest eigenvalue from a few products."""
+    factor, (rows, size) = operator.factor, shape
     report = SolverReport(name, device_time=device_time)
     if factor.is_decomposed:
         values = factor.spectrum[0]

@@ -61,6 +61,14 @@ class Asynchronous(Solver):
     def needs_factors(self) -> bool:
         return self.solver.needs_factors
 
+    def by_products(self) -> Asynchronous | None:
+        alike = self.solver.by_products()
+        return None if alike is None else Asynchronous(alike)
+
+    @property
+    def most_products(self) -> int | None:
+        return self.solver.most_products
+
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
     ) -> tuple[Tensor, State, SolverReport]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -93,6 +94,20 @@ class Solver(ABC):
         """Whether rows must keep the inputs and cotangents of every layer."""
         return False
 
+    @property
+    def needs_gram(self) -> bool:
+        """Whether it forms R Rᵀ."""
+        return not self.needs_factors
+
+    def by_products(self) -> Solver | None:
+        """The solver of the same directions that needs products only, which may be itself, or None."""
+        return None
+
+    @property
+    def most_products(self) -> int | None:
+        """How many products with the curvature matrix `by_products` takes at most for a direction."""
+        return None
+
     @abstractmethod
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
@@ -164,7 +179,8 @@ def as_column(rows: Rows, gradient: Tensor, damping: float) -> Tensor:
         raise ValueError(f"damping must be finite and not negative, got {damping!r}")
     if gradient.shape != (rows.shape[1],):
         raise ValueError(f"gradient must have shape ({rows.shape[1]},) like the rows, got {tuple(gradient.shape)}")
-    if not bool(torch.isfinite(gradient).all()):
+    # A sum that is finite takes one pass; one that is not may have overflowed.
+    if not math.isfinite(float(gradient.sum())) and not bool(torch.isfinite(gradient).all()):
         raise ValueError("gradient contains NaN or infinity; check the loss, or clip before the step")
     return gradient.detach().to(dtype=rows.dtype, device=rows.like.device)[:, None]
 
@@ -177,13 +193,13 @@ def begun(rng: Any, state: State | None) -> np.random.Generator:
     rng : None, int, SeedSequence or numpy.random.Generator
         None is fresh entropy.
     state : dict, optional
-        With ``state["rng"]``, the state of the bit generator.
+        With ``state["rng"]``, the state of the bit generator, if the step before drew any.
 
     Returns
     -------
     numpy.random.Generator
     """
-    if state is None:
+    if state is None or "rng" not in state:
         return np.random.Generator(np.random.PCG64(int(np.random.default_rng(rng).integers(2**63))))
     bits = np.random.PCG64(0)
     bits.state = state["rng"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,13 @@ class ConjugateGradient(Solver):
         check_share(self.progress, "progress")
         if self.space not in ("parameters", "rows"):
             raise ValueError(f"space must be 'parameters' or 'rows', got {self.space!r}")
+
+    def by_products(self) -> ConjugateGradient:
+        return replace(self, space="parameters")
+
+    @property
+    def most_products(self) -> int:
+        return self.max_iterations
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -79,6 +79,13 @@ class EulerMaruyama(Solver):
 
     def _law(self) -> EulerMaruyamaLaw:
         return EulerMaruyamaLaw(self.step_size, self.temperature)
+
+    def by_products(self) -> EulerMaruyama:
+        return replace(self, stepped=True)
+
+    @property
+    def most_products(self) -> int:
+        return round((self.time + self.delay) / self.step_size)
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None

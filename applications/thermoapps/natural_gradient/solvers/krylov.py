@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.solvers._checks import check_count, check_delay, check_time
+from thermoapps.natural_gradient.solvers._checks import check_count, check_delay, check_start, check_time
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column, begun
 from thermolinalg import Overdamped, Schedule
 from thermolinalg.laws import LinearLaw
@@ -36,7 +36,7 @@ class Krylov(Solver):
 
     Parameters
     ----------
-    time, delay, temperature, rng
+    time, delay, temperature, start, rng
         As for `Thermodynamic`; time defaults to 1.
     method : {"lanczos", "chebyshev"}
         Lanczos needs the fewest products and stores a basis of as many vectors; Chebyshev holds a few vectors, and
@@ -72,6 +72,7 @@ class Krylov(Solver):
     method: str = "lanczos"
     rtol: float = 1e-4
     max_products: int = 200
+    start: str = "previous"
     rng: Any = None
 
     def __post_init__(self) -> None:
@@ -80,17 +81,30 @@ class Krylov(Solver):
         check_count(self.max_products, "max_products")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature must be finite and not negative, got {self.temperature!r}")
+        check_start(self.start, self.delay)
         if self.method not in ("lanczos", "chebyshev"):
             raise ValueError(f"method must be 'lanczos' or 'chebyshev', got {self.method!r}")
         if not 0 < self.rtol < 1:
             raise ValueError(f"rtol must be between 0 and 1, got {self.rtol!r}")
+
+    @property
+    def needs_gram(self) -> bool:
+        return False
+
+    def by_products(self) -> Krylov:
+        return self
+
+    @property
+    def most_products(self) -> int:
+        return self.max_products
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
     ) -> tuple[Tensor, State, SolverReport]:
         load, rng = as_column(rows, gradient, damping), begun(self.rng, state)
         noise = torch.Generator(load.device).manual_seed(int(rng.integers(2**63 - 1)))
-        start = load if state is None else state["voltages"].to(load)[:, None]
+        remembered = state is not None and "voltages" in state and self.start == "previous"
+        start = state["voltages"].to(load)[:, None] if state is not None and remembered else load
         curvature, device = Curvature(rows, damping), Overdamped(self.temperature)
         engine = self._engine(curvature)
         law = device.stationary() if math.isinf(self.time) else device.step(self.time)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from thermoapps.natural_gradient.solvers._checks import check_delay, check_readings, check_time
+from thermoapps.natural_gradient.solvers._checks import check_delay, check_readings, check_start, check_time
 from thermoapps.natural_gradient.solvers._device_run import DeviceRun
+from thermoapps.natural_gradient.solvers._ideal_run import IdealRun
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State
+from thermoapps.natural_gradient.solvers.krylov import Krylov
 from thermolinalg import AsWritten, LangevinDevice, Overdamped
 from thermolinalg.devices import Device
 
@@ -72,7 +75,7 @@ class Thermodynamic(Solver):
     >>> torch.allclose(1.5 * direction, gradient)  # here RᵀR is the identity
     True
     >>> report.device_time
-    50
+    50.0
     """
 
     time: float = 50.0
@@ -88,21 +91,31 @@ class Thermodynamic(Solver):
         check_time(self.time)
         check_delay(self.delay)
         check_readings(self.readings, self.spacing)
-        if self.start not in ("previous", "gradient"):
-            raise ValueError(f"start must be 'previous' or 'gradient', got {self.start!r}")
-        if self.delay and self.start == "gradient":
-            raise ValueError("a delay has no effect on runs that start from the gradient; pass start='previous'")
+        check_start(self.start, self.delay)
         if self.device is not None and self.temperature is not None:
             raise ValueError("the device has a temperature of its own; give it one there, or drop device")
         if self.temperature is not None and not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature must be finite and not negative, got {self.temperature!r}")
 
+    def by_products(self) -> Krylov | None:
+        if self.device is not None or (self.readings or 1) > 1:
+            return None
+        return Krylov(self.time, self.delay, self.temperature or 0.0, start=self.start, rng=self.rng)
+
+    @property
+    def most_products(self) -> int | None:
+        alike = self.by_products()
+        return None if alike is None else alike.max_products
+
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
     ) -> tuple[Tensor, State, SolverReport]:
-        device = self.device
+        device, remember = self.device, self.start == "previous"
+        temperature, readings = self.temperature or 0.0, self.readings or 1
+        if device is None and readings == 1 and math.isfinite(self.time):
+            ideal = IdealRun(self.time, self.delay, temperature, remember, self.rng)
+            return ideal.direction(rows, gradient, damping, state, "Thermodynamic")
         if device is None:
-            device = LangevinDevice(law=Overdamped(self.temperature or 0.0), loading=AsWritten())
-        remember = self.start == "previous"
-        run = DeviceRun(device, self.time, self.delay, self.readings or 1, self.spacing, remember, self.rng)
+            device = LangevinDevice(law=Overdamped(temperature), loading=AsWritten())
+        run = DeviceRun(device, self.time, self.delay, readings, self.spacing, remember, self.rng)
         return run.direction(rows, gradient, damping, state, "Thermodynamic")

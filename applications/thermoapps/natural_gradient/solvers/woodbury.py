@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,13 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.solvers._shifted import solve_shifted
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column
+from thermoapps.natural_gradient.solvers.krylov import Krylov
 
 __all__ = ["Woodbury"]
+
+
+BY_PRODUCTS = Krylov(math.inf, rtol=1e-6, max_products=500, start="gradient")
+"""What solves the same system without a Gram matrix."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,13 @@ class Woodbury(Solver):
     >>> torch.allclose(1.5 * direction, gradient)  # here RᵀR is the identity
     True
     """
+
+    def by_products(self) -> Krylov:
+        return BY_PRODUCTS
+
+    @property
+    def most_products(self) -> int:
+        return BY_PRODUCTS.max_products
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None

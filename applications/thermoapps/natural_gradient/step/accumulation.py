@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
+from thermoapps.natural_gradient.curvature.precision import working_dtype
+from thermoapps.natural_gradient.curvature.rows import joined
 
 __all__ = ["Accumulated", "flat_gradient", "flat_values", "gradients_replaced", "write"]
 
@@ -17,7 +19,7 @@ class Accumulated:
     """Rows and mean loss of all data since the last step, and what they have given to ``.grad``."""
 
     def __init__(self) -> None:
-        self.parts: list[CurvatureRows] = []
+        self.parts: list[CurvatureFactor] = []
         self.count = 0
         self.loss = 0.0
         self._given: dict[Tensor, Tensor] = {}
@@ -31,7 +33,7 @@ class Accumulated:
 
     def add(
         self,
-        rows: CurvatureRows,
+        rows: CurvatureFactor,
         loss: Tensor,
         mean: Tensor,
         leaves: Sequence[Tensor],
@@ -50,16 +52,16 @@ class Accumulated:
                 leaf.grad.sub_(share * given)
             self._given[leaf] = (1 - share) * given
         before = {leaf: leaf.grad.clone() for leaf in leaves if leaf.grad is not None}
-        torch.autograd.backward(loss, loss.new_tensor(share * scale), retain_graph=retain_graph)
+        torch.autograd.backward(loss, loss.new_tensor(share * scale), retain_graph=retain_graph or rows.keeps_graph)
         for leaf in leaves:
             if leaf.grad is not None:
                 new = leaf.grad - before[leaf] if leaf in before else leaf.grad.clone()
                 self._given[leaf] = self._given[leaf] + new if leaf in self._given else new
 
     @property
-    def rows(self) -> CurvatureRows:
+    def rows(self) -> CurvatureFactor:
         """The rows of all data."""
-        return self.parts[0] if len(self.parts) == 1 else CurvatureRows.stacked(self.parts)
+        return self.parts[0] if len(self.parts) == 1 else joined(self.parts)
 
 
 def _split(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -69,8 +71,9 @@ def _split(flat: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def flat_gradient(parameters: Sequence[Tensor]) -> Tensor:
-    """What stands in ``.grad`` as one flat vector (N,), zero where there is nothing."""
-    return torch.cat([_dense_gradient(parameter).reshape(-1) for parameter in parameters])
+    """What stands in ``.grad`` as one flat vector (N,), zero where there is nothing, in single precision or more."""
+    dtype = working_dtype(parameters)
+    return torch.cat([_dense_gradient(parameter).reshape(-1).to(dtype) for parameter in parameters])
 
 
 def _dense_gradient(parameter: Tensor) -> Tensor:
@@ -80,8 +83,9 @@ def _dense_gradient(parameter: Tensor) -> Tensor:
 
 
 def flat_values(parameters: Sequence[Tensor]) -> Tensor:
-    """The parameters as one flat vector (N,), a copy."""
-    return torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+    """The parameters as one flat vector (N,), a copy, in single precision or more."""
+    dtype = working_dtype(parameters)
+    return torch.cat([parameter.detach().reshape(-1).to(dtype) for parameter in parameters])
 
 
 def write(flat: Tensor, parameters: Sequence[Tensor]) -> None:

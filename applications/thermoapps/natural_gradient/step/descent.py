@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.optim import Optimizer
 
-from thermoapps.natural_gradient.curvature.rows import CurvatureRows
+from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
+from thermoapps.natural_gradient.curvature.precision import spacing
 from thermoapps.natural_gradient.solvers import LineSearch, Solver, State
 from thermoapps.natural_gradient.solvers.base import check_solver
 from thermoapps.natural_gradient.step.accumulation import flat_gradient, flat_values, gradients_replaced, write
@@ -28,15 +31,34 @@ class Start:
 
     Parameters
     ----------
-    rows : CurvatureRows
+    rows : CurvatureFactor
         Curvature of the batch.
     loss_again : callable, optional
         Evaluates the loss on the same batch with the parameters as they are.
     """
 
-    def __init__(self, rows: CurvatureRows, loss_again: Callable[[], float] | None) -> None:
+    def __init__(self, rows: CurvatureFactor, loss_again: Callable[[], float] | None) -> None:
         self.rows, self.loss_again = rows, loss_again
         self.gradient, self.values = flat_gradient(rows.parameters), flat_values(rows.parameters)
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Within it parameters change unseen by graphs that products go through, for which they are put back."""
+        with ExitStack() as stack:
+            for parameter in () if self.rows.formed else self.rows.parameters:
+                stack.enter_context(_unsafe_preserve_version_counter(parameter))
+            yield
+
+    def divergence(self, change: Tensor) -> float:
+        """½ ‖R p‖² for a change p (N,) of the parameters that they have made."""
+        if self.rows.formed:
+            return float(self.rows.matvec(change).square().sum()) / 2
+        reached = flat_values(self.rows.parameters)
+        self.go()
+        # Rᵀ adds up what several processes have.
+        divergence = float(change @ self.rows.rmatvec(self.rows.matvec(change))) / 2
+        write(reached, self.rows.parameters)
+        return divergence
 
     def go(self, change: Tensor | None = None) -> None:
         """Set the parameters to the start, or away from it by a flat vector (N,)."""
@@ -146,14 +168,17 @@ class Descent:
             _refuse(report, "the direction is not finite", -math.inf)
             return
         change = self._apply(start, report, direction)
-        if not bool(change.isfinite().all()):
+        if not math.isfinite(float(change.sum())) and not bool(change.isfinite().all()):
             _refuse(report, "the parameters would not be finite", -math.inf)
         elif start.loss_again is not None:
             self._judge(start, report, change, start.loss_again)
 
     def _direction(self, start: Start, report: StepReport) -> Tensor:
         began = perf_counter()
-        direction, state, report.solver = self.solver.direction(start.rows, start.gradient, report.damping, self.state)
+        solver = self.solver if start.rows.formed else self.solver.by_products()
+        if solver is None:
+            raise RuntimeError(f"{self.solver.name} needs curvature rows, and products are all there is")
+        direction, state, report.solver = solver.direction(start.rows, start.gradient, report.damping, self.state)
         if start.rows.processes is not None:  # Noise of their own would lead them apart.
             direction = start.rows.processes.agreed(direction.contiguous())
         report.direction_norm = float(torch.linalg.vector_norm(direction))
@@ -170,11 +195,11 @@ class Descent:
         began = perf_counter()
         parameters = start.rows.parameters
         every = [parameter for group in self.update.param_groups for parameter in group["params"]]
-        with gradients_replaced(every, direction, parameters):
+        with gradients_replaced(every, direction, parameters), start.unseen():
             self.update.step()
         change = flat_values(parameters) - start.values
         if start.loss_again is not None or self.trust_region is not None:
-            report.divergence = float(start.rows.matvec(change).square().sum()) / 2
+            report.divergence = start.divergence(change)
         if self.trust_region is not None and report.divergence > self.trust_region:
             change *= (self.trust_region / report.divergence) ** 0.5
             start.go(change)
@@ -193,7 +218,7 @@ class Descent:
         new_loss = loss_again()
         report.new_loss, report.divergence = new_loss, share**2 * report.divergence
         predicted = share * slope + report.divergence
-        report.ratio = reduction_ratio(report.loss, new_loss, predicted, torch.finfo(change.dtype).eps)
+        report.ratio = reduction_ratio(report.loss, new_loss, predicted, spacing(start.rows.parameters))
         if not self.damping.accepts(report.ratio):
             _refuse(report, f"the loss would go from {report.loss:.4g} to {new_loss:.4g}", report.ratio)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 import torch
+
+from thermoapps.natural_gradient.curvature.repetition import RandomNumbers
 
 __all__ = ["Closure", "ReplayedClosure"]
 
@@ -37,8 +38,7 @@ class ReplayedClosure:
     def __init__(self, closure: Closure, device: torch.device) -> None:
         self.closure, self.device = closure, device
         self.seconds = 0.0
-        self._cpu = torch.get_rng_state()
-        self._accelerator = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
+        self._random = RandomNumbers(device)
 
     @torch.enable_grad()
     def first(self) -> Any:
@@ -52,11 +52,11 @@ class ReplayedClosure:
         """
         begin()
         try:
-            with self._same_random_numbers(), torch.no_grad():
+            with self._random.again(), torch.no_grad():
                 return self._timed()
         except RuntimeError:
             begin()
-            with self._same_random_numbers(), torch.enable_grad():
+            with self._random.again(), torch.enable_grad():
                 return self._timed()
 
     def _timed(self) -> Any:
@@ -64,15 +64,3 @@ class ReplayedClosure:
         result = self.closure()
         self.seconds += perf_counter() - began
         return result
-
-    @contextmanager
-    def _same_random_numbers(self) -> Iterator[None]:
-        if self._accelerator is None:
-            with torch.random.fork_rng(devices=[]):
-                torch.set_rng_state(self._cpu)
-                yield
-            return
-        with torch.random.fork_rng(devices=[self.device], device_type=self.device.type):
-            torch.set_rng_state(self._cpu)
-            torch.get_device_module(self.device).set_rng_state(self._accelerator, self.device)
-            yield
