@@ -115,7 +115,8 @@ LEAST_SQUARE, MOST_SQUARE = 1e-30, 1e30
 def column_norms(block: Array) -> Array:
     """Norms (k,) of the columns of a block (d, k), whose squares may lie outside the range of the dtype."""
     if type(block) is np.ndarray and block.dtype.kind == "f":
-        squares = np.einsum("ij,ij->j", block, block)
+        single = block.shape[1] == 1  # which BLAS takes four times as fast
+        squares = block.T.dot(block)[0] if single else np.einsum("ij,ij->j", block, block)
         if in_range(squares):
             return np.sqrt(squares)
     xp = namespace(block)
