@@ -42,12 +42,12 @@ class Truncation(NamedTuple):
     @property
     def degree(self) -> int:
         """The longest of them."""
-        return max(c.shape[-1] for c in self.coefficients) - 1
+        return max(int(c.shape[-1]) for c in self.coefficients) - 1
 
     @property
     def products(self) -> int:
         """Products with A for one column of every input."""
-        return sum(c.shape[-1] - 1 for c in self.coefficients)
+        return sum(int(c.shape[-1]) - 1 for c in self.coefficients)
 
 
 def truncation(
