@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ ROUGH_NOISE, ROUGH_LOAD = 0.1, 0.5
 made of, and of the mean, where noise and error together leave a tenth more than noise alone."""
 
 _FIRST_NODES = 64
+_TABULATED = 512
 _LEAST_NOISE = 1e-10
 """Amplitudes below this share of the largest count as if they were as large."""
 
@@ -107,6 +109,8 @@ def _shortest(
     values: np.ndarray, allowed: np.ndarray, lam: np.ndarray, interval: tuple[float, float]
 ) -> np.ndarray | None:
     """The shorter expansion of one input's functions; None where the nodes do not resolve them."""
+    if np.isinf(allowed).all():  # an input that is not there
+        return np.zeros((len(values), 1))
     candidates = [_plain(values, allowed), _as_residuals(values, allowed, lam, interval)]
     return min((c for c in candidates if c is not None), key=lambda c: c.shape[-1], default=None)
 
@@ -114,8 +118,7 @@ def _shortest(
 def _plain(values: np.ndarray, allowed: np.ndarray) -> np.ndarray | None:
     """The expansion of the functions themselves; None where the nodes do not resolve them."""
     count = values.shape[-1]
-    coefficients = dct(values, type=2, axis=-1) / count
-    coefficients[..., 0] /= 2
+    coefficients = _coefficients(values)
     low, high = 0, 3 * count // 4
     if not _fits(coefficients[..., : high + 1], values, allowed):
         return None
@@ -149,9 +152,7 @@ def _as_residuals(
     numerator = _values(head, count)
     signed = chebyshev.chebval(x0, np.moveaxis(head, -1, 0))[..., None] / math.cosh(degree * growth)
     numerator -= signed * (-1.0) ** degree * np.cos(degree * np.arccos(x))
-    coefficients = dct(numerator / lam, type=2, axis=-1) / count
-    coefficients[..., 0] /= 2
-    short = np.asarray(coefficients[..., :degree])
+    short = _coefficients(numerator / lam)[..., :degree]
     return short if _fits(short, values, allowed) else None
 
 
@@ -171,12 +172,29 @@ def _merged(
     return Truncation((found[longest],), shares) if fits else None
 
 
+def _coefficients(values: np.ndarray) -> np.ndarray:
+    """Coefficients of T_n from values at the nodes."""
+    count = values.shape[-1]
+    found = values @ _polynomials(count).T if count <= _TABULATED else dct(values, type=2, axis=-1) / 2
+    found *= 2 / count
+    found[..., 0] /= 2
+    return np.asarray(found)
+
+
 def _values(coefficients: np.ndarray, count: int) -> np.ndarray:
     """An expansion at the nodes."""
+    if count <= _TABULATED:
+        return np.asarray(coefficients @ _polynomials(count)[: coefficients.shape[-1]])
     padded = np.zeros((*coefficients.shape[:-1], count))
     padded[..., : coefficients.shape[-1]] = coefficients
     padded[..., 0] *= 2
     return np.asarray(idct(padded * count, type=2, axis=-1))
+
+
+@lru_cache(maxsize=8)
+def _polynomials(count: int) -> np.ndarray:
+    """T_n at the nodes, for all n < count: products with it take less time than a call of a transform."""
+    return np.asarray(np.cos(np.outer(np.arange(count), np.pi * (np.arange(count) + 0.5) / count)))
 
 
 def _fits(coefficients: np.ndarray, values: np.ndarray, allowed: np.ndarray) -> bool:

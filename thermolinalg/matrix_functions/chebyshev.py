@@ -187,6 +187,10 @@ class ChebyshevEngine(ByProducts):
             return None
         return series.degree if series.error <= self.rtol else None
 
+    def hides(self, law: LinearLaw, outputs: Sequence[str]) -> bool:
+        """Whether the noise of the law allows a shorter expansion, where `share` asks for one."""
+        return self._truncation(law, outputs, self._assumed_sizes(law)) is not None
+
     def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Price of a call with blocks of so many columns."""
         d, blocks = self.operator.shape[1], len(law.inputs)

@@ -52,6 +52,9 @@ PROBE = 40
 MOST_PROBES = 1000
 """Such products at most, whatever a factor would take."""
 
+MOST_PRODUCTS = 4000
+"""Such products at most where there is no factor: enough for condition numbers of a few hundred thousand."""
+
 PRODUCT_WEIGHT = 6.0
 """A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
 
@@ -230,10 +233,13 @@ class Engines:
             return self._chebyshev("products with A tell the ends of its spectrum", None)
         return self._factorisation if self._is_array() else self._lanczos("A is known by its products only")
 
-    @property
+    @cached_property
     def _large(self) -> bool:
-        """Whether A is a sparse array so large that its factor has to earn its price."""
-        return isinstance(self.operator, Sparse) and self.operator.shape[0] >= LARGE
+        """Whether A is met by products first: a sparse array whose factor has to earn its price, or too large a map."""
+        d = self.operator.shape[0]
+        if isinstance(self.operator, Sparse):
+            return d >= LARGE
+        return d > FORMABLE and not self._is_array() and self._known is None
 
     @cached_property
     def _ends(self) -> LargeSpectrum:
@@ -283,6 +289,9 @@ class Engines:
         d = self.operator.shape[0]
         chebyshev = self._chebyshev_engine()
         degree = chebyshev.degree(law, outputs)
+        if self._large and chebyshev.hides(law, outputs):
+            reason = f"A is known by its products only; {degree} of them are exact to its noise"
+            return self._chebyshev(reason, chebyshev.cost(law, outputs, columns))
         if d <= FORMABLE and (degree is None or degree > d):
             reason = f"forming A takes {d} products, fewer than a polynomial would need"
             return self._eigh(reason, DenseEngine.price(d))
@@ -299,18 +308,22 @@ class Engines:
     def _chebyshev_engine(self) -> ChebyshevEngine:
         if "chebyshev" not in self._built:
             interval, share = None, SHARE if self._large else None
-            if self._is_array():
-                # A long search for the lower end would cost as much as the factorisation that may be spared.
-                if self._large:
-                    affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
-                    steps = min(max(affordable, PROBE), MOST_PROBES)
-                    interval = self._ends.interval(ENDS_RTOL, int(steps))
-                else:
-                    interval = spectral_interval(self.operator, max_steps=PROBE)
+            if self._large:
+                interval = self._ends.interval(ENDS_RTOL, self._probes)
+            elif self._is_array():
+                interval = spectral_interval(self.operator, max_steps=PROBE)
             self._built["chebyshev"] = ChebyshevEngine(self.operator, interval, share=share)
         engine = self._built["chebyshev"]
         assert isinstance(engine, ChebyshevEngine)
         return engine
+
+    @property
+    def _probes(self) -> int:
+        """Products for the ends of a large spectrum: a long search must not cost as much as a factor it may spare."""
+        if not self._is_array():
+            return MOST_PRODUCTS
+        affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
+        return int(min(max(affordable, PROBE), MOST_PROBES))
 
     def _lanczos(self, reason: str, cost: Cost | None = None) -> Plan:
         def build() -> Engine:

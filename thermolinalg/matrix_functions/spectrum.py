@@ -201,7 +201,7 @@ class LargeSpectrum:
         """Both ends, as `spectral_interval` has them."""
         krylov, before = self.krylov, 0.0
         while True:
-            krylov.extend(min(_CHECK_EVERY, max_steps - krylov.steps))
+            krylov.extend(min(max(_CHECK_EVERY, krylov.steps // 16), max_steps - krylov.steps))
             (smallest, largest), (below, above) = self._ends()
             rests = abs(before - smallest) <= rtol**2 * abs(smallest)
             shown = krylov.steps >= _steps_to_show(krylov.dimension, smallest, largest)
