@@ -21,6 +21,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
 from thermolinalg.matrix_functions.spectrum import LARGE, LargeSpectrum, largest_eigenvalue, spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
@@ -34,6 +35,7 @@ from thermolinalg.operators import (
     Operator,
     Sparse,
 )
+from thermolinalg.operators.preconditioned import Preconditioned
 
 __all__ = ["Choice", "Engines", "Price"]
 
@@ -148,10 +150,8 @@ class Engines:
         Price
         """
         plan = self._plan(law, outputs, columns)
-        cost = plan.cost
-        if cost is None and plan.key in self._built:
-            cost = self._built[plan.key].cost(law, outputs, columns)
-        return Price(plan.name, plan.reason, cost)
+        built = self._built.get(plan.key) if plan.cost is None else None
+        return Price(plan.name, plan.reason, plan.cost if built is None else built.cost(law, outputs, columns))
 
     def modes(self) -> Choice:
         """The engine that has the eigenvectors of A, for results that are as large as A itself.
@@ -162,10 +162,8 @@ class Engines:
             The engine, and why.
         """
         exact = self._known
-        if exact is not None:
-            engine = self._engine(exact)
-            if isinstance(engine, Diagonalising):
-                return Choice(engine, exact.reason, exact.cost)
+        if exact is not None and isinstance(engine := self._engine(exact), Diagonalising):
+            return Choice(engine, exact.reason, exact.cost)
         plan = self._eigh("correlated readings of all nodes together are drawn mode by mode: one eigendecomposition")
         return Choice(self._engine(plan), plan.reason)
 
@@ -180,6 +178,10 @@ class Engines:
         exact = self._known
         if exact is not None:
             return exact
+        if isinstance(self.operator, Preconditioned):
+            engine = self._engine(self._preconditioned)
+            assert isinstance(engine, PreconditionedEngine)
+            return self._preconditioned if engine.draws(law, outputs) else self._plain._plan(law, outputs, columns)
         if not self._is_array():
             return self._products(law, outputs, columns)
         if "eigh" in self._built:
@@ -207,7 +209,7 @@ class Engines:
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
         if isinstance(self.operator, Normal) and self.operator.is_low_rank:
             build, reason = EXACT[LowRankPlusIdentity]
-        if isinstance(self.operator, Sparse) and self._diagonal_only:
+        if self._diagonal_only:
             build, reason = EXACT[Diagonal]
         if build is not None:
             name = getattr(build, "name", "exact")
@@ -216,6 +218,19 @@ class Engines:
         if d <= SMALL:
             return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
         return None
+
+    @cached_property
+    def _preconditioned(self) -> Plan:
+        """The plan of averages in equilibrium where M ≈ A⁻¹ is given."""
+        assert isinstance(self.operator, Preconditioned)
+        build = partial(PreconditionedEngine, self.operator, self.largest)
+        return Plan("preconditioned", PreconditionedEngine.name, build, "M makes solves with a perturbed load short")
+
+    @cached_property
+    def _plain(self) -> Engines:
+        """The engines of A without M, for what is no solve."""
+        assert isinstance(self.operator, Preconditioned)
+        return Engines(self.operator.operator, self.largest)
 
     @cached_property
     def _diagonal_only(self) -> bool:
@@ -227,6 +242,8 @@ class Engines:
         exact = self._known
         if exact is not None:
             return exact
+        if isinstance(self.operator, Preconditioned):
+            return self._preconditioned
         if "eigh" in self._built:
             return self._eigh("its eigendecomposition is at hand")
         if self._large and "factorised" not in self._built and self._chebyshev_engine().spectrum().settled:
@@ -255,10 +272,10 @@ class Engines:
         """Products with a large sparse A, as long as they have taken less than its factor would, or a solve with it."""
         if not self._large or "factorised" in self._built:
             return None
-        engine = self._chebyshev_engine()
+        engine, factor = self._chebyshev_engine(), self._factor_price
         if not engine.spectrum().settled or engine.degree(law, outputs) is None:
             return None
-        price, factor = engine.cost(law, outputs, columns), self._factor_price
+        price = engine.cost(law, outputs, columns)
         spent = engine.n_matvec * product_operations(self.operator) + price.total(columns)
         if price.per_column > factor.per_column and spent > SPARSE_WEIGHT * factor.setup:
             return None

@@ -14,6 +14,7 @@ from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Dense, Operator, Sparse
 from thermolinalg.operators.equilibrate import equilibrate
+from thermolinalg.operators.preconditioned import Preconditioned
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
@@ -283,7 +284,7 @@ class Router:
     def _balanced(self) -> tuple[Operator, Array | None, Array | None, SingularEngines]:
         """R A C with its engines, made once."""
         if self._embedding is None:
-            operator = self.operator
+            operator = self.operator.operator if isinstance(self.operator, Preconditioned) else self.operator
             if not isinstance(operator, Dense | Sparse) and max(operator.shape) <= FORMABLE:
                 operator = Dense(operator.dense(), symmetric=False)
             rows, columns = (None, None) if _as_written(self.device) else equilibrate(operator)
