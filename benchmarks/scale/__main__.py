@@ -20,9 +20,18 @@ RESULTS, UNFINISHED = HERE / "results.json", HERE / "results.json.unfinished"
 PAGE = HERE.parents[1] / "docs" / "scale.md"
 PACKAGES = ("numpy", "scipy", "pyamg")
 
-ORDER = ("solves", "readings", "preconditioned", "memory", "conditions", "small", "graphs", "estimates")
-ON_TWO = ("solves", "readings")
-"""Parts that are measured on two threads as well."""
+ORDER = (
+    "conditions",
+    "small",
+    "graphs",
+    "estimates",
+    "memory",
+    "preconditioned",
+    "solves",
+    "readings",
+    "solves on two threads",
+    "readings on two threads",
+)
 
 
 def main() -> None:
@@ -57,18 +66,16 @@ def measure(*, quick: bool) -> dict[str, object]:
     if UNFINISHED.exists() and not quick:
         results = json.loads(UNFINISHED.read_text(encoding="utf-8"))
     results["machine"] = describe(1, PACKAGES)
-    for threads, parts in ((1, ORDER), (2, ON_TWO)):
-        for part in parts:
-            key = part if threads == 1 else f"{part} on {threads} threads"
-            if key in results:
-                continue
-            start = time.monotonic()
-            command = [sys.executable, "-m", "benchmarks.scale", "--part", part, "--threads", str(threads)]
-            run = subprocess.run([*command, *(["--quick"] if quick else [])], stdout=subprocess.PIPE, check=True)
-            results[key] = json.loads(run.stdout)
-            print(f"{key}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-            if not quick:
-                UNFINISHED.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    for part in ORDER:
+        if part in results:
+            continue
+        start, threads = time.monotonic(), 2 if "two threads" in part else 1
+        command = [sys.executable, "-m", "benchmarks.scale", "--part", part, "--threads", str(threads)]
+        run = subprocess.run([*command, *(["--quick"] if quick else [])], stdout=subprocess.PIPE, check=True)
+        results[part] = json.loads(run.stdout)
+        print(f"{part}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        if not quick:
+            UNFINISHED.write_text(json.dumps(results, indent=1), encoding="utf-8")
     return results
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, gmres, spl
 
 import thermolinalg as tla
 from benchmarks.scale import problems
-from benchmarks.scale.clock import held_bytes, least, now, peak_bytes
+from benchmarks.scale.clock import at_most, held_bytes, least, now, peak_bytes
 from benchmarks.scale.forced import ENGINES, Forcing
 from thermolinalg.devices import AsWritten
 from thermolinalg.laws import Overdamped
@@ -45,10 +46,10 @@ def products_of(matrix: Any, call: Callable[[Any], Any]) -> int:
     return counted.products
 
 
-def solves(quick: bool) -> Rows:
+def solves(quick: bool, grids: Sequence[tuple[int, int]] = GRIDS) -> Rows:
     """langevin, solve, a raw run and a sample on grids, beside conjugate gradients."""
     rows = []
-    for n, dimensions in GRIDS[:1] if quick else GRIDS:
+    for n, dimensions in grids[:1] if quick else grids:
         A = problems.grid(n, dimensions)
         rows.append({"n": A.shape[0], "dimensions": dimensions, **beside_cg(A)})
     return rows
@@ -56,26 +57,24 @@ def solves(quick: bool) -> Rows:
 
 def beside_cg(A: Any) -> dict[str, Any]:
     """Seconds of the calls of this package and of conjugate gradients on one matrix or map."""
-    b = problems.load(A.shape[0])
+    b, infos = problems.load(A.shape[0]), []
     times = least(
         {
             "product": lambda: A @ b,
             "cg 1e-6": lambda: cg(A, b, rtol=1e-6),
             "cg 1e-10": lambda: cg(A, b, rtol=1e-10),
             "langevin": lambda: tla.langevin(A, b, rtol=1e-6, rng=0),
-            "solve": lambda: tla.solve(A, b, rng=0),
+            "solve": lambda: infos.append(tla.solve(A, b, rng=0, return_info=True)[1]),
             "raw": lambda: tla.solve(A, b, refine=False, rng=0),
             "sample": lambda: tla.sample(A, 1, rng=0),
         }
     )
-    info = tla.solve(A, b, rng=0, return_info=True)[1]
-    small = A.shape[0] <= 200_000
-    counts = {
-        "cg": products_of(A, lambda a: cg(a, b, rtol=1e-6)),
-        "langevin": products_of(A, lambda a: tla.langevin(a, b, rtol=1e-6, rng=0)),
-    }
+    info, counts = infos[0], {}
+    if A.shape[0] <= 200_000:
+        counts["cg"] = products_of(A, lambda a: cg(a, b, rtol=1e-6))
+        counts["langevin"] = products_of(A, lambda a: tla.langevin(a, b, rtol=1e-6, rng=0))
     told = {"runs": info.n_runs, "engine": info.engine, "condition": info.condition, "success": bool(info.success)}
-    return {"seconds": times, "products": counts if small else {}, **told}
+    return {"seconds": times, "products": counts, **told}
 
 
 def preconditioned(quick: bool) -> Rows:
@@ -100,9 +99,9 @@ def preconditioned(quick: bool) -> Rows:
     return rows
 
 
-def readings(quick: bool) -> Rows:
+def readings(quick: bool, grids: Sequence[tuple[int, int]] = GRIDS) -> Rows:
     """A transition, an equilibrium reading to 1e-6 and a block of 16, beside their products and time stepping."""
-    return [drawn(problems.grid(n, dimensions), dimensions) for n, dimensions in (GRIDS[:1] if quick else GRIDS)]
+    return [drawn(problems.grid(n, dimensions), dimensions) for n, dimensions in (grids[:1] if quick else grids)]
 
 
 def drawn(A: Any, dimensions: int, duration: float = 10.0) -> dict[str, Any]:
@@ -161,33 +160,34 @@ def memory(quick: bool) -> Rows:
     return rows
 
 
+LIMIT = 4
+"""Seconds after which an engine by itself is given up, for all larger condition numbers too."""
+
+
 def conditions(quick: bool) -> Rows:
     """The engine that is chosen beside each engine by itself, on grids without walls of any condition number."""
-    rows = []
+    rows, beaten = [], dict[str, str]()
     for exponent in (2, 3) if quick else range(2, 9):
-        shift = 8 * 10.0**-exponent
-        A = problems.grid(4900 if quick else 19_600, shift=shift, walls=False)
-        b, exact = problems.load(A.shape[0]), None
+        A = problems.grid(4900 if quick else 10_000, shift=8 * 10.0**-exponent, walls=False)
+        b = problems.load(A.shape[0])
         exact = splu(A.tocsc()).solve(b)
-        row: dict[str, Any] = {"condition": 10.0**exponent, "n": A.shape[0], "forced": {}}
         x, info = tla.solve(A, b, rng=0, return_info=True)
-        row |= {"engine": info.engine, "runs": info.n_runs, "error": float(np.linalg.norm(x - exact))}
-        row["error"] /= float(np.linalg.norm(exact))
-        calls: dict[str, Callable[[], Any]] = {"chosen": lambda A=A, b=b: tla.solve(A, b, rng=0)}
+        error = float(np.linalg.norm(x - exact) / np.linalg.norm(exact))
+        row = {"condition": 10.0**exponent, "n": A.shape[0], "engine": info.engine, "runs": info.n_runs, "error": error}
+        calls: dict[str, Callable[[], Any]] = {"chosen": partial(tla.solve, A, b, rng=0)}
         for engine in ENGINES:
-            start = now()
-            try:
-                tla.solve(A, b, device=Forcing(engine), rng=0)
-            except (np.linalg.LinAlgError, ValueError, tla.ThermodynamicWarning) as refusal:
-                row["forced"][engine] = f"{type(refusal).__name__}"
-                continue
-            if now() - start < 20:
-                calls[engine] = lambda A=A, b=b, engine=engine: tla.solve(A, b, device=Forcing(engine), rng=0)
-            else:
-                row["forced"][engine] = "over 20 s"
-        times = least(calls, rounds=2)
-        row["seconds"], row["forced"] = times["chosen"], row["forced"] | {k: times[k] for k in ENGINES if k in times}
-        rows.append(row)
+            if engine not in beaten:
+                calls[engine] = partial(tla.solve, A, b, device=Forcing(engine), rng=0)
+                try:
+                    with at_most(LIMIT):
+                        calls[engine]()
+                except (np.linalg.LinAlgError, ValueError) as refusal:
+                    beaten[engine] = type(refusal).__name__
+                except TimeoutError as late:
+                    beaten[engine] = str(late)
+        times = least({name: call for name, call in calls.items() if name not in beaten}, rounds=2)
+        forced = {name: times.get(name, beaten.get(name)) for name in ENGINES}
+        rows.append({**row, "seconds": times["chosen"], "forced": forced})
     return rows
 
 
@@ -267,6 +267,8 @@ def estimates(quick: bool) -> Rows:
 PARTS: dict[str, Callable[[bool], Rows]] = {
     "solves": solves,
     "readings": readings,
+    "solves on two threads": partial(solves, grids=GRIDS[1:3]),
+    "readings on two threads": partial(readings, grids=GRIDS[1:3]),
     "preconditioned": preconditioned,
     "memory": memory,
     "conditions": conditions,

@@ -201,13 +201,14 @@ class LargeSpectrum:
 
     def interval(self, rtol: float, max_steps: int) -> SpectralInterval:
         """Both ends, as `spectral_interval` has them."""
-        krylov, before = self.krylov, 0.0
+        krylov, before, needed = self.krylov, 0.0, 0.0
         while True:
-            krylov.extend(min(max(_CHECK_EVERY, krylov.steps // 16), max_steps - krylov.steps))
+            more = max(_CHECK_EVERY, krylov.steps // 16, int(needed) - krylov.steps - _CHECK_EVERY)
+            krylov.extend(min(more, max_steps - krylov.steps))
             (smallest, largest), (below, above) = self._ends()
             rests = abs(before - smallest) <= rtol**2 * abs(smallest)
-            shown = krylov.steps >= steps_to_show(krylov.dimension, smallest, largest)
-            settled = bool(krylov.complete() or (below <= rtol * smallest and rests and shown))
+            needed = steps_to_show(krylov.dimension, smallest, largest)
+            settled = bool(krylov.complete() or (below <= rtol * smallest and rests and krylov.steps >= needed))
             before = smallest
             if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
                 break
