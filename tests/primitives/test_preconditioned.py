@@ -188,3 +188,14 @@ def test_a_rule_of_its_own():
     assert np.allclose(scaled.apply_inverse(np.eye(5)), np.diag(0.5 / S**2))
     assert not isinstance(operator.rescaled(S, None), Preconditioned)
     assert not isinstance(operator.negated(), Preconditioned)
+
+
+def test_torch():
+    torch = pytest.importorskip("torch")
+    d = 200
+    a, b = torch.as_tensor(spd(d)), torch.ones(d, dtype=torch.float64)
+    for M in (torch.diag(1 / torch.diag(a)), np.diag(1 / np.diag(spd(d)))):
+        x, info = tla.solve(a, b, M=M, rng=0, return_info=True)
+        assert info.engine == "preconditioned"
+        assert isinstance(x, torch.Tensor)
+        assert close(x, np.linalg.solve(spd(d), np.ones(d)), 1e-8)

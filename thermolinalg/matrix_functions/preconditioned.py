@@ -202,7 +202,7 @@ class PreconditionedEngine:
             if value <= zero or (rests and step >= fewest):
                 break
             before, w = value, A.apply_inverse(r)
-            _refuse_indefinite(_dots(r, w), np.array([True]), column_norms(r))
+            _refuse_indefinite(_dots(r, w), column_norms(r) > 0, column_norms(r))
             if last is not None:
                 _refuse_asymmetric(last, (r, w))
             image, last = A.apply(w), (r, w)
