@@ -39,11 +39,11 @@ def as_map(M: Any, size: int, *, is_complex: bool) -> LinearOperator:
     return operator
 
 
-def shortens(M: Any, read: ReadMatrix, device: Device | None) -> bool:
+def shortens(M: LinearOperator, read: ReadMatrix, device: Device | None) -> bool:
     """Whether M makes the simulated runs of a device short: a symmetric A that is not small, on an ideal device."""
     if not read.symmetric or read.shape[0] <= SMALL:
         return False
-    if np.dtype(getattr(M, "dtype", None) or float).kind == "c" and not read.is_complex:
+    if np.dtype(M.dtype).kind == "c" and not read.is_complex:
         return False
     return device is None or bool(getattr(device, "averages_are_solves", False))
 

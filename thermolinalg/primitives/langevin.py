@@ -123,7 +123,7 @@ def langevin(
     read = read_matrix(in_precision_of(A, b), assume_a=assume_a, gradients=True)
     rhs = read_rhs(read, detached(b))
     preconditioner = None if M is None else as_map(M, rhs.size, is_complex="complex" in dtype_name(rhs.block))
-    short = M is not None and shortens(M, read, device)
+    short = preconditioner is not None and shortens(preconditioner, read, device)
     prepared = Solver(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)
     target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))

@@ -133,13 +133,11 @@ def solve(
     read = read_matrix(
         a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, gradients=True, name="a"
     )
-    if M is not None:
-        as_map(M, read.shape[0], is_complex=read.is_complex)
-        if not read.symmetric:
-            raise ValueError("M approximates the inverse of a symmetric positive definite A, and a is not symmetric")
+    short = M is not None and shortens(as_map(M, read.shape[0], is_complex=read.is_complex), read, device)
+    if M is not None and not read.symmetric:
+        raise ValueError("M approximates the inverse of a symmetric positive definite A, and a is not symmetric")
     read = read.transposed() if transposed else read
-    inverse = approximate_inverse(M, read) if M is not None and shortens(M, read, device) else None
-    prepared = Solver(read, device, as_rng(rng), inverse)
+    prepared = Solver(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)
     loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
     answer = prepared.solve(
         loads,
