@@ -22,13 +22,13 @@ PACKAGES = ("numpy", "scipy", "pyamg")
 
 ORDER = (
     "conditions",
-    "small",
-    "graphs",
-    "estimates",
-    "memory",
-    "preconditioned",
     "solves",
+    "graphs",
+    "preconditioned",
+    "small",
+    "estimates",
     "readings",
+    "memory",
     "solves on two threads",
     "readings on two threads",
 )
@@ -37,7 +37,7 @@ ORDER = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small problems, to see that it works; writes nothing")
-    parser.add_argument("--page", action="store_true", help="only write the page again, from the results")
+    parser.add_argument("--page", action="store_true", help="only write the page, from what is measured so far")
     parser.add_argument("--part", metavar="NAME", help="measure one part and print it as JSON")
     parser.add_argument("--threads", type=int, default=1, help="cores and threads of that part (default: 1)")
     options = parser.parse_args()
@@ -47,14 +47,16 @@ def main() -> None:
 
         print(json.dumps(PARTS[options.part](options.quick)))
         return
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if options.page else measure(quick=options.quick)
+    measured = UNFINISHED if UNFINISHED.exists() else RESULTS
+    results = json.loads(measured.read_text(encoding="utf-8")) if options.page else measure(quick=options.quick)
     from benchmarks.scale import report
 
     print(report.tables(results))
     if options.quick:
         return
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    UNFINISHED.unlink(missing_ok=True)
+    if not options.page:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        UNFINISHED.unlink(missing_ok=True)
     PAGE.write_text(report.page(results), encoding="utf-8")
     report.pictures(results, PAGE.parent / "images")
     print(f"Written: {RESULTS} and {PAGE}")
