@@ -117,10 +117,18 @@ LEAST_SQUARE, MOST_SQUARE = 1e-30, 1e30
 """Sums of squares between these, in either precision, have lost nothing to the ends of the range."""
 
 
+SHORT = 1000
+"""Length from which on BLAS squares a vector faster, up to four times."""
+
+
 def column_norms(block: Array) -> Array:
     """Norms (k,) of the columns of a block (d, k), whose squares may lie outside the range of the dtype."""
     if type(block) is np.ndarray and block.dtype.kind == "f":
-        squares = np.einsum("ij,ij->j", block, block)
+        if block.shape[1] == 1 and len(block) > SHORT:
+            with np.errstate(over="ignore"):
+                squares = block.T.dot(block)[0]
+        else:
+            squares = np.einsum("ij,ij->j", block, block)
         if in_range(squares):
             return np.sqrt(squares)
     xp = namespace(block)

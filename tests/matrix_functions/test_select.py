@@ -1,5 +1,7 @@
 """Which engine runs: the cheapest one that can, with its reason, and one set-up however often it is asked."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -52,13 +54,14 @@ def test_structures_have_engines_of_their_own(name, law):
         (Sparse(grid(15, 0.5)), IN_EQUILIBRIUM, "factorised (sparse LDLᵀ)", "one factorisation"),
         (Dense(spd(200, 1e4)), LAW.window(1.0, 1e4), "eigendecomposition", "every eigenvalue"),
         (Sparse(grid(40, 1.0)), SHORT, "chebyshev", "cost less than its eigendecomposition"),
-        (MatrixFree(aslinearoperator(grid(40, 1.0))), SHORT, "lanczos", "products only"),
+        (MatrixFree(aslinearoperator(grid(40, 1.0))), SHORT, "chebyshev", "products only; .* exact to its noise"),
+        (MatrixFree(aslinearoperator(grid(20, 1.0))), SHORT, "lanczos", "products only"),
     ],
 )
 def test_the_cheapest_engine_that_can(operator, law, name, reason):
     choice = Engines(operator).choose(law, ("average",))
     assert name in choice.engine.name
-    assert reason in choice.reason
+    assert re.search(reason, choice.reason)
     assert choice.engine.supports(law)
 
 

@@ -35,7 +35,7 @@ def test_no_mode_errs_by_more_than_its_share_of_the_noise(name, condition, share
     for i, row in enumerate(law.functions(lam)):
         noise = np.sqrt(sum(f**2 for f, z in zip(row, law.inputs, strict=True) if f is not None and z[0] == "z"))
         for j, f in enumerate(row):
-            c = short.coefficients[i, 0] * short.shares[j] if short.shares is not None else short.coefficients[i, j]
+            c = short.coefficients[0][i] * short.shares[j] if short.shares is not None else short.coefficients[j][i]
             assert np.all(sizes[j] * abs(chebval(x, c) - (0.0 if f is None else f)) <= 1.05 * share * noise)
 
 

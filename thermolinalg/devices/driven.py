@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from thermolinalg._arrays import as_array, as_float64, eps, namespace, standard_normal, to_numpy
@@ -16,7 +15,6 @@ from thermolinalg.devices.simulated import Simulated, SingularError
 from thermolinalg.laws import EQUILIBRIUM_TIMES, LinearLaw
 from thermolinalg.laws.work import Drive, logistic
 from thermolinalg.matrix_functions.condensed import CondensedSpectrum, condensed_spectrum
-from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.simulation.drives import work_by_products, work_of_modes
 
@@ -162,7 +160,7 @@ class Driven:
             weight = s * left * (modes - start) / stiffness * self._excess_variance(stiffness)
             # n readings of m equal modes are one draw of χ² with nm degrees of freedom.
             return np.asarray(rng.chisquare(n * multiplicity, (GROUPS, len(modes))) @ weight / n)
-        engines, law = self._on_the_way(start, s, left)
+        engines, law = self.program.engines, Drive(start).along(self._stationary, s)
         operator, columns, sums = self.program.effective, max(1, COLUMNS // self.d), []
         for done in range(0, GROUPS * n, columns):
             z = standard_normal(rng, (self.d, min(columns, GROUPS * n - done)), operator.like)
@@ -174,14 +172,10 @@ class Driven:
         scale = s * left * self.program.factor / self.program.temperature
         return np.asarray(scale * np.concatenate(sums).reshape(GROUPS, n).mean(axis=1))
 
-    def _on_the_way(self, start: float, s: float, left: float) -> tuple[Engines, LinearLaw]:
-        """What draws equilibrium readings of H_s = left · aI + s H, s + left = 1."""
-        law = self.program.law.stationary().rescaled(self.program.factor)
-        operator = self.program.effective
-        if isinstance(operator, Sparse):  # H_s is as sparse as H, and one factorisation of it serves all readings
-            identity = scipy.sparse.eye_array(self.d, dtype=operator.dtype)
-            return Engines(Sparse(s * operator.matrix + left * start * identity)), law
-        return self.program.engines, Drive(start).along(law, s)
+    @cached_property
+    def _stationary(self) -> LinearLaw:
+        """The law in equilibrium, for the matrix as it is written."""
+        return self.program.law.stationary().rescaled(self.program.factor)
 
     def _excess_variance(self, stiffness: NDArray[np.float64]) -> NDArray[np.float64]:
         """Stationary variance of the device's own law, relative to the T/α that the estimates take it for."""

@@ -50,6 +50,11 @@ class LangevinDevice:
     loading: Equilibrated | AsWritten = EQUILIBRATED
     imperfections: Imperfections = IDEAL
 
+    @property
+    def averages_are_solves(self) -> bool:
+        """Whether the average over a window in equilibrium is A⁻¹ of a perturbed load: overdamped, and perfect."""
+        return isinstance(self.law, Overdamped) and self.imperfections.is_perfect
+
     def program(self, A: Any, *, rng: Any = None) -> LangevinProgram | SkewProgram:
         """Write A into the device.
 

@@ -19,7 +19,7 @@ from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_r
 
 __all__ = ["anticipate", "covariance", "readings", "variances"]
 
-BLOCK = 2**20
+BLOCK = 2**22
 """Numbers that are drawn at a time: an interrupt waits for them."""
 
 NEGLIGIBLE = 12.0

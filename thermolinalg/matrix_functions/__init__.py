@@ -11,10 +11,12 @@ from thermolinalg.matrix_functions.golub_kahan import GolubKahanEngine
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
 from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
 from thermolinalg.matrix_functions.select import Choice, Engines, Price
 from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngine, SingularEngines
 from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine
+from thermolinalg.matrix_functions.singular_krylov import KrylovSolvesEngine
 from thermolinalg.matrix_functions.singular_values import SingularValueEngine
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, spectral_interval
 
@@ -32,9 +34,11 @@ __all__ = [
     "Factorised",
     "GolubKahanEngine",
     "KroneckerEngine",
+    "KrylovSolvesEngine",
     "LanczosEngine",
     "LowRankEngine",
     "PivotedLUEngine",
+    "PreconditionedEngine",
     "PreparedEmbedding",
     "Price",
     "QuasiDefiniteEngine",

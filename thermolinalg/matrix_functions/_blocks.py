@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, column_norms, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.operators.base import Operator
 
@@ -16,6 +16,8 @@ __all__ = ["Blocks", "function_table", "norms", "product_operations"]
 
 def norms(block: Array, axis: int = 0) -> Array:
     """Euclidean norms along an axis, without overflow or underflow of the squares."""
+    if block.ndim == 2 and axis == 0:
+        return column_norms(block)
     xp = namespace(block)
     peak = xp.max(xp.abs(block), axis=axis, keepdims=True)
     unit = xp.where(peak > 0, peak, 1.0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from thermolinalg._arrays import Array, add_multiple, eps, namespace, product
+from thermolinalg._arrays import Array, add_multiple, column_norms, eps, namespace, product
 
 __all__ = ["Recurrence"]
 
@@ -37,12 +37,11 @@ class Recurrence:
 
     def __init__(self, product: Callable[[Array], Array], start: Array) -> None:
         self.product, self.start, self.dimension = product, start, start.shape[0]
-        self._norm = namespace(start).linalg.vector_norm
         self._diagonal: list[float] = []
         self._offdiagonal: list[float] = []
         self._scale = 0.0
         self._previous: Array | None = None
-        self._current: Array = start / self._norm(start)
+        self._current: Array = start / column_norms(start)
 
     @property
     def steps(self) -> int:
@@ -65,7 +64,7 @@ class Recurrence:
             add_multiple(-self._offdiagonal[-1], self._previous, w)
         alpha = float(product(q.T, w)[0, 0])
         add_multiple(-alpha, q, w)
-        beta = float(self._norm(w))
+        beta = float(column_norms(w)[0])
         if not (math.isfinite(alpha) and math.isfinite(beta)):
             raise np.linalg.LinAlgError("a product with A is NaN or infinite: check what A returns for finite vectors")
         self._scale = max(self._scale, abs(alpha) + beta)

@@ -29,20 +29,25 @@ class Truncation(NamedTuple):
 
     Parameters
     ----------
-    coefficients : ndarray, shape (outputs, inputs, degree + 1)
-        Of T_n on the interval.
+    coefficients : tuple of ndarray, shape (outputs, degree + 1)
+        Of T_n on the interval, one for each input, as long as that needs; a single one where there are `shares`.
     shares : ndarray, shape (inputs,), or None
-        Where the functions of all inputs are one function but for factors: these, for `coefficients[:, :1]`; the inputs
-        may then be added up before.
+        Where the functions of all inputs are one function but for factors: these; the inputs may then be added up
+        before.
     """
 
-    coefficients: np.ndarray
+    coefficients: tuple[np.ndarray, ...]
     shares: np.ndarray | None
 
     @property
     def degree(self) -> int:
-        """Products with A."""
-        return int(self.coefficients.shape[-1]) - 1
+        """The longest of them."""
+        return max(int(c.shape[-1]) for c in self.coefficients) - 1
+
+    @property
+    def products(self) -> int:
+        """Products with A for one column of every input."""
+        return sum(int(c.shape[-1]) - 1 for c in self.coefficients)
 
 
 def truncation(
@@ -89,15 +94,23 @@ def truncation(
         noise = np.sqrt((values[:, normal] ** 2).sum(axis=1, keepdims=True))
         allowed = share * np.maximum(noise, _LEAST_NOISE * noise.max()) / np.where(sizes > 0, sizes, 1.0)[:, None]
         allowed[:, sizes == 0] = np.inf
-        candidates = [_plain(values, allowed), _as_residuals(values, allowed, lam, interval)]
-        found = [c for c in candidates if c is not None and c.shape[-1] - 1 <= max_degree]
-        if found or count > 2 * max_degree:
-            break
+        shortest = [_shortest(values[:, j], allowed[:, j], lam, interval) for j in range(len(sizes))]
+        found = tuple(c for c in shortest if c is not None and c.shape[-1] - 1 <= max_degree)
+        if len(found) == len(sizes):
+            return _merged(found, values, allowed, present) or Truncation(found, None)
+        if count > 2 * max_degree:
+            return None
         count *= 2
-    if not found:
-        return None
-    best = min(found, key=lambda c: c.shape[-1])
-    return _merged(best, values, allowed, present) or Truncation(best, None)
+
+
+def _shortest(
+    values: np.ndarray, allowed: np.ndarray, lam: np.ndarray, interval: tuple[float, float]
+) -> np.ndarray | None:
+    """The shorter expansion of one input's functions; None where the nodes do not resolve them."""
+    if np.isinf(allowed).all():  # an input that is not there
+        return np.zeros((len(values), 1))
+    candidates = [_plain(values, allowed), _as_residuals(values, allowed, lam, interval)]
+    return min((c for c in candidates if c is not None), key=lambda c: c.shape[-1], default=None)
 
 
 def _plain(values: np.ndarray, allowed: np.ndarray) -> np.ndarray | None:
@@ -141,20 +154,19 @@ def _as_residuals(
 
 
 def _merged(
-    coefficients: np.ndarray, values: np.ndarray, allowed: np.ndarray, present: np.ndarray
+    found: tuple[np.ndarray, ...], values: np.ndarray, allowed: np.ndarray, present: np.ndarray
 ) -> Truncation | None:
     """One expansion for all inputs of a single output, where the noise allows to take it for each of them."""
     if values.shape[0] != 1 or len(present) < 2:
         return None
-    first = present[0]
-    if not values[0, first].all():
+    longest = max(present, key=lambda j: found[j].shape[-1])
+    if not values[0, longest].all():
         return None
     shares = np.zeros(values.shape[1])
-    shares[present] = np.median(values[0, present] / values[0, first], axis=-1)
-    common = coefficients[:, first : first + 1]
-    whole = shares[:, None] * values_of(common, values.shape[-1])[0]
+    shares[present] = np.median(values[0, present] / values[0, longest], axis=-1)
+    whole = shares[:, None] * values_of(found[longest], values.shape[-1])[0]
     fits = (abs(whole - values[0])[present] <= allowed[0, present]).all()
-    return Truncation(common, shares) if fits else None
+    return Truncation((found[longest],), shares) if fits else None
 
 
 def _fits(coefficients: np.ndarray, values: np.ndarray, allowed: np.ndarray) -> bool:

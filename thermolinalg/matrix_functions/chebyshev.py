@@ -186,14 +186,19 @@ class ChebyshevEngine(ByProducts):
             return None
         return series.degree if series.error <= self.rtol else None
 
+    def hides(self, law: LinearLaw, outputs: Sequence[str]) -> bool:
+        """Whether the noise of the law allows a shorter expansion, where `share` asks for one."""
+        return self._truncation(law, outputs, self._assumed_sizes(law)) is not None
+
     def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Price of a call with blocks of so many columns."""
         d, blocks = self.operator.shape[1], len(law.inputs)
-        degree = self.degree(law, outputs)
+        degree, short = self.degree(law, outputs), self._truncation(law, outputs, self._assumed_sizes(law))
         degree = self.max_degree if degree is None else degree
-        per_vector = degree * (product_operations(self.operator) + (4 + 2 * len(outputs)) * d)
+        products = blocks * degree if short is None else short.products
+        per_product = product_operations(self.operator) + (4 + 2 * len(outputs)) * d
         memory = (4 + len(outputs)) * blocks * columns * d * np.dtype(self.operator.dtype).itemsize
-        return Cost(setup=0.0, per_column=blocks * per_vector, products=degree, memory=memory)
+        return Cost(setup=0.0, per_column=products * per_product, products=degree, memory=memory)
 
     def _series(self, law: LinearLaw, outputs: Sequence[str], sizes: np.ndarray | None = None) -> ChebyshevSeries:
         return chebyshev_series(
@@ -222,20 +227,30 @@ class ChebyshevEngine(ByProducts):
             If the law is infinite on the interval, A has an eigenvalue outside it, or a product is not finite.
         """
         short = self._truncation(law, outputs, self._mode_sizes(law, inputs))
-        if short is not None and short.shares is not None:
-            columns = 0.0
-            for factor, block in zip(short.shares, inputs, strict=True):
-                columns = columns if block is None else columns + factor * block
+        if short is not None:
             self.error, self.converged = 0.0, True
-            return self._summed(columns, short.coefficients[:, 0, :, None])
+            return self._each(short, inputs, outputs)
         blocks = Blocks(law, inputs, outputs, self.operator)
-        if short is None:
-            series = self._series(law, outputs, blocks.sizes)
-            self.error, self.converged, coefficients = series.error, series.error <= self.rtol, series.coefficients
-        else:
-            self.error, self.converged, coefficients = 0.0, True, short.coefficients
-        weights = np.swapaxes(coefficients[:, blocks.source, :], 1, 2)
+        series = self._series(law, outputs, blocks.sizes)
+        self.error, self.converged = series.error, series.error <= self.rtol
+        weights = np.swapaxes(series.coefficients[:, blocks.source, :], 1, 2)
         return blocks.combine(self._summed(blocks.columns, weights))
+
+    def _each(self, short: Truncation, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
+        """Every input by an expansion of its own, or their sum by one."""
+        if short.shares is None:
+            series, blocks = short.coefficients, inputs
+        else:
+            terms = [f * v for f, v in zip(short.shares, inputs, strict=True) if v is not None]
+            series, blocks = short.coefficients, [sum(terms[1:], start=terms[0])]
+        totals: list[Array] = []
+        for coefficients, block in zip(series, blocks, strict=True):
+            if block is None or not coefficients.any():
+                continue
+            parts = self._summed(block, coefficients[:, :, None])
+            totals = [total + part for total, part in zip(totals, parts, strict=True)] if totals else parts
+        shape = (self.operator.shape[0], max((block.shape[1] for block in inputs if block is not None), default=1))
+        return totals or [as_array(np.zeros(shape), self.operator.like) for _ in outputs]
 
     def _assumed_sizes(self, law: LinearLaw) -> np.ndarray:
         """Inputs that are all there and of one size in every mode."""

@@ -23,7 +23,7 @@ GRID_RATIO = 0.14
 FEWEST = 32
 """Modes to choose from at least: a narrow spectrum needs them closer together."""
 
-MOST_FLOPS = 2e10
+MOST_FLOPS = 6e10
 """Of all factorisations together: about twenty seconds. Where they would take more, readings are drawn one by one."""
 
 MARGIN = math.log(1.1)

@@ -24,6 +24,10 @@ PRECISE = 1e-6
 relative size, where triangular solves leave less, and a run many times more."""
 
 
+FILL, MANY, LEAST_FILL = 10.0, 1e5, 2.0
+"""Nonzeros of a sparse factor beside those of A, for so many rows; and the fewest."""
+
+
 class Factorised:
     """Inverse polynomials of A, Σ_k c_k A^{-k}, and square roots L^{-T} of A⁻¹, from A = L Lᵀ.
 
@@ -63,7 +67,8 @@ class Factorised:
         """Cost of factorising a d × d matrix with so many nonzeros (None: dense) and of one solve."""
         if nonzeros is None:
             return Cost(setup=d**3 / 3, per_column=4.0 * d**2, memory=8.0 * d**2)
-        fill = 10.0 * nonzeros
+        # Nested dissection of a plane grid takes n^{3/2} operations: with so much fill they are right within a factor.
+        fill = max(FILL * (d / MANY) ** 0.25, LEAST_FILL) * nonzeros
         return Cost(setup=fill * fill / d, per_column=4.0 * fill, memory=16.0 * fill)
 
     def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:

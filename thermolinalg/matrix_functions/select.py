@@ -21,6 +21,7 @@ from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
+from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
 from thermolinalg.matrix_functions.spectrum import LARGE, LargeSpectrum, largest_eigenvalue, spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
@@ -34,6 +35,7 @@ from thermolinalg.operators import (
     Operator,
     Sparse,
 )
+from thermolinalg.operators.preconditioned import Preconditioned
 
 __all__ = ["Choice", "Engines", "Price"]
 
@@ -51,6 +53,9 @@ PROBE = 40
 
 MOST_PROBES = 1000
 """Such products at most, whatever a factor would take."""
+
+MOST_PRODUCTS = 4000
+"""Such products at most where there is no factor: enough for condition numbers of a few hundred thousand."""
 
 PRODUCT_WEIGHT = 6.0
 """A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
@@ -145,10 +150,8 @@ class Engines:
         Price
         """
         plan = self._plan(law, outputs, columns)
-        cost = plan.cost
-        if cost is None and plan.key in self._built:
-            cost = self._built[plan.key].cost(law, outputs, columns)
-        return Price(plan.name, plan.reason, cost)
+        built = self._built.get(plan.key) if plan.cost is None else None
+        return Price(plan.name, plan.reason, plan.cost if built is None else built.cost(law, outputs, columns))
 
     def modes(self) -> Choice:
         """The engine that has the eigenvectors of A, for results that are as large as A itself.
@@ -159,10 +162,8 @@ class Engines:
             The engine, and why.
         """
         exact = self._known
-        if exact is not None:
-            engine = self._engine(exact)
-            if isinstance(engine, Diagonalising):
-                return Choice(engine, exact.reason, exact.cost)
+        if exact is not None and isinstance(engine := self._engine(exact), Diagonalising):
+            return Choice(engine, exact.reason, exact.cost)
         plan = self._eigh("correlated readings of all nodes together are drawn mode by mode: one eigendecomposition")
         return Choice(self._engine(plan), plan.reason)
 
@@ -177,6 +178,10 @@ class Engines:
         exact = self._known
         if exact is not None:
             return exact
+        if isinstance(self.operator, Preconditioned):
+            engine = self._engine(self._preconditioned)
+            assert isinstance(engine, PreconditionedEngine)
+            return self._preconditioned if engine.draws(law, outputs) else self._plain._plan(law, outputs, columns)
         if not self._is_array():
             return self._products(law, outputs, columns)
         if "eigh" in self._built:
@@ -204,7 +209,7 @@ class Engines:
         build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
         if isinstance(self.operator, Normal) and self.operator.is_low_rank:
             build, reason = EXACT[LowRankPlusIdentity]
-        if isinstance(self.operator, Sparse) and self._diagonal_only:
+        if self._diagonal_only:
             build, reason = EXACT[Diagonal]
         if build is not None:
             name = getattr(build, "name", "exact")
@@ -213,6 +218,19 @@ class Engines:
         if d <= SMALL:
             return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
         return None
+
+    @cached_property
+    def _preconditioned(self) -> Plan:
+        """The plan of averages in equilibrium where M ≈ A⁻¹ is given."""
+        assert isinstance(self.operator, Preconditioned)
+        build = partial(PreconditionedEngine, self.operator, self.largest)
+        return Plan("preconditioned", PreconditionedEngine.name, build, "M makes solves with a perturbed load short")
+
+    @cached_property
+    def _plain(self) -> Engines:
+        """The engines of A without M, for what is no solve."""
+        assert isinstance(self.operator, Preconditioned)
+        return Engines(self.operator.operator, self.largest)
 
     @cached_property
     def _diagonal_only(self) -> bool:
@@ -224,16 +242,21 @@ class Engines:
         exact = self._known
         if exact is not None:
             return exact
+        if isinstance(self.operator, Preconditioned):
+            return self._preconditioned
         if "eigh" in self._built:
             return self._eigh("its eigendecomposition is at hand")
         if self._large and "factorised" not in self._built and self._chebyshev_engine().spectrum().settled:
             return self._chebyshev("products with A tell the ends of its spectrum", None)
         return self._factorisation if self._is_array() else self._lanczos("A is known by its products only")
 
-    @property
+    @cached_property
     def _large(self) -> bool:
-        """Whether A is a sparse array so large that its factor has to earn its price."""
-        return isinstance(self.operator, Sparse) and self.operator.shape[0] >= LARGE
+        """Whether A is met by products first: a sparse array whose factor has to earn its price, or too large a map."""
+        d = self.operator.shape[0]
+        if isinstance(self.operator, Sparse):
+            return d >= LARGE
+        return d > FORMABLE and not self._is_array() and self._known is None
 
     @cached_property
     def _ends(self) -> LargeSpectrum:
@@ -249,10 +272,10 @@ class Engines:
         """Products with a large sparse A, as long as they have taken less than its factor would, or a solve with it."""
         if not self._large or "factorised" in self._built:
             return None
-        engine = self._chebyshev_engine()
+        engine, factor = self._chebyshev_engine(), self._factor_price
         if not engine.spectrum().settled or engine.degree(law, outputs) is None:
             return None
-        price, factor = engine.cost(law, outputs, columns), self._factor_price
+        price = engine.cost(law, outputs, columns)
         spent = engine.n_matvec * product_operations(self.operator) + price.total(columns)
         if price.per_column > factor.per_column and spent > SPARSE_WEIGHT * factor.setup:
             return None
@@ -283,6 +306,9 @@ class Engines:
         d = self.operator.shape[0]
         chebyshev = self._chebyshev_engine()
         degree = chebyshev.degree(law, outputs)
+        if self._large and chebyshev.hides(law, outputs):
+            reason = f"A is known by its products only; {degree} of them are exact to its noise"
+            return self._chebyshev(reason, chebyshev.cost(law, outputs, columns))
         if d <= FORMABLE and (degree is None or degree > d):
             reason = f"forming A takes {d} products, fewer than a polynomial would need"
             return self._eigh(reason, DenseEngine.price(d))
@@ -299,18 +325,22 @@ class Engines:
     def _chebyshev_engine(self) -> ChebyshevEngine:
         if "chebyshev" not in self._built:
             interval, share = None, SHARE if self._large else None
-            if self._is_array():
-                # A long search for the lower end would cost as much as the factorisation that may be spared.
-                if self._large:
-                    affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
-                    steps = min(max(affordable, PROBE), MOST_PROBES)
-                    interval = self._ends.interval(ENDS_RTOL, int(steps))
-                else:
-                    interval = spectral_interval(self.operator, max_steps=PROBE)
+            if self._large:
+                interval = self._ends.interval(ENDS_RTOL, self._probes)
+            elif self._is_array():
+                interval = spectral_interval(self.operator, max_steps=PROBE)
             self._built["chebyshev"] = ChebyshevEngine(self.operator, interval, share=share)
         engine = self._built["chebyshev"]
         assert isinstance(engine, ChebyshevEngine)
         return engine
+
+    @property
+    def _probes(self) -> int:
+        """Products for the ends of a large spectrum: a long search must not cost as much as a factor it may spare."""
+        if not self._is_array():
+            return MOST_PRODUCTS
+        affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
+        return int(min(max(affordable, PROBE), MOST_PROBES))
 
     def _lanczos(self, reason: str, cost: Cost | None = None) -> Plan:
         def build() -> Engine:

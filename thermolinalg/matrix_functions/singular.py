@@ -17,7 +17,9 @@ from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
 from thermolinalg.matrix_functions.select import Choice, Price
 from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine, alpha_of
 from thermolinalg.matrix_functions.singular_interval import largest_singular_value
+from thermolinalg.matrix_functions.singular_krylov import KrylovSolvesEngine
 from thermolinalg.matrix_functions.singular_values import SingularValueEngine
+from thermolinalg.matrix_functions.spectrum import LARGE
 from thermolinalg.operators import Dense, Operator, SkewEmbedding, Sparse
 
 __all__ = ["PreparedEmbedding", "SingularEngine", "SingularEngines"]
@@ -59,7 +61,7 @@ class SingularEngines:
 
     def largest(self) -> float:
         """Largest singular value, from a few products where no engine knows it yet."""
-        built = next(iter(self._built.values()), None)
+        built = next((engine for key, engine in self._built.items() if key != "gmres" or self._converges()), None)
         return largest_singular_value(self.matrix) if built is None else built.interval()[1]
 
     def null_vector(self) -> Array:
@@ -123,6 +125,8 @@ class SingularEngines:
         m, n = self.matrix.shape
         form = law.equilibrium(0.0)
         beyond = form is None or alpha_of(form) > self._bound_of_smallest()
+        if not beyond and self._converges() and self._engine("gmres").supports(law):
+            return "gmres", "A is large and its Krylov spaces are short: solves by products are cheaper than a factor"
         if not beyond and self._is_square_array() and self._engine("lu").supports(law):
             return "lu", "windows in equilibrium need one LU of A, which is stable whatever its condition"
         if form is not None and self._is_sparse():
@@ -137,6 +141,8 @@ class SingularEngines:
         """The engine that a default run uses, as far as that can be told before α is known."""
         if "svd" in self._built:
             return self._engine("svd")
+        if self._converges():
+            return self._engine("gmres")
         if self._is_square_array():
             return self._engine("lu")
         if self._is_sparse():
@@ -147,6 +153,14 @@ class SingularEngines:
         if key not in self._built:
             self._built[key] = _ENGINES[key](self.matrix)
         return self._built[key]
+
+    def _converges(self) -> bool:
+        """Whether a large square A, sparse or known by its products, is solved with by few of them."""
+        m, n = self.matrix.shape
+        if m != n or m < LARGE or isinstance(self.matrix, Dense):
+            return False
+        engine = self._engine("gmres")
+        return isinstance(engine, KrylovSolvesEngine) and engine.converges
 
     def _is_small(self) -> bool:
         m, n = self.matrix.shape
@@ -182,6 +196,7 @@ class SingularEngines:
 _ENGINES: dict[str, Callable[[Any], SingularEngine]] = {
     "svd": SingularValueEngine,
     "lu": PivotedLUEngine,
+    "gmres": KrylovSolvesEngine,
     "quasi-definite": QuasiDefiniteEngine,
     "golub-kahan": GolubKahanEngine,
 }

@@ -18,10 +18,12 @@ __all__ = [
     "LargeSpectrum",
     "SpectralInterval",
     "largest_eigenvalue",
+    "negative_curvature",
     "refuse_negative",
     "rounding",
     "smallest_eigenvalue",
     "spectral_interval",
+    "steps_to_show",
 ]
 
 LARGE = 4096
@@ -98,10 +100,10 @@ def refuse_negative(krylov: Krylov, values: np.ndarray, vectors: np.ndarray) -> 
     v = krylov.combine(coordinates)[column].T
     curvature = float(namespace(v).sum(v * krylov.product(v)) / namespace(v).sum(v * v))
     if curvature < 0:
-        raise _negative_curvature(curvature, largest)
+        raise negative_curvature(curvature, largest)
 
 
-def _negative_curvature(curvature: float, largest: float) -> np.linalg.LinAlgError:
+def negative_curvature(curvature: float, largest: float) -> np.linalg.LinAlgError:
     """The error that a Rayleigh quotient below zero makes."""
     return np.linalg.LinAlgError(
         f"A is not positive semidefinite: a vector v has vᵀAv/vᵀv = {curvature:.6g} "
@@ -199,13 +201,14 @@ class LargeSpectrum:
 
     def interval(self, rtol: float, max_steps: int) -> SpectralInterval:
         """Both ends, as `spectral_interval` has them."""
-        krylov, before = self.krylov, 0.0
+        krylov, before, needed = self.krylov, 0.0, 0.0
         while True:
-            krylov.extend(min(_CHECK_EVERY, max_steps - krylov.steps))
+            more = max(_CHECK_EVERY, krylov.steps // 16, int(needed) - krylov.steps - _CHECK_EVERY)
+            krylov.extend(min(more, max_steps - krylov.steps))
             (smallest, largest), (below, above) = self._ends()
             rests = abs(before - smallest) <= rtol**2 * abs(smallest)
-            shown = krylov.steps >= _steps_to_show(krylov.dimension, smallest, largest)
-            settled = bool(krylov.complete() or (below <= rtol * smallest and rests and shown))
+            needed = steps_to_show(krylov.dimension, smallest, largest)
+            settled = bool(krylov.complete() or (below <= rtol * smallest and rests and krylov.steps >= needed))
             before = smallest
             if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
                 break
@@ -220,18 +223,16 @@ class LargeSpectrum:
         if values[0] < -4 * krylov.dimension * eps(krylov.start) * size:
             v = krylov.softest()
             curvature = float(product(v.T, krylov.product(v))[0, 0] / product(v.T, v)[0, 0])
-            raise _negative_curvature(curvature, size)
+            raise negative_curvature(curvature, size)
         return values, bounds
 
 
-def _steps_to_show(d: int, smallest: float, largest: float) -> float:
+def steps_to_show(d: int, smallest: float, largest: float) -> float:
     """Steps after which an eigenvalue of half the smallest Ritz value, apart from all others, would have been found.
 
     A random vector has 1/√d of its mode, and a step multiplies that by e^√(2/κ) beside the others.
     """
-    if not 0 < smallest < largest:
-        return 0.0
-    return float(np.log(10 * d**0.5) * (0.5 * (largest / smallest - 1)) ** 0.5)
+    return float(np.log(10 * d**0.5) * (0.5 * (largest / smallest - 1)) ** 0.5) if 0 < smallest < largest else 0.0
 
 
 def _bracketed(

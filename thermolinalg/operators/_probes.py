@@ -6,11 +6,13 @@ through the rounding of those only, so they are scaled like 1/sqrt of the rows f
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from thermolinalg._arrays import column_norms
 from thermolinalg.operators._symmetry import Asymmetry
 
 __all__ = ["Evidence", "probe", "refuse_nonlinear"]
@@ -27,6 +29,9 @@ SWEEPS = 6
 
 EVEN = 12.0
 """Bits between the largest and the smallest row of a probe that pass for even rows."""
+
+MANY = 4096
+"""Rows up to which that holds; the smallest of d pairs of normal numbers is 1/√d of most."""
 
 LINEAR = 1e-3
 """Share of products by which A(u + v) may differ from A u + A v: finite differences of a Jacobian leave far less."""
@@ -74,7 +79,7 @@ def probe(operator: LinearOperator, product: Any, name: str) -> Evidence:
         z = rng.standard_normal((d, WIDTH))
         return z + 1j * rng.standard_normal((d, WIDTH)) if dtype.kind == "c" else z
 
-    z, unit = draw(), 1.0
+    z, unit, even = draw(), 1.0, EVEN + max(0.0, 0.5 * math.log2(d / MANY))
     with np.errstate(over="ignore", invalid="ignore"):
         y = product(operator, z)
     if not np.all(np.isfinite(y)):
@@ -84,8 +89,9 @@ def probe(operator: LinearOperator, product: Any, name: str) -> Evidence:
     for _ in range(SWEEPS):
         sizes = scaling * np.hypot(*np.abs(y).T)  # not by squares, which may leave the range
         bits = np.log2(sizes, where=sizes > 0, out=np.zeros(d))
-        bits[sizes == 0] = np.median(bits[sizes > 0]) if np.any(sizes > 0) else 0.0
-        if np.ptp(bits) <= EVEN:
+        if not sizes.all():
+            bits[sizes == 0] = np.median(bits[sizes > 0]) if np.any(sizes > 0) else 0.0
+        if np.ptp(bits) <= even:
             break
         scaling = scaling * np.exp2(-np.round(bits / 2))
         z = draw()
@@ -141,7 +147,7 @@ def _evidence(z: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]) -> Evidence:
     forward = z.conj().T @ y
     difference = np.abs(forward - forward.conj().T)
     bound = np.abs(z).T @ np.abs(y)
-    norms = np.outer(np.linalg.norm(z, axis=0), np.linalg.norm(y, axis=0))
+    norms = np.outer(column_norms(z), column_norms(y))
     rounding = MARGIN * d**0.5 * precision * (bound + bound.T)
     ratios = np.divide(difference, rounding, where=rounding > 0, out=np.zeros_like(rounding))
     relative = np.divide(difference, norms + norms.T, where=norms > 0, out=np.zeros_like(norms))

@@ -23,6 +23,9 @@ ROUNDING = 100.0
 """Asymmetry that rounding explains, in units of d · eps of an entry's scale: what forming XᵀX or QΛQᵀ leaves, with a
 margin of ten; more would let through small entries that are wrong."""
 
+FIRST = 1000
+"""Rows of a sparse array that are looked at before all others."""
+
 
 class Asymmetry(NamedTuple):
     """A pair of entries that differ.
@@ -57,7 +60,7 @@ def asymmetry(a: Any, *, worst: bool = True) -> Asymmetry | None:
     Asymmetry or None
     """
     if scipy.sparse.issparse(a):
-        return _of_sparse(a)
+        return _of_sparse(a, worst=worst)
     return None if _is_exact(a) else _of_array(a, worst=worst)
 
 
@@ -136,24 +139,36 @@ def _of_array(a: Array, *, worst: bool) -> Asymmetry | None:
     return found
 
 
-def _of_sparse(a: Any) -> Asymmetry | None:
+def _of_sparse(a: Any, *, worst: bool) -> Asymmetry | None:
+    a.sort_indices()
     adjoint = scipy.sparse.csr_array(a.conj().T)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        difference = (a - adjoint).tocoo()
+        difference = a - adjoint
         if difference.nnz == 0:
             return None
-        row, column = difference.coords
-        root = math.sqrt(0.5) * np.sqrt(abs(a.diagonal()))
-        here, there = _entries(a, row, column), _entries(adjoint, row, column)
-        shares = _shares(abs(difference.data), abs(here), abs(there), root[row] * root[column])
-        k = int(np.argmax(shares))
-        ratio = float(shares[k]) / (2 * ROUNDING * a.shape[0] * eps(a.data))
-        return Asymmetry(_distance(here[k], there[k]), int(row[k]), int(column[k]), ratio) if ratio > 0 else None
+        root, first = math.sqrt(0.5) * np.sqrt(abs(a.diagonal())), slice(0, FIRST)
+        if not worst and a.shape[0] > FIRST:
+            found = _worst_entry(a[first], adjoint[first], difference[first], root)
+            if found is not None and found.ratio > 1:
+                return found
+        return _worst_entry(a, adjoint, difference, root)
+
+
+def _worst_entry(a: Any, adjoint: Any, difference: Any, root: np.ndarray) -> Asymmetry | None:
+    """The worst pair in some leading rows of a sparse array, its adjoint and their difference."""
+    difference = difference.tocoo()
+    row, column = difference.coords
+    if not len(row):
+        return None
+    here, there = _entries(a, row, column), _entries(adjoint, row, column)
+    shares = _shares(abs(difference.data), abs(here), abs(there), root[row] * root[column])
+    k = int(np.argmax(shares))
+    ratio = float(shares[k]) / (2 * ROUNDING * a.shape[1] * eps(a.data))
+    return Asymmetry(_distance(here[k], there[k]), int(row[k]), int(column[k]), ratio) if ratio > 0 else None
 
 
 def _entries(a: Any, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Entries of a sparse array in canonical CSR form at these places, zero where none is stored."""
-    a.sort_indices()
     width = a.shape[1]
     keys = np.repeat(np.arange(a.shape[0], dtype=np.int64), np.diff(a.indptr)) * width + a.indices
     wanted = row.astype(np.int64) * width + column

@@ -233,6 +233,9 @@ class Scaled(Operator):
         rows, columns = combined(self.rows, rows), combined(self.columns, columns)
         return Scaled(self.operator, factor * self.factor, rows=rows, columns=columns)
 
+    def jacobi_scaling(self) -> Array | None:
+        return None if self._scalings or self.diagonal() is not None else self.operator.jacobi_scaling()
+
     def negated(self) -> Operator:
         return self.operator if self.factor == -1.0 and not self._scalings else self.rescaled(None, None, -1.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from thermolinalg._arrays import Array, as_array, as_float64, is_array, is_torch, namespace, to_numpy
 from thermolinalg._validation import is_finite
 from thermolinalg.operators._checks import real
+from thermolinalg.operators._even_rows import even_rows
 from thermolinalg.operators.base import Operator
 
 __all__ = ["MatrixFree", "product"]
+
+FEW = 1024
+"""Rows up to which a map is formed from its products sooner than it is balanced by them."""
 
 
 def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
@@ -93,6 +98,11 @@ class MatrixFree(Operator):
                 f"{self.name} of shape {self.shape} returned {self.name}{what} of shape {tuple(product.shape)}, "
                 f"not {shape}"
             )
+        if not is_torch(product) and np.asarray(product).dtype.kind not in "fiub":
+            raise TypeError(
+                f"products with {self.name} must be real numbers, as its dtype {self.dtype} says, not "
+                f"{np.asarray(product).dtype}"
+            )
         if is_torch(self.like):
             placed = as_array(product, self.like)
         else:
@@ -100,6 +110,14 @@ class MatrixFree(Operator):
         if not is_finite(placed) and is_finite(block):
             raise ValueError(f"products with {self.name} give NaN or infinity")
         return placed
+
+    def jacobi_scaling(self) -> Array | None:
+        return self._even_rows if self.symmetric and self.shape[0] > FEW else None
+
+    @cached_property
+    def _even_rows(self) -> Array | None:
+        """What balances its rows, as a few products show them."""
+        return even_rows(self.apply, self.shape[0], self.like)
 
     def gram(self) -> Array:
         known = getattr(self.operator, "gram", None)

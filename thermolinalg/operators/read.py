@@ -125,6 +125,8 @@ def read_matrix(
         read = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower, name)
     elif isinstance(a, LinearOperator) or (not is_array(a) and hasattr(a, "matvec") and hasattr(a, "shape")):
         read = _from_linear_operator(aslinearoperator(a), assume, lower, name)
+    elif callable(a) and not hasattr(a, "__array__"):
+        raise TypeError(f"{name} is a function of unknown shape; pass LinearOperator((m, n), matvec={name}, dtype=...)")
     else:
         ndim = (0, 1, 2) if scalar else (2,)
         array = checked_array(detached(a) if gradients else a, name, check_finite=check_finite, ndim=ndim)

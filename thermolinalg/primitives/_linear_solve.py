@@ -17,6 +17,7 @@ from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
 from thermolinalg.estimation.refinement import Goal, State, refine
 from thermolinalg.laws import forgotten
+from thermolinalg.operators.preconditioned import Preconditioned
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
@@ -219,7 +220,8 @@ def solve_raw(
     """One run of the device and nothing else: x (n, k) in the units of the equation, and the report."""
     load, asked = equation.rhs, RAW_RTOL if rtol is None else rtol
     timetable = schedule or held.inverse.timetable(load, asked)
-    reading = held.inverse.average(load, timetable, rng=rng, state=True)
+    # A state has no form as a solve, which is all that M makes short.
+    reading = held.inverse.average(load, timetable, rng=rng, state=not isinstance(held.matrix, Preconditioned))
     x = reading.value
     norms, balanced = once(lambda: equation.norms(equation.residual(x))), equation.balanced
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -11,9 +12,12 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_relative, as_rng
-from thermolinalg.devices import CovarianceReading, Device, Program
+from thermolinalg.devices import Device, Program, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
+from thermolinalg.estimation.conditional import conditional_variances
 from thermolinalg.estimation.covariance import readings_for
+from thermolinalg.matrix_functions.spectrum import LARGE
+from thermolinalg.operators import Operator, Sparse
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
@@ -60,6 +64,7 @@ def inv_diagonal(
 
     In equilibrium node i has the variance :math:`T (A^{-1})_{ii}`. N independent readings know it with the relative
     standard error :math:`\sqrt{2/(N - 1)}`, whatever A is: N is set by `rtol`. A need only be known by its products.
+    Of a large sparse A fewer readings do, each with its conditional variances (Rao–Blackwell).
 
     Parameters
     ----------
@@ -139,11 +144,12 @@ def inv_diagonal(
         program = watched_program(device, matrix, generator)
         if (itself := undistorted(device, matrix)) is not None:
             itself.rate()
-        reading = program.variances(count, rng=generator, progress=progress)
+        found = _read(program, matrix, rtol, count, rng=generator, progress=progress)
     d = read.shape[0]
-    value = (reading.value[:d] + reading.value[d:]) / 2 if read.is_complex else reading.value
-    value = _in_user_units(value, exponent)
-    info = _report(program, reading, value, rtol, copies * (count - 1))
+    if read.is_complex:
+        found = replace(found, value=(found.value[:d] + found.value[d:]) / 2, noise=found.noise[:d] / 2**0.5)
+    value = _in_user_units(found.value, exponent)
+    info = _report(program, found, value, rtol)
     value = of_inverse_diagonal(value, partial(Solver, read, AlreadyWritten(program)), read.graph, generator)
     return (value, info) if return_info else value
 
@@ -162,16 +168,53 @@ def _in_user_units(value: Array, exponent: int) -> Array:
     return scaled
 
 
-def _report(program: Program, reading: CovarianceReading, value: Array, rtol: float, freedom: int) -> Info:
-    """The report of a diagonal; its relative errors are the same for every entry."""
-    noise, systematic = math.sqrt(2 / freedom), reading.systematic
-    rounding = relative_rounding(value.shape[0], value, reading.condition)
-    error = noise + rounding + (systematic or 0.0)
+@dataclass(frozen=True)
+class Found:
+    """A diagonal as it is read.
+
+    Parameters
+    ----------
+    value, noise : array, shape (d,)
+        In the units of the device; and its relative standard error.
+    schedule : Schedule
+    condition, systematic
+        As those of a `CovarianceReading`.
+    """
+
+    value: Array
+    noise: Array
+    schedule: Schedule
+    condition: float | None
+    systematic: float | None
+
+
+def _read(
+    program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.random.Generator, progress: bool
+) -> Found:
+    """The diagonal by the spread of each node, or of its conditional mean where that takes fewer readings."""
+    d, diagonal = matrix.shape[0], matrix.diagonal()
+    # Of fewer nodes as many readings as there are cost no more than d.
+    many = isinstance(matrix, Sparse) and d >= LARGE and count <= d
+    if many and diagonal is not None and bool((diagonal > 0).all()) and getattr(program, "ideal", False):
+        few = conditional_variances(program, matrix, rtol, count, rng=rng, progress=progress)
+        condition = getattr(program, "condition", None)
+        return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0)
+    reading = program.variances(count, rng=rng, progress=progress)
+    noise = namespace(reading.value).ones_like(reading.value) * math.sqrt(2 / (count - 1))
+    return Found(reading.value, noise, reading.schedule, reading.condition, reading.systematic)
+
+
+def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
+    """The report of a diagonal."""
+    noise, systematic = found.noise, found.systematic
+    rounding = relative_rounding(value.shape[0], value, found.condition)
+    errors = noise + rounding + (systematic or 0.0)
+    error = float(errors.max())
     success = error <= SLACK * rtol
     if success:
         advice = "pass a smaller rtol= for more readings"
     else:
-        advice = f"of which rounding alone has {rounding:.2g} at the condition number {reading.condition:.3g}"
+        advice = f"of which rounding alone has {rounding:.2g} at the condition number {found.condition or 1:.3g}"
     message = f"no residual can certify a diagonal: its relative standard error is {error:.2g}; {advice}"
     if not success:
         warn(message)
@@ -179,8 +222,8 @@ def _report(program: Program, reading: CovarianceReading, value: Array, rtol: fl
         message = (
             f"the error bar holds noise and rounding only: this device errs in ways that it does not tell; {message}"
         )
-    info = readings_report(program, reading.schedule, 2.0, message)
-    info.update(success=success, status=0 if success else 1, condition=reading.condition)
-    info.update(noise=noise * value, rounding=rounding * value, standard_error=error * value)
+    info = readings_report(program, found.schedule, 2.0, message)
+    info.update(success=success, status=0 if success else 1, condition=found.condition)
+    info.update(noise=noise * value, rounding=rounding * value, standard_error=errors * value)
     info.systematic = None if systematic is None else systematic * value
     return info

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_torch, namespace, to_numpy
 from thermolinalg._autograd import detached
@@ -19,10 +19,10 @@ from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_solution
+from thermolinalg.primitives._preconditioner import approximate_inverse, as_map, direction_of, shortens
 from thermolinalg.primitives._rhs import RightHandSide, in_precision_of, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance
 from thermolinalg.primitives.solver import Solver
-from thermolinalg.systems import Chain, Rescaled
 
 __all__ = ["langevin"]
 
@@ -63,7 +63,9 @@ def langevin(
     maxiter : int, optional
         Runs of the device at most. Default: 100.
     M : array_like, sparse array or LinearOperator, shape (d, d), optional
-        Approximation of A⁻¹ whose direction ``M @ r`` is searched digitally beside the device's.
+        Approximation of A⁻¹, symmetric positive definite, such as pyamg's ``aspreconditioner()``: the runs of an ideal
+        device are then simulated by preconditioned solves with a perturbed load. For an A that is not symmetric or of
+        128 rows at most, and on any other device, ``M @ r`` is searched digitally beside the device's directions.
     callback : callable, optional
         Called after each run as ``callback(xk)``; as ``callback(intermediate_result=info)`` where its parameter has
         that name, with an `Info` of `x`, `residual_norm` and `n_runs`. StopIteration ends the iteration cleanly.
@@ -89,7 +91,7 @@ def langevin(
     LinAlgError
         A is symmetric but singular or not positive definite; the message holds the evidence.
     ValueError
-        Shapes that do not fit, NaN or infinity, invalid tolerances.
+        Shapes that do not fit, NaN or infinity, invalid tolerances; M is not symmetric positive definite.
     TypeError
         Object, masked or matrix input.
 
@@ -120,10 +122,11 @@ def langevin(
     """
     read = read_matrix(in_precision_of(A, b), assume_a=assume_a, gradients=True)
     rhs = read_rhs(read, detached(b))
-    prepared = Solver(read, device, as_rng(rng))
+    preconditioner = None if M is None else as_map(M, rhs.size, is_complex="complex" in dtype_name(rhs.block))
+    short = preconditioner is not None and shortens(preconditioner, read, device)
+    prepared = Solver(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)
     maxiter, schedule = MAXITER if maxiter is None else as_count(maxiter, "maxiter"), as_schedule(schedule)
     target = _target(rhs.block, _tolerance(rtol, "rtol"), _tolerance(atol, "atol"))
-    preconditioner = None if M is None else _read_preconditioner(M, rhs)
     start = _start(x0, preconditioner, rhs)
     if 0 in rhs.block.shape:
         return _as_scipy(rhs.block), 0
@@ -134,7 +137,7 @@ def langevin(
         schedule=schedule,
         rng=prepared.rng,
         x0=start,
-        preconditioner=None if preconditioner is None else _direction(preconditioner, rhs.block),
+        preconditioner=None if preconditioner is None or short else direction_of(preconditioner, rhs.block),
         callback=None if callback is None else _observer(callback),
         quiet=True,
     )
@@ -168,15 +171,6 @@ def _target(b: Array, rtol: float, atol: float) -> Array:
     return xp.maximum(relative, xp.full_like(sizes, atol))
 
 
-def _read_preconditioner(M: Any, rhs: RightHandSide) -> LinearOperator:
-    operator = aslinearoperator(to_numpy(M) if is_torch(M) else M)
-    if operator.shape != (rhs.size, rhs.size):
-        raise ValueError(f"M has shape {operator.shape}, A {(rhs.size, rhs.size)}; they must be the same")
-    if np.dtype(operator.dtype).kind == "c" and "complex" not in dtype_name(rhs.block):
-        raise ValueError("M is complex although A and b are real; pass M.real, or a complex b")
-    return operator
-
-
 def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | None:
     """The starting guess as a block of its own; zero where b vanishes, since zero is the solution there."""
     if x0 is None:
@@ -195,28 +189,6 @@ def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | Non
             raise ValueError("x0 is complex although A and b are real; pass x0.real, or a complex b")
     vanishes = xp.all(rhs.block == 0, axis=0)
     return xp.where(~vanishes, as_array(x, rhs.block), xp.zeros_like(rhs.block))
-
-
-def _direction(M: LinearOperator, like: Array) -> Callable[[Chain, Array], Array]:
-    """M r for a residual of the equation inside a chain of systems."""
-
-    def direction(outer: Chain, r: Array) -> Array:
-        unit = 1.0
-        for system in reversed(outer.systems):
-            if isinstance(system, Rescaled):
-                unit = 2.0**system.matrix_exponent
-                r = r if system.rows is None else r / system.rows[:, None]
-            else:
-                r = system.back(r)
-        z = as_array(unit * M.matmat(to_numpy(r)), like)
-        for system in outer.systems:
-            if isinstance(system, Rescaled):
-                z = z if system.columns is None else z / system.columns[:, None]
-            else:
-                z = system.into(z)
-        return z
-
-    return direction
 
 
 def _observer(callback: Callable[..., Any]) -> Callable[[Array, Any, State], None]:

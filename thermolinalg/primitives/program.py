@@ -37,6 +37,8 @@ class PreparedDevice(Solver):
         What A is written into; None is the default device of each way.
     rng : numpy.random.Generator
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
+    inverse : Operator, optional
+        An approximation of A⁻¹ that makes simulated runs short, for symmetric A.
     """
 
     # -- other questions ----------------------------------------------------------------------------------------------

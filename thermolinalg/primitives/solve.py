@@ -10,6 +10,7 @@ from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
+from thermolinalg.primitives._preconditioner import approximate_inverse, as_map, shortens
 from thermolinalg.primitives._rhs import in_precision_of, one_row
 from thermolinalg.primitives._tolerance import MAXITER
 from thermolinalg.primitives.solver import Solver
@@ -39,6 +40,7 @@ def solve(
     maxiter: int = MAXITER,
     refine: bool = True,
     schedule: Schedule | None = None,
+    M: Any = None,
     device: Device | None = None,
     rng: Any = None,
     return_info: bool = False,
@@ -79,6 +81,9 @@ def solve(
         Whether to send residuals back to the device.
     schedule : Schedule, optional
         Timetable of each run. Default: long enough for `rtol` (``refine=False``), or for one tenth of the residual.
+    M : array_like, sparse array or LinearOperator, shape (d, d), optional
+        Approximation of A⁻¹ for a symmetric positive definite A, as in `langevin`: runs of an ideal device are then
+        simulated by preconditioned solves. It changes what a simulation takes and not what is simulated.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
     rng : None, int or numpy.random.Generator, optional
@@ -99,7 +104,7 @@ def solve(
     LinAlgError
         A is singular, or not positive definite where it has to be; the message holds the evidence.
     ValueError
-        Shapes that do not fit, NaN or infinity, negative tolerances.
+        Shapes that do not fit, NaN or infinity, negative tolerances; M is not symmetric positive definite.
     TypeError
         Object, masked or matrix input.
 
@@ -128,7 +133,11 @@ def solve(
     read = read_matrix(
         a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, gradients=True, name="a"
     )
-    prepared = Solver(read.transposed() if transposed else read, device, as_rng(rng))
+    short = M is not None and shortens(as_map(M, read.shape[0], is_complex=read.is_complex), read, device)
+    if M is not None and not read.symmetric:
+        raise ValueError("M approximates the inverse of a symmetric positive definite A, and a is not symmetric")
+    read = read.transposed() if transposed else read
+    prepared = Solver(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)
     loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
     answer = prepared.solve(
         loads,

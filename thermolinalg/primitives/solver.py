@@ -14,6 +14,7 @@ from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Ledger, Program, Schedule
 from thermolinalg.estimation.refinement import State
+from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_inverse, of_solution
@@ -43,10 +44,14 @@ class Solver:
     device : Device or None
     rng : numpy.random.Generator
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
+    inverse : Operator, optional
+        An approximation of A⁻¹ that makes simulated runs short, for symmetric A.
     """
 
-    def __init__(self, read: ReadMatrix, device: Device | None, rng: np.random.Generator) -> None:
-        self.rng, self._device = rng, device
+    def __init__(
+        self, read: ReadMatrix, device: Device | None, rng: np.random.Generator, inverse: Operator | None = None
+    ) -> None:
+        self.rng, self._device, self._inverse = rng, device, inverse
         self._carried: Ledger | None = None
         self._take(read, int(rng.integers(2**63)))
 
@@ -54,7 +59,7 @@ class Solver:
         """A as it will be written when it is first needed, by a piece of hardware of that number."""
         self.read, self._die = read, die
         self.exponent = matrix_exponent(read.operator) if 0 not in read.operator.shape else 0
-        self._router = Router(read, self.exponent, self._device, np.random.default_rng(die))
+        self._router = Router(read, self.exponent, self._device, np.random.default_rng(die), self._inverse)
         self._raw: dict[float, Held] = {}
         vars(self).pop("held", None)
         vars(self).pop("adjoint", None)
@@ -131,10 +136,12 @@ class Solver:
         if self.read.graph is not None:
             raise TypeError("a device whose matrix requires gradients has no copy that they reach; pass A.detach()")
         ledger = None if "held" not in vars(self) and self._carried is None else self.ledger
-        return {"read": self.read, "device": self._device, "rng": self.rng, "die": self._die, "ledger": ledger}
+        given = {"read": self.read, "device": self._device, "inverse": self._inverse}
+        return {**given, "rng": self.rng, "die": self._die, "ledger": ledger}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.rng, self._device, self._carried = state["rng"], state["device"], state["ledger"]
+        self.rng, self._device, self._inverse = state["rng"], state["device"], state["inverse"]
+        self._carried = state["ledger"]
         self._take(state["read"], state["die"])
 
     # -- linear systems -----------------------------------------------------------------------------------------------
@@ -268,9 +275,7 @@ class Solver:
         """The same with A held in one way."""
         outer = self.outer(held, rhs.block)
         equation = held.equation(outer.into(rhs.block))
-        direction = observer = None
-        if preconditioner is not None:
-            direction = partial(preconditioner, outer)
+        observer, direction = None, None if preconditioner is None else partial(preconditioner, outer)
         if callback is not None:
             seen = callback
 
@@ -334,10 +339,8 @@ class Solver:
         columns = identity(self.read)
         if columns.is_empty:
             return columns.empty_solution()
-        parts, infos = [], []
-        for begin in range(0, columns.size, COLUMNS):
-            x, info = self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked)
-            parts.append(x)
-            infos.append(info)
+        starts = range(0, columns.size, COLUMNS)
+        answers = [self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked) for begin in starts]
+        parts, infos = [x for x, _ in answers], [info for _, info in answers]
         x = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=1)
         return x, joined(infos)

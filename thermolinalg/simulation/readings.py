@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,9 @@ __all__ = ["autoregressive_path", "modal_readings"]
 
 CHUNK = 1024
 """Readings whose noise is drawn at once."""
+
+FEW_MODES = 64
+"""Modes up to which a step takes its time for being called: then all steps are taken at once, in more operations."""
 
 MEMORY = {"x0": "state", "v0": "velocity"}
 """What a law remembers: its inputs at the start of a step, and the outputs that carry them on."""
@@ -63,9 +66,8 @@ def modal_readings(
     states: list[Array | None] = [start]
     recursion, count = _Recursion(first, lam, load), 1
     while readings > 0:
-        blocks = recursion.innovations(count, rng)
-        for i in range(count):
-            states = recursion.advance(states, [block[i] for block in blocks])
+        blocks = recursion.advance(states, recursion.innovations(count, rng))
+        states = [block[-1] for block in blocks]
         yield blocks[0]
         readings -= count
         recursion, count = _Recursion(step, lam, load), min(CHUNK, readings)
@@ -105,10 +107,41 @@ class _Recursion:
             blocks.append(first)
         return blocks
 
-    def advance(self, states: list[Array | None], rows: list[Array]) -> list[Array | None]:
-        """One step, written over the innovations `rows`."""
-        for row, weights in zip(rows, self.transition, strict=True):
-            for weight, state in zip(weights, states, strict=False):
+    def advance(self, states: list[Array | None], blocks: list[Array]) -> list[Array]:
+        """The states after each of as many steps as there are innovations, which may be overwritten."""
+        step = self._step_by_step if self.lam.shape[0] > FEW_MODES else self._abreast
+        self._add([block[:1] for block in blocks], self.transition, [s if s is None else s[None, :] for s in states])
+        return step(blocks)
+
+    def _step_by_step(self, blocks: list[Array]) -> list[Array]:
+        for i in range(1, blocks[0].shape[0]):
+            self._add([block[i] for block in blocks], self.transition, [block[i - 1] for block in blocks])
+        return blocks
+
+    def _abreast(self, blocks: list[Array]) -> list[Array]:
+        """All of them at once, in a logarithm of passes: with each the sums reach back twice as far (a prefix scan)."""
+        reach, power = 1, self.transition
+        while reach < blocks[0].shape[0]:
+            earlier = [block[:-reach] + 0.0 for block in blocks]
+            self._add([block[reach:] for block in blocks], power, earlier)
+            reach, power = 2 * reach, _squared(power)
+        return blocks
+
+    @staticmethod
+    def _add(rows: list[Array], weights: list[list[Array | None]], states: Sequence[Array | None]) -> None:
+        """Σ_j w_ij s_j, added to every row i in its place."""
+        for row, own in zip(rows, weights, strict=True):
+            for weight, state in zip(own, states, strict=False):
                 if weight is not None and state is not None:
                     row += weight * state
-        return list(rows)
+
+
+def _squared(weights: list[list[Array | None]]) -> list[list[Array | None]]:
+    """The square of a small matrix of functions, None standing for zero."""
+    n = len(weights)
+
+    def entry(i: int, j: int) -> Array | None:
+        terms = [a * b for k in range(n) if (a := weights[i][k]) is not None and (b := weights[k][j]) is not None]
+        return sum(terms[1:], start=terms[0]) if terms else None
+
+    return [[entry(i, j) for j in range(n)] for i in range(n)]

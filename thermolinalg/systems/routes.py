@@ -15,6 +15,7 @@ from thermolinalg.matrix_functions.singular import SingularEngines
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue
 from thermolinalg.operators import Dense, Operator, Sparse
 from thermolinalg.operators.equilibrate import equilibrate
+from thermolinalg.operators.preconditioned import Preconditioned
 from thermolinalg.operators.read import ReadMatrix, complexify
 from thermolinalg.systems.balance import diagonal_signs, gram_operator, unit_diagonal, units_of
 from thermolinalg.systems.base import Chain, System
@@ -61,6 +62,8 @@ class Router:
         None: the default one of each way.
     rng : numpy.random.Generator
         Draws the imperfections of the copy.
+    inverse : Operator, optional
+        An approximation of A⁻¹ that makes simulated runs short, for symmetric A.
 
     Attributes
     ----------
@@ -70,9 +73,17 @@ class Router:
 
     covariance: Schedule | None = None
 
-    def __init__(self, read: ReadMatrix, exponent: int, device: Device | None, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        read: ReadMatrix,
+        exponent: int,
+        device: Device | None,
+        rng: np.random.Generator,
+        inverse: Operator | None = None,
+    ) -> None:
         self.read, self.exponent, self.rng = read, exponent, rng
-        self.operator = read.operator.rescaled(None, None, 2.0**-exponent) if exponent else read.operator
+        operator = read.operator if inverse is None else Preconditioned(read.operator, inverse)
+        self.operator = operator.rescaled(None, None, 2.0**-exponent) if exponent else operator
         self.device = as_device(device, stable=read.assume == "stable")
         self._embedding: _Balanced | None = None
 

@@ -1,0 +1,1 @@
+"""How time and memory grow: large sparse systems, maps known by their products, and small ones."""

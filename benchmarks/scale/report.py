@@ -1,0 +1,307 @@
+"""The tables and pictures of a run: every number comes from the results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.markdown import duration, short, table
+
+Results = dict[str, Any]
+Rows = Sequence[Results]
+
+ABOUT = """\
+# Scale
+
+Made by `make bench-scale` from `benchmarks/scale/results.json`, in one run; no number on this page is copied by hand.
+
+**What is compared.** The simulated device on large sparse matrices and maps, on {threads} thread of {processor}. Times
+are the least CPU times of a few rounds in which everyone takes a turn; on two threads they are wall times. Grids are
+−Δ + 0.1 with walls, right-hand sides are white noise. Preparing A is inside the clock for everyone.
+
+**What it means.** A digital solver is faster wherever it only has to solve: conjugate gradients, a sparse LU and LAPACK
+win every row of this page, by the ratio that it states. What the ratio buys is the device's own answer: readings with
+the right law, and error bars. It stays small because a run of the device need only be simulated to a part of its own
+noise, so that a few dozen products with A draw what the device returns, however long its window is.
+"""
+
+MEMORY = """\
+What a call adds at its peak to a process that holds A and b, in vectors of n numbers. The device holds a balanced copy
+of A beside the user's."""
+
+CONDITIONS = """\
+`solve` to 1e-10 on grids without walls, whose smallest eigenvalue is the shift, with the engine that is chosen and with
+each by itself; one that takes over 4 s is left out from there on. *Chosen / best* is 1 where the choice is right;
+products are tried before a factor is made, which may cost as much again."""
+
+READINGS = """\
+A transition over t = 10 τ, drawn from its law, beside time stepping to the same time: with the largest stable step,
+whose variances are off by orders of magnitude, and with a step of 0.1/λ_max, whose are off by 5 %. An equilibrium
+reading to 1e-6 beside as many bare products with A, and a sixteenth of a block of 16."""
+
+GRAPHS = """\
+For links of pages, I − 0.85 Pᵀ, which is not symmetric, GMRES stands in the place of conjugate gradients."""
+
+PYAMG = """\
+M is pyamg's smoothed aggregation; setting it up is not timed. Averages in equilibrium are then preconditioned solves
+with a perturbed load."""
+
+
+def page(results: Results) -> str:
+    """Everything as one Markdown page."""
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    about = ABOUT.format(threads=machine["threads"], processor=machine["processor"])
+    growth = "![Growth of times with n](images/scale-growth.png)\n\n![Engines](images/scale-engines.png)\n"
+    return "\n".join([about, growth, tables(results), f"Python {machine['python']}; {versions}.\n"])
+
+
+def tables(results: Results) -> str:
+    """All tables, each under its heading."""
+    sections: list[tuple[str, str, Callable[[Any], str], str]] = [
+        ("Solving on grids, beside conjugate gradients", "", _solves, "solves"),
+        ("The same on two threads", "", _solves, "solves on two threads"),
+        ("With a preconditioner", PYAMG, _preconditioned, "preconditioned"),
+        ("Graphs, stencils and pages", GRAPHS, _graphs, "graphs"),
+        ("Engines against the condition number", CONDITIONS, _conditions, "conditions"),
+        ("Transitions and readings", READINGS, _readings, "readings"),
+        ("Transitions and readings on two threads", "", _readings, "readings on two threads"),
+        ("The diagonal of the inverse, and determinants", "", _estimates, "estimates"),
+        ("Memory", MEMORY, _memory, "memory"),
+        ("Small systems beside LAPACK", "", _small, "small"),
+    ]
+    texts = [f"## Targets\n\n{_targets(results)}\n"]
+    for title, about, told, part in sections:
+        if part in results:  # a page of an unfinished run has what there is
+            texts.append(f"## {title}\n\n" + "\n\n".join(filter(None, (about, told(results[part])))) + "\n")
+    return "\n".join(texts)
+
+
+def _of(seconds: dict[str, float], name: str, floor: str) -> float:
+    return seconds[name] / seconds[floor]
+
+
+def _case(row: Results) -> str:
+    return f"{row['dimensions']}-D, n = {row['n']:,}"
+
+
+def _solves(rows: Rows) -> str:
+    header = ["grid", "product", "cg 1e-6", "langevin 1e-6", "ratio", "cg 1e-10", "solve 1e-10", "ratio"]
+    header += ["raw run", "sample", "runs", "products of langevin / cg"]
+    return table(header, (_solved(row, _case(row)) for row in rows))
+
+
+def _solved(row: Results, name: str) -> list[str]:
+    s, counts = row["seconds"], row.get("products") or {}
+    return [
+        name,
+        *(duration(s[key]) if key in s else "" for key in ("product", "cg 1e-6", "langevin")),
+        f"{_of(s, 'langevin', 'cg 1e-6'):.1f}",
+        *(duration(s[key]) for key in ("cg 1e-10", "solve")),
+        f"{_of(s, 'solve', 'cg 1e-10'):.1f}",
+        *(duration(s[key]) if key in s else "" for key in ("raw", "sample")),
+        str(row["runs"]),
+        f"{counts['langevin']} / {counts['cg']}" if counts else "",
+    ]
+
+
+def _readings(rows: Rows) -> str:
+    header = ["grid", "transition", "stepping, stable", "ratio", "stepping, 0.1/λ_max", "ratio"]
+    header += ["reading 1e-6", "its products", "ratio", "one of 16", "share"]
+
+    def cells(row: Results) -> list[str]:
+        s, cells = row["seconds"], [_case(row), duration(row["seconds"]["transition"])]
+        for kind in ("stable", "0.1/λ_max"):
+            stepping = s["5 steps"] / 5 * row["steps"][kind]
+            cells += [duration(stepping), f"{stepping / s['transition']:.1f}"]
+        one = s["16 readings"] / 16
+        cells += [duration(s["reading"]), duration(s["its products"]), f"{_of(s, 'reading', 'its products'):.2f}"]
+        return [*cells, duration(one), f"{one / s['reading']:.2f}"]
+
+    return table(header, map(cells, rows))
+
+
+def _preconditioned(rows: Rows) -> str:
+    header = ["grid", "cg 1e-6", "langevin 1e-6", "ratio", "cg 1e-10", "solve 1e-10", "ratio", "raw run"]
+
+    def cells(row: Results) -> list[str]:
+        s = row["seconds"]
+        return [
+            f"2-D + {row['shift']:g}, n = {row['n']:,}",
+            *(duration(s[key]) for key in ("cg 1e-6", "langevin")),
+            f"{_of(s, 'langevin', 'cg 1e-6'):.1f}",
+            *(duration(s[key]) for key in ("cg 1e-10", "solve")),
+            f"{_of(s, 'solve', 'cg 1e-10'):.1f}",
+            duration(s["raw"]),
+        ]
+
+    return table(header, map(cells, rows))
+
+
+def _memory(rows: Rows) -> str:
+    cells = ([f"`{r['call']}`", f"{r['n']:,}", short(r["vectors"]), short(r["of_A"])] for r in rows)
+    return table(["call", "n", "vectors added", "A itself, in vectors"], cells)
+
+
+def _conditions(rows: Rows) -> str:
+    names = list(rows[0]["forced"])
+    header = ["κ", "chosen", "runs", "error", "time", *(f"{name} alone" for name in names), "chosen / best"]
+
+    def cells(row: Results) -> list[str]:
+        forced = [row["forced"][name] for name in names]
+        return [
+            f"{row['condition']:.0e}",
+            row["engine"],
+            str(row["runs"]),
+            f"{row['error']:.0e}",
+            duration(row["seconds"]),
+            *(x if isinstance(x, str) else duration(x) for x in forced),
+            f"{_regret(row):.2f}",
+        ]
+
+    return table(header, map(cells, rows))
+
+
+def _graphs(rows: Rows) -> str:
+    header = ["A", "product", "cg 1e-6", "langevin 1e-6", "ratio", "cg 1e-10", "solve 1e-10", "ratio"]
+    header += ["raw run", "sample", "runs", "products of langevin / cg"]
+    cells = (_solved(row, f"{row['name']}, n = {row['n']:,}") for row in rows)
+    return table(header, cells)
+
+
+def _estimates(rows: Rows) -> str:
+    header = ["n", "`inv_diagonal`, 5 %", "readings", "rms error", "error / bar", "`slogdet`", "error", "bar", "LU"]
+    cells = (
+        [
+            f"{r['n']:,}",
+            duration(r["diagonal_s"]),
+            str(r["readings"]),
+            f"{r['rms']:.1%}",
+            f"{r['score']:.2f}",
+            duration(r["logdet_s"]),
+            f"{r['error']:.4f}",
+            f"{r['bar']:.4f}",
+            duration(r["lu_s"]),
+        ]
+        for r in rows
+    )
+    return table(header, cells)
+
+
+def _small(rows: Rows) -> str:
+    names = ["solve", "inv", "slogdet", "sample"]
+    header = ["d", *(part for name in names for part in (f"`{name}`", f"LAPACK {name}"))]
+    lapack = {"solve": "LAPACK posv"}
+
+    def cells(row: Results) -> list[str]:
+        s = row["seconds"]
+        pairs = ((s[name], s[lapack.get(name, f"LAPACK {name}")]) for name in names)
+        return [str(row["d"]), *(duration(x) for pair in pairs for x in pair)]
+
+    return table(header, map(cells, rows))
+
+
+def exponent(rows: Rows, call: str) -> float:
+    """Growth of a time with n between the first and the last plane grid."""
+    plane = [row for row in rows if row["dimensions"] == 2]
+    first, last = plane[0], plane[-1]
+    if first is last:
+        return math.nan
+    return math.log(last["seconds"][call] / first["seconds"][call]) / math.log(last["n"] / first["n"])
+
+
+def _targets(results: Results) -> str:
+    def worst(part: str, judged: Callable[[Results], float], **only: Any) -> list[float]:
+        chosen = [row for row in results.get(part, ()) if all(row[key] == value for key, value in only.items())]
+        return [judged(row) for row in chosen]
+
+    def ratio(name: str, floor: str) -> Callable[[Results], float]:
+        return lambda row: _of(row["seconds"], name, floor)
+
+    def stepped(kind: str) -> Callable[[Results], float]:
+        return lambda row: ratio("5 steps", "transition")(row) / 5 * row["steps"][kind]
+
+    solves = results.get("solves", ())
+    aims = [
+        ("a transition beside steps of 2/λ_max", "≥ 25", worst("readings", stepped("stable"))),
+        ("a transition beside steps of 0.1/λ_max", "≥ 25", worst("readings", stepped("0.1/λ_max"))),
+        (
+            "a reading to 1e-6, in the time of its products",
+            "≤ 1.6",
+            worst("readings", ratio("reading", "its products")),
+        ),
+        (
+            "one of 16 readings, in single ones",
+            "≤ 0.5",
+            worst("readings", lambda r: ratio("16 readings", "reading")(r) / 16),
+        ),
+        ("langevin to 1e-6, in conjugate gradients", "≤ 4", worst("solves", ratio("langevin", "cg 1e-6"))),
+        ("solve to 1e-10, in conjugate gradients", "≤ 5", worst("solves", ratio("solve", "cg 1e-10"))),
+        (
+            "langevin with pyamg, in its conjugate gradients",
+            "≤ 4",
+            worst("preconditioned", ratio("langevin", "cg 1e-6")),
+        ),
+        ("growth of langevin with n, exponent", "≤ 1.15", [exponent(solves, "langevin")] if solves else []),
+        ("growth of conjugate gradients", "", [exponent(solves, "cg 1e-6")] if solves else []),
+        ("the choice of the engine, beside the best", "≤ 1.3", worst("conditions", _regret)),
+        ("graphs and stencils, langevin in cg", "≤ 5", worst("graphs", ratio("langevin", "cg 1e-6"), krylov="cg")),
+        ("links of pages, langevin in GMRES", "≤ 5", worst("graphs", ratio("langevin", "cg 1e-6"), krylov="gmres")),
+        ("`inv_diagonal` to 5 %, seconds", "≤ 20", worst("estimates", lambda r: float(r["diagonal_s"]))),
+        ("`slogdet`, errors in bars", "≤ 3", worst("estimates", lambda r: abs(r["error"]) / r["bar"])),
+        ("`solve` at d = 10, milliseconds", "≤ 1", worst("small", lambda r: 1e3 * r["seconds"]["solve"], d=10)),
+    ]
+    rows = []
+    for name, bound, values in aims:
+        if not values:
+            continue
+        least, most, limit = min(values), max(values), float(bound[1:] or "nan")
+        met = least >= limit if bound.startswith("≥") else most <= limit
+        spread = short(least) if len(values) == 1 else f"{short(least)} … {short(most)}"
+        rows.append([name, bound, spread, ("yes" if met else "no") if bound else ""])
+    return table(["what", "bound", "measured", "met by all"], rows)
+
+
+def _one_of_16(row: Results) -> float:
+    """Time of a reading in a block of 16, beside one by itself."""
+    return _of(row["seconds"], "16 readings", "reading") / 16
+
+
+def _regret(row: Results) -> float:
+    """Time of the chosen engine beside the best of those tried by themselves."""
+    return float(row["seconds"]) / min(x for x in row["forced"].values() if not isinstance(x, str))
+
+
+def pictures(results: Results, folder: Path) -> None:
+    """Times against n, and against the condition number."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from thermolinalg.plotting import CYCLE
+
+    plane = [row for row in results.get("solves", ()) if row["dimensions"] == 2]
+    figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+    labels = {"product": "one product", "cg 1e-6": "cg, 1e-6", "langevin": "langevin, 1e-6", "sample": "one sample"}
+    for colour, (call, label) in zip(CYCLE, labels.items(), strict=False):
+        ax.loglog([r["n"] for r in plane], [r["seconds"][call] for r in plane], "o-", color=colour, label=label)
+    amg = [row for row in results.get("preconditioned", ()) if row["shift"] == 0.1]
+    for colour, call in ((CYCLE[4], "cg 1e-6"), (CYCLE[5], "langevin")):
+        times = [r["seconds"][call] for r in amg]
+        ax.loglog([r["n"] for r in amg], times, "s--", color=colour, label=f"{call.split()[0]} with pyamg")
+    ax.set(xlabel="unknowns n", ylabel="CPU seconds", title="−Δ + 0.1 on a square")
+    ax.legend(frameon=False)
+    figure.savefig(folder / "scale-growth.png", dpi=110)
+    figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+    rows = results["conditions"]
+    ax.loglog([r["condition"] for r in rows], [r["seconds"] for r in rows], "ko-", label="as chosen", zorder=3)
+    for colour, name in zip(CYCLE, rows[0]["forced"], strict=False):
+        known = [(r["condition"], r["forced"][name]) for r in rows if not isinstance(r["forced"][name], str)]
+        if known:
+            ax.loglog(*zip(*known, strict=True), "s--", color=colour, label=f"{name} alone")
+    ax.set(xlabel="condition number κ", ylabel="CPU seconds", title=f"solve to 1e-10, n = {rows[0]['n']:,}")
+    ax.legend(frameon=False)
+    figure.savefig(folder / "scale-engines.png", dpi=110)

@@ -1,0 +1,94 @@
+"""Variances from fewer readings: what a node does given all others is known, and only its mean is left to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from thermolinalg._arrays import Array, namespace
+from thermolinalg._progress import watched
+from thermolinalg.devices import Program, Schedule
+from thermolinalg.operators import Operator
+
+__all__ = ["ConditionalVariances", "conditional_variances"]
+
+NUMBERS = 2**22
+"""Of one block of readings: a block of vectors shares products with A, and takes memory."""
+
+FEWEST, WIDEST = 16, 64
+"""Readings before the first look at what they know, and of one block."""
+
+
+class ConditionalVariances(NamedTuple):
+    """The diagonal of A⁻¹, and how well it is known.
+
+    Parameters
+    ----------
+    value, noise : array, shape (d,)
+        The estimate and its standard error.
+    schedule : Schedule
+        Of all readings.
+    """
+
+    value: Array
+    noise: Array
+    schedule: Schedule
+
+
+def conditional_variances(
+    program: Program, matrix: Operator, rtol: float, most: int, *, rng: np.random.Generator, progress: bool = False
+) -> ConditionalVariances:
+    r"""Diagonal of A⁻¹ from readings of N(0, A⁻¹), each with its conditional variances (Rao–Blackwell).
+
+    Given all other nodes, node i is normal with the variance 1/a_ii and the mean x_i − (A x)_i/a_ii, so that
+
+    .. math:: (A^{-1})_{ii} = 1/a_{ii} + E\,(x_i - (A x)_i/a_{ii})^2.
+
+    Only the second term is estimated. That takes (1 − 1/(a_ii (A⁻¹)_ii))² as many readings as the variance of x_i
+    itself for the same error: a fifth to a hundredth on grids.
+
+    Parameters
+    ----------
+    program : Program
+        That holds A and settles to N(0, A⁻¹) exactly.
+    matrix : Operator, shape (d, d)
+        A, with a diagonal > 0.
+    rtol : float
+        Relative standard error that every entry is read to.
+    most : int
+        Readings at most.
+    rng : numpy.random.Generator
+    progress : bool, optional
+        Whether to show a bar.
+
+    Returns
+    -------
+    ConditionalVariances
+
+    References
+    ----------
+    A. E. Gelfand and A. F. M. Smith, Sampling-based approaches to calculating marginal densities, JASA 85 (1990);
+    P. Sidén et al., Efficient covariance approximations for large sparse precision matrices, JCGS 27 (2018).
+    """
+    diagonal = matrix.diagonal()
+    assert diagonal is not None
+    known, squares, count = 1 / diagonal, 0 * diagonal, 0
+    for x in watched(_blocks(program, matrix, most, rng), "block of readings", progress):
+        mean = x - known[:, None] * matrix.apply(x)
+        squares, count = squares + namespace(mean).sum(mean * mean, axis=1), count + x.shape[1]
+        noise = (2 / count) ** 0.5 * squares / count
+        if count >= FEWEST and bool((noise <= rtol * (known + squares / count)).all()):
+            break
+    return ConditionalVariances(known + squares / count, noise, Schedule.for_covariance(count, program.rate()))
+
+
+def _blocks(program: Program, matrix: Operator, most: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Independent readings (d, k) without a load, at temperature one."""
+    d, like = matrix.shape[0], matrix.like
+    zero = namespace(like).zeros(d, dtype=like.dtype, device=like.device)
+    width = min(max(NUMBERS // d, 1), WIDEST)
+    for begin in range(0, most, width):
+        schedule = Schedule.for_covariance(min(width, most - begin), program.rate())
+        yield namespace(like).asarray(program.readings(zero, schedule, rng=rng, temperature=1.0).value.T, copy=True)

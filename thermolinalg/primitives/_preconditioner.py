@@ -1,0 +1,100 @@
+"""M ≈ A⁻¹ as the user gives it: what makes simulated runs short, or a direction searched beside those of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from thermolinalg._arrays import Array, as_array, is_array, is_torch, to_numpy
+from thermolinalg._autograd import detached
+from thermolinalg.devices import Device
+from thermolinalg.matrix_functions.select import SMALL
+from thermolinalg.operators import BlockDiagonal, Operator
+from thermolinalg.operators.read import ReadMatrix, read_matrix
+from thermolinalg.systems import Chain, Rescaled
+
+__all__ = ["approximate_inverse", "as_map", "direction_of", "shortens"]
+
+
+def as_map(M: Any, size: int, *, is_complex: bool) -> LinearOperator:
+    """M as a map of so many unknowns; ValueError where it does not fit.
+
+    Parameters
+    ----------
+    M : array_like, sparse array or LinearOperator
+    size : int
+        Unknowns.
+    is_complex : bool
+        Whether A or b is complex, so that M may be.
+    """
+    operator = aslinearoperator(to_numpy(M) if is_torch(M) else M)
+    if operator.shape != (size, size):
+        raise ValueError(f"M has shape {operator.shape}, A {(size, size)}; they must be the same")
+    if np.dtype(operator.dtype).kind == "c" and not is_complex:
+        raise ValueError("M is complex although A and b are real; pass M.real, or a complex b")
+    return operator
+
+
+def shortens(M: LinearOperator, read: ReadMatrix, device: Device | None) -> bool:
+    """Whether M makes the simulated runs of a device short: a symmetric A that is not small, on an ideal device."""
+    if not read.symmetric or read.shape[0] <= SMALL:
+        return False
+    if np.dtype(M.dtype).kind == "c" and not read.is_complex:
+        return False
+    return device is None or bool(getattr(device, "averages_are_solves", False))
+
+
+def approximate_inverse(M: Any, read: ReadMatrix) -> Operator:
+    """M as an approximate inverse of the symmetric operator that stands for A.
+
+    Parameters
+    ----------
+    M : array_like, sparse array or LinearOperator, shape (d, d)
+    read : ReadMatrix
+        A.
+
+    Returns
+    -------
+    Operator
+
+    Raises
+    ------
+    ValueError
+        Its shape is not that of A, or it is an array that is not symmetric.
+    """
+    as_map(M, read.shape[0], is_complex=read.is_complex)
+    M = to_numpy(detached(M)) if is_torch(M) else M
+    # Maps are taken at their word, which the solves with them check at no cost.
+    shown = is_array(M) or scipy.sparse.issparse(M) or isinstance(M, (list, tuple))
+    found = read_matrix(M, assume_a=None if shown else "her", name="M")
+    if not found.symmetric:
+        raise ValueError("M is not symmetric, as an approximation of the inverse of a symmetric A has to be")
+    if read.is_complex and not found.is_complex:
+        return BlockDiagonal([found.operator, found.operator])
+    return found.operator
+
+
+def direction_of(M: LinearOperator, like: Array) -> Callable[[Chain, Array], Array]:
+    """M r for a residual of the equation inside a chain of systems."""
+
+    def direction(outer: Chain, r: Array) -> Array:
+        unit = 1.0
+        for system in reversed(outer.systems):
+            if isinstance(system, Rescaled):
+                unit = 2.0**system.matrix_exponent
+                r = r if system.rows is None else r / system.rows[:, None]
+            else:
+                r = system.back(r)
+        z = as_array(unit * M.matmat(to_numpy(r)), like)
+        for system in outer.systems:
+            if isinstance(system, Rescaled):
+                z = z if system.columns is None else z / system.columns[:, None]
+            else:
+                z = system.into(z)
+        return z
+
+    return direction
