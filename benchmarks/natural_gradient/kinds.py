@@ -49,12 +49,13 @@ one.
 MEANS = """\
 ## What it means
 
-- Few rows: a step costs a few of Adam's; convolutions at the bottom and rows by the thousand make it dear.
-- Many rows: products cost about two steps of Adam each whatever the number of outputs, and a direction at the paper's
-  times takes about ten. Memory stays near Adam's.
+- Few rows: a step costs some of Adam's, more where convolutions make the rows dear.
+- Many rows: products cost about two steps of Adam each whatever the number of outputs, and a direction takes ten to
+  thirty of them. Memory stays near Adam's.
 - Sampled columns are the cheapest curvature where outputs are many: one row for each datum.
-- Layers that draw random numbers or go through time (attention with dropout, LSTM) have their rows one by one, which is
-  what their ratios show; products and sampled columns avoid most of it.
+- Layers that draw random numbers or go through time in one operation (attention with dropout, LSTM) have their rows
+  one by one. Products avoid that, and so do sampled columns in part.
+- On networks whose steps take Adam a few milliseconds, calls outweigh work, and the ratios are large.
 """
 
 
