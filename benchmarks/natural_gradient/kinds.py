@@ -51,7 +51,7 @@ MEANS = """\
 
 - Few rows: a step costs some of Adam's, more where convolutions make the rows dear.
 - Many rows: products cost about two steps of Adam each whatever the number of outputs, and a direction takes ten to
-  thirty of them. Memory stays near Adam's.
+  fifty of them. Memory stays near Adam's.
 - Sampled columns are the cheapest curvature where outputs are many: one row for each datum.
 - Layers that draw random numbers or go through time in one operation (attention with dropout, LSTM) have their rows
   one by one. Products avoid that, and so do sampled columns in part.
