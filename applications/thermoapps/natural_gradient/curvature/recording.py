@@ -172,8 +172,9 @@ class Recorder:
             self.clear()
         if self.processes is None and Processes.elsewhere():
             raise RuntimeError("curvature belongs to all processes: give the DistributedDataParallel model itself")
-        self.began = math.inf if torch.compiler.is_compiling() else perf_counter()  # Compilers know no clocks.
-        self._made = Pass(args, kwargs, self.parameters[0].device)
+        compiling = torch.compiler.is_compiling()  # Compilers know no clocks, and no random generators.
+        self.began = math.inf if compiling else perf_counter()
+        self._made = None if compiling else Pass(args, kwargs, self.parameters[0].device)
         self._data = next((tensor.shape[0] for tensor in tensors_in((args, kwargs)) if tensor.dim()), None)
 
     def _keep(self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
