@@ -21,12 +21,12 @@ PAGE = HERE.parents[1] / "docs" / "scale.md"
 PACKAGES = ("numpy", "scipy", "pyamg")
 
 ORDER = (
-    "conditions",
-    "solves",
     "graphs",
     "preconditioned",
+    "solves",
     "small",
     "estimates",
+    "conditions",
     "readings",
     "memory",
     "solves on two threads",
