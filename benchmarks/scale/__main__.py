@@ -26,9 +26,9 @@ ORDER = (
     "solves",
     "small",
     "estimates",
-    "conditions",
     "readings",
     "memory",
+    "conditions",
     "solves on two threads",
     "readings on two threads",
 )
