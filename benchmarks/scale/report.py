@@ -54,7 +54,9 @@ def page(results: Results) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     about = ABOUT.format(threads=machine["threads"], processor=machine["processor"])
-    growth = "![Growth of times with n](images/scale-growth.png)\n\n![Engines](images/scale-engines.png)\n"
+    growth = "![Growth of times with n](images/scale-growth.png)\n"
+    if "conditions" in results:
+        growth += "\n![Engines](images/scale-engines.png)\n"
     return "\n".join([about, growth, tables(results), f"Python {machine['python']}; {versions}.\n"])
 
 
@@ -295,6 +297,8 @@ def pictures(results: Results, folder: Path) -> None:
     ax.set(xlabel="unknowns n", ylabel="CPU seconds", title="−Δ + 0.1 on a square")
     ax.legend(frameon=False)
     figure.savefig(folder / "scale-growth.png", dpi=110)
+    if "conditions" not in results:
+        return
     figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
     rows = results["conditions"]
     ax.loglog([r["condition"] for r in rows], [r["seconds"] for r in rows], "ko-", label="as chosen", zorder=3)
