@@ -21,14 +21,14 @@ PAGE = HERE.parents[1] / "docs" / "scale.md"
 PACKAGES = ("numpy", "scipy", "pyamg")
 
 ORDER = (
-    "conditions",
-    "solves",
     "graphs",
     "preconditioned",
+    "solves",
     "small",
     "estimates",
     "readings",
     "memory",
+    "conditions",
     "solves on two threads",
     "readings on two threads",
 )

@@ -8,16 +8,24 @@ from typing import Any
 from thermolinalg import LangevinDevice
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Engine
+from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
 from thermolinalg.matrix_functions.choice import Choice
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
-from thermolinalg.matrix_functions.select import Engines
+from thermolinalg.matrix_functions.select import ENDS_RTOL, MOST_PRODUCTS, SHARE, Engines
+from thermolinalg.matrix_functions.spectrum import LargeSpectrum, SpectralInterval
 from thermolinalg.operators import Operator
 
-ENGINES: dict[str, Callable[[Engines], Engine]] = {
-    "chebyshev": lambda engines: engines._chebyshev_engine(),
-    "lanczos": lambda engines: LanczosEngine(engines.operator, engines._chebyshev_engine().spectrum()),
-    "factorised": lambda engines: Factorised(engines.operator),
+
+def _ends(operator: Operator) -> SpectralInterval:
+    """The ends of the spectrum, whatever they cost."""
+    return LargeSpectrum(operator).interval(ENDS_RTOL, MOST_PRODUCTS)
+
+
+ENGINES: dict[str, Callable[[Operator], Engine]] = {
+    "chebyshev": lambda operator: ChebyshevEngine(operator, _ends(operator), share=SHARE),
+    "lanczos": lambda operator: LanczosEngine(operator, _ends(operator)),
+    "factorised": Factorised,
 }
 
 
@@ -26,7 +34,7 @@ class Forced(Engines):
 
     def __init__(self, operator: Operator, name: str) -> None:
         super().__init__(operator)
-        self.only = ENGINES[name](self)
+        self.only = ENGINES[name](operator)
 
     def interval(self) -> tuple[float, float]:
         return self.only.interval()

@@ -15,7 +15,8 @@ Rows = Sequence[Results]
 ABOUT = """\
 # Scale
 
-Made by `make bench-scale` from `benchmarks/scale/results.json`, in one run; no number on this page is copied by hand.
+Made by `make bench-scale` from `benchmarks/scale/results.json`; no number on this page is copied by hand. Parts are
+measured one after the other, each in a process of its own{missing}.
 
 **What is compared.** The simulated device on large sparse matrices and maps, on {threads} thread of {processor}. Times
 are the least CPU times of a few rounds in which everyone takes a turn; on two threads they are wall times. Grids are
@@ -41,6 +42,9 @@ A transition over t = 10 τ, drawn from its law, beside time stepping to the sam
 whose variances are off by orders of magnitude, and with a step of 0.1/λ_max, whose are off by 5 %. An equilibrium
 reading to 1e-6 beside as many bare products with A, and a sixteenth of a block of 16."""
 
+PARTS = ("conditions", "solves on two threads", "readings on two threads")
+"""Those that an interrupted run leaves for last."""
+
 GRAPHS = """\
 For links of pages, I − 0.85 Pᵀ, which is not symmetric, GMRES stands in the place of conjugate gradients."""
 
@@ -53,8 +57,12 @@ def page(results: Results) -> str:
     """Everything as one Markdown page."""
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    about = ABOUT.format(threads=machine["threads"], processor=machine["processor"])
-    growth = "![Growth of times with n](images/scale-growth.png)\n\n![Engines](images/scale-engines.png)\n"
+    left = [part for part in PARTS if part not in results]
+    missing = f"; not measured in this run: {', '.join(left)}" if left else ""
+    about = ABOUT.format(threads=machine["threads"], processor=machine["processor"], missing=missing)
+    growth = "![Growth of times with n](images/scale-growth.png)\n"
+    if "conditions" in results:
+        growth += "\n![Engines](images/scale-engines.png)\n"
     return "\n".join([about, growth, tables(results), f"Python {machine['python']}; {versions}.\n"])
 
 
@@ -295,6 +303,8 @@ def pictures(results: Results, folder: Path) -> None:
     ax.set(xlabel="unknowns n", ylabel="CPU seconds", title="−Δ + 0.1 on a square")
     ax.legend(frameon=False)
     figure.savefig(folder / "scale-growth.png", dpi=110)
+    if "conditions" not in results:
+        return
     figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
     rows = results["conditions"]
     ax.loglog([r["condition"] for r in rows], [r["seconds"] for r in rows], "ko-", label="as chosen", zorder=3)
