@@ -43,8 +43,9 @@ class Thermodynamic(Solver):
         Number of readings averaged, the first one after `time`; default one.
     spacing : float
         Time between readings.
-    start : {"previous", "gradient"}
-        Where runs after the first one start.
+    start : {"previous", "rest", "gradient"}
+        Where runs start: from the state before, and the first one from the gradient or, with "rest", from zero, which
+        makes short runs gradient descent with momentum from their first step on; or every one from the gradient.
     device : Device, optional
         Any device of ``thermolinalg.devices``, with its own temperature, loading and imperfections. By default an
         ideal overdamped one into which the matrix goes as it is. Errors of a `LangevinDevice`'s matrix are taken for
@@ -88,8 +89,8 @@ class Thermodynamic(Solver):
         check_time(self.time)
         check_delay(self.delay)
         check_readings(self.readings, self.spacing)
-        if self.start not in ("previous", "gradient"):
-            raise ValueError(f"start must be 'previous' or 'gradient', got {self.start!r}")
+        if self.start not in ("previous", "rest", "gradient"):
+            raise ValueError(f"start must be 'previous', 'rest' or 'gradient', got {self.start!r}")
         if self.delay and self.start == "gradient":
             raise ValueError("a delay has no effect on runs that start from the gradient; pass start='previous'")
         if self.device is not None and self.temperature is not None:
@@ -103,6 +104,5 @@ class Thermodynamic(Solver):
         device = self.device
         if device is None:
             device = LangevinDevice(law=Overdamped(self.temperature or 0.0), loading=AsWritten())
-        remember = self.start == "previous"
-        run = DeviceRun(device, self.time, self.delay, self.readings or 1, self.spacing, remember, self.rng)
+        run = DeviceRun(device, self.time, self.delay, self.readings or 1, self.spacing, self.start, self.rng)
         return run.direction(rows, gradient, damping, state, "Thermodynamic")
