@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,6 +77,11 @@ def _tngd(model: nn.Module, seed: int, lr: float, damping: float, late: float = 
     return TNGD(model, lr, damping, rng=seed, **options)
 
 
+def _short(model: nn.Module, seed: int, rate: float, forget: float, time: float) -> Optimizer:
+    damping = -math.log(1 - forget) / time
+    return TNGD(model, rate * damping / forget, time=time, memory=1 - forget, rng=seed)  # the rate where it is flat
+
+
 def _tngd_adam(betas: tuple[float, float], model: nn.Module, seed: int, lr: float, damping: float, time: float) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "with betas=\\(0, 0\\)", UserWarning)  # That is what is being shown.
@@ -91,6 +97,7 @@ SIGNED = {"lr": (1e-4, 3e-3)} | DAMPING
 
 METHODS = {
     "TNGD": Method(_tngd, CURVED | ANALOG, "#c1272d"),
+    "TNGD, short": Method(_short, {"rate": STEP["lr"], "forget": (0.05, 0.5), "time": (0.03, 1.0)}, "#ff6f91"),
     "NGD (Woodbury)": Method(_natural, CURVED | FORGET, "#1f4e9c"),
     "NGD (CG)": Method(partial(_natural, solver=ConjugateGradient(20, space="rows")), CURVED | FORGET, "#5aa9e6"),
     "K-FAC": Method(partial(_natural, solver=KroneckerFactored(period=10)), CURVED | FORGET, "#2e8b57"),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -47,3 +50,39 @@ def test_accuracy_is_taken_in_eval_mode_and_leaves_the_mode():
     first = accuracy(model, batches)
     assert accuracy(model, batches) == first
     assert model.training
+
+
+def test_short_runs_with_a_memory_are_gradient_descent_with_momentum():
+    """The limit t → 0: SGD with momentum `memory` and the rate lr (1 − memory)/λ, from the first step on."""
+    memory, time, rate = 0.8, 1e-7, 0.3
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2)).double()
+    other = copy.deepcopy(model)
+    x, y = torch.randn(30, 2).double(), torch.arange(30) % 2
+    lr = rate * -math.log(memory) / time / (1 - memory)
+    ours, theirs = TNGD(model, lr, time=time, memory=memory), torch.optim.SGD(other.parameters(), rate, momentum=memory)
+    for _ in range(6):
+        ours.zero_grad()
+        ours.backward(model(x), y)
+        ours.step()
+        theirs.zero_grad()
+        torch.nn.functional.cross_entropy(other(x), y).backward()
+        theirs.step()
+    for ours_p, theirs_p in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours_p, theirs_p, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"memory": 1.0}, "between 0 and 1"),
+        ({"memory": 0.0}, "between 0 and 1"),
+        ({"memory": float("nan")}, "between 0 and 1"),
+        ({"memory": 0.9, "time": 0.0}, "positive and finite"),
+        ({"memory": 0.9, "time": math.inf}, "positive and finite"),
+        ({"memory": 0.9, "damping": 0.1}, "one of the two"),
+    ],
+)
+def test_memories_that_make_no_sense_are_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        TNGD(torch.nn.Linear(2, 2), **options)

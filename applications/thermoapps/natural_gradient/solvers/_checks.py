@@ -41,7 +41,7 @@ def check_share(value: float, name: str) -> None:
 
 def check_start(start: str, delay: float) -> None:
     """Refuse an unknown start, and a delay without memory of the run before."""
-    if start not in ("previous", "gradient"):
-        raise ValueError(f"start must be 'previous' or 'gradient', got {start!r}")
+    if start not in ("previous", "rest", "gradient"):
+        raise ValueError(f"start must be 'previous', 'rest' or 'gradient', got {start!r}")
     if delay and start == "gradient":
         raise ValueError("a delay has no effect on runs that start from the gradient; pass start='previous'")

@@ -37,8 +37,8 @@ class DeviceRun:
         Number of readings averaged.
     spacing : float
         Time between them, in units of τ.
-    remember : bool
-        Whether a run starts where the one before ended; otherwise, as the first one does, from the gradient.
+    start : {"previous", "rest", "gradient"}
+        As for `Thermodynamic`.
     rng : None, int, SeedSequence or numpy.random.Generator
         Begins the stream of random numbers.
     """
@@ -48,7 +48,7 @@ class DeviceRun:
     delay: float
     readings: int
     spacing: float
-    remember: bool
+    start: str
     rng: Any
 
     def direction(
@@ -56,7 +56,10 @@ class DeviceRun:
     ) -> tuple[Tensor, State, SolverReport]:
         """See `Solver.direction`."""
         load, rng = as_column(rows, gradient, damping), begun(self.rng, state)
-        start = load if state is None or not self.remember else state["voltages"].to(load)[:, None]
+        if state is None or "voltages" not in state or self.start == "gradient":
+            start = 0 * load if self.start == "rest" else load
+        else:
+            start = state["voltages"].to(load)[:, None]
         device, factor = written(self.device, rows, rng)
         operator = LowRankPlusIdentity(factor, shift=damping, like=rows.like)
         program = device.program(operator, rng=rng)

@@ -30,8 +30,8 @@ class IdealRun:
         As for `DeviceRun`, finite.
     temperature : float
         Of the noise.
-    remember : bool
-        As for `DeviceRun`.
+    start : {"previous", "rest", "gradient"}
+        As for `Thermodynamic`.
     rng : None, int, SeedSequence or numpy.random.Generator
         Begins the stream of random numbers.
     """
@@ -39,7 +39,7 @@ class IdealRun:
     time: float
     delay: float
     temperature: float
-    remember: bool
+    start: str
     rng: Any
 
     def direction(
@@ -48,9 +48,10 @@ class IdealRun:
         """See `Solver.direction`."""
         load, rng = as_column(rows, gradient, damping), begun(self.rng, state)
         basis = [load[:, 0]]
-        if state is not None and self.remember and "voltages" in state:
+        if state is not None and self.start != "gradient" and "voltages" in state:
             basis.append(state["voltages"].to(basis[0]))
-        start, device = len(basis) - 1, Overdamped(self.temperature)
+        at_rest, device = self.start == "rest" and len(basis) == 1, Overdamped(self.temperature)
+        start = len(basis) - 1
         if self.temperature:
             noise = torch.Generator(load.device).manual_seed(int(rng.integers(2**63 - 1)))
             for _ in range(2 if self.delay else 1):
@@ -64,7 +65,7 @@ class IdealRun:
             (end,) = engine.apply(device.step(time), inputs, ("state",))
             return torch.as_tensor(end)
 
-        read = run(self.time, factor.unit(start), start + 1)
+        read = run(self.time, (not at_rest) * factor.unit(start), start + 1)
         direction = left = factor.vector(read)
         if self.delay:
             left = factor.vector(run(self.delay, read, start + 2))

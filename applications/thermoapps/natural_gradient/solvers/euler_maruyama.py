@@ -93,7 +93,7 @@ class EulerMaruyama(Solver):
         if self.stepped:
             return self._stepped(rows, gradient, damping, state)
         device = LangevinDevice(law=self._law(), loading=AsWritten())
-        run = DeviceRun(device, self.time, self.delay, 1, 1.0, remember=True, rng=self.rng)
+        run = DeviceRun(device, self.time, self.delay, 1, 1.0, start="previous", rng=self.rng)
         return run.direction(rows, gradient, damping, state, "EulerMaruyama")
 
     def _stepped(

@@ -46,8 +46,9 @@ class Thermodynamic(Solver):
         Number of readings averaged, the first one after `time`; default one.
     spacing : float
         Time between readings.
-    start : {"previous", "gradient"}
-        Where runs after the first one start.
+    start : {"previous", "rest", "gradient"}
+        Where runs start: from the state before, and the first one from the gradient or, with "rest", from zero, which
+        makes short runs gradient descent with momentum from their first step on; or every one from the gradient.
     device : Device, optional
         Any device of ``thermolinalg.devices``, with its own temperature, loading and imperfections. By default an
         ideal overdamped one into which the matrix goes as it is. Errors of a `LangevinDevice`'s matrix are taken for
@@ -110,12 +111,12 @@ class Thermodynamic(Solver):
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
     ) -> tuple[Tensor, State, SolverReport]:
-        device, remember = self.device, self.start == "previous"
+        device = self.device
         temperature, readings = self.temperature or 0.0, self.readings or 1
         if device is None and readings == 1 and math.isfinite(self.time):
-            ideal = IdealRun(self.time, self.delay, temperature, remember, self.rng)
+            ideal = IdealRun(self.time, self.delay, temperature, self.start, self.rng)
             return ideal.direction(rows, gradient, damping, state, "Thermodynamic")
         if device is None:
             device = LangevinDevice(law=Overdamped(temperature), loading=AsWritten())
-        run = DeviceRun(device, self.time, self.delay, readings, self.spacing, remember, self.rng)
+        run = DeviceRun(device, self.time, self.delay, readings, self.spacing, self.start, self.rng)
         return run.direction(rows, gradient, damping, state, "Thermodynamic")
