@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from thermolinalg._arrays import Array, as_array, as_float64, dtype_name, namespace
+from thermolinalg._arrays import Array, as_array, as_float64, dtype_name, namespace, product
 from thermolinalg.operators._scaling import inverse_root, row_blocks, same_scaling, scaled_array
 from thermolinalg.operators.base import Operator
 from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, row_slices
@@ -54,10 +54,10 @@ class Dense(Operator):
         self.symmetric = symmetric
 
     def apply(self, block: Array) -> Array:
-        return self.matrix @ block
+        return product(self.matrix, block)
 
     def apply_transposed(self, block: Array) -> Array:
-        return self.matrix.T @ block
+        return product(self.matrix.T, block)
 
     def extended_product(self, block: Array) -> Array:
         return self._by_rows(lambda rows: as_array(rows, block) @ block, block)
