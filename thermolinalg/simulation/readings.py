@@ -114,6 +114,13 @@ class _Recursion:
         return step(blocks)
 
     def _step_by_step(self, blocks: list[Array]) -> list[Array]:
+        (weight, *_), *others = self.transition
+        if not others and weight is not None:  # the overdamped device: nothing but the arithmetic
+            last, *rows = blocks[0]
+            for row in rows:
+                row += weight * last
+                last = row
+            return blocks
         for i in range(1, blocks[0].shape[0]):
             self._add([block[i] for block in blocks], self.transition, [block[i - 1] for block in blocks])
         return blocks
