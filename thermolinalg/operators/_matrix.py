@@ -36,6 +36,8 @@ class ReadMatrix:
         One line where A was symmetrised, or taken as symmetric, though its entries differ; empty otherwise.
     found : Asymmetry, optional
         How asymmetric a map was found to be by its products.
+    is_map : bool, optional
+        Whether `operator` was formed from the products of a map, of which no triangle is read.
     graph : tensor, optional
         What was read, with the history that gradients follow; its numbers are not.
     """
@@ -47,6 +49,7 @@ class ReadMatrix:
     name: str = "A"
     notice: str = ""
     found: Asymmetry | None = field(default=None, repr=False)
+    is_map: bool = False
     graph: Array | None = field(default=None, repr=False)
 
     @property
@@ -93,7 +96,7 @@ class ReadMatrix:
             i, j, conj = worst.row, worst.column, "conj " if self.is_complex else ""
             evidence = f"|{self.name}[{i}, {j}] − {conj}{self.name}[{j}, {i}]| = {worst.size:.3g}"
             # A map has no triangle that could be read.
-            entries = isinstance(self.operator, Dense | Sparse)
+            entries = isinstance(self.operator, Dense | Sparse) and not self.is_map
             advice += " to use one triangle" if entries else " if it is symmetric all the same"
         raise np.linalg.LinAlgError(f"{refusal}: {evidence}, {worst.ratio:.3g} times what rounding explains; {advice}")
 

@@ -294,7 +294,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
             nearly = evidence.relative <= (1e3 if single else 1) * DIFFERENCES
     if not symmetric and not has_adjoint(op):
         if max(op.shape) <= FORMABLE:
-            return _from_dense(formed(op, name), assume, lower, name)
+            return replace(_from_dense(formed(op, name), assume, lower, name), is_map=True)
         if not nearly:
             raise ValueError(
                 f"{name} is not symmetric and its adjoint is unknown; give it rmatvec"
