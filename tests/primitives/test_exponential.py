@@ -304,6 +304,7 @@ def test_overflow_of_single_precision_is_an_error():
         (np.ma.masked_array(np.eye(2)), {}, TypeError, "masked"),
         (np.asmatrix(np.eye(2)), {}, TypeError, "np.matrix"),
         (scipy.sparse.eye_array(2), {}, TypeError, "sparse"),
+        (-np.outer([1e10, 1.0], [1e10, 1.0]), {}, OverflowError, "pass a smaller A and square"),
         (SHEAR, {"atol": 0.0}, ValueError, "atol"),
         (SHEAR, {"atol": -1.0}, ValueError, "atol"),
         (SHEAR, {"atol": 1e-20}, ValueError, "pass atol= above"),

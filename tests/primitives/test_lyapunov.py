@@ -1,5 +1,7 @@
 """Lyapunov equations: SciPy's answers, honest error bars, and clear refusals."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -12,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import thermolinalg as tla
 from thermolinalg.devices.correlations import noise_covariance
 from thermolinalg.operators import Dense
+from thermolinalg.simulation.relaxation import Relaxation
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
 STATIONARY = np.array([[31 / 6, -5 / 6], [-5 / 6, 1 / 2]])
@@ -189,6 +192,8 @@ HARD = {
     "far from normal": lambda rng: triangular(4, 10 ** rng.uniform(3, 6), rng),
     "far from normal, other side": lambda rng: -triangular(3, 10 ** rng.uniform(3, 6), rng),
     "rotated": lambda rng: orthogonal(3, 1) @ triangular(3, 1e3, rng) @ orthogonal(3, 1).T,
+    "rotated and softer": lambda rng: orthogonal(4, 2) @ triangular(4, 1e4, rng) @ orthogonal(4, 2).T,
+    "soft at one end": lambda rng: np.array([[10 ** -rng.uniform(4, 5), 0.16], [0.0, 0.11]]),
     "defective": lambda rng: 10 ** rng.uniform(-1.5, 0) * np.eye(4) + np.eye(4, k=1),
     "companion": lambda rng: -scipy.linalg.companion(np.poly(-rng.uniform(0.1, 2, 5))),
     "graded rows": lambda rng: 10.0 ** rng.uniform(-6, 6, (4, 1)) * (np.eye(4) + 0.05 * rng.standard_normal((4, 4))),
@@ -243,6 +248,33 @@ def test_balanced_units_do_not_change_the_raw_error():
     assert_allclose(x, D @ plain @ D, rtol=0.2)
     assert_allclose(other.standard_error, D @ info.standard_error @ D, rtol=0.5)
     assert_allclose(other.residual_norm, np.linalg.norm(D @ D - graded @ x - x @ graded.T), rtol=1e-6)
+
+
+def test_a_device_far_from_normal_keeps_its_digits_in_any_coordinates():
+    u = orthogonal(6)
+    M = u @ triangular(6, 1e3, np.random.default_rng(6)) @ u.T
+    X = Relaxation(M).covariance(np.eye(6))
+    assert max(np.linalg.norm(decay, 2) for decay in Relaxation(M).powers) > 1e3
+    assert np.linalg.norm(np.eye(6) - M @ X - X @ M.T) <= 1e-14 * np.linalg.norm(M) * np.linalg.norm(X)
+
+
+def test_small_nodes_of_an_indefinite_noise_count_beside_large_ones():
+    """A soft Jordan block has a balanced q from 1e-59 to 1: a negative part of 1e-17 makes most of X."""
+    a = np.diag([2.45e-11, 2.45e-11, 2.45e-11, 1.0]) + np.diag([0.12, -0.84, 1.05], 1)
+    q = np.array([[0.6, 0.3, -0.2, -2.8], [1.0, 0.3, -1.5, 1.5], [0.9, 0.1, 0.0, 0.7], [1.0, 0.0, -1.1, 0.02]])
+    x, info = tla.solve_continuous_lyapunov(a, q, refine=False, rng=0, return_info=True)
+    assert np.all(exact_error(x, a, q) <= 5 * info.standard_error)
+
+
+def test_a_residual_that_is_rounding_only_in_balanced_units_is_no_success():
+    a = np.array([[2.0, -1e-2], [0.0, 9e-9]])
+    q = np.outer([0.45, -1.0], [0.45, -1.0])
+    for runs in (1, 2, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", tla.ThermodynamicWarning)
+            x, info = tla.solve_continuous_lyapunov(a, q, rng=3, maxiter=runs, return_info=True)
+        backward = info.residual_norm / (2 * np.linalg.norm(a, 2) * np.linalg.norm(x) + np.linalg.norm(q))
+        assert not info.success or backward < 1e-14
 
 
 def test_an_equation_beyond_the_precision_is_refused_with_its_condition():

@@ -12,7 +12,7 @@ from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.refinement import Goal, NoisyInverse, State
 from thermolinalg.systems import Equation
 
-__all__ = ["Certificate", "ErrorBar", "error_bar", "rounding_bound", "unit"]
+__all__ = ["AT_FLOOR", "Certificate", "ErrorBar", "error_bar", "rounding_bound", "unit"]
 
 AT_FLOOR = 8.0
 """Backward errors up to (8 + √d) eps stand at the rounding floor: what a stable direct solver leaves."""

@@ -39,6 +39,9 @@ PILOT = 1000
 FASTER = 1e4
 """Factor by which readings grow at most from one run to the next: the first may be far from linear in its noise."""
 
+SMALLER = "pass a smaller A and square the result yourself"
+"""Where no tolerance helps."""
+
 REPLICAS = 32
 """Draws that tell the spread of a power: as many degrees of freedom."""
 
@@ -107,7 +110,12 @@ class Step:
     @cached_property
     def growth(self) -> float:
         """e^α."""
-        return math.exp(self.shift)
+        try:
+            return math.exp(self.shift)
+        except OverflowError:
+            raise OverflowError(
+                f"e^A is read as e^{self.shift:.4g} times what a device shows, beyond the range of float64; {SMALLER}"
+            ) from None
 
     @cached_property
     def drift(self) -> np.ndarray:
@@ -180,7 +188,7 @@ def estimate(A: np.ndarray, wanted: Precision, device: Device, rng: np.random.Ge
     else:
         found, schedule, runs = _read_until(step, wanted)
     if not np.isfinite(found.value).all():
-        raise OverflowError("e^A leaves the range of float64; pass a smaller A and square the result yourself")
+        raise OverflowError(f"e^A leaves the range of float64; {SMALLER}")
     return found.value, _report(step, found, schedule, runs)
 
 
@@ -226,8 +234,8 @@ def _refuse_rounding(step: Step, rounding: np.ndarray, target: float, least: flo
 def _refuse_many(pairs: float, least: float) -> None:
     """ValueError where more pairs are needed than any device reads."""
     if pairs > MOST_READINGS:
-        advice = f"; pass atol= above {least:.2g}" if math.isfinite(least) else ""
-        raise ValueError(f"e^A would take {pairs:.2g} pairs of readings, and {MOST_READINGS:.0g} is the most{advice}")
+        advice = f"pass atol= above {least:.2g}" if math.isfinite(least) else SMALLER
+        raise ValueError(f"e^A would take {pairs:.2g} pairs of readings, and {MOST_READINGS:.0g} is the most; {advice}")
 
 
 def announce(what: str, time: float, n: int, already: float = LONG) -> float:

@@ -139,12 +139,13 @@ def _run(states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted
                 wanted.callback(state)
             except StopIteration:
                 return state, Certificate.of(equation, state, goal), True
-        if goal.reached(equation, state):
+        resolved = wanted.resolved is None or wanted.resolved(equation, state)
+        if resolved and goal.reached(equation, state):
             break
         worst = highest(state.norms[-1] / scale)
         if worst < least:
             best, least = (state.x, state.residual, state.norms, state.sizes), worst
-        done = state.low is not None and _settled(equation, state)
+        done = resolved and state.low is not None and _settled(equation, state)
         done = done or state.n_runs >= wanted.maxiter or state.stalled >= PATIENCE or not math.isfinite(worst)
         if done or _at_floor(equation, state, goal):
             if state.low is None and worst > least:

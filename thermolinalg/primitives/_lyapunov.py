@@ -12,14 +12,15 @@ import numpy as np
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
 from thermolinalg.devices import Device, GeneralDevice, SingularError
-from thermolinalg.operators import Operator
+from thermolinalg.operators import Dense, Operator
 from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
+from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.simulation.relaxation import Relaxation
 from thermolinalg.systems import Measure
 from thermolinalg.systems.balance import balancing_exponents, units_of
 from thermolinalg.systems.held import Condition
 
-__all__ = ["LyapunovEquation", "LyapunovMap", "embedding", "read_equation"]
+__all__ = ["LyapunovEquation", "LyapunovMap", "embedding", "even", "read_equation"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class LyapunovEquation:
     @cached_property
     def hermitian(self) -> bool:
         """Whether q, and with it X, is Hermitian to rounding."""
-        return bool(np.linalg.norm(self.q - self.q.conj().T) <= 4 * np.finfo(float).eps * np.linalg.norm(self.q))
+        q, _ = even(self.q)
+        return bool(np.linalg.norm(q - q.conj().T) <= 4 * np.finfo(float).eps * np.linalg.norm(q))
 
     @cached_property
     def condition(self) -> LyapunovCondition:
@@ -93,6 +95,11 @@ class LyapunovEquation:
         ones = np.full(self.q.shape, 1 + 1j if self.is_complex else 1.0)
         weights = self.pack(_ldexp(ones, self.scaling[:, None] + self.scaling))[:, 0]
         return units_of(1 / weights, weights)
+
+    @property
+    def size_in_units_of_the_user(self) -> float:
+        """Norm of X ↦ a X + X aᴴ at most, where a is not balanced."""
+        return 2 * float(np.linalg.norm(_ldexp(self.a, self.scaling[:, None] - self.scaling), 2))
 
     def product(self, x: np.ndarray) -> Array:
         """a x + x aᴴ."""
@@ -259,6 +266,14 @@ def _ldexp(x: np.ndarray, exponent: int | np.ndarray) -> np.ndarray:
         out.real, out.imag = np.ldexp(x.real, exponent), np.ldexp(x.imag, exponent)
         return out
     return np.asarray(np.ldexp(x, exponent))
+
+
+def even(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """R q R with entries of even size, and the diagonal of R: powers of two."""
+    sizes = np.abs(q)
+    rows, _ = equilibrate(Dense(np.maximum(sizes, sizes.T), symmetric=True))
+    units = np.ones(len(q)) if rows is None else np.asarray(rows)
+    return units[:, None] * q * units, units
 
 
 def _side(a: np.ndarray, exponent: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._linear_solve import PRECISION
-from thermolinalg.primitives._lyapunov import LyapunovEquation, embedding
+from thermolinalg.primitives._lyapunov import LyapunovEquation, embedding, even
 
 __all__ = ["Relaxations"]
 
@@ -34,7 +35,7 @@ class Relaxations:
     Attributes
     ----------
     noise : float
-        Norm of the residual that the last run left by itself, over that of its load.
+        Norm of the residual that the last run left by itself, over that of its load, in its worst units.
     spread : ndarray, shape (d, d)
         Standard deviations of one reading of the last run.
     """
@@ -104,7 +105,7 @@ class Relaxations:
         if not self.readings:
             # E‖X̂ − X‖² = (‖X‖² + (tr X)²)/n ≤ (d + 1)‖X‖²/n
             self.readings = round((len(self.equation.a) + 1) / max(relative, FINEST) ** 2)
-        growth = max(self.noise / max(relative, FINEST), 1.0) ** 2
+        growth = min(max(self.noise / max(relative, FINEST), 1.0), MOST_READINGS) ** 2
         self.readings = int(min(growth * self.readings, MOST_READINGS))
         return self.independent_readings(self.readings)
 
@@ -116,8 +117,7 @@ class Relaxations:
             size = float(np.abs(load).max()) or 1.0
             with np.errstate(over="ignore", invalid="ignore"):  # a device may read anything
                 x, error = self.estimate(load / size, schedule, rng)
-                left, norm = np.linalg.norm(load / size - self.equation.product(x)), np.linalg.norm(load / size)
-                self.noise = float(np.nan_to_num(left / norm, nan=np.inf)) if norm > 0 else 0.0
+                self.noise = self._left(load / size - self.equation.product(x), load / size)
                 values.append(self.equation.pack(size * x))
                 self.spread = size * (schedule.readings or 1) ** 0.5 * error
             errors.append(self.equation.pack(error.astype(self.equation.q.dtype)))
@@ -129,6 +129,12 @@ class Relaxations:
             replicas=lambda: errors[0],
             gain=np.array(gains),
         )
+
+    def _left(self, residual: np.ndarray, load: np.ndarray) -> float:
+        """Share of a load that is left, in whichever units it is larger."""
+        r, b = (self.equation.pack(each) for each in (residual, load))
+        shares = [float(m.residual(r)[0] / norm) for m in self.equation.measures if (norm := m.residual(b)[0]) > 0]
+        return max((math.inf if math.isnan(share) else share for share in shares), default=0.0)
 
     def estimate(self, load: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """X as the device reads it, and the standard error of its entries (of Re and Im together where complex)."""
@@ -173,14 +179,16 @@ def _deviations(part: np.ndarray) -> list[np.ndarray]:
     return [largest * np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
 
 
-def _semidefinite_parts(q: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:
-    """Factors ±1, ±i and Hermitian positive semidefinite matrices whose sum is q."""
+def _semidefinite_parts(load: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:
+    """Factors ±1, ±i and Hermitian positive semidefinite matrices whose sum is q, told apart where q is even."""
+    q, units = even(load)
     hermitian = (q + q.conj().T) / 2
     for unit, part in ((1, hermitian), (1j, -1j * (q - hermitian))):
         if np.linalg.norm(part) <= 4 * np.finfo(float).eps * np.linalg.norm(q):
             continue
         weights, vectors = np.linalg.eigh(part)
         rounding = len(q) * np.finfo(float).eps * np.abs(weights).max()
+        vectors = vectors / units[:, None]
         for sign in (1, -1):
             kept = sign * weights > rounding
             if kept.any():

@@ -107,6 +107,9 @@ class Wanted:
         Called with the `State` after each run; StopIteration ends the iteration cleanly.
     quiet : bool
         Whether warnings are left to the caller.
+    resolved : callable, optional
+        Called with the equation and the `State` after each run: whether that may be the last, as far as its noise is
+        known.
     """
 
     tolerance: Tolerance
@@ -115,3 +118,4 @@ class Wanted:
     preconditioner: Callable[[Array], Array] | None = None
     callback: Callable[[State], None] | None = None
     quiet: bool = False
+    resolved: Callable[[Equation, State], bool] | None = None

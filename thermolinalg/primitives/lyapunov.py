@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, all_true
 from thermolinalg._autograd import detached, wants_gradients
-from thermolinalg._info import Info
+from thermolinalg._info import Info, warn
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices import Device, Schedule
+from thermolinalg.estimation.certificate import AT_FLOOR
+from thermolinalg.estimation.refinement import State
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import Draw, of_lyapunov, replayed
@@ -208,9 +210,35 @@ class _Problem:
 
     def refined(self, rng: np.random.Generator, wanted: Wanted) -> tuple[Array, Info]:
         """The residual goes back to the device until it is small enough."""
+        forward = wanted.tolerance.forward
+
+        def resolved(loaded: Equation, state: State) -> bool:
+            # Corrections tell nothing of entries that they leave in the noise of others; the law of a covariance does.
+            if state.reading is None or state.conjugate or wanted.tolerance.atol > 0:
+                return True
+            return all_true(loaded.lengths(state.reading.standard_error) <= forward * state.sizes)
+
+        wanted = replace(wanted, resolved=resolved)
         # How far the semidefinite parts of a residual cancel differs from run to run, and with it the readings they
         # take.
-        return self._answer(*solve_refined(self.held, self.loaded, self.outer, wanted, rng, alike=wanted.maxiter))
+        x, info = solve_refined(self.held, self.loaded, self.outer, wanted, rng, alike=wanted.maxiter)
+        self._refuse_as_success(x, info, wanted.tolerance)
+        return self._answer(x, info)
+
+    def _refuse_as_success(self, x: Array, info: Info, tolerance: Tolerance) -> None:
+        """No success where the residual is rounding in balanced units only, as a run that was cut short may leave."""
+        residual = float(np.ldexp(info.residual_norm, -self.equation.exponents[1]))
+        user, size = self.held.measures[0], self.equation.size_in_units_of_the_user
+        load, length = float(user.residual(self.loaded.rhs)[0]), float(user.solution(x)[0])
+        target = tolerance.rtol * load + float(np.ldexp(tolerance.atol, -self.equation.exponents[1]))
+        floor = (AT_FLOOR + x.shape[0] ** 0.5) * self.loaded.eps * (size * length + load)
+        if info.success and residual > max(1.001 * target, floor):
+            message = (
+                f"the true residual {info.residual_norm:.3g} is rounding in the units in which a is balanced, but not "
+                "in those of a; pass a larger maxiter=, or a and q in the units of scipy.linalg.matrix_balance(a)"
+            )
+            info.update(success=False, status=max(info.n_runs, 1), message=message)
+            warn(message)
 
     def raw(self, rng: np.random.Generator, rtol: float | None, schedule: Schedule | None) -> tuple[Array, Info]:
         """One reading of each semidefinite part, and nothing else."""
