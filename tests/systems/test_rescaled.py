@@ -259,3 +259,12 @@ def test_bars_of_denormal_least_squares_are_finite():
 def test_maps_without_rows_are_answered():
     empty = LinearOperator((0, 0), matvec=lambda v: v, dtype=float)
     assert tla.solve(empty, np.zeros(0)).shape == (0,)
+
+
+def test_normal_operators_of_extreme_matrices_stay_in_range():
+    """A small entry of the diagonal, which nothing balances in least squares, must not leave squares that overflow."""
+    A = np.array([[1e-30, 1e25], [1e25, 2e25]], dtype=np.float32)
+    device = tla.LangevinDevice(tla.Underdamped())  # symmetric couplings only
+    X, info = tla.pinv(A, device=device, rng=0, return_info=True)
+    assert info.success
+    np.testing.assert_allclose(1e25 * X, [[-2.0, 1.0], [1.0, 0.0]], atol=1e-3)

@@ -52,7 +52,7 @@ class LeastSquaresProblem:
         self, read: ReadMatrix, device: Device, rng: np.random.Generator, cutoff: float, damp: float = 0.0
     ) -> None:
         self.read, self.device, self.rng = read, device, rng
-        self.exponent = matrix_exponent(read.operator)
+        self.exponent = matrix_exponent(read.operator, squared=True)
         self.damp = math.ldexp(damp, -self.exponent)
         operator = read.operator
         self.operator = operator.rescaled(None, None, 2.0**-self.exponent) if self.exponent else operator

@@ -113,8 +113,8 @@ class Unscaled(System):
         return x / self.weights
 
 
-def matrix_exponent(operator: Operator) -> int:
-    """The power of two that brings A near one, 0 where its size is not extreme."""
+def matrix_exponent(operator: Operator, *, squared: bool = False) -> int:
+    """The power of two that brings A near one, 0 where it is not extreme; `squared`: AᵀA has to be in range."""
     size = _size(operator)
     if _all_near_one([size], operator.like):
         return 0
@@ -127,7 +127,7 @@ def matrix_exponent(operator: Operator) -> int:
     lowest, highest = (math.frexp(float(limit))[1] for limit in (limits.smallest_normal, limits.max))
     entries = operator.matrix if isinstance(operator, Dense) else operator.matrix.data
     saved = max(_smallest(entries) - lowest - 8, exponent - highest // 4)
-    return max(min(exponent, saved, _smallest(operator.diagonal()) - lowest - 8), 0)
+    return max(min(exponent, saved, exponent if squared else _smallest(operator.diagonal()) - lowest - 8), 0)
 
 
 def _smallest(entries: Array) -> int:
