@@ -283,10 +283,10 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
     if op.shape[0] == op.shape[1] and assume not in GENERAL:
         if is_complex and assume == "sym":
             op = ComplexSymmetric(op)
-        elif 0 < op.shape[0] <= SMALL:
-            return _from_dense(formed(op, name), assume, lower, name)
         elif assume in BELIEVED or op.shape[0] == 0:
             symmetric = True
+        elif op.shape[0] <= SMALL:
+            return replace(_from_dense(formed(op, name), assume, lower, name), is_map=True)
         else:
             evidence = probe(op, product, name)
             found, symmetric = evidence.worst, evidence.worst.ratio <= 1
