@@ -1,6 +1,7 @@
 """The answers are scikit-learn's: hypothesis over shapes, weights and penalties; and what is refused."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -10,16 +11,19 @@ from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
 
-from sklearn import linear_model
+from sklearn import __version__, linear_model
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from thermoapps.generalized_linear import ThermodynamicLogisticRegression, ThermodynamicPoissonRegressor
 from thermoapps.least_squares import ThermodynamicBayesianRidge, ThermodynamicRidge
 from thermolinalg import Imperfections, LangevinDevice
+
+VERSION = parse_version(__version__)
 
 seeds = st.integers(0, 2**32 - 1)
 ALL = [
@@ -78,6 +82,7 @@ def test_bayesian_ridge(seed, n, p, intercept):
     rng, X, weights = data(seed, n, p)
     y = X @ rng.standard_normal(p) + rng.standard_normal(n)
     options = {"fit_intercept": intercept, "max_iter": 5, "tol": 1e-300}
+    weights = weights if parse_version("1.7") <= VERSION else None  # before, it counted rows instead of their weights
     theirs = linear_model.BayesianRidge(**options).fit(X, y, weights)
     assume(theirs.lambda_ > 0)
     with pytest.warns(ConvergenceWarning, match="max_iter"):
@@ -86,7 +91,9 @@ def test_bayesian_ridge(seed, n, p, intercept):
     mean, std = mine.predict(X, return_std=True)
     expected_mean, expected_std = theirs.predict(X, return_std=True)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(std, expected_std, rtol=1e-3, atol=1e-5)
+    # Before 1.9 its deviations were those of data that are not centred; before 1.7, of the span of too few rows.
+    if parse_version("1.9") <= VERSION or (not intercept and n >= p):
+        np.testing.assert_allclose(std, expected_std, rtol=1e-3, atol=1e-5)
 
 
 def test_weights_that_sum_to_less_than_the_coefficients_are_refused():
@@ -147,7 +154,9 @@ def test_poisson_regression(seed, n, p, intercept, sparse):
     theirs = linear_model.PoissonRegressor(
         alpha=alpha, fit_intercept=intercept, tol=1e-10, solver="newton-cholesky", max_iter=1000
     )
-    theirs.fit(X, y, weights + 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # its Newton steps may end in another solver
+        theirs.fit(X, y, weights + 0.1)
     mine = ThermodynamicPoissonRegressor(alpha=alpha, fit_intercept=intercept)
     mine.fit(sp.csr_array(X) if sparse else X, y, weights + 0.1)
     np.testing.assert_allclose(mine.coef_, theirs.coef_, rtol=1e-4, atol=1e-5)
