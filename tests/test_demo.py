@@ -90,9 +90,9 @@ def test_problems_are_positive_definite():
         assert np.allclose(problem.dense, problem.dense.T, rtol=0, atol=1e-15 * np.abs(problem.dense).max())
 
 
-def test_without_scikit_learn_the_error_names_the_extra():
+def test_without_scikit_learn_the_error_names_the_extra(tmp_path):
     code = "import sys; sys.modules['sklearn'] = None; from thermolinalg.cli import main; sys.exit(main(['demo']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert (
         done.stderr
