@@ -71,9 +71,13 @@ def _sign_of_natural(model: nn.Module, _: int, lr: float, damping: float) -> Opt
     return NaturalGradient(model, lr, damping, update=SignDescent)
 
 
-def _tngd(model: nn.Module, seed: int, lr: float, damping: float, late: float = 0, **options: float) -> Optimizer:
+def _tngd(
+    model: nn.Module, seed: int, lr: float, damping: float, late: float = 0, reset: float = 0, **options: float
+) -> Optimizer:
     if late:
         return NaturalGradient(model, lr, damping, solver=Asynchronous(Thermodynamic(rng=seed, **options)))
+    if reset:
+        return NaturalGradient(model, lr, damping, solver=Thermodynamic(rng=seed, start="gradient", **options))
     return TNGD(model, lr, damping, rng=seed, **options)
 
 

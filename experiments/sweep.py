@@ -1,4 +1,8 @@
-"""TNGD with the settings of its paper while one changes: time, delay, noise (Figures 4(a), 4(b), 7), or lateness."""
+"""TNGD with the settings of its paper while one changes: time, delay, noise (Figures 4(a), 4(b), 7), or lateness.
+
+`reset` and `plateau` start every run from the gradient, as those figures of the paper did; the others from the state
+of the run before.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,11 @@ PAPER = {"lr": 0.01, "damping": 0.01}
 SWEEPS: dict[str, tuple[str, dict[str, float], list[float], str]] = {
     # what is changed: argument of TNGD, the others, values, sign in the picture
     "time": ("time", {}, [1.0, 5.0, 20.0, 50.0], "t"),
+    "reset": ("time", {"reset": 1.0}, [1.0, 5.0, 20.0, 50.0, 200.0], "t"),
     "delay": ("delay", {"time": 5.0}, [0.0, 1.0, 5.0, 20.0], "t_d"),
     "late": ("late", {"time": 5.0}, [0.0, 1.0], "steps late"),
     "noise": ("temperature", {"time": 50.0}, [0.0, 1e-3, 1e-2, 1e-1], "κ₀"),
+    "plateau": ("temperature", {"time": 1.0, "reset": 1.0}, [0.0, 1e-3, 1e-2, 1e-1], "κ₀"),
 }
 
 
@@ -25,7 +31,7 @@ def sweep(given: Any, kept: Path) -> dict[str, Any]:
     """Runs over several seeds for each value, without a schedule of the rate, as in the paper."""
     argument, others, values, sign = SWEEPS[given.which]
     methods = {f"{sign} = {value:g}": ("TNGD", PAPER | others | {argument: value}) for value in values}
-    if given.which == "time":  # The two ends.
+    if argument == "time":  # The two ends.
         methods = {"SGD": ("SGD", {"lr": PAPER["lr"]})} | methods | {"NGD": ("NGD (Woodbury)", PAPER)}
     seeds = SEEDS[: given.seeds]
     runs = [
