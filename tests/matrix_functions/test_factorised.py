@@ -34,7 +34,7 @@ def test_triangular_solves(dtype, k, order):
 
 
 def columns_left(engine):
-    return engine._solve.__self__.columns_left
+    return engine._factor.columns_left
 
 
 def test_many_columns_are_solved_for_by_the_inverse():
@@ -42,7 +42,7 @@ def test_many_columns_are_solved_for_by_the_inverse():
     engine, blocks = Factorised(Dense(a)), np.random.default_rng(1).standard_normal((4, D, D // 2 + 1))
     solutions = [engine.solve(block) for block in blocks]
     assert columns_left(engine) <= 0
-    assert "_products" in vars(engine._solve.__self__)
+    assert "_products" in vars(engine._factor)
     for x, block in zip(solutions, blocks, strict=True):
         np.testing.assert_allclose(x, np.linalg.solve(a, block), rtol=1e-10, atol=1e-10)
     column = blocks[0][:, :1]
@@ -61,7 +61,7 @@ def test_no_inverse_of_what_rounding_would_spoil(dtype, condition):
     engine = Factorised(Dense(spd(D, condition).astype(dtype)))
     for _ in range(4):
         engine.solve(np.ones((D, D), dtype=dtype))
-    assert "_products" not in vars(engine._solve.__self__)
+    assert "_products" not in vars(engine._factor)
 
 
 def test_forms_are_made_once(monkeypatch):

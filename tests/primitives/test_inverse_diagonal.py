@@ -191,3 +191,60 @@ def test_refusals():
             tla.inv_diagonal(spd(3, 10), rtol=rtol)
     with pytest.raises(ValueError, match="square"):
         tla.inv_diagonal(np.ones((2, 3)))
+
+
+def _grid(side, shift=0.1):
+    line = scipy.sparse.diags_array([2.0, -1.0, -1.0], offsets=[0, 1, -1], shape=(side, side))
+    return scipy.sparse.csr_array(scipy.sparse.kronsum(line, line) + shift * scipy.sparse.eye_array(side**2))
+
+
+DIGITAL = {
+    "sparse": _grid(12),
+    "dense": spd(7, 30),
+    "complex": spd(6, 10, dtype=complex),
+    "one": np.array([[4.0]]),
+    "low range": 1e-300 * spd(5, 10),
+    "kronecker": tla.operators.Kronecker(spd(3, 5), spd(4, 5)),
+}
+
+
+@pytest.mark.parametrize("case", DIGITAL)
+def test_from_a_factor(case):
+    A = DIGITAL[case]
+    value, info = tla.inv_diagonal(A, method="factor", return_info=True)
+    exact = np.diag(np.linalg.inv(A if isinstance(A, np.ndarray) else A @ np.eye(A.shape[0]))).real
+    assert_allclose(value, exact, rtol=1e-12)
+    assert np.all(abs(value - exact) <= info.standard_error)
+    assert info.success
+    assert info.device_time == 0
+
+
+def test_from_a_factor_of_scaled_rows():
+    D = scipy.sparse.diags_array(np.logspace(-150, 150, 144))
+    value, info = tla.inv_diagonal((D @ _grid(12) @ D).tocsr(), method="factor", return_info=True)
+    assert_allclose(value * D.diagonal() ** 2, np.diag(np.linalg.inv(_grid(12).toarray())), rtol=1e-11)
+    assert info.condition < 100
+
+
+def test_factors_tell_what_rounding_leaves():
+    A = spd(6, 1e5).astype(np.float32)
+    with pytest.warns(tla.ThermodynamicWarning, match="rounding leaves"):
+        value, info = tla.inv_diagonal(A, method="factor", return_info=True)
+    assert value.dtype == np.float32
+    assert not info.success
+    assert np.all(abs(value - np.diag(np.linalg.inv(A.astype(float)))) <= info.standard_error)
+
+
+@pytest.mark.parametrize(
+    ("A", "options", "error", "match"),
+    [
+        (np.eye(2), {"method": "takahashi"}, ValueError, "method must be"),
+        (np.eye(2), {"method": "factor", "device": tla.LangevinDevice()}, ValueError, "leave device= out"),
+        (np.ones((2, 2)), {"method": "factor"}, np.linalg.LinAlgError, "singular to working precision"),
+        (scipy.sparse.csr_array(np.diag([1.0, -1.0])), {"method": "factor"}, np.linalg.LinAlgError, "is -1"),
+        (aslinearoperator(scipy.sparse.eye_array(5000)), {"method": "factor"}, TypeError, "only needs its products"),
+    ],
+)
+def test_what_a_factor_refuses(A, options, error, match):
+    with pytest.raises(error, match=match):
+        tla.inv_diagonal(A, **options)

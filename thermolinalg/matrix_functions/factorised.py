@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from thermolinalg._arrays import Array, cholesky, cholesky_products, cholesky_so
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.base import Cost, Recent
+from thermolinalg.matrix_functions.selected_inverse import inverse_diagonal
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, smallest_eigenvalue
 from thermolinalg.operators import Operator, Sparse
 
@@ -49,18 +50,16 @@ class Factorised:
     def __init__(self, operator: Operator, largest: float | None = None) -> None:
         self.operator = operator
         d = operator.shape[0]
+        self._factor: _SparseLDL | _Cholesky
         if isinstance(operator, Sparse):
-            self.name = "factorised (sparse LDLᵀ)"
-            self._solve, self._root = _factorise_sparse(operator)
+            self.name, self._factor = "factorised (sparse LDLᵀ)", _SparseLDL(operator)
         else:
-            self.name = "factorised (Cholesky)"
-            factor = _Cholesky(operator.dense())
-            self._solve, self._root = factor.solve, factor.root
+            self.name, self._factor = "factorised (Cholesky)", _Cholesky(operator.dense())
         self._forms: Recent[Coefficients | None] = Recent()
-        smallest = smallest_eigenvalue(self._solve, d, operator.like)
+        smallest = smallest_eigenvalue(self._factor.solve, d, operator.like)
         self._interval = smallest, largest_eigenvalue(operator) if largest is None else largest
-        if not isinstance(operator, Sparse) and eps(operator.like) * self._interval[1] <= PRECISE * smallest:
-            factor.columns_left = d
+        if isinstance(self._factor, _Cholesky) and eps(operator.like) * self._interval[1] <= PRECISE * smallest:
+            self._factor.columns_left = d
 
     @staticmethod
     def price(d: int, nonzeros: float | None = None) -> Cost:
@@ -91,7 +90,11 @@ class Factorised:
 
     def solve(self, block: Array) -> Array:
         """A⁻¹ V for a block (d, k)."""
-        return self._solve(block)
+        return self._factor.solve(block)
+
+    def inverse_diagonal(self) -> Iterator[Array | None]:
+        """The diagonal of A⁻¹ (d,) as the last item, of sparse A by selected inversion; None while it works."""
+        return self._factor.inverse_diagonal()
 
     def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
         form = self._form(law)
@@ -99,7 +102,7 @@ class Factorised:
             raise ValueError("this run is too short for the factorised engine: it serves windows in equilibrium only")
         rows = [form[law.outputs.index(name)] for name in outputs]
         halves = {f_j for row in rows for f_j, f in enumerate(row) if f is not None and f.half}
-        blocks = [self._root(v) if j in halves and v is not None else v for j, v in enumerate(inputs)]
+        blocks = [self._factor.root(v) if j in halves and v is not None else v for j, v in enumerate(inputs)]
         return [self._horner(row, blocks) for row in rows]
 
     def _horner(self, row: Sequence[InversePolynomial | None], blocks: Sequence[Array | None]) -> Array:
@@ -108,7 +111,7 @@ class Factorised:
         total: Array | None = None
         for power in reversed(range(max((len(c) for c, _ in terms), default=0))):
             if total is not None:
-                total = self._solve(total)
+                total = self._factor.solve(total)
             for coefficients, v in terms:
                 if power < len(coefficients) and coefficients[power] != 0:
                     term = coefficients[power] * v
@@ -149,37 +152,53 @@ class _Cholesky:
         """L⁻ᵀ V."""
         return solve_triangular(self.factor, v, transposed=True)
 
+    def inverse_diagonal(self) -> Iterator[Array]:
+        """The diagonal of A⁻¹, the squared norms of the rows of L⁻ᵀ."""
+        xp, d = namespace(self.factor), self.factor.shape[0]
+        root = self.root(xp.eye(d, dtype=self.factor.dtype, device=self.factor.device))
+        yield xp.sum(root * root, axis=1)
+
     @cached_property
     def _products(self) -> Solve:
         return cholesky_products(self.factor)
 
 
-def _factorise_sparse(operator: Sparse) -> tuple[Solve, Solve]:
-    matrix = scipy.sparse.csc_array(operator.matrix)
-    try:
-        lu = scipy.sparse.linalg.splu(
-            matrix.astype(np.float64, copy=False),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
-    except RuntimeError:
-        raise np.linalg.LinAlgError(
-            "A is singular: a pivot of its factorisation is exactly zero; "
-            "use pinv or lstsq for the minimum-norm solution"
-        ) from None
-    pivots = lu.U.diagonal()
-    if np.any(lu.perm_r != lu.perm_c) or np.any(pivots <= 0):
-        raise np.linalg.LinAlgError(
-            f"A is not positive definite: the smallest pivot of its factorisation is {pivots.min():.6g}; "
-            "pass assume_a='gen'"
-        )
-    # A = Pᵀ L D Lᵀ P, hence A⁻¹ = W Wᵀ with W = Pᵀ L⁻ᵀ D^{-1/2}; and L⁻ᵀ is U⁻¹ D.
-    order, roots = lu.perm_c, np.sqrt(pivots)[:, None]
-    upper = lu.U.tocsr()
-    dtype = operator.dtype
+class _SparseLDL:
+    """A = Pᵀ L D Lᵀ P by SuperLU, from L U with U = D Lᵀ; hence A⁻¹ = W Wᵀ with W = Pᵀ L⁻ᵀ D^{-1/2}."""
 
-    def root(v: Array) -> Array:
-        return scipy.sparse.linalg.spsolve_triangular(upper, roots * v, lower=False)[order].astype(dtype, copy=False)
+    def __init__(self, operator: Sparse) -> None:
+        matrix = scipy.sparse.csc_array(operator.matrix)
+        try:
+            self.lu = scipy.sparse.linalg.splu(
+                matrix.astype(np.float64, copy=False),
+                permc_spec="MMD_AT_PLUS_A",
+                diag_pivot_thresh=0.0,
+                options={"SymmetricMode": True},
+            )
+        except RuntimeError:
+            raise np.linalg.LinAlgError(
+                "A is singular: a pivot of its factorisation is exactly zero; "
+                "use pinv or lstsq for the minimum-norm solution"
+            ) from None
+        self.dtype, self.upper = operator.dtype, self.lu.U.tocsr()
+        self.pivots, self.order = self.upper.diagonal(), self.lu.perm_c
+        if np.any(self.lu.perm_r != self.lu.perm_c) or np.any(self.pivots <= 0):
+            raise np.linalg.LinAlgError(
+                f"A is not positive definite: the smallest pivot of its factorisation is {self.pivots.min():.6g}; "
+                "pass assume_a='gen'"
+            )
 
-    return lambda v: lu.solve(np.asarray(v, dtype=np.float64)).astype(dtype, copy=False), root
+    def solve(self, v: Array) -> Array:
+        """A⁻¹ V for a block (d, k)."""
+        return self.lu.solve(np.asarray(v, dtype=np.float64)).astype(self.dtype, copy=False)
+
+    def root(self, v: Array) -> Array:
+        """W V, where L⁻ᵀ is U⁻¹ D."""
+        scaled = np.sqrt(self.pivots)[:, None] * v
+        found = scipy.sparse.linalg.spsolve_triangular(self.upper, scaled, lower=False)
+        return found[self.order].astype(self.dtype, copy=False)
+
+    def inverse_diagonal(self) -> Iterator[Array | None]:
+        """The diagonal of A⁻¹ as the last item; None while it works."""
+        for found in inverse_diagonal(self.lu.L, self.pivots):
+            yield None if found is None else found[self.order].astype(self.dtype, copy=False)
