@@ -42,16 +42,18 @@ MATRICES = {
 
 @pytest.mark.parametrize("name", MATRICES)
 def test_it_is_within_the_error_bars_of_scipy(name):
+    """The entries of one run err together: only several runs tell whether their bars are right on average."""
     A = MATRICES[name]
     exact = scipy.linalg.expm(A)
-    asked = 1e-3 * abs(exact).max()
-    estimate, info = tla.expm(A, atol=asked, rng=0, return_info=True)
-    scores = np.abs(estimate - exact) / info.standard_error
-    assert estimate.dtype == A.dtype
-    assert info.standard_error.max() <= asked
-    assert info.success
-    assert scores.max() < 5
-    assert np.mean(scores**2) < 3
+    asked, scores = 1e-3 * abs(exact).max(), []
+    for seed in range(4):
+        estimate, info = tla.expm(A, atol=asked, rng=seed, return_info=True)
+        scores.append(np.abs(estimate - exact) / info.standard_error)
+        assert estimate.dtype == A.dtype
+        assert info.standard_error.max() <= asked
+        assert info.success
+    assert np.max(scores) < 5
+    assert np.mean(np.square(scores)) < 3
 
 
 @pytest.mark.parametrize("name", MATRICES)
