@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -268,6 +269,100 @@ def estimates(quick: bool) -> Rows:
     return rows
 
 
+SAMPLES = 100
+"""Of each real matrix."""
+
+
+def real(quick: bool) -> Rows:
+    """Real matrices: a solve, samples, the diagonal of the inverse and the determinant; none without the data."""
+    folder = Path(os.environ.get("THERMOLINALG_DATA", "data"))
+    if not folder.is_dir():
+        return []
+    rows = []
+    for name, A in problems.real(folder):
+        if quick and A.shape[0] > 2000:
+            continue
+        b = problems.load(A.shape[0])
+        digital, own = (splu, A.tocsc()) if hasattr(A, "tocsc") else (scipy.linalg.cho_factor, A)
+        seconds = least(
+            {
+                "solve": lambda A=A, b=b: tla.solve(A, b, rng=0),
+                "factor": lambda digital=digital, own=own: digital(own),
+                "samples": lambda A=A: tla.sample(A, SAMPLES, rng=0),
+                "diagonal": lambda A=A: tla.inv_diagonal(A, rtol=0.05, rng=0),
+                "selected": lambda A=A: tla.inv_diagonal(A, method="factor"),
+                "slogdet": lambda A=A: tla.slogdet(A, rng=0),
+            },
+            rounds=2,
+        )
+        exact, digital_logdet = tla.inv_diagonal(A, method="factor"), _log_determinant(A)
+        read = tla.inv_diagonal(A, rtol=0.05, rng=0)
+        samples = tla.sample(A, SAMPLES, rng=0)
+        some = np.random.default_rng(0).choice(A.shape[0], min(A.shape[0], 200), replace=False)
+        unit = np.zeros((A.shape[0], len(some)))
+        unit[some, np.arange(len(some))] = 1.0
+        columns = splu(A.tocsc()).solve(unit) if hasattr(A, "tocsc") else np.linalg.solve(A, unit)
+        found, info = tla.slogdet(A, rng=0, return_info=True)
+        energies = np.einsum("ij,ji->i", samples, A @ samples.T)
+        rows.append(
+            {
+                "name": name,
+                "n": A.shape[0],
+                "seconds": seconds,
+                "residual": float(np.linalg.norm(A @ tla.solve(A, b, rng=0) - b) / np.linalg.norm(b)),
+                # xᵀA x of a sample is a chi-square of n degrees of freedom.
+                "energy_z": float((energies.mean() / A.shape[0] - 1) * np.sqrt(A.shape[0] * SAMPLES / 2)),
+                "rms": float(np.sqrt(np.mean((read / exact - 1) ** 2))),
+                "selected_error": float(abs(exact[some] / columns[some, np.arange(len(some))] - 1).max()),
+                "bar": float(info.standard_error),
+                "error": float(found.logabsdet) - digital_logdet,
+            }
+        )
+    return rows
+
+
+def _log_determinant(A: Any) -> float:
+    """log det A by LAPACK, or by a sparse LU."""
+    if hasattr(A, "tocsc"):
+        return float(np.log(np.abs(splu(A.tocsc()).U.diagonal())).sum())
+    return float(np.linalg.slogdet(A)[1])
+
+
+def dense(quick: bool) -> Rows:
+    """Large dense systems, well conditioned: raw windows and a solve, beside LAPACK's Cholesky solve."""
+    rows = []
+    for d in (500,) if quick else (5000, 10_000):
+        X = np.random.default_rng(d).standard_normal((d, 2 * d))
+        A, b = X @ X.T / (2 * d), problems.load(d)
+        del X
+        long = tla.Schedule(burn_in=100, readings=10_000, spacing=1.0)
+        seconds = least(
+            {
+                "cholesky": lambda A=A, b=b: scipy.linalg.solve(A, b, assume_a="pos"),
+                "raw": lambda A=A, b=b: tla.solve(A, b, refine=False, rng=0),
+                "window": partial(tla.solve, A, b, refine=False, schedule=long, rng=0),
+                "solve": lambda A=A, b=b: tla.solve(A, b, rng=0),
+            },
+            rounds=2,
+        )
+        engine = tla.solve(A, b, refine=False, rng=0, return_info=True)[1].engine
+        rows.append({"d": d, "seconds": seconds, "engine": engine})
+    return rows
+
+
+def correlated(quick: bool) -> Rows:
+    """`inv` from a million readings one time constant apart."""
+    rows, count = [], 10_000 if quick else 1_000_000
+    for d in (10, 50):
+        A = problems.dense(d)
+        schedule = tla.Schedule(burn_in=200, readings=count, spacing=1.0)
+        seconds = least({"inv": lambda A=A, s=schedule: tla.inv(A, refine=False, schedule=s, rng=0)})["inv"]
+        X, info = tla.inv(A, refine=False, schedule=schedule, rng=0, return_info=True)
+        score = float(np.sqrt(np.mean(((X - np.linalg.inv(A)) / info.standard_error) ** 2)))
+        rows.append({"d": d, "readings": count, "seconds": seconds, "score": score})
+    return rows
+
+
 PARTS: dict[str, Callable[[bool], Rows]] = {
     "solves": solves,
     "readings": readings,
@@ -279,4 +374,7 @@ PARTS: dict[str, Callable[[bool], Rows]] = {
     "small": small,
     "graphs": graphs,
     "estimates": estimates,
+    "real": real,
+    "dense": dense,
+    "correlated": correlated,
 }

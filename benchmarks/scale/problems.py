@@ -1,11 +1,14 @@
-"""The matrices: grids with and without walls, a stencil by products, graphs with hubs, and links of pages."""
+"""The matrices: grids with and without walls, a stencil by products, graphs with hubs, links of pages, real ones."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.io import mmread
 from scipy.sparse.linalg import LinearOperator
 
 
@@ -72,3 +75,18 @@ def dense(d: int, condition: float = 30.0) -> np.ndarray:
     q, _ = np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))
     a = (q * np.geomspace(1 / condition, 1.0, d)) @ q.T
     return np.asarray((a + a.T) / 2)
+
+
+def real(folder: Path) -> Iterator[tuple[str, Any]]:
+    """A power grid, two of the Harwell-Boeing collection, and a kernel of measured mixtures of concrete."""
+    from thermoapps.chip_design import PowerGrid, read_netlist
+
+    grid = read_netlist(folder / "eda" / "ibmpg1.spice.gz")
+    yield "power grid ibmpg1", PowerGrid.from_netlist(grid).conductance.tocsr()
+    for name in ("bcsstk16.mtx.gz", "1138_bus.mtx"):
+        yield name.partition(".")[0], sp.csr_array(mmread(folder / "matrices" / "spd" / name))
+    table = np.loadtxt(folder / "regression" / "concrete.txt")[:, :-1]
+    X = (table - table.mean(0)) / table.std(0)
+    squares = np.sum(X**2, axis=1)
+    distances = np.maximum(squares[:, None] + squares - 2 * X @ X.T, 0)
+    yield "kernel of concrete", np.exp(-distances / (2 * X.shape[1])) + 0.1 * np.eye(len(X))
