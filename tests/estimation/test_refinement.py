@@ -457,8 +457,9 @@ def test_without_extended_residuals_the_iteration_stays_plain():
     eq = Equation(operator, B, (PLAIN,), 1.0)
     state = after(25, Fake(np.linalg.inv(A), 0.1), eq)
     assert state.low is None
-    assert state.stalled > 3
-    assert np.all(state.norms[-1] <= 1e-15 * D * np.linalg.norm(B, axis=0))
+    relative = state.norms[-1] / np.linalg.norm(B, axis=0)
+    assert np.all(relative <= 1e-15 * D)
+    assert relative.max() > 1e-19  # extended residuals get below
 
 
 def _products_only(matrix):
