@@ -299,8 +299,9 @@ def test_directions_are_conjugate_and_steps_along_them_exact():
             for other, image in directions.pairs[:i]:
                 overlap = np.sum((other if definite else image) * q, axis=0)
                 np.testing.assert_allclose(overlap, 0, atol=1e-12)
-        step = directions.step(B)
+        step, foretold = directions.step(B)
         r = B - A @ step
+        np.testing.assert_allclose(foretold, r, atol=1e-12)
         for p, q in directions.pairs:
             np.testing.assert_allclose(np.sum((p if definite else q) * r, axis=0), 0, atol=1e-12)
 
@@ -455,10 +456,10 @@ def test_extended_precision_begins_near_the_floor_and_stays(matrix):
 def test_without_extended_residuals_the_iteration_stays_plain():
     operator = MatrixFree(_products_only(A))
     eq = Equation(operator, B, (PLAIN,), 1.0)
-    state = after(25, Fake(np.linalg.inv(A), 0.1), eq)
+    state = after(60, Fake(np.linalg.inv(A), 0.1), eq)
     assert state.low is None
     relative = state.norms[-1] / np.linalg.norm(B, axis=0)
-    assert np.all(relative <= 1e-15 * D)
+    assert np.all(relative <= 1e-14 * D)  # and does not leave its floor again
     assert relative.max() > 1e-19  # extended residuals get below
 
 

@@ -38,8 +38,8 @@ class Directions:
         self.pairs.append(_conjugate(z, image, self.pairs, self.definite))
         del self.pairs[:-HISTORY]
 
-    def step(self, r: Array) -> Array:
-        """The exact step along all directions for a residual r.
+    def step(self, r: Array) -> tuple[Array, Array]:
+        """The exact step along all directions for a residual r, and the residual that it should leave.
 
         Earlier ones are stepped along again: a recomputed residual is orthogonal to them up to rounding only, and with
         ill-conditioned A what rounding left is what limits the residual.
@@ -49,7 +49,7 @@ class Directions:
             length = _length(p, q, r, self.definite)
             total = total + length * p
             r = r - length * q
-        return total
+        return total, r
 
     def refuse_negative(self, z: Array, image: Array) -> None:
         """LinAlgError where zᵀAz < 0 although A should be positive definite."""

@@ -230,7 +230,7 @@ def refine(
                 state.conjugate = True
                 directions.add(z, start[1] - state.residual)
                 state.x, state.residual, state.sizes = start
-                _move(equation, state, directions.step(state.residual))
+                _move_along(equation, state, directions)
         else:
             directions.add(z, equation.product(z))
             state.n_matvec += 1
@@ -238,7 +238,7 @@ def refine(
                 z = preconditioner(state.residual)
                 directions.add(z, equation.product(z))
                 state.n_matvec += 1
-            _move(equation, state, directions.step(state.residual))
+            _move_along(equation, state, directions)
         _look_back(equation, state, change)
         yield state
 
@@ -267,6 +267,18 @@ def _move(equation: Equation, state: State, step: Array) -> None:
         assert extended is not None
         state.residual = extended
         state.norms, state.sizes, state.changes = equation.measured(extended, state.x, step)
+
+
+def _move_along(equation: Equation, state: State, directions: Directions) -> None:
+    """The exact step along all directions; they begin anew where it fails by more than there was to correct.
+
+    Below the rounding floor steps are made of noise, and old directions would amplify it from run to run.
+    """
+    before = state.norms[-1]
+    step, foretold = directions.step(state.residual)
+    _move(equation, state, step)
+    if any_true(equation.norms(state.residual - foretold)[-1] > before):
+        directions.pairs.clear()
 
 
 def _progress(state: State, before: Array) -> bool:
