@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, is_torch, namespace
+from thermolinalg._arrays import Array, is_sparse_tensor, is_torch, namespace
 from thermolinalg._autograd import refuse_gradients, refuse_transforms
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "as_rng",
     "checked_array",
     "checked_sparse",
+    "checked_sparse_tensor",
     "is_finite",
 ]
 
@@ -119,12 +120,16 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
 
 
 def _checked_torch(x: Any, name: str) -> Array:
-    if x.is_sparse or str(x.layout) != "torch.strided":
-        raise TypeError(f"{name} is a sparse torch tensor; pass {name}.to_dense() or a SciPy sparse array")
+    if is_sparse_tensor(x):
+        raise TypeError(f"{name} is a sparse tensor where a dense array is needed; pass {name}.to_dense()")
     refuse_transforms(x)
     refuse_gradients(x, name)
+    return _as_blas_tensor(x.detach().resolve_conj().resolve_neg())
+
+
+def _as_blas_tensor(x: Array) -> Array:
+    """As `_as_blas_dtype` does."""
     xp = namespace(x)
-    x = x.detach().resolve_conj().resolve_neg()
     if not (xp.isdtype(x.dtype, "real floating") or xp.isdtype(x.dtype, "complex floating")):
         return xp.astype(x, xp.float64)
     if str(x.dtype) in ("torch.float16", "torch.bfloat16"):
@@ -194,3 +199,27 @@ def checked_sparse(x: Any, name: str, *, check_finite: bool = True) -> Any:
     if check_finite and not is_finite(csr.data):
         raise ValueError(f"{name} contains NaN or infinity; all entries must be finite")
     return csr
+
+
+def checked_sparse_tensor(x: Any, name: str, *, check_finite: bool = True) -> tuple[Any, Array]:
+    """The numbers of a sparse tensor as `checked_sparse` has them, on the host, and an empty real tensor like it.
+
+    Raises
+    ------
+    TypeError
+        It requires gradients.
+    ValueError
+        Not two dimensions, rows in the place of numbers, NaN or infinity.
+    """
+    refuse_transforms(x)
+    refuse_gradients(x, name)
+    if x.ndim != 2:
+        raise ValueError(f"{name} must have 2 dimensions, got shape {tuple(x.shape)}")
+    if x.dense_dim():
+        raise ValueError(f"{name} is a sparse tensor of dense rows; pass {name}.to_dense().to_sparse()")
+    entries = x.detach().to_sparse_coo().coalesce()  # the one layout whose complex values torch shows
+    values = _as_blas_tensor(entries.values())
+    places = tuple(entries.indices().cpu().numpy())
+    matrix = scipy.sparse.coo_array((values.cpu().numpy(), places), shape=tuple(x.shape))
+    like = values[:0].real if values.is_complex() else values[:0]
+    return checked_sparse(matrix, name, check_finite=check_finite), like.clone()

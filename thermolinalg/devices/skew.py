@@ -150,5 +150,5 @@ def _written(matrix: Operator, imperfections: Imperfections, rng: np.random.Gene
     if isinstance(matrix, Sparse):
         written = matrix.matrix.copy()
         written.data = imperfections.write_array(written.data, rng)
-        return Sparse(written, symmetric=False)
+        return matrix.holding(written, symmetric=False)
     return Dense(imperfections.write_array(matrix.dense(), rng), symmetric=False)

@@ -10,7 +10,16 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array, cholesky, cholesky_products, cholesky_solve, eps, namespace, solve_triangular
+from thermolinalg._arrays import (
+    Array,
+    cholesky,
+    cholesky_products,
+    cholesky_solve,
+    eps,
+    namespace,
+    on_host,
+    solve_triangular,
+)
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.base import Cost, Recent
@@ -31,7 +40,7 @@ FILL, MANY, LEAST_FILL = 10.0, 1e5, 2.0
 class Factorised:
     """Inverse polynomials of A, Σ_k c_k A^{-k}, and square roots L^{-T} of A⁻¹, from A = L Lᵀ.
 
-    Dense A by Cholesky, sparse A by SuperLU in symmetric mode (L U with U = D Lᵀ, so that A = L D Lᵀ).
+    Dense A by Cholesky, sparse A by SuperLU in symmetric mode (L U with U = D Lᵀ, so that A = L D Lᵀ), on the host.
 
     Parameters
     ----------
@@ -177,9 +186,8 @@ def _factorise_sparse(operator: Sparse) -> tuple[Solve, Solve]:
     # A = Pᵀ L D Lᵀ P, hence A⁻¹ = W Wᵀ with W = Pᵀ L⁻ᵀ D^{-1/2}; and L⁻ᵀ is U⁻¹ D.
     order, roots = lu.perm_c, np.sqrt(pivots)[:, None]
     upper = lu.U.tocsr()
-    dtype = operator.dtype
 
-    def root(v: Array) -> Array:
-        return scipy.sparse.linalg.spsolve_triangular(upper, roots * v, lower=False)[order].astype(dtype, copy=False)
+    def root(v: np.ndarray) -> np.ndarray:
+        return np.asarray(scipy.sparse.linalg.spsolve_triangular(upper, roots * v, lower=False)[order])
 
-    return lambda v: lu.solve(np.asarray(v, dtype=np.float64)).astype(dtype, copy=False), root
+    return on_host(lu.solve, operator.like), on_host(root, operator.like)

@@ -12,12 +12,12 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, as_array, as_float64, is_array, is_torch, namespace, to_numpy
-from thermolinalg._validation import is_finite
+from thermolinalg._validation import checked_array, is_finite
 from thermolinalg.operators._checks import real
 from thermolinalg.operators._even_rows import even_rows
 from thermolinalg.operators.base import Operator
 
-__all__ = ["MatrixFree", "product"]
+__all__ = ["MatrixFree", "product", "tensor_like"]
 
 FEW = 1024
 """Rows up to which a map is formed from its products sooner than it is balanced by them."""
@@ -171,14 +171,26 @@ def _transposed_columns(source: Any, block: Array) -> Array:
     return namespace(block).stack([source.rmatvec(block[:, j]) for j in range(block.shape[1])], axis=1)
 
 
+def tensor_like(source: Any) -> Array | None:
+    """An empty tensor as the products of a map give them, read off its `like`, or `dtype` and `device`; or None."""
+    like = getattr(source, "like", None)
+    if is_array(like):
+        return like if is_torch(like) else None
+    dtype: Any = getattr(source, "dtype", None)
+    if not str(dtype).startswith("torch."):
+        return None
+    import torch
+
+    return checked_array(torch.empty(0, dtype=dtype, device=getattr(source, "device", None)), "dtype")
+
+
 def _place(source: Any, name: str) -> Array:
     """An empty array where the products of an object live, read off its `like`, or `dtype` and `device`."""
     if is_array(getattr(source, "like", None)):
         return source.like
+    tensor = tensor_like(source)
+    if tensor is not None:
+        return real(tensor, name)
     dtype: Any = getattr(source, "dtype", None) or np.float64
-    if str(dtype).startswith("torch."):
-        import torch
-
-        return torch.empty(0, dtype=dtype, device=getattr(source, "device", None))
     dtype = real(np.empty(0, dtype), name).dtype
     return np.empty(0, dtype if dtype in (np.float32, np.float64) else np.float64)
