@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import sparse_tensor, tensor_map
 from numpy.linalg import LinAlgError
 from public import A0, B0, FUNCTIONS, WITH_B, Refused, Right, check, load, numbers, parameters, run, torch_tensor
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
 from thermolinalg._arrays import is_torch
+from thermolinalg.operators.matrix_free import tensor_like
 
 RIGHT = Right()
 SINGULAR = Refused(LinAlgError, "singular to working precision")
@@ -37,6 +39,13 @@ def strided():
     wide = np.zeros((4, 6))
     wide[::2, ::3] = A0
     return wide[::2, ::3]
+
+
+def doubled_tensor():
+    half = sparse_tensor(A0 / 2, "coo")
+    torch = pytest.importorskip("torch")
+    twice = torch.cat([half.indices()] * 2, dim=1), torch.cat([half.values()] * 2)
+    return torch.sparse_coo_tensor(*twice, half.shape, check_invariants=True)
 
 
 def np_matrix():
@@ -173,6 +182,14 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "torch": (lambda: torch_tensor(A0), everywhere(RIGHT)),
     "torch integers": (lambda: torch_tensor(A0, "int32"), everywhere(RIGHT)),
     "torch, single precision": (lambda: torch_tensor(A0, "float32"), everywhere(RIGHT)),
+    "torch CSR": (lambda: sparse_tensor(A0), not_an_array(RIGHT)),
+    "torch CSC, single precision": (lambda: sparse_tensor(A0.astype(np.float32), "csc"), not_an_array(RIGHT)),
+    "torch COO of integers": (lambda: sparse_tensor(A0.astype(int), "coo"), not_an_array(RIGHT)),
+    "torch COO with duplicates": (doubled_tensor, not_an_array(RIGHT)),
+    "torch CSR, Hermitian": (lambda: sparse_tensor(HERMITIAN), not_an_array(Right(HERMITIAN))),
+    "torch map": (lambda: tensor_map(A0), not_an_array(RIGHT)),
+    "torch map, single precision": (lambda: tensor_map(A0.astype(np.float32)), not_an_array(RIGHT)),
+    "torch map, Hermitian": (lambda: tensor_map(HERMITIAN), not_an_array(Right(HERMITIAN))),
     "one entry": (lambda: np.array([[4.0]]), everywhere(Right(np.array([[4.0]])))),
     # scales
     "scale 1e300": (
@@ -206,6 +223,7 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "sparse NaN": (lambda: scipy.sparse.csr_array(with_nan(A0)), not_an_array(NAN)),
     "products of NaN": (lambda: products(with_nan(A0)), not_an_array(Refused((ValueError, LinAlgError), "NaN"))),
     "torch NaN": (lambda: torch_tensor(with_nan(A0)), everywhere(NAN)),
+    "torch CSR, NaN": (lambda: sparse_tensor(with_nan(A0)), not_an_array(NAN)),
     "objects": (lambda: A0.astype(object), everywhere(KIND)),
     "strings": (lambda: np.array([["2", "1"], ["1", "3"]]), everywhere(KIND)),
     "a string": (lambda: "A0", everywhere(Refused((TypeError, ValueError), "[Aa]"))),
@@ -214,7 +232,10 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "np.matrix": (np_matrix, everywhere(KIND)),
     "None": (lambda: None, everywhere(Refused(TypeError, "[Aa]"))),
     "ragged lists": (lambda: [[2.0, 1.0], [1.0]], everywhere(Refused(ValueError, "^[Aa] is not an array"))),
-    "sparse torch": (lambda: torch_tensor(A0).to_sparse(), everywhere(KIND)),
+    "torch, rows of a sparse tensor": (
+        lambda: torch_tensor(A0).to_sparse(1),
+        everywhere(Refused(ValueError, "dense rows")),
+    ),
     # shapes
     "a scalar": (lambda: 2.0, everywhere(SHAPE, solve=None, expm=None, solve_continuous_lyapunov=None)),
     "a vector": (lambda: np.ones(2), everywhere(SHAPE)),
@@ -315,7 +336,7 @@ def test_matrices(row, name):
     A, outcome = make(), outcomes[name]
     shape = getattr(A, "shape", ())
     b = load(shape[0] if len(shape) == 2 else 2)
-    check(name, A, torch_tensor(b) if is_torch(A) else b, outcome)
+    check(name, A, torch_tensor(b) if is_torch(A) or tensor_like(A) is not None else b, outcome)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])

@@ -141,7 +141,8 @@ def _checked_numpy(x: Any, name: str) -> Array:
     if scipy.sparse.issparse(x):
         raise TypeError(f"{name} is sparse where a dense array is needed; pass {name}.toarray()")
     if hasattr(x, "matvec"):
-        raise TypeError(f"{name} is a linear operator where an array is needed; pass {name} @ np.eye({name}.shape[1])")
+        advice = f"; pass {name} @ np.eye({name}.shape[1])" if hasattr(x, "__matmul__") else ""
+        raise TypeError(f"{name} is a linear operator where an array is needed{advice}")
     if isinstance(x, np.matrix):
         raise TypeError(f"{name} is an np.matrix, which is not supported; pass np.asarray({name})")
     if isinstance(x, np.ma.MaskedArray):

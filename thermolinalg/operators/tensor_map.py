@@ -74,8 +74,10 @@ class TensorMap(Blockwise):
     def _checked(self, product: Any, shape: tuple[int, ...], method: str) -> Array:
         """A product, where it is a tensor of the right kind."""
         if not is_torch(product) or tuple(product.shape) != shape:
-            found = f"shape {tuple(product.shape)}" if hasattr(product, "shape") else type(product).__name__
-            raise ValueError(f"{self.name}.{method} must give a tensor of shape {shape}, not {found}")
+            found = f" of shape {tuple(product.shape)}" if hasattr(product, "shape") else ""
+            raise ValueError(
+                f"{self.name}.{method} must give a tensor of shape {shape}, not a {type(product).__name__}{found}"
+            )
         if product.is_complex() and not self.like.is_complex():
             raise TypeError(
                 f"{self.name}.{method} gives complex numbers, and its dtype {self.like.dtype} is real; give it "
