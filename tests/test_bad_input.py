@@ -41,6 +41,12 @@ def strided():
     return wide[::2, ::3]
 
 
+def strict(x, device="CPU_DEVICE"):
+    """An array that does what the array API standard says, and nothing else."""
+    library = pytest.importorskip("array_api_strict")
+    return library.asarray(x, device=library.Device(device))
+
+
 def doubled_tensor():
     half = sparse_tensor(A0 / 2, "coo")
     torch = pytest.importorskip("torch")
@@ -68,6 +74,9 @@ A_OR_a = r"^(A|a|blocks|LinearOperator)\b.*"
 NAN = Refused(ValueError, A_OR_a + "NaN or infinity")
 SHAPE = Refused(ValueError, A_OR_a + "(square|dimension)")
 KIND = Refused(TypeError, A_OR_a)
+NOT_HERE = Refused(
+    TypeError, A_OR_a + "a Array without numbers to load, .* on a device of its own; pass an array on the host"
+)
 NOT_SYMMETRIC = Refused(LinAlgError, r"is not symmetric: .* times what rounding explains")
 INDEFINITE = Refused(LinAlgError, "not positive (semi)?definite")
 NEVER_SETTLES = Refused(LinAlgError, "never settles: the real parts of the eigenvalues")
@@ -164,6 +173,10 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "long double": (lambda: A0.astype(np.longdouble), everywhere(RIGHT)),
     "big-endian": (lambda: A0.astype(">f8"), everywhere(RIGHT)),
     "Fortran order": (lambda: np.asfortranarray(A0), everywhere(RIGHT)),
+    "another library's": (lambda: strict(A0), everywhere(RIGHT)),
+    "another library's integers": (lambda: strict(A0.astype(int)), everywhere(RIGHT)),
+    "another library's, single precision": (lambda: strict(A0.astype(np.float32)), everywhere(RIGHT)),
+    "another library's, Hermitian": (lambda: strict(HERMITIAN), everywhere(Right(HERMITIAN))),
     "strided": (strided, everywhere(RIGHT)),
     "reversed": (lambda: A0[::-1, ::-1].copy()[::-1, ::-1], everywhere(RIGHT)),
     "read-only": (read_only, everywhere(RIGHT)),
@@ -236,6 +249,7 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
         lambda: torch_tensor(A0).to_sparse(1),
         everywhere(Refused(ValueError, "dense rows")),
     ),
+    "another library's, on its device": (lambda: strict(A0, device="device1"), everywhere(NOT_HERE)),
     # shapes
     "a scalar": (lambda: 2.0, everywhere(SHAPE, solve=None, expm=None, solve_continuous_lyapunov=None)),
     "a vector": (lambda: np.ones(2), everywhere(SHAPE)),

@@ -162,16 +162,17 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
     ValueError
         It is ragged.
     TypeError
-        It has no numbers, being traced.
+        It has no numbers on the host, being traced or on a device.
     """
     try:
         return np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    except TypeError:
+    except (TypeError, RuntimeError):
         raise TypeError(
-            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX; pass an "
-            "array from outside of them, or a torch tensor where gradients are needed"
+            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX or on a "
+            "device of its own; pass an array on the host from outside of them, or a torch tensor where gradients or "
+            "a GPU are needed"
         ) from None
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from cases import grid
-from helpers import close, normal, sparse_tensor, spd
+from helpers import close, normal, sparse, sparse_tensor, spd
 
 import thermolinalg as tla
 from thermolinalg.laws import Overdamped, Skew
@@ -159,6 +159,17 @@ def test_b_and_m():
         tla.solve(a, sparse_tensor(A[:, :1]))
     with pytest.raises(TypeError, match="b is a torch tensor and A is not"):
         tla.solve(A, b)
+
+
+def test_factors_and_rows():
+    R = sparse((5, 60), 0.2, np.random.default_rng(0))
+    theirs, ours = (tla.operators.LowRankPlusIdentity(each, 0.1) for each in (R, sparse_tensor(R)))
+    b, L = normal(60), scipy.sparse.csr_array(np.eye(2, 60))
+    x = tla.solve(ours, torch.as_tensor(b), rng=0)
+    assert isinstance(x, torch.Tensor)
+    assert close(x, tla.solve(theirs, b, rng=0), 1e-9)
+    found = tla.program(ours, rng=0).variance_of(sparse_tensor(L))
+    assert close(found, tla.program(theirs, rng=0).variance_of(L), 1e-8)
 
 
 def test_explain_counts_its_entries():

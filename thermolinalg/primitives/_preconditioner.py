@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, as_array, is_array, is_sparse_tensor, is_torch, to_numpy
 from thermolinalg._autograd import detached
-from thermolinalg._validation import checked_sparse_tensor
+from thermolinalg._validation import as_numpy, checked_sparse_tensor
 from thermolinalg.devices import Device
 from thermolinalg.matrix_functions.select import SMALL
 from thermolinalg.operators import BlockDiagonal, Operator
@@ -42,10 +42,12 @@ def as_map(M: Any, size: int, *, is_complex: bool) -> LinearOperator:
 
 
 def _on_host(M: Any) -> Any:
-    """M, and where it is a tensor its numbers in NumPy or SciPy, which the host's copies of vectors are given to."""
+    """M, and where it is an array of another library its numbers in NumPy or SciPy: it multiplies vectors there."""
     if is_sparse_tensor(M):
         return checked_sparse_tensor(M, "M")[0]
-    return to_numpy(detached(M)) if is_torch(M) else M
+    if is_torch(M):
+        return to_numpy(detached(M))
+    return as_numpy(M, "M") if hasattr(M, "__array_namespace__") else M
 
 
 def shortens(M: LinearOperator, read: ReadMatrix, device: Device | None) -> bool:
