@@ -23,6 +23,7 @@ __all__ = [
     "checked_sparse",
     "checked_sparse_tensor",
     "is_finite",
+    "refuse_uncounted",
 ]
 
 _REAL_KINDS = {"b": np.float64, "i": np.float64, "u": np.float64}
@@ -186,6 +187,20 @@ def _as_blas_dtype(array: Any) -> Any:
     if kind == "c" and size not in (8, 16):
         return array.astype(np.complex128)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def refuse_uncounted(a: Any, name: str) -> None:
+    """ValueError for more rows or columns than 32 bits count, before anything of that length is made."""
+    sizes = getattr(a, "shape", None)
+    if sizes and isinstance(sizes, tuple) and max(sizes) > MOST_ROWS:
+        raise ValueError(
+            f"{name} has shape {tuple(sizes)}, and more than {MOST_ROWS} rows or columns are not counted by the "
+            f"32-bit indices of sparse factors and kernels; split {name} into blocks"
+        )
+
+
+MOST_ROWS = 2**31 - 1
+"""What a 32-bit index counts; one vector of so many numbers takes 16 GiB."""
 
 
 def checked_sparse(x: Any, name: str, *, check_finite: bool = True) -> Any:

@@ -28,13 +28,24 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
 
     It is given a block of its own: what it writes there is no business of the caller's.
     """
-    block = np.array(block)
+    block, (m, n) = np.array(block), operator.shape
     with np.errstate(over="ignore", invalid="ignore"):  # whoever takes the product looks at what it gives
         if block.shape[1] != 1:
             with contextlib.suppress(ValueError):
-                return np.asarray(operator.matmat(block))
-        columns = [operator.matvec(column) for column in block.T]
-    return np.stack(columns, axis=1) if columns else np.zeros((operator.shape[0], 0), block.dtype)
+                return _numeric(operator.matmat(block))
+        try:
+            columns = [operator.matvec(column) for column in block.T]
+        except ValueError as error:  # SciPy's own says neither what should have come nor from where
+            raise ValueError(f"matvec of a map of shape {(m, n)} must make {m} numbers of {n}: {error}") from error
+    return _numeric(np.stack(columns, axis=1)) if columns else np.zeros((m, 0), block.dtype)
+
+
+def _numeric(found: Any) -> np.ndarray:
+    """A product, where it is one of numbers."""
+    array = np.asarray(found)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"products with a map must be numbers, not {array.dtype}")
+    return array
 
 
 class MatrixFree(Operator):

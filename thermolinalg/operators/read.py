@@ -23,7 +23,7 @@ from thermolinalg._arrays import (
     plus_identity,
 )
 from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
-from thermolinalg._validation import checked_array, checked_sparse, checked_sparse_tensor, is_finite
+from thermolinalg._validation import checked_array, checked_sparse, checked_sparse_tensor, is_finite, refuse_uncounted
 from thermolinalg.operators._checks import not_empty
 from thermolinalg.operators._maps import ComplexSymmetric, RealForm, complexify, formed, has_adjoint, realify
 from thermolinalg.operators._matrix import ReadMatrix
@@ -131,6 +131,7 @@ def read_matrix(
     if isinstance(a, ReadMatrix):
         return a
     assume, is_flat = as_structure(assume_a), False
+    refuse_uncounted(a, name)
     if isinstance(a, Operator):
         _refuse_history(a, name)
         read = _from_operator(a, assume, lower, check_finite, name)

@@ -11,7 +11,14 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import dtype_name, is_sparse_tensor, is_torch, to_numpy
 from thermolinalg._info import Info, warn
-from thermolinalg._validation import as_count, as_rng, checked_array, checked_sparse, checked_sparse_tensor
+from thermolinalg._validation import (
+    as_count,
+    as_rng,
+    checked_array,
+    checked_sparse,
+    checked_sparse_tensor,
+    refuse_uncounted,
+)
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.primitives._devices import as_device, as_schedule
@@ -189,6 +196,7 @@ def _times(start: Any, stop: Any, num: Any, endpoint: Any) -> np.ndarray:
 
 def _read_matrix(A: Any) -> tuple[Any, Any]:
     """A in double precision as an array, sparse array or operator, and an array of its namespace and precision."""
+    refuse_uncounted(A, "A")
     if scipy.sparse.issparse(A):
         like = matrix = checked_sparse(A, "A")
     elif is_sparse_tensor(A):
