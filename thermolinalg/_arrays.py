@@ -45,6 +45,7 @@ __all__ = [
     "on_host",
     "plus_identity",
     "product",
+    "smallest_normal",
     "solve_triangular",
     "standard_normal",
     "to_numpy",
@@ -117,7 +118,18 @@ def _last_name(dtype: Any) -> str:
 
 def eps(x: Array) -> float:
     """Machine epsilon of the dtype of x."""
-    return float(namespace(x).finfo(x.dtype).eps)
+    return float(_limits(namespace(x), x.dtype).eps)
+
+
+def smallest_normal(x: Array) -> float:
+    """The smallest positive number of the dtype of x that is held to full precision."""
+    return float(_limits(namespace(x), x.dtype).smallest_normal)
+
+
+@lru_cache(maxsize=64)
+def _limits(xp: Any, dtype: Any) -> Any:
+    """What a namespace says of a dtype: asking takes as long as a small product."""
+    return xp.finfo(dtype)
 
 
 def as_blocks(*blocks: Array) -> list[Array]:
