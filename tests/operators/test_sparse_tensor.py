@@ -14,8 +14,9 @@ from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
 from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine
 from thermolinalg.matrix_functions.singular_krylov import KrylovSolvesEngine
-from thermolinalg.operators import Sparse, SparseTensor
+from thermolinalg.operators import Sparse
 from thermolinalg.operators.read import read_matrix, shifted_operator
+from thermolinalg.operators.sparse_tensor import SparseTensor
 
 torch = pytest.importorskip("torch")
 
@@ -147,6 +148,20 @@ def test_gradients_are_refused_with_what_has_them():
     x.sum().backward()
     assert a.grad is not None
     tla.solve(a.detach(), torch.ones(4))
+
+
+def test_gradients_of_all_else_come_out():
+    matrix, rectangle = grid(4, 0.5).toarray(), grid(4, 0.5)[:, :9]
+    a = sparse_tensor(matrix)
+    b, mu = torch.ones(16, dtype=torch.float64, requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    ones = np.ones(16)
+    (found,) = torch.autograd.grad(tla.solve(a, b, rng=0).sum(), b)
+    assert close(found, np.linalg.solve(matrix.T, ones), 1e-8)
+    (found,) = torch.autograd.grad(tla.lstsq(sparse_tensor(rectangle), b, rng=0).x.sum(), b)
+    assert close(found, np.linalg.pinv(rectangle.toarray()).T @ ones[:9], 1e-8)
+    (found,) = torch.autograd.grad(tla.program(a, rng=0).shifted(mu).solve(b.detach()).sum(), mu)
+    moved = np.linalg.solve(matrix + np.eye(16), ones)
+    assert close(found, -moved @ moved, 1e-6)
 
 
 def test_b_and_m():

@@ -11,7 +11,6 @@ from thermolinalg.operators.matrix_free import MatrixFree
 from thermolinalg.operators.normal import Normal
 from thermolinalg.operators.quasi_definite import quasi_definite
 from thermolinalg.operators.sparse import Sparse
-from thermolinalg.operators.sparse_tensor import SparseTensor
 from thermolinalg.operators.toeplitz import Circulant, Toeplitz
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "Scaled",
     "SkewEmbedding",
     "Sparse",
-    "SparseTensor",
     "Sum",
     "Toeplitz",
     "quasi_definite",
