@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
-from helpers import spd
+from helpers import sparse_tensor, spd, tensor_map
 from scipy.sparse.linalg import aslinearoperator
 
 from thermolinalg import operators
 from thermolinalg._arrays import is_torch
+from thermolinalg.operators.matrix_free import tensor_like
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,25 @@ class Case:
         A = self.make()
         if scipy.sparse.issparse(A):
             return A.toarray()
+        if _is_tensor_map(A):
+            return np.stack([A.matvec(e).numpy() for e in tensor(np.eye(A.shape[1])).to(A.dtype)], axis=1)
         if hasattr(A, "matvec"):
             return np.asarray(A @ np.eye(A.shape[1], dtype=A.dtype))
-        return A.numpy() if is_torch(A) else np.asarray(A)
+        return A.to_dense().numpy() if is_torch(A) else np.asarray(A)
 
     def array(self, x: np.ndarray) -> Any:
         """An array where the matrix lives: for right-hand sides."""
         A = self.make()
-        if not is_torch(A):
+        if not (is_torch(A) or _is_tensor_map(A)):
             return x
         import torch
 
         return torch.as_tensor(x).to(torch.promote_types(A.dtype, torch.as_tensor(x).dtype))
+
+
+def _is_tensor_map(A: Any) -> bool:
+    """Whether A is an object of products with tensors, and neither a tensor nor an operator."""
+    return not is_torch(A) and not hasattr(A, "apply") and tensor_like(A) is not None
 
 
 _CASES: list[Case] = []
@@ -108,6 +116,13 @@ case("matrix-free Hermitian", "spd matrix-free complex")(lambda: aslinearoperato
 case("torch", "spd torch")(lambda: tensor(spd(12)))
 case("torch float32", "spd torch float32")(lambda: tensor(spd(12).astype(np.float32)))
 case("torch Hermitian", "spd torch complex")(lambda: tensor(spd(8, dtype=complex)))
+case("torch CSR", "spd torch sparse")(lambda: sparse_tensor(grid(5, 0.1)))
+case("torch CSC, large", "spd torch sparse large")(lambda: sparse_tensor(grid(14), "csc"))
+case("torch COO, float32", "spd torch sparse float32")(lambda: sparse_tensor(grid(5, 0.1).astype(np.float32), "coo"))
+case("torch CSR, Hermitian", "spd torch sparse complex")(lambda: sparse_tensor(spd(6, dtype=complex)))
+case("torch map", "spd torch matrix-free")(lambda: tensor_map(spd(12)))
+case("torch map, large", "spd torch matrix-free large")(lambda: tensor_map(grid(14, 0.5).toarray(), blocks=True))
+case("torch map, Hermitian", "spd torch matrix-free complex")(lambda: tensor_map(spd(80, dtype=complex)))
 
 _R = np.random.default_rng(5).standard_normal((3, 12))
 case("Dense", "spd operator")(lambda: operators.Dense(spd(12)))

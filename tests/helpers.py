@@ -1,8 +1,11 @@
 """What tests build and compare with: matrices of a known spectrum, and one relative error for every array."""
 
+import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 Seed = int | np.random.Generator
@@ -86,6 +89,27 @@ def grid_laplacian(side: int, shift: float) -> scipy.sparse.csr_array:
     identity = scipy.sparse.eye_array(side)
     plane = scipy.sparse.kron(line, identity) + scipy.sparse.kron(identity, line)
     return scipy.sparse.csr_array(plane + shift * scipy.sparse.eye_array(side**2))
+
+
+def sparse_tensor(matrix: Any, layout: str = "csr") -> Any:
+    """A sparse torch tensor in one of its layouts; the test is skipped where there is no torch."""
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says once in a process that it is still at work on these
+        tensor = torch.as_tensor(scipy.sparse.csr_array(matrix).toarray())
+        return tensor.to_sparse(layout=getattr(torch, f"sparse_{layout}"))
+
+
+def tensor_map(matrix: Any, *, adjoint: bool = True, blocks: bool = False) -> SimpleNamespace:
+    """A map of tensors as a user may have one: a shape, a torch dtype, and products."""
+    torch = pytest.importorskip("torch")
+    A = torch.as_tensor(matrix)
+    found = SimpleNamespace(shape=tuple(A.shape), dtype=A.dtype, matvec=lambda v: A @ v)
+    if adjoint:
+        found.rmatvec = lambda u: A.mH @ u
+    if blocks:
+        found.matmat, found.rmatmat = found.matvec, found.rmatvec
+    return found
 
 
 def _array(x: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ import scipy.linalg
 import scipy.sparse
 
 import thermolinalg as tla
-from thermolinalg._arrays import is_torch, to_numpy
+from thermolinalg._arrays import is_sparse_tensor, is_torch, to_numpy
 
 A0 = np.array([[2.0, 1.0], [1.0, 3.0]])
 B0 = np.array([1.0, 2.0])
@@ -215,7 +215,7 @@ def run(name: str, A: Any, b: Any = None, options: Mapping[str, Any] | None = No
     if function.second == "q":
         d = A.shape[0] if len(getattr(A, "shape", ())) == 2 else 2
         eye = np.eye(d)
-        if is_torch(A) and not A.is_sparse:
+        if is_torch(A) and not is_sparse_tensor(A):
             eye = torch_tensor(eye, "float32" if "32" in str(A.dtype) else "float64")
         return target(A, eye, **options)
     return target(A, b, **options) if function.second in ("b", "v") else target(A, **options)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers import sparse_tensor, tensor_map
 from numpy.linalg import LinAlgError
 from public import A0, B0, FUNCTIONS, WITH_B, Refused, Right, check, load, numbers, parameters, run, torch_tensor
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import thermolinalg as tla
 from thermolinalg._arrays import is_torch
+from thermolinalg.operators.matrix_free import tensor_like
 
 RIGHT = Right()
 SINGULAR = Refused(LinAlgError, "singular to working precision")
@@ -39,6 +41,19 @@ def strided():
     return wide[::2, ::3]
 
 
+def strict(x, device="CPU_DEVICE"):
+    """An array that does what the array API standard says, and nothing else."""
+    library = pytest.importorskip("array_api_strict")
+    return library.asarray(x, device=library.Device(device))
+
+
+def doubled_tensor():
+    half = sparse_tensor(A0 / 2, "coo")
+    torch = pytest.importorskip("torch")
+    twice = torch.cat([half.indices()] * 2, dim=1), torch.cat([half.values()] * 2)
+    return torch.sparse_coo_tensor(*twice, half.shape, check_invariants=True)
+
+
 def np_matrix():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
@@ -59,6 +74,9 @@ A_OR_a = r"^(A|a|blocks|LinearOperator)\b.*"
 NAN = Refused(ValueError, A_OR_a + "NaN or infinity")
 SHAPE = Refused(ValueError, A_OR_a + "(square|dimension)")
 KIND = Refused(TypeError, A_OR_a)
+NOT_HERE = Refused(
+    TypeError, A_OR_a + "a Array without numbers to load, .* on a device of its own; pass an array on the host"
+)
 NOT_SYMMETRIC = Refused(LinAlgError, r"is not symmetric: .* times what rounding explains")
 INDEFINITE = Refused(LinAlgError, "not positive (semi)?definite")
 NEVER_SETTLES = Refused(LinAlgError, "never settles: the real parts of the eigenvalues")
@@ -155,6 +173,10 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "long double": (lambda: A0.astype(np.longdouble), everywhere(RIGHT)),
     "big-endian": (lambda: A0.astype(">f8"), everywhere(RIGHT)),
     "Fortran order": (lambda: np.asfortranarray(A0), everywhere(RIGHT)),
+    "another library's": (lambda: strict(A0), everywhere(RIGHT)),
+    "another library's integers": (lambda: strict(A0.astype(int)), everywhere(RIGHT)),
+    "another library's, single precision": (lambda: strict(A0.astype(np.float32)), everywhere(RIGHT)),
+    "another library's, Hermitian": (lambda: strict(HERMITIAN), everywhere(Right(HERMITIAN))),
     "strided": (strided, everywhere(RIGHT)),
     "reversed": (lambda: A0[::-1, ::-1].copy()[::-1, ::-1], everywhere(RIGHT)),
     "read-only": (read_only, everywhere(RIGHT)),
@@ -173,6 +195,14 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "torch": (lambda: torch_tensor(A0), everywhere(RIGHT)),
     "torch integers": (lambda: torch_tensor(A0, "int32"), everywhere(RIGHT)),
     "torch, single precision": (lambda: torch_tensor(A0, "float32"), everywhere(RIGHT)),
+    "torch CSR": (lambda: sparse_tensor(A0), not_an_array(RIGHT)),
+    "torch CSC, single precision": (lambda: sparse_tensor(A0.astype(np.float32), "csc"), not_an_array(RIGHT)),
+    "torch COO of integers": (lambda: sparse_tensor(A0.astype(int), "coo"), not_an_array(RIGHT)),
+    "torch COO with duplicates": (doubled_tensor, not_an_array(RIGHT)),
+    "torch CSR, Hermitian": (lambda: sparse_tensor(HERMITIAN), not_an_array(Right(HERMITIAN))),
+    "torch map": (lambda: tensor_map(A0), not_an_array(RIGHT)),
+    "torch map, single precision": (lambda: tensor_map(A0.astype(np.float32)), not_an_array(RIGHT)),
+    "torch map, Hermitian": (lambda: tensor_map(HERMITIAN), not_an_array(Right(HERMITIAN))),
     "one entry": (lambda: np.array([[4.0]]), everywhere(Right(np.array([[4.0]])))),
     # scales
     "scale 1e300": (
@@ -206,6 +236,7 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "sparse NaN": (lambda: scipy.sparse.csr_array(with_nan(A0)), not_an_array(NAN)),
     "products of NaN": (lambda: products(with_nan(A0)), not_an_array(Refused((ValueError, LinAlgError), "NaN"))),
     "torch NaN": (lambda: torch_tensor(with_nan(A0)), everywhere(NAN)),
+    "torch CSR, NaN": (lambda: sparse_tensor(with_nan(A0)), not_an_array(NAN)),
     "objects": (lambda: A0.astype(object), everywhere(KIND)),
     "strings": (lambda: np.array([["2", "1"], ["1", "3"]]), everywhere(KIND)),
     "a string": (lambda: "A0", everywhere(Refused((TypeError, ValueError), "[Aa]"))),
@@ -214,7 +245,11 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "np.matrix": (np_matrix, everywhere(KIND)),
     "None": (lambda: None, everywhere(Refused(TypeError, "[Aa]"))),
     "ragged lists": (lambda: [[2.0, 1.0], [1.0]], everywhere(Refused(ValueError, "^[Aa] is not an array"))),
-    "sparse torch": (lambda: torch_tensor(A0).to_sparse(), everywhere(KIND)),
+    "torch, rows of a sparse tensor": (
+        lambda: torch_tensor(A0).to_sparse(1),
+        everywhere(Refused(ValueError, "dense rows")),
+    ),
+    "another library's, on its device": (lambda: strict(A0, device="device1"), everywhere(NOT_HERE)),
     # shapes
     "a scalar": (lambda: 2.0, everywhere(SHAPE, solve=None, expm=None, solve_continuous_lyapunov=None)),
     "a vector": (lambda: np.ones(2), everywhere(SHAPE)),
@@ -315,7 +350,7 @@ def test_matrices(row, name):
     A, outcome = make(), outcomes[name]
     shape = getattr(A, "shape", ())
     b = load(shape[0] if len(shape) == 2 else 2)
-    check(name, A, torch_tensor(b) if is_torch(A) else b, outcome)
+    check(name, A, torch_tensor(b) if is_torch(A) or tensor_like(A) is not None else b, outcome)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])

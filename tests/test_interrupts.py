@@ -7,7 +7,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from cases import grid
+from helpers import relative_residual
+from scipy.sparse.linalg import LinearOperator
+
+import thermolinalg as tla
 
 LONG = {
     "many drives": "tla.slogdet([[2.0, 1.0], [1.0, 2.0]], atol=1e-6, method='work', max_readings=10**8)",
@@ -42,3 +48,36 @@ def test_an_interrupt_is_obeyed(call):
         _, errors = process.communicate(timeout=20)
         assert time.monotonic() - begun < 2.0  # the interpreter's end included
     assert b"KeyboardInterrupt" in errors
+
+
+class Interrupted(LinearOperator):
+    """A map whose user loses patience in one of its products."""
+
+    def __init__(self, matrix):
+        super().__init__(matrix.dtype, matrix.shape)
+        self.matrix, self.taken, self.last = matrix, 0, -1
+
+    def _matmat(self, x):
+        self.taken += 1
+        if self.taken == self.last:
+            raise KeyboardInterrupt
+        return self.matrix @ x
+
+
+@pytest.mark.parametrize("side", [12, 66])
+def test_an_interrupted_device_answers_as_if_nothing_had_been(side):
+    matrix = grid(side, 0.1)
+    b = np.ones(matrix.shape[0])
+    A = Interrupted(matrix)
+    device = tla.program(A, assume_a="pos", rng=0)
+    before = A.taken
+    device.solve(b)
+    for last in np.linspace(before + 1, A.taken, 8).astype(int):
+        A = Interrupted(matrix)
+        device = tla.program(A, assume_a="pos", rng=0)
+        A.last = int(last)
+        with pytest.raises(KeyboardInterrupt):
+            device.solve(b)
+        x, info = device.solve(b, return_info=True)
+        assert info.success
+        assert relative_residual(matrix, x, b) <= 1.01e-10

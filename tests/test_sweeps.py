@@ -1,9 +1,12 @@
 """Sweeps: the same numbers whoever does them, and nothing lost of what was done."""
 
+from functools import partial
+
 import numpy as np
 import own_calls
 import pytest
-from helpers import spd
+from cases import grid
+from helpers import normal, spd
 
 import thermolinalg as tla
 
@@ -82,6 +85,42 @@ def test_a_long_run_of_samples_resumes_bit_by_bit(tmp_path):
     again = tla.sweep(tla.sample, [(A, 50)] * 4, checkpoint=tmp_path / "run")
     assert np.array_equal(resumed, again)
     assert len({float(x[0, 0]) for x in resumed}) == 4
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("method", ["solve", "sample"])
+def test_a_prepared_device_resumes_bit_by_bit(tmp_path, method, n_jobs):
+    # Large enough for the choice of engine to depend on what was asked before.
+    large = grid(66, 0.1)
+    calls = [(b,) for b in normal((5, large.shape[0]))] if method == "solve" else [(3,)] * 5
+
+    def run(**options):
+        return tla.sweep(getattr(tla.program(large, rng=1), method), calls, rng=0, **options)
+
+    def interrupted(index, result):
+        if index == 2:
+            raise KeyboardInterrupt
+
+    expected = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=tmp_path / "run", callback=interrupted, n_jobs=n_jobs)
+    assert 0 < len(list((tmp_path / "run").glob("0*.pickle"))) < 5 or n_jobs
+    assert np.array_equal(run(checkpoint=tmp_path / "run"), expected)
+
+
+def test_a_sweep_leaves_a_prepared_device_as_it_was():
+    device = tla.program(A, rng=0)
+    parts = tla.sweep(partial(device.sample, temperature=2.0), [(3,)] * 2, rng=0)
+    assert device.ledger.runs == 0
+    given = tla.sweep(lambda d, rng: d.sample(3, temperature=2.0, rng=rng), [(device,)] * 2, rng=0)
+    assert np.array_equal(parts, given)
+
+
+def test_a_checkpoint_of_another_matrix_is_refused(tmp_path):
+    tla.sweep(tla.program(A, rng=0).sample, [(3,)] * 2, rng=0, checkpoint=tmp_path / "run")
+    for other in (tla.program(2 * A, rng=0).sample, partial(tla.program(A, rng=0).sample, temperature=2.0)):
+        with pytest.raises(ValueError, match="of another call"):
+            tla.sweep(other, [(3,)] * 2, rng=0, checkpoint=tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,15 @@ __all__ = [
     "eps",
     "in_range",
     "is_array",
+    "is_sparse_tensor",
     "is_torch",
     "highest",
     "multiple",
     "namespace",
+    "on_host",
     "plus_identity",
     "product",
+    "smallest_normal",
     "solve_triangular",
     "standard_normal",
     "to_numpy",
@@ -73,6 +76,11 @@ def is_torch(x: object) -> bool:
     return "torch" in sys.modules and is_torch_array(x)
 
 
+def is_sparse_tensor(x: Any) -> bool:
+    """Whether x is a torch tensor in one of the sparse layouts."""
+    return is_torch(x) and str(x.layout) != "torch.strided"
+
+
 def to_numpy(x: Array) -> np.ndarray:
     """Copy x to the host as a NumPy array (no copy when it is one)."""
     return x.detach().cpu().numpy() if is_torch(x) else np.asarray(x)
@@ -85,6 +93,11 @@ def as_array(x: Array, like: Array) -> Array:
 
         return torch.as_tensor(x, dtype=like.dtype, device=like.device)
     return np.asarray(to_numpy(x), dtype=like.dtype)
+
+
+def on_host(function: Callable[[np.ndarray], np.ndarray], like: Array) -> Callable[[Array], Array]:
+    """The same function of blocks that live where `like` does, of what runs on the host in double precision."""
+    return lambda block: as_array(function(np.asarray(to_numpy(block), dtype=np.float64)), like)
 
 
 def as_float64(x: Array) -> Array:
@@ -105,7 +118,18 @@ def _last_name(dtype: Any) -> str:
 
 def eps(x: Array) -> float:
     """Machine epsilon of the dtype of x."""
-    return float(namespace(x).finfo(x.dtype).eps)
+    return float(_limits(namespace(x), x.dtype).eps)
+
+
+def smallest_normal(x: Array) -> float:
+    """The smallest positive number of the dtype of x that is held to full precision."""
+    return float(_limits(namespace(x), x.dtype).smallest_normal)
+
+
+@lru_cache(maxsize=64)
+def _limits(xp: Any, dtype: Any) -> Any:
+    """What a namespace says of a dtype: asking takes as long as a small product."""
+    return xp.finfo(dtype)
 
 
 def as_blocks(*blocks: Array) -> list[Array]:

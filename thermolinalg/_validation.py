@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, is_torch, namespace
+from thermolinalg._arrays import Array, is_sparse_tensor, is_torch, namespace
 from thermolinalg._autograd import refuse_gradients, refuse_transforms
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "as_rng",
     "checked_array",
     "checked_sparse",
+    "checked_sparse_tensor",
     "is_finite",
+    "refuse_uncounted",
 ]
 
 _REAL_KINDS = {"b": np.float64, "i": np.float64, "u": np.float64}
@@ -119,12 +121,16 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
 
 
 def _checked_torch(x: Any, name: str) -> Array:
-    if x.is_sparse or str(x.layout) != "torch.strided":
-        raise TypeError(f"{name} is a sparse torch tensor; pass {name}.to_dense() or a SciPy sparse array")
+    if is_sparse_tensor(x):
+        raise TypeError(f"{name} is a sparse tensor where a dense array is needed; pass {name}.to_dense()")
     refuse_transforms(x)
     refuse_gradients(x, name)
+    return _as_blas_tensor(x.detach().resolve_conj().resolve_neg())
+
+
+def _as_blas_tensor(x: Array) -> Array:
+    """As `_as_blas_dtype` does."""
     xp = namespace(x)
-    x = x.detach().resolve_conj().resolve_neg()
     if not (xp.isdtype(x.dtype, "real floating") or xp.isdtype(x.dtype, "complex floating")):
         return xp.astype(x, xp.float64)
     if str(x.dtype) in ("torch.float16", "torch.bfloat16"):
@@ -136,7 +142,8 @@ def _checked_numpy(x: Any, name: str) -> Array:
     if scipy.sparse.issparse(x):
         raise TypeError(f"{name} is sparse where a dense array is needed; pass {name}.toarray()")
     if hasattr(x, "matvec"):
-        raise TypeError(f"{name} is a linear operator where an array is needed; pass {name} @ np.eye({name}.shape[1])")
+        advice = f"; pass {name} @ np.eye({name}.shape[1])" if hasattr(x, "__matmul__") else ""
+        raise TypeError(f"{name} is a linear operator where an array is needed{advice}")
     if isinstance(x, np.matrix):
         raise TypeError(f"{name} is an np.matrix, which is not supported; pass np.asarray({name})")
     if isinstance(x, np.ma.MaskedArray):
@@ -156,16 +163,17 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
     ValueError
         It is ragged.
     TypeError
-        It has no numbers, being traced.
+        It has no numbers on the host, being traced or on a device.
     """
     try:
         return np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    except TypeError:
+    except (TypeError, RuntimeError):
         raise TypeError(
-            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX; pass an "
-            "array from outside of them, or a torch tensor where gradients are needed"
+            f"{name} is a {type(x).__name__} without numbers to load, as inside jit, grad or vmap of JAX or on a "
+            "device of its own; pass an array on the host from outside of them, or a torch tensor where gradients or "
+            "a GPU are needed"
         ) from None
 
 
@@ -181,6 +189,20 @@ def _as_blas_dtype(array: Any) -> Any:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def refuse_uncounted(a: Any, name: str) -> None:
+    """ValueError for more rows or columns than 32 bits count, before anything of that length is made."""
+    sizes = getattr(a, "shape", None)
+    if sizes and isinstance(sizes, tuple) and max(sizes) > MOST_ROWS:
+        raise ValueError(
+            f"{name} has shape {tuple(sizes)}, and more than {MOST_ROWS} rows or columns are not counted by the "
+            f"32-bit indices of sparse factors and kernels; split {name} into blocks"
+        )
+
+
+MOST_ROWS = 2**31 - 1
+"""What a 32-bit index counts; one vector of so many numbers takes 16 GiB."""
+
+
 def checked_sparse(x: Any, name: str, *, check_finite: bool = True) -> Any:
     """A SciPy sparse array in CSR form with a floating-point dtype (a copy of the structure if it has to change)."""
     if x.dtype.kind not in "biufc":
@@ -194,3 +216,27 @@ def checked_sparse(x: Any, name: str, *, check_finite: bool = True) -> Any:
     if check_finite and not is_finite(csr.data):
         raise ValueError(f"{name} contains NaN or infinity; all entries must be finite")
     return csr
+
+
+def checked_sparse_tensor(x: Any, name: str, *, check_finite: bool = True) -> tuple[Any, Array]:
+    """The numbers of a sparse tensor as `checked_sparse` has them, on the host, and an empty real tensor like it.
+
+    Raises
+    ------
+    TypeError
+        It requires gradients.
+    ValueError
+        Not two dimensions, rows in the place of numbers, NaN or infinity.
+    """
+    refuse_transforms(x)
+    refuse_gradients(x, name)
+    if x.ndim != 2:
+        raise ValueError(f"{name} must have 2 dimensions, got shape {tuple(x.shape)}")
+    if x.dense_dim():
+        raise ValueError(f"{name} is a sparse tensor of dense rows; pass {name}.to_dense().to_sparse()")
+    entries = x.detach().to_sparse_coo().coalesce()  # the one layout whose complex values torch shows
+    values = _as_blas_tensor(entries.values())
+    places = tuple(entries.indices().cpu().numpy())
+    matrix = scipy.sparse.coo_array((values.cpu().numpy(), places), shape=tuple(x.shape))
+    like = values[:0].real if values.is_complex() else values[:0]
+    return checked_sparse(matrix, name, check_finite=check_finite), like.clone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import pickle
@@ -9,7 +10,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
+from types import MethodType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -18,6 +21,7 @@ from thermolinalg._info import ThermodynamicWarning, warn
 from thermolinalg._progress import watched
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.files.replacing import replacing
+from thermolinalg.primitives.program import PreparedDevice
 
 __all__ = ["sweep"]
 
@@ -48,7 +52,7 @@ def sweep(
     ----------
     call : callable
         `solve`, `sample`, a method of a prepared device, or a function of one's own that takes ``rng``. Other processes
-        must be able to import it.
+        must be able to import it. Every call gets a copy of a prepared device as it is now.
     inputs : iterable of sequences
         The positional arguments of each call.
     rng : None, int, SeedSequence or Generator, optional
@@ -148,11 +152,26 @@ def _run(task: _Task, home: int) -> _Outcome:
             caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("always", ThermodynamicWarning)
         try:
-            value = task.call(*task.arguments, rng=np.random.default_rng(task.seed), **task.options)
+            call, arguments = _fresh(task.call), [_fresh(x) for x in task.arguments]
+            value = call(*arguments, rng=np.random.default_rng(task.seed), **task.options)
         except Exception as error:
             error.add_note(f"raised by the call for inputs[{task.place}]")
             raise
     return _Outcome(task.place, value, [str(w.message) for w in caught])
+
+
+def _fresh(x: Any) -> Any:
+    """A prepared device, or a method of one, as it was before any call; anything else itself.
+
+    Which engine a device takes depends on what it was asked before, and the last digits of its answers on the engine.
+    """
+    if isinstance(x, PreparedDevice):
+        return copy.deepcopy(x)
+    if isinstance(x, MethodType):
+        return MethodType(x.__func__, _fresh(x.__self__))
+    if isinstance(x, partial):
+        return partial(_fresh(x.func), *map(_fresh, x.args), **x.keywords)
+    return x
 
 
 def _done(tasks: list[_Task], n_jobs: int | None) -> Iterator[_Outcome]:
@@ -235,8 +254,16 @@ def _spawned(rng: Any, count: int) -> list[np.random.SeedSequence]:
 def _fingerprint(call: Callable[..., Any], tasks: list[tuple[Any, ...]], options: dict[str, Any]) -> str:
     """What distinguishes a sweep from others."""
     digest = _Digest()
-    pickle.Pickler(digest, protocol=5).dump((getattr(call, "__qualname__", repr(call)), tasks, options))
+    pickle.Pickler(digest, protocol=5).dump((_named(call), tasks, options))
     return digest.hash.hexdigest()
+
+
+def _named(call: Callable[..., Any]) -> Any:
+    """The name of a call, and what it already holds: the object of a method, the arguments of a partial."""
+    if isinstance(call, partial):
+        return _named(call.func), call.args, call.keywords
+    name = getattr(call, "__qualname__", repr(call))
+    return (name, call.__self__) if isinstance(call, MethodType) else name
 
 
 class _Digest:
@@ -247,4 +274,4 @@ class _Digest:
 
     def write(self, data: Any) -> int:
         self.hash.update(data)
-        return len(data)
+        return memoryview(data).nbytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,6 @@ from thermolinalg.cli.options import (
     Tolerance,
     file_name,
 )
-from thermolinalg.cli.progress import watched_device
 from thermolinalg.cli.report import as_json, plain, print_report
 from thermolinalg.files import LIMIT, LONGEST_LINE, save_array
 
@@ -78,10 +78,9 @@ def solve(
 ) -> int:
     """Solve A x = b."""
     task = Task(matrix, rhs, limit, longest_line, output, force)
-    with watched_device(f"solving {task.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
-        rtol = RAW_RTOL if raw and rtol is None else rtol
-        options = {"rtol": rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
-        x, info = tla.solve(task.A, task.load, **options, rng=rng, device=device, return_info=True)
+    rtol = RAW_RTOL if raw and rtol is None else rtol
+    options = {"rtol": rtol, "maxiter": maxiter, "refine": not raw, "assume_a": assume}
+    x, info = tla.solve(task.A, task.load, **options, progress=_is_watched(), rng=rng, return_info=True)
     return _report("solve", task, x, info, json)
 
 
@@ -100,9 +99,8 @@ def inv(
 ) -> int:
     """Invert A."""
     task = Task(matrix, None, limit, longest_line, output, force)
-    with watched_device(f"inverting {task.name}", None if raw else rtol or 1e-10, _drift(assume)) as device:
-        options = {"rtol": rtol, "refine": not raw, "assume_a": assume}
-        X, info = tla.inv(task.A, **options, rng=rng, device=device, return_info=True)
+    options = {"rtol": rtol, "refine": not raw, "assume_a": assume}
+    X, info = tla.inv(task.A, **options, progress=_is_watched(), rng=rng, return_info=True)
     return _report("inv", task, X, info, json)
 
 
@@ -118,8 +116,8 @@ def logdet(
 ) -> int:
     """Measure log det A of a positive definite A."""
     task = Task(matrix, None, limit, longest_line)
-    with watched_device(f"driving {task.name}", None) as device:
-        (_, value), info = tla.slogdet(task.A, atol=atol, assume_a=assume, rng=rng, device=device, return_info=True)
+    options = {"atol": atol, "assume_a": assume}
+    (_, value), info = tla.slogdet(task.A, **options, progress=_is_watched(), rng=rng, return_info=True)
     return _report("logdet", task, float(value), info, json)
 
 
@@ -141,8 +139,8 @@ def sample(
 ) -> int:
     """Draw from the Gaussian N(A⁻¹ b, A⁻¹), one sample a row."""
     task = Task(matrix, rhs, limit, longest_line, output, force)
-    with watched_device(f"sampling {task.name}", None) as device:
-        x, info = tla.sample(task.A, size, b=task.b, assume_a=assume, rng=rng, device=device, return_info=True)
+    options = {"b": task.b, "assume_a": assume}
+    x, info = tla.sample(task.A, size, **options, progress=_is_watched(), rng=rng, return_info=True)
     return _report("sample", task, x, info, json)
 
 
@@ -182,9 +180,9 @@ def demo(
     return 0
 
 
-def _drift(assume: str | None) -> tla.GeneralDevice | None:
-    """The device of a matrix that is to be the drift itself; None leaves the default."""
-    return tla.GeneralDevice() if assume == "stable" else None
+def _is_watched() -> bool:
+    """Whether somebody may look at progress bars."""
+    return sys.stderr.isatty()
 
 
 def _identity(task: Task) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thermolinalg._arrays import as_array, as_float64, eps, namespace, standard_normal, to_numpy
+from thermolinalg._progress import watched
 from thermolinalg.devices.reading import Spectrum
 from thermolinalg.devices.simulated import Simulated, SingularError
 from thermolinalg.laws import EQUILIBRIUM_TIMES, LinearLaw
@@ -162,7 +163,7 @@ class Driven:
             return np.asarray(rng.chisquare(n * multiplicity, (GROUPS, len(modes))) @ weight / n)
         engines, law = self.program.engines, Drive(start).along(self._stationary, s)
         operator, columns, sums = self.program.effective, max(1, COLUMNS // self.d), []
-        for done in range(0, GROUPS * n, columns):
+        for done in watched(range(0, GROUPS * n, columns), "block of readings"):
             z = standard_normal(rng, (self.d, min(columns, GROUPS * n - done)), operator.like)
             choice = self.program.told(engines.choose(law, ("state",), z.shape[1]))
             # The load is zero and the start forgotten; the position needs one normal vector.

@@ -70,7 +70,7 @@ class GeneralDevice:
             operator = Dense(operator.dense(), symmetric=False)
         if not isinstance(operator, Dense):
             raise TypeError(
-                f"a general device holds dense arrays, not a {operator.structure} operator: pass A.toarray(), "
+                f"a general device holds dense arrays, not a {operator.structure} operator: pass A as a dense array, "
                 "or assume_a='gen' to hold it in the skew embedding"
             )
         return GeneralProgram(self, operator)

@@ -79,7 +79,7 @@ class Imperfections:
             triangle = scipy.sparse.csr_array(scipy.sparse.tril(operator.matrix))
             triangle.data = quantise(triangle.data, self.matrix_bits)
             triangle.data *= 1 + self.mismatch * rng.standard_normal(triangle.nnz)
-            return Sparse(triangle + scipy.sparse.tril(triangle, k=-1).T)
+            return operator.holding(triangle + scipy.sparse.tril(triangle, k=-1).T)
         matrix = self.write_array(operator.dense(), rng)
         xp = namespace(matrix)
         return Dense(xp.tril(matrix) + xp.tril(matrix, k=-1).T)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, column_maxima, namespace, standard_normal
+from thermolinalg._arrays import Array, all_true, column_maxima, namespace, smallest_normal, standard_normal
 from thermolinalg.devices.imperfections import Imperfections, quantise
 from thermolinalg.operators import Operator
 
@@ -79,7 +79,7 @@ class Loaded:
         if gain is None and isinstance(self.loading, Equilibrated) and b.shape[0]:
             largest = column_maxima(load)
             # A gain beyond the range of the dtype would be none.
-            seen = largest > float(namespace(b).finfo(b.dtype).smallest_normal) ** 0.75
+            seen = largest > smallest_normal(b) ** 0.75
             if all_true(seen):
                 load, gains = load / largest, 1.0 / (self.factor * largest)
             else:

@@ -52,7 +52,7 @@ def _independent_readings(program: Simulated, load: Array, gains: Array, count: 
     """Readings (n, d) in equilibrium, in the user's units, a block at a time: memory for one copy, and a way out."""
     law, d = program.in_device(program.law.stationary()), load.shape[0]
     width, blocks = max(1, BLOCK // max(d, 1)), []
-    for begin in range(0, count, width):
+    for begin in watched(range(0, count, width), "block of readings"):
         (block,) = program.draw(law, ("state",), load, None, rng, columns=min(width, count - begin))
         blocks.append(program.to_user(program.convert(block), gains).T)
     return blocks[0] if len(blocks) == 1 else namespace(load).concat(blocks)
@@ -172,6 +172,7 @@ def _correlated_covariance(
     count, _ = schedule.grid()
     load = engine.to_modes(_no_load(program))[:, 0]
     path = modal_readings(engine.eigenvalues(), *_steps(program, schedule), None, load, count, rng)
+    path = watched(path, "block of readings", total=-(-count // CHUNK))
     if program.imperfections.output_bits:
         return sample_covariance(program.convert(engine.from_modes(chunk.T)).T for chunk in path)
     return _rotated(engine, sample_covariance(path))

@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal
+from thermolinalg._progress import watched
 from thermolinalg.devices.drawn import Drawn
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated
@@ -118,7 +119,7 @@ class SkewProgram(Drawn):
         load, gain = self.load(b[:, None], None if temperature is None else self.gain_at(temperature))
         state = self.started(None if start is None else start[:, None], gain)
         path = []
-        for time in (schedule.burn_in, *[spacing] * (count - 1)):
+        for time in watched((schedule.burn_in, *[spacing] * (count - 1)), "reading"):
             (state,) = self.draw(self.in_device(self.law.step(time)), ("state",), load, state, rng)
             path.append(state)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
@@ -150,5 +151,5 @@ def _written(matrix: Operator, imperfections: Imperfections, rng: np.random.Gene
     if isinstance(matrix, Sparse):
         written = matrix.matrix.copy()
         written.data = imperfections.write_array(written.data, rng)
-        return Sparse(written, symmetric=False)
+        return matrix.holding(written, symmetric=False)
     return Dense(imperfections.write_array(matrix.dense(), rng), symmetric=False)

@@ -38,7 +38,7 @@ class ConditionalVariances(NamedTuple):
 
 
 def conditional_variances(
-    program: Program, matrix: Operator, rtol: float, most: int, *, rng: np.random.Generator, progress: bool = False
+    program: Program, matrix: Operator, rtol: float, most: int, *, rng: np.random.Generator
 ) -> ConditionalVariances:
     r"""Diagonal of A⁻¹ from readings of N(0, A⁻¹), each with its conditional variances (Rao–Blackwell).
 
@@ -60,8 +60,6 @@ def conditional_variances(
     most : int
         Readings at most.
     rng : numpy.random.Generator
-    progress : bool, optional
-        Whether to show a bar.
 
     Returns
     -------
@@ -75,7 +73,7 @@ def conditional_variances(
     diagonal = matrix.diagonal()
     assert diagonal is not None
     known, squares, count = 1 / diagonal, 0 * diagonal, 0
-    for x in watched(_blocks(program, matrix, most, rng), "block of readings", progress):
+    for x in watched(_blocks(program, matrix, most, rng), "block of readings"):
         mean = x - known[:, None] * matrix.apply(x)
         squares, count = squares + namespace(mean).sum(mean * mean, axis=1), count + x.shape[1]
         noise = (2 / count) ** 0.5 * squares / count

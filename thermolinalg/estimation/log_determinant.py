@@ -88,13 +88,10 @@ class Budget(NamedTuple):
         Standard error to reach.
     most : int or None
         Readings, or drives both ways, at most; None leaves it to the protocol.
-    progress : bool
-        Whether to show a bar at once.
     """
 
     atol: float
     most: int | None = None
-    progress: bool = False
 
     def drives(self) -> int:
         """Drives each way at most."""
@@ -179,7 +176,7 @@ def by_work(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.rando
     while True:
         runs = [
             program.work(plan.drive, plan.steps, min(block, wanted - done), rng=rng)
-            for done in watched(range(len(forward), wanted, block), "driving", budget.progress)
+            for done in watched(range(len(forward), wanted, block), "driving")
         ]
         forward = np.concatenate([forward, *(run[0] for run in runs)])
         reverse = np.concatenate([reverse, *(run[1] for run in runs)])
@@ -217,7 +214,7 @@ def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: n
     most = budget.readings(spectrum, len(nodes))
 
     def read(counts: NDArray[np.int_]) -> list[NDArray[np.float64]]:
-        pairs = watched(list(zip(nodes, counts, strict=True)), "reading", budget.progress)
+        pairs = watched(list(zip(nodes, counts, strict=True)), "reading")
         return [program.readings_along(spectrum.start, float(u), int(n), rng=rng) for u, n in pairs]
 
     taken = np.full(len(nodes), PILOT)

@@ -10,7 +10,17 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array, cholesky, cholesky_products, cholesky_solve, eps, namespace, solve_triangular
+from thermolinalg._arrays import (
+    Array,
+    as_array,
+    cholesky,
+    cholesky_products,
+    cholesky_solve,
+    eps,
+    namespace,
+    on_host,
+    solve_triangular,
+)
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.base import Cost, Recent
@@ -32,7 +42,7 @@ FILL, MANY, LEAST_FILL = 10.0, 1e5, 2.0
 class Factorised:
     """Inverse polynomials of A, Σ_k c_k A^{-k}, and square roots L^{-T} of A⁻¹, from A = L Lᵀ.
 
-    Dense A by Cholesky, sparse A by SuperLU in symmetric mode (L U with U = D Lᵀ, so that A = L D Lᵀ).
+    Dense A by Cholesky, sparse A by SuperLU in symmetric mode (L U with U = D Lᵀ, so that A = L D Lᵀ), on the host.
 
     Parameters
     ----------
@@ -180,8 +190,9 @@ class _SparseLDL:
                 "A is singular: a pivot of its factorisation is exactly zero; "
                 "use pinv or lstsq for the minimum-norm solution"
             ) from None
-        self.dtype, self.upper = operator.dtype, self.lu.U.tocsr()
+        self.like, self.upper = operator.like, self.lu.U.tocsr()
         self.pivots, self.order = self.upper.diagonal(), self.lu.perm_c
+        self._solve, self._root = on_host(self.lu.solve, self.like), on_host(self._scaled_solve, self.like)
         if np.any(self.lu.perm_r != self.lu.perm_c) or np.any(self.pivots <= 0):
             raise np.linalg.LinAlgError(
                 f"A is not positive definite: the smallest pivot of its factorisation is {self.pivots.min():.6g}; "
@@ -190,15 +201,18 @@ class _SparseLDL:
 
     def solve(self, v: Array) -> Array:
         """A⁻¹ V for a block (d, k)."""
-        return self.lu.solve(np.asarray(v, dtype=np.float64)).astype(self.dtype, copy=False)
+        return self._solve(v)
 
     def root(self, v: Array) -> Array:
-        """W V, where L⁻ᵀ is U⁻¹ D."""
+        """W V."""
+        return self._root(v)
+
+    def _scaled_solve(self, v: np.ndarray) -> np.ndarray:
+        """The same on the host, where L⁻ᵀ is U⁻¹ D."""
         scaled = np.sqrt(self.pivots)[:, None] * v
-        found = scipy.sparse.linalg.spsolve_triangular(self.upper, scaled, lower=False)
-        return found[self.order].astype(self.dtype, copy=False)
+        return np.asarray(scipy.sparse.linalg.spsolve_triangular(self.upper, scaled, lower=False)[self.order])
 
     def inverse_diagonal(self) -> Iterator[Array | None]:
         """The diagonal of A⁻¹ as the last item; None while it works."""
         for found in inverse_diagonal(self.lu.L, self.pivots):
-            yield None if found is None else found[self.order].astype(self.dtype, copy=False)
+            yield None if found is None else as_array(found[self.order], self.like)

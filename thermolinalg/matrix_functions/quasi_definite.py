@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, as_array, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.singular_factorised import alpha_of, apply_polynomials
@@ -107,12 +107,12 @@ class QuasiDefiniteEngine:
         m, n = self.operator.shape
         like, first = self.operator.like, slice(None, m) if m < n else slice(m, None)
         if self._largest == 0:
-            return 0.0, np.full(n, n**-0.5, dtype=self.operator.dtype)
-        value, vector = 0.0, np.zeros(0)
+            return 0.0, as_array(np.full(n, n**-0.5), like)
+        value, vector = 0.0, like
         for alpha in (self._largest * relative for relative in ALPHAS):
 
             def squared_inverse(v: Array, alpha: float = alpha) -> Array:
-                load = np.zeros((m + n, v.shape[1]), dtype=v.dtype)
+                load = namespace(v).zeros((m + n, v.shape[1]), dtype=v.dtype, device=v.device)
                 load[first] = v
                 return self.solve(load, alpha)[first] / alpha
 
@@ -121,9 +121,9 @@ class QuasiDefiniteEngine:
             if value > alpha:
                 break
         if m < n:
-            vector = self._array.T @ vector
-            vector = vector / (np.linalg.norm(vector) or 1.0)
-        return value, np.asarray(vector, dtype=self.operator.dtype)
+            image = self._array.T @ to_numpy(vector)
+            vector = image / (np.linalg.norm(image) or 1.0)
+        return value, as_array(vector, like)
 
     def supports(self, law: LinearLaw) -> bool:
         """Whether the law is in equilibrium."""
@@ -147,7 +147,7 @@ class QuasiDefiniteEngine:
         """
         m = self.operator.shape[0]
         factor = self._factor(alpha)
-        load = np.array(block, dtype=np.float64)
+        load = np.array(to_numpy(block), dtype=np.float64)
         load[m:] *= -1
         z = factor.solve(load)
         loss = self._loss(alpha) if self._is_static(alpha) else EPS * self._largest / alpha
@@ -155,7 +155,7 @@ class QuasiDefiniteEngine:
             u, v = z[:m], z[m:]
             product = np.concatenate([alpha * u + self._array @ v, self._array.T @ u - alpha * v])
             z += factor.solve(load - product)
-        return z.astype(self.operator.dtype, copy=False)
+        return as_array(z, self.operator.like)
 
     def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
         """The named outputs of the law for input blocks (m + n, k); None is zero."""

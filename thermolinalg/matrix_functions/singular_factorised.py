@@ -13,7 +13,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array, as_array, column_norms, eps, is_torch, namespace
+from thermolinalg._arrays import Array, as_array, column_norms, eps, is_torch, namespace, on_host
 from thermolinalg.laws import LinearLaw, SkewPolynomial
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.singular_interval import dominant, largest_singular_value
@@ -285,10 +285,10 @@ def _factorise_dense(operator: Operator) -> tuple[Solve, Solve]:
 def _factorise_sparse(operator: Operator) -> tuple[Solve, Solve]:
     assert isinstance(operator, Sparse)
     matrix = scipy.sparse.csc_array(operator.matrix).astype(np.float64, copy=False)
-    lu, dtype = _splu(matrix), operator.dtype
+    lu = _splu(matrix)
 
     def solver(trans: str) -> Solve:
-        return lambda b: lu.solve(np.asarray(b, dtype=np.float64), trans=trans).astype(dtype, copy=False)
+        return on_host(lambda b: lu.solve(b, trans=trans), operator.like)
 
     return solver("N"), solver("T")
 

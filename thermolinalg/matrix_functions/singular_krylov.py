@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from thermolinalg._arrays import Array, column_norms, is_torch
+from thermolinalg._arrays import Array, as_array, column_norms, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE
@@ -43,7 +44,7 @@ class KrylovSolvesEngine(PivotedLUEngine):
     Parameters
     ----------
     matrix : Operator, shape (n, n)
-        A in NumPy, with both products.
+        A, with both products; GMRES keeps its own vectors on the host.
 
     References
     ----------
@@ -58,8 +59,6 @@ class KrylovSolvesEngine(PivotedLUEngine):
     def converges(self) -> bool:
         """Whether solves with A are short, as one for a random load shows."""
         n = self.operator.shape[0]
-        if is_torch(self.operator.like):
-            return False
         load = np.random.default_rng(n).standard_normal(n).astype(self.operator.dtype)
         _, status = gmres(self._map(self.operator.apply), load, rtol=self._resolved, restart=SHORT, maxiter=1)
         return bool(status == 0)
@@ -80,21 +79,22 @@ class KrylovSolvesEngine(PivotedLUEngine):
         form = law.equilibrium(self._smallest[0])
         if not law.rough or tuple(outputs) != ("average",) or form is None:
             return super().apply(law, inputs, outputs)
-        n, total, noise, share = self.operator.shape[0], 0.0, 0.0, ROUGH_NOISE
+        n, noise, share = self.operator.shape[0], 0.0, ROUGH_NOISE
+        block: Any = 0.0
         for name, f, v in zip(law.inputs, form[law.outputs.index("average")], inputs, strict=True):
             if f is None or v is None:
                 continue
-            total = total + f.coefficients[1] * v[:n]
+            block = block + f.coefficients[1] * v[:n]
             if name in law.normal_inputs():
                 noise += abs(f.coefficients[1])
             else:
                 share = ROUGH_LOAD
         if not noise:
             return super().apply(law, inputs, outputs)
-        block = np.asarray(total)
         # In the upper half is what nobody asks for of a run that is sent back.
-        lower = self._columns(self.operator.apply, block, share * noise * n**0.5 / column_norms(block))
-        return [np.concatenate([np.zeros_like(lower), lower])]
+        lower = self._columns(self.operator.apply, block, share * noise * n**0.5 / to_numpy(column_norms(block)))
+        xp = namespace(lower)
+        return [xp.concat([xp.zeros_like(lower), lower])]
 
     def _solve(self, b: Array) -> Array:
         """A⁻¹B for a block (n, k)."""
@@ -109,23 +109,26 @@ class KrylovSolvesEngine(PivotedLUEngine):
 
     def _columns(self, product: Callable[[Array], Array], b: Array, rtol: np.ndarray) -> Array:
         """Solutions column by column; LinAlgError where GMRES does not get there."""
-        found = np.empty_like(b)
+        loads = to_numpy(b)
+        found = np.zeros_like(loads)
         for j, tolerance in enumerate(rtol):
             if tolerance >= 1:
-                found[:, j] = 0
                 continue
             found[:, j], status = gmres(
-                self._map(product), b[:, j], rtol=float(tolerance), restart=RESTART, maxiter=CYCLES
+                self._map(product), loads[:, j], rtol=float(tolerance), restart=RESTART, maxiter=CYCLES
             )
             if status:
                 raise np.linalg.LinAlgError(
                     f"GMRES did not reach {tolerance:.1g} in {RESTART * CYCLES} products with A; "
                     "pass A as an array of up to 4096 rows, or as a sparse array"
                 )
-        return found
+        return as_array(found, self.operator.like)
 
     def _map(self, product: Callable[[Array], Array]) -> LinearOperator:
         """A product with a block as a map of vectors."""
+        like, dtype = self.operator.like, self.operator.dtype
         return LinearOperator(
-            self.operator.shape, matvec=lambda v: product(v.reshape(-1, 1))[:, 0], dtype=self.operator.dtype
+            self.operator.shape,
+            matvec=lambda v: to_numpy(product(as_array(v.reshape(-1, 1), like)))[:, 0],
+            dtype=dtype,
         )

@@ -8,13 +8,14 @@ from typing import Any
 import scipy.sparse
 from array_api_compat import device
 
-from thermolinalg._arrays import Array, eigh, eps, is_array, namespace
-from thermolinalg._validation import checked_sparse, is_finite
+from thermolinalg._arrays import Array, eigh, eps, is_array, is_sparse_tensor, namespace
+from thermolinalg._validation import checked_sparse, checked_sparse_tensor, is_finite
 from thermolinalg.operators._checks import not_empty, real, real_array
 from thermolinalg.operators.base import Operator
 from thermolinalg.operators.dense import Dense
 from thermolinalg.operators.matrix_free import MatrixFree
 from thermolinalg.operators.sparse import Sparse
+from thermolinalg.operators.sparse_tensor import SparseTensor
 
 __all__ = ["Factor", "as_factor"]
 
@@ -95,7 +96,11 @@ def as_factor(R: Any, name: str = "R", like: Array | None = None) -> Factor:
     if scipy.sparse.issparse(R):
         not_empty(R, name)
         return Factor(Sparse(real(checked_sparse(R, name), name), symmetric=False), name)
-    if is_array(R) or isinstance(R, (list, tuple)):
+    if is_sparse_tensor(R):
+        not_empty(R, name)
+        matrix, place = checked_sparse_tensor(R, name)
+        return Factor(SparseTensor(real(matrix, name), place, symmetric=False), name)
+    if is_array(R) or isinstance(R, (list, tuple)) or hasattr(R, "__array_namespace__"):
         return Factor(Dense(real_array(R, name, 2), symmetric=False), name)
     if not hasattr(R, "shape") or len(R.shape) != 2:
         raise TypeError(f"{name} must be an array or have a shape (r, n) and products, got {type(R).__name__}")

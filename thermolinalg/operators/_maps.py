@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, dtype_name, namespace
 from thermolinalg._validation import checked_array, is_finite
 from thermolinalg.operators.matrix_free import product
 
-__all__ = ["ComplexSymmetric", "RealForm", "formed", "has_adjoint"]
+__all__ = ["Blockwise", "ComplexSymmetric", "RealForm", "complexify", "formed", "has_adjoint", "realify"]
 
 
 def formed(op: LinearOperator, name: str) -> Array:
@@ -27,6 +27,20 @@ def has_adjoint(op: LinearOperator) -> bool:
     except NotImplementedError:
         return False
     return True
+
+
+def realify(block: Array) -> Array:
+    """The real form [Re; Im] of a complex block (d, k); the imaginary part of a real one is zero."""
+    xp = namespace(block)
+    if "complex" not in dtype_name(block):
+        return xp.concat([block, xp.zeros_like(block)])
+    return xp.concat([xp.real(block), xp.imag(block)])
+
+
+def complexify(block: Array) -> Array:
+    """The complex block (d, k) whose real form is `block` (2d, k)."""
+    d = block.shape[0] // 2
+    return block[:d] + 1j * block[d:]
 
 
 class Blockwise(LinearOperator):  # type: ignore[misc]

@@ -12,12 +12,12 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from thermolinalg._arrays import Array, as_array, as_float64, is_array, is_torch, namespace, to_numpy
-from thermolinalg._validation import is_finite
+from thermolinalg._validation import checked_array, is_finite
 from thermolinalg.operators._checks import real
 from thermolinalg.operators._even_rows import even_rows
 from thermolinalg.operators.base import Operator
 
-__all__ = ["MatrixFree", "product"]
+__all__ = ["MatrixFree", "product", "tensor_like"]
 
 FEW = 1024
 """Rows up to which a map is formed from its products sooner than it is balanced by them."""
@@ -28,13 +28,24 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
 
     It is given a block of its own: what it writes there is no business of the caller's.
     """
-    block = np.array(block)
+    block, (m, n) = np.array(block), operator.shape
     with np.errstate(over="ignore", invalid="ignore"):  # whoever takes the product looks at what it gives
         if block.shape[1] != 1:
             with contextlib.suppress(ValueError):
-                return np.asarray(operator.matmat(block))
-        columns = [operator.matvec(column) for column in block.T]
-    return np.stack(columns, axis=1) if columns else np.zeros((operator.shape[0], 0), block.dtype)
+                return _numeric(operator.matmat(block))
+        try:
+            columns = [operator.matvec(column) for column in block.T]
+        except ValueError as error:  # SciPy's own says neither what should have come nor from where
+            raise ValueError(f"matvec of a map of shape {(m, n)} must make {m} numbers of {n}: {error}") from error
+    return _numeric(np.stack(columns, axis=1)) if columns else np.zeros((m, 0), block.dtype)
+
+
+def _numeric(found: Any) -> np.ndarray:
+    """A product, where it is one of numbers."""
+    array = np.asarray(found)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"products with a map must be numbers, not {array.dtype}")
+    return array
 
 
 class MatrixFree(Operator):
@@ -171,14 +182,26 @@ def _transposed_columns(source: Any, block: Array) -> Array:
     return namespace(block).stack([source.rmatvec(block[:, j]) for j in range(block.shape[1])], axis=1)
 
 
+def tensor_like(source: Any) -> Array | None:
+    """An empty tensor as the products of a map give them, read off its `like`, or `dtype` and `device`; or None."""
+    like = getattr(source, "like", None)
+    if is_array(like):
+        return like if is_torch(like) else None
+    dtype: Any = getattr(source, "dtype", None)
+    if not str(dtype).startswith("torch."):
+        return None
+    import torch
+
+    return checked_array(torch.empty(0, dtype=dtype, device=getattr(source, "device", None)), "dtype")
+
+
 def _place(source: Any, name: str) -> Array:
     """An empty array where the products of an object live, read off its `like`, or `dtype` and `device`."""
     if is_array(getattr(source, "like", None)):
         return source.like
+    tensor = tensor_like(source)
+    if tensor is not None:
+        return real(tensor, name)
     dtype: Any = getattr(source, "dtype", None) or np.float64
-    if str(dtype).startswith("torch."):
-        import torch
-
-        return torch.empty(0, dtype=dtype, device=getattr(source, "device", None))
     dtype = real(np.empty(0, dtype), name).dtype
     return np.empty(0, dtype if dtype in (np.float32, np.float64) else np.float64)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import Array, dtype_name, is_array, is_torch, namespace, plus_identity
+from thermolinalg._arrays import (
+    Array,
+    as_array,
+    dtype_name,
+    is_array,
+    is_sparse_tensor,
+    is_torch,
+    namespace,
+    plus_identity,
+)
 from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
-from thermolinalg._validation import checked_array, checked_sparse, is_finite
+from thermolinalg._validation import checked_array, checked_sparse, checked_sparse_tensor, is_finite, refuse_uncounted
 from thermolinalg.operators._checks import not_empty
-from thermolinalg.operators._maps import ComplexSymmetric, RealForm, formed, has_adjoint
+from thermolinalg.operators._maps import ComplexSymmetric, RealForm, complexify, formed, has_adjoint, realify
 from thermolinalg.operators._matrix import ReadMatrix
 from thermolinalg.operators._probes import probe, refuse_nonlinear
 from thermolinalg.operators._structures import (
@@ -33,6 +44,8 @@ from thermolinalg.operators.dense import Dense
 from thermolinalg.operators.diagonal import Diagonal
 from thermolinalg.operators.matrix_free import MatrixFree, product
 from thermolinalg.operators.sparse import Sparse
+from thermolinalg.operators.sparse_tensor import SparseTensor
+from thermolinalg.operators.tensor_map import RealTensorMap, TensorMap, as_linear_operator
 
 __all__ = [
     "Asymmetry",
@@ -76,7 +89,7 @@ def read_matrix(
     Parameters
     ----------
     a : array_like, sparse array, LinearOperator, Operator or ReadMatrix
-        Two-dimensional; torch tensors stay torch tensors.
+        Two-dimensional; torch tensors, dense or sparse, stay torch tensors.
     assume_a : str, optional
         SciPy's names ('pos', 'sym', 'her', 'gen', 'diagonal', …) or 'stable' (eigenvalues in Re > 0). The first three
         are believed: of an array one triangle is read, a map is not probed.
@@ -118,15 +131,23 @@ def read_matrix(
     if isinstance(a, ReadMatrix):
         return a
     assume, is_flat = as_structure(assume_a), False
+    refuse_uncounted(a, name)
     if isinstance(a, Operator):
         _refuse_history(a, name)
         read = _from_operator(a, assume, lower, check_finite, name)
     elif scipy.sparse.issparse(a):
         read = _from_sparse(checked_sparse(a, name, check_finite=check_finite), assume, lower, name)
+    elif is_sparse_tensor(a):
+        refuse_gradients(a, name, f"{name}.to_dense()" if gradients else "")
+        matrix, like = checked_sparse_tensor(a, name, check_finite=check_finite)
+        read = _from_sparse(matrix, assume, lower, name, partial(SparseTensor, like=like))
     elif isinstance(a, LinearOperator) or (not is_array(a) and hasattr(a, "matvec") and hasattr(a, "shape")):
-        read = _from_linear_operator(aslinearoperator(a), assume, lower, name)
+        read = _from_linear_operator(as_linear_operator(a, name), assume, lower, name)
     elif callable(a) and not hasattr(a, "__array__"):
-        raise TypeError(f"{name} is a function of unknown shape; pass LinearOperator((m, n), matvec={name}, dtype=...)")
+        raise TypeError(
+            f"{name} is a function of unknown shape; pass LinearOperator((m, n), matvec={name}, dtype=...), or for "
+            f"tensors types.SimpleNamespace(shape=(m, n), matvec={name}, dtype=torch...)"
+        )
     else:
         ndim = (0, 1, 2) if scalar else (2,)
         array = checked_array(detached(a) if gradients else a, name, check_finite=check_finite, ndim=ndim)
@@ -150,7 +171,7 @@ def shifted_operator(operator: Operator, mu: float) -> Operator:
         return Dense(plus_identity(operator.matrix, mu), symmetric=operator.symmetric)
     if isinstance(operator, Sparse):
         identity = scipy.sparse.eye_array(d, dtype=operator.matrix.dtype)
-        return Sparse(operator.matrix + mu * identity, symmetric=operator.symmetric)
+        return operator.holding(operator.matrix + mu * identity, symmetric=operator.symmetric)
     xp, like = namespace(operator.like), operator.like
     size = Diagonal(xp.zeros(d, dtype=like.dtype, device=like.device) + abs(mu))
     return Sum([operator, size if mu >= 0 else size.negated()])
@@ -202,20 +223,6 @@ def symmetric_operator(A: Any, name: str) -> Operator:
     return read.operator
 
 
-def realify(block: Array) -> Array:
-    """The real form [Re; Im] of a complex block (d, k); the imaginary part of a real one is zero."""
-    xp = namespace(block)
-    if "complex" not in dtype_name(block):
-        return xp.concat([block, xp.zeros_like(block)])
-    return xp.concat([xp.real(block), xp.imag(block)])
-
-
-def complexify(block: Array) -> Array:
-    """The complex block (d, k) whose real form is `block` (2d, k)."""
-    d = block.shape[0] // 2
-    return block[:d] + 1j * block[d:]
-
-
 def _from_dense(a: Array, assume: str, lower: bool, name: str) -> ReadMatrix:
     symmetric, notice = False, ""
     if a.shape[0] == a.shape[1]:
@@ -228,14 +235,14 @@ def _from_dense(a: Array, assume: str, lower: bool, name: str) -> ReadMatrix:
     return ReadMatrix(Dense(a, symmetric=symmetric), symmetric, is_complex, assume, name, notice)
 
 
-def _from_sparse(a: Any, assume: str, lower: bool, name: str) -> ReadMatrix:
+def _from_sparse(a: Any, assume: str, lower: bool, name: str, held: Callable[..., Sparse] = Sparse) -> ReadMatrix:
     symmetric, notice = False, ""
     if a.shape[0] == a.shape[1]:
         a, symmetric, notice = _judged(a, assume, lower, name)
     is_complex = a.dtype.kind == "c"
     if is_complex:
         a = scipy.sparse.block_array([[a.real, -a.imag], [a.imag, a.real]], format="csr")
-    return ReadMatrix(Sparse(a, symmetric=symmetric), symmetric, is_complex, assume, name, notice)
+    return ReadMatrix(held(a, symmetric=symmetric), symmetric, is_complex, assume, name, notice)
 
 
 def _judged(a: Any, assume: str, lower: bool, name: str) -> tuple[Any, bool, str]:
@@ -260,8 +267,9 @@ def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, na
     if (a.symmetric and assume not in GENERAL) or assume in READ_IN_PART:
         if type(a) is Dense:
             return _from_dense(checked_array(a.matrix, name, check_finite=check_finite), assume, lower, name)
-        if type(a) is Sparse:
-            return _from_sparse(checked_sparse(a.matrix, name, check_finite=check_finite), assume, lower, name)
+        if isinstance(a, Sparse):
+            matrix = checked_sparse(a.matrix, name, check_finite=check_finite)
+            return _from_sparse(matrix, assume, lower, name, a.holding)
     if not isinstance(a, (Dense, Sparse)) and shows_entries(a.shape, assume, name):
         return _from_dense(a.dense(), assume, lower, name)
     if isinstance(a, (Dense, Sparse)) and check_finite and not is_finite(getattr(a.matrix, "data", a.matrix)):
@@ -273,10 +281,22 @@ def _from_operator(a: Operator, assume: str, lower: bool, check_finite: bool, na
     return ReadMatrix(a, believed or (a.symmetric and assume not in GENERAL), False, assume, name)
 
 
+def _formed(op: LinearOperator, name: str) -> Array:
+    """The matrix of a map, where its vectors live."""
+    matrix = formed(op, name)
+    return as_array(matrix, op.like) if isinstance(op, TensorMap) else matrix
+
+
+def _real(op: LinearOperator) -> Any:
+    """The real form of a complex map."""
+    return RealTensorMap(op) if isinstance(op, TensorMap) else RealForm(op)
+
+
 def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: str) -> ReadMatrix:
     is_complex = op.dtype is not None and np.dtype(op.dtype).kind == "c"
+    like = op.like.real if isinstance(op, TensorMap) else None
     if shows_entries(op.shape, assume, name):
-        return _from_dense(formed(op, name), assume, lower, name)
+        return _from_dense(_formed(op, name), assume, lower, name)
     symmetric, notice, found, nearly = False, "", None, False
     if assume not in BELIEVED:
         refuse_nonlinear(op, product, name)
@@ -286,7 +306,7 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
         elif assume in BELIEVED or op.shape[0] == 0:
             symmetric = True
         elif op.shape[0] <= SMALL:
-            return replace(_from_dense(formed(op, name), assume, lower, name), is_map=True)
+            return replace(_from_dense(_formed(op, name), assume, lower, name), is_map=True)
         else:
             evidence = probe(op, product, name)
             found, symmetric = evidence.worst, evidence.worst.ratio <= 1
@@ -294,12 +314,12 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
             nearly = evidence.relative <= (1e3 if single else 1) * DIFFERENCES
     if not symmetric and not has_adjoint(op):
         if max(op.shape) <= FORMABLE:
-            return replace(_from_dense(formed(op, name), assume, lower, name), is_map=True)
+            return replace(_from_dense(_formed(op, name), assume, lower, name), is_map=True)
         if not nearly:
             raise ValueError(
                 f"{name} is not symmetric and its adjoint is unknown; give it rmatvec"
                 + ("" if assume in GENERAL else ", or pass assume_a='sym' if it is symmetric all the same")
             )
         symmetric, notice = True, f"{name} is taken as symmetric: its products show it to the accuracy of differences"
-    operator = MatrixFree(RealForm(op) if is_complex else op, symmetric=symmetric)
+    operator = MatrixFree(_real(op) if is_complex else op, symmetric=symmetric, like=like)
     return ReadMatrix(operator, symmetric, is_complex, assume, name, notice, None if symmetric else found)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array
+from thermolinalg._arrays import Array, as_array, as_float64, dtype_name
 from thermolinalg.operators._scaling import inverse_root, same_scaling, scaled_entries
 from thermolinalg.operators.base import Operator
 from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, sparse_slices
@@ -50,13 +50,32 @@ class Sparse(Operator):
         self.symmetric = symmetric
         super().__init__(self.matrix.dtype, self.matrix.shape)
 
+    def holding(self, matrix: Any, *, symmetric: bool = True) -> Sparse:
+        """Another matrix of the same precision, whose vectors live where those of this one do.
+
+        Parameters
+        ----------
+        matrix : sparse array, shape (m, n)
+        symmetric : bool, optional
+            Whether it is.
+        """
+        return Sparse(matrix, symmetric=symmetric)
+
+    def multiplier(self, matrix: Any) -> Any:
+        """What `@` multiplies vectors of this operator with: a SciPy sparse array (m, n) as its namespace has it."""
+        return matrix
+
+    @cached_property
+    def _multiplier(self) -> Any:
+        return self.multiplier(self.matrix)
+
     @cached_property
     def _transposed(self) -> Any:
         """A view that SciPy multiplies about as fast as the matrix itself."""
-        return self.matrix.T
+        return self.multiplier(self.matrix.T)
 
     def apply(self, block: Array) -> Array:
-        return self.matrix @ block
+        return self._multiplier @ block
 
     def apply_transposed(self, block: Array) -> Array:
         return self._transposed @ block
@@ -74,30 +93,32 @@ class Sparse(Operator):
         return total
 
     def extended_product(self, block: Array) -> Array:
-        return self.matrix.astype(block.dtype) @ block
+        wide = self.matrix.astype(dtype_name(block))
+        return self.multiplier(wide) @ block
 
     @property
     def extended_eps(self) -> float:
         return SLICED_EPS if self.matrix.dtype == np.float64 else super().extended_eps
 
     def extended_residual(self, b: Array, x: Array, low: Array) -> Array | None:
-        return self._sliced.residual(b, x, low) if b.dtype == np.float64 else super().extended_residual(b, x, low)
+        double = dtype_name(b) == "float64"
+        return self._sliced.residual(b, x, low) if double else super().extended_residual(b, x, low)
 
     @cached_property
     def _sliced(self) -> Sliced:
         """A in slices, for residuals of twice the precision."""
         terms = int(np.diff(self.matrix.indptr).max(initial=1))
         bits = bits_of_slices(terms)
-        return Sliced([part.__matmul__ for part in sparse_slices(self.matrix, bits)], bits)
+        return Sliced([self.multiplier(part).__matmul__ for part in sparse_slices(self.matrix, bits)], bits)
 
     def absolute(self, block: Array) -> Array:
-        return abs(self.matrix) @ block
+        return self.multiplier(abs(self.matrix)) @ block
 
     def _adjoint(self) -> Operator:
-        return self if self.symmetric else Sparse(self._transposed, symmetric=False)
+        return self if self.symmetric else self.holding(self.matrix.T, symmetric=False)
 
     def diagonal(self) -> Array:
-        return self.matrix.diagonal()
+        return as_array(self.matrix.diagonal(), self.like)
 
     @property
     def is_diagonal(self) -> bool:
@@ -112,17 +133,17 @@ class Sparse(Operator):
         return float(abs(self.matrix).sum(axis=1).max())
 
     def column_squares(self) -> Array:
-        return np.asarray(self.matrix.power(2).sum(axis=0)).ravel()
+        return as_array(np.asarray(self.matrix.power(2).sum(axis=0)).ravel(), self.like)
 
     def dense(self) -> Array:
-        return self.matrix.toarray()
+        return as_array(self.matrix.toarray(), self.like)
 
     def gram(self) -> Array:
         matrix = self.matrix.astype(np.float64)
-        return (matrix @ matrix.T).toarray()
+        return as_array((matrix @ matrix.T).toarray(), as_float64(self.like))
 
     def normal(self) -> Array:
-        return (self._transposed @ self.matrix).toarray()
+        return as_array((self.matrix.T @ self.matrix).toarray(), self.like)
 
     def scaled(self, factor: float, diagonal: Array | None = None) -> Operator:
         return self.rescaled(diagonal, diagonal, factor)
@@ -132,10 +153,10 @@ class Sparse(Operator):
         row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
         data = scaled_entries(A.data, row, A.indices, (rows, columns), factor)
         symmetric = self.symmetric and same_scaling(rows, columns)
-        return Sparse(scipy.sparse.csr_array((data, A.indices, A.indptr), A.shape), symmetric=symmetric)
+        return self.holding(scipy.sparse.csr_array((data, A.indices, A.indptr), A.shape), symmetric=symmetric)
 
     def negated(self) -> Operator:
-        return Sparse(-self.matrix, symmetric=self.symmetric)
+        return self.holding(-self.matrix, symmetric=self.symmetric)
 
     def jacobi_scaling(self) -> Array:
         return inverse_root(self.diagonal())

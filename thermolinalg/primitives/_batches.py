@@ -65,7 +65,7 @@ def _dense(x: Any) -> Any:
     try:
         foreign = hasattr(x, "__array_namespace__") and not is_array(x)
         return np.asarray(x) if foreign or isinstance(x, (list, tuple, complex, float, int)) else x
-    except (ValueError, TypeError):  # ragged or traced: the gatekeeper says so by name
+    except (ValueError, TypeError, RuntimeError):  # ragged, traced or on a device: the gatekeeper says so by name
         return x
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, all_true, eps, highest, to_numpy
 from thermolinalg._info import Info, warn
+from thermolinalg._progress import watched
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Schedule
 from thermolinalg.devices.watched import DeviceError
@@ -79,9 +81,15 @@ def solve_refined(
             chosen.append(replace(held.inverse.timetable(r, PRECISION), rough=True))
         return chosen[-1]
 
+    scale = equation.loads[-1] + (equation.loads[-1] == 0)
+
+    def residual(state: State) -> str:
+        return f"residual {highest(state.norms[-1] / scale):.0e}"
+
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
     try:
-        state, certificate, stopped = _run(states, equation, goal, wanted)
+        with closing(watched(states, "run", tell=residual)) as runs:
+            state, certificate, stopped = _run(runs, equation, goal, wanted)
     except DeviceError as failure:
         _attach(failure, equation, goal, outer, shape)
         raise

@@ -46,7 +46,6 @@ class Asked(NamedTuple):
     max_readings: int | None
     device: Device | None
     rng: np.random.Generator
-    progress: bool
 
 
 class Scaled(NamedTuple):
@@ -103,7 +102,7 @@ def measure(
     target = max(atol - rounding, LEAST_SHARE * atol) / power
     protocol, reason = (asked.method, "as asked") if asked.method else choose_protocol(spectrum, target)
     run = by_work if protocol == "work" else by_integration
-    measured = run(program, spectrum, Budget(target, most, asked.progress), rng)
+    measured = run(program, spectrum, Budget(target, most), rng)
     value = power * (scaled.known + spectrum.offset + start + measured.value)
     rounding += eps(read.operator.like) * abs(value)
     if "jarzynski" in measured.report:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import Array, as_array, is_array, is_torch, to_numpy
+from thermolinalg._arrays import Array, as_array, is_array, is_sparse_tensor, is_torch, to_numpy
 from thermolinalg._autograd import detached
+from thermolinalg._validation import as_numpy, checked_sparse_tensor
 from thermolinalg.devices import Device
 from thermolinalg.matrix_functions.select import SMALL
 from thermolinalg.operators import BlockDiagonal, Operator
 from thermolinalg.operators.read import ReadMatrix, read_matrix
+from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.systems import Chain, Rescaled
 
 __all__ = ["approximate_inverse", "as_map", "direction_of", "shortens"]
@@ -31,12 +33,21 @@ def as_map(M: Any, size: int, *, is_complex: bool) -> LinearOperator:
     is_complex : bool
         Whether A or b is complex, so that M may be.
     """
-    operator = aslinearoperator(to_numpy(M) if is_torch(M) else M)
+    operator = as_linear_operator(_on_host(M), "M")
     if operator.shape != (size, size):
         raise ValueError(f"M has shape {operator.shape}, A {(size, size)}; they must be the same")
     if np.dtype(operator.dtype).kind == "c" and not is_complex:
         raise ValueError("M is complex although A and b are real; pass M.real, or a complex b")
     return operator
+
+
+def _on_host(M: Any) -> Any:
+    """M, and where it is an array of another library its numbers in NumPy or SciPy: it multiplies vectors there."""
+    if is_sparse_tensor(M):
+        return checked_sparse_tensor(M, "M")[0]
+    if is_torch(M):
+        return to_numpy(detached(M))
+    return as_numpy(M, "M") if hasattr(M, "__array_namespace__") else M
 
 
 def shortens(M: LinearOperator, read: ReadMatrix, device: Device | None) -> bool:
@@ -67,7 +78,7 @@ def approximate_inverse(M: Any, read: ReadMatrix) -> Operator:
         Its shape is not that of A, or it is an array that is not symmetric.
     """
     as_map(M, read.shape[0], is_complex=read.is_complex)
-    M = to_numpy(detached(M)) if is_torch(M) else M
+    M = _on_host(M)
     # Maps are taken at their word, which the solves with them check at no cost.
     shown = is_array(M) or scipy.sparse.issparse(M) or isinstance(M, (list, tuple))
     found = read_matrix(M, assume_a=None if shown else "her", name="M")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, dtype_name, eps, is_torch, namespace
+from thermolinalg._arrays import Array, dtype_name, eps, is_sparse_tensor, is_torch, namespace
 from thermolinalg._autograd import detached, wants_gradients, with_gradient_of
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array, is_finite
@@ -98,6 +98,7 @@ def _value_of(read: ReadMatrix, rhs: RightHandSide, x: Array, solution: Info, de
 
 def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array, Info]]) -> tuple[Array, Info]:
     """diag(L A⁻¹ Lᴴ) for rows L, from solutions of the columns of Lᴴ, and its report."""
+    L = L.to_dense() if is_sparse_tensor(L) else L
     rows = L.toarray() if scipy.sparse.issparse(L) else checked_array(detached(L), "L", ndim=(1, 2))
     matrix = rows[None, :] if rows.ndim == 1 else rows
     xp = namespace(matrix)

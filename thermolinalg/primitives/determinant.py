@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from thermolinalg._arrays import dtype_name, namespace
 from thermolinalg._autograd import detached
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import Device
 from thermolinalg.operators.read import read_matrix
@@ -121,8 +122,9 @@ def slogdet(
     """
     read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     negative = is_negative(require_symmetric(read, "the sign of a determinant", GENERAL))
-    asked = Asked(atol, method, max_readings, device, as_rng(rng), progress)
-    value, info, written = measure(read, "negated" if negative else "itself", asked, GENERAL)
+    asked = Asked(atol, method, max_readings, device, as_rng(rng))
+    with showing(progress):
+        value, info, written = measure(read, "negated" if negative else "itself", asked, GENERAL)
     sign = as_scalar(-1.0 if negative and read.shape[0] % 2 else 1.0, read.operator, is_complex=read.is_complex)
     logarithm = of_log_determinant(as_scalar(value, read.operator), written, read.graph, asked.rng)
     result = SlogdetResult(sign, logarithm)
@@ -201,8 +203,9 @@ def logabsdet(
     """
     read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     hold: Literal["itself", "normal"] = "itself" if read.symmetric and read.assume == "pos" else "normal"
-    asked = Asked(atol, method, max_readings, device, as_rng(rng), progress)
-    value, info, written = measure(read, hold, asked, "leave assume_a out to hold AᵀA" if hold == "itself" else "")
+    asked = Asked(atol, method, max_readings, device, as_rng(rng))
+    with showing(progress):
+        value, info, written = measure(read, hold, asked, "leave assume_a out to hold AᵀA" if hold == "itself" else "")
     result = of_log_determinant(as_scalar(value, read.operator), written, read.graph, asked.rng)
     return (result, info) if return_info else result
 

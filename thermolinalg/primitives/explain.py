@@ -7,7 +7,7 @@ from typing import Any
 
 import scipy.sparse
 
-from thermolinalg._arrays import dtype_name
+from thermolinalg._arrays import dtype_name, is_sparse_tensor
 from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
@@ -150,7 +150,14 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     read = read_matrix(a, assume_a=assume_a, gradients=True, name="a")
     if 0 in read.shape:
         raise ValueError(f"a is empty, shape {read.shape}: there is nothing to explain")
-    return explained(Solver(read, device, as_rng(0)), b, scipy.sparse.issparse(a) and int(a.nnz))
+    return explained(Solver(read, device, as_rng(0)), b, _stored_entries(a))
+
+
+def _stored_entries(a: Any) -> int | None:
+    """How many entries a sparse array or tensor stores; None for what is neither."""
+    if scipy.sparse.issparse(a):
+        return int(a.nnz)
+    return int(a._nnz()) if is_sparse_tensor(a) else None
 
 
 def explained(prepared: Solver, b: Any, nonzeros: int | None) -> Explanation:

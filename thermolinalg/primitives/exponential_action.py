@@ -7,12 +7,20 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import dtype_name, is_torch, to_numpy
+from thermolinalg._arrays import dtype_name, is_sparse_tensor, is_torch, to_numpy
 from thermolinalg._info import Info, warn
-from thermolinalg._validation import as_count, as_rng, checked_array, checked_sparse
+from thermolinalg._validation import (
+    as_count,
+    as_rng,
+    checked_array,
+    checked_sparse,
+    checked_sparse_tensor,
+    refuse_uncounted,
+)
 from thermolinalg.devices import Device, Schedule
+from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._exponential import FEWEST_READINGS, MOST_READINGS, Precision, announce
 from thermolinalg.primitives._propagation import CHAINS, DENSE, Chains, Generator, real_form
@@ -188,10 +196,13 @@ def _times(start: Any, stop: Any, num: Any, endpoint: Any) -> np.ndarray:
 
 def _read_matrix(A: Any) -> tuple[Any, Any]:
     """A in double precision as an array, sparse array or operator, and an array of its namespace and precision."""
+    refuse_uncounted(A, "A")
     if scipy.sparse.issparse(A):
         like = matrix = checked_sparse(A, "A")
+    elif is_sparse_tensor(A):
+        matrix, like = checked_sparse_tensor(A, "A")
     elif hasattr(A, "matvec"):
-        matrix = aslinearoperator(A)
+        matrix = as_linear_operator(A, "A")
         like = np.empty(0, matrix.dtype)
         _probe(matrix)
     else:

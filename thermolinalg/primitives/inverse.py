@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 from thermolinalg._arrays import Array, namespace, to_numpy
 from thermolinalg._info import Info, warn
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_nonnegative, as_relative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import readings_for, standard_error
@@ -50,6 +51,7 @@ def inv(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -86,6 +88,8 @@ def inv(
         Timetable of a run; raw, with ``readings``. Default raw: independent readings.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -140,12 +144,14 @@ def inv(
     as_nonnegative(atol, "atol")
     as_count(maxiter, "maxiter")
     if refine or 0 in read.shape:
-        return prepared.inv(rtol=rtol, atol=atol, maxiter=maxiter, schedule=timetable, return_info=return_info)
-    if prepared.held.kind in ("definite", "negative"):
-        x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), timetable)
-    else:  # the spread of other devices is not the inverse: their means are, a run for every column
-        rtol = read_rtol(rtol, refine=False)
-        x, info = prepared.answer(identity(read).block, rtol=rtol, refine=False, schedule=timetable, rng=prepared.rng)
+        asked: dict[str, Any] = {"rtol": rtol, "atol": atol, "maxiter": maxiter, "schedule": timetable}
+        return prepared.inv(**asked, progress=progress, return_info=return_info)
+    with showing(progress):
+        if prepared.held.kind in ("definite", "negative"):
+            x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), timetable)
+        else:  # the spread of other devices is not the inverse: their means are, a run for every column
+            rtol, columns = read_rtol(rtol, refine=False), identity(read).block
+            x, info = prepared.answer(columns, rtol=rtol, refine=False, schedule=timetable, rng=prepared.rng)
     x = of_inverse(x, prepared, read.graph, prepared.rng, exact=False, maxiter=maxiter)
     return (x, info) if return_info else x
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info, warn
-from thermolinalg._progress import watched
+from thermolinalg._progress import showing, watched
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import Device, LangevinDevice, LangevinProgram, Program, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
@@ -152,7 +152,7 @@ def inv_diagonal(
         return _digital(read, matrix, exponent, rtol, device, generator, progress=progress, return_info=return_info)
     count = readings_for(rtol, 1, copies=copies)
     device = as_device(device)
-    with refusing(GENERAL, singular=SINGULAR):
+    with refusing(GENERAL, singular=SINGULAR), showing(progress):
         refuse_structurally_singular(matrix, is_complex=read.is_complex)
         program = watched_program(device, matrix, generator)
         if (itself := undistorted(device, matrix)) is not None:
@@ -255,7 +255,7 @@ def _read(
     # Of fewer nodes as many readings as there are cost no more than d.
     many = isinstance(matrix, Sparse) and d >= LARGE and count <= d
     if many and diagonal is not None and bool((diagonal > 0).all()) and getattr(program, "ideal", False):
-        few = conditional_variances(program, matrix, rtol, count, rng=rng, progress=progress)
+        few = conditional_variances(program, matrix, rtol, count, rng=rng)
         condition = getattr(program, "condition", None)
         return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0)
     reading = program.variances(count, rng=rng, progress=progress)

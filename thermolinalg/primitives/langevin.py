@@ -13,6 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_torch, namespace, to_numpy
 from thermolinalg._autograd import detached
 from thermolinalg._info import Info
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.refinement import State
@@ -40,6 +41,7 @@ def langevin(
     assume_a: str | None = None,
     device: Device | None = None,
     schedule: Schedule | None = None,
+    progress: bool = False,
     rng: Any = None,
 ) -> tuple[Array, int]:
     r"""Solve A x = b iteratively on a simulated thermodynamic device, in the shape of `scipy.sparse.linalg.cg`.
@@ -75,6 +77,8 @@ def langevin(
         Default: an ideal overdamped `LangevinDevice`.
     schedule : Schedule, optional
         Timetable of each run. Default: long enough to leave one tenth of the residual.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
 
@@ -130,17 +134,18 @@ def langevin(
     start = _start(x0, preconditioner, rhs)
     if 0 in rhs.block.shape:
         return _as_scipy(rhs.block), 0
-    x, info = prepared.refined(
-        rhs,
-        Tolerance(0.0, target, math.inf),
-        maxiter=maxiter,
-        schedule=schedule,
-        rng=prepared.rng,
-        x0=start,
-        preconditioner=None if preconditioner is None or short else direction_of(preconditioner, rhs.block),
-        callback=None if callback is None else _observer(callback),
-        quiet=True,
-    )
+    with showing(progress):
+        x, info = prepared.refined(
+            rhs,
+            Tolerance(0.0, target, math.inf),
+            maxiter=maxiter,
+            schedule=schedule,
+            rng=prepared.rng,
+            x0=start,
+            preconditioner=None if preconditioner is None or short else direction_of(preconditioner, rhs.block),
+            callback=None if callback is None else _observer(callback),
+            quiet=True,
+        )
     # The residual is all that is asked for, however little that may say about x where A is ill-conditioned.
     converged = info.success or bool(np.all(info.residual_norm <= to_numpy(target)))
     x = of_solution(x, prepared, read.graph, b if is_torch(b) else rhs.given, prepared.rng)

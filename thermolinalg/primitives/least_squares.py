@@ -7,6 +7,7 @@ from typing import Any
 
 from thermolinalg._arrays import Array, eps, is_torch
 from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
@@ -37,6 +38,7 @@ def lstsq(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -75,6 +77,8 @@ def lstsq(
         Timetable of each run.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -132,7 +136,8 @@ def lstsq(
         as_nonnegative(damp, "damp"),
     )
     cutoff = max(read.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
-    result, info = least_squares(read, rhs, cutoff, settings, generator)
+    with showing(progress):
+        result, info = least_squares(read, rhs, cutoff, settings, generator)
     if wants_gradients(a, b):
         loads = b if is_torch(b) else rhs.given
         again = partial(_again, replayed(generator), cond=cond, rtol=rtol if refine else None, device=device)

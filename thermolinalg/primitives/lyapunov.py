@@ -11,6 +11,7 @@ import numpy as np
 from thermolinalg._arrays import Array, all_true
 from thermolinalg._autograd import detached, wants_gradients
 from thermolinalg._info import Info, warn
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.certificate import AT_FLOOR
@@ -46,6 +47,7 @@ def solve_continuous_lyapunov(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -82,6 +84,8 @@ def solve_continuous_lyapunov(
         (1e-2 if not given).
     device : Device, optional
         Default: an ideal `GeneralDevice`.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -138,7 +142,8 @@ def solve_continuous_lyapunov(
         x = equation.restore(equation.q)
         info = empty_report(abs(x), "an empty equation")
     elif refine:
-        x, info = _Problem(equation).refined(generator, Wanted(tolerance, maxiter, schedule))
+        with showing(progress):
+            x, info = _Problem(equation).refined(generator, Wanted(tolerance, maxiter, schedule))
     else:
         x, info = _Problem(equation).raw(generator, asked, schedule)
     if wants_gradients(a, q):

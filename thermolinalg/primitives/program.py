@@ -94,6 +94,7 @@ class PreparedDevice(Solver):
         mean: Any = None,
         temperature: float = 1.0,
         schedule: Schedule | None = None,
+        progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
     ) -> Any:
@@ -106,6 +107,7 @@ class PreparedDevice(Solver):
             mean=mean,
             temperature=temperature,
             schedule=schedule,
+            progress=progress,
             device=self._written("definite"),
             rng=self._stream(rng),
             return_info=return_info,
@@ -118,6 +120,7 @@ class PreparedDevice(Solver):
         rtol: float | None = None,
         atol: float = 1e-2,
         method: str | None = None,
+        progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
     ) -> Any:
@@ -131,7 +134,7 @@ class PreparedDevice(Solver):
         b : array_like, shape (d,) or (d, k)
         rtol : float, optional
             As `solve`.
-        atol, method : optional
+        atol, method, progress : optional
             As `logdet`.
         rng : None, int or numpy.random.Generator, optional
         return_info : bool, optional
@@ -152,13 +155,21 @@ class PreparedDevice(Solver):
         >>> round(float(form.value), 9), bool(abs(form.logdet - np.log(4.0)) < 0.01)
         (2.0, True)
         """
-        solved = self.solve(b, rtol=rtol, rng=rng, return_info=True)
-        measured = self.logdet(atol=atol, method=method, rng=rng, return_info=True)
+        solved = self.solve(b, rtol=rtol, progress=progress, rng=rng, return_info=True)
+        measured = self.logdet(atol=atol, method=method, progress=progress, rng=rng, return_info=True)
         form, info = form_of(self.read, b, solved, measured)
         info.update(ledger=self.ledger, device_time=self.ledger.device_time)
         return (form, info) if return_info else form
 
-    def variance_of(self, L: Any, *, rtol: float | None = None, rng: Any = None, return_info: bool = False) -> Any:
+    def variance_of(
+        self,
+        L: Any,
+        *,
+        rtol: float | None = None,
+        progress: bool = False,
+        rng: Any = None,
+        return_info: bool = False,
+    ) -> Any:
         """Diagonal of L A⁻¹ Lᴴ: the variances of the linear functions L x of x ~ N(0, A⁻¹), each by a refined solve.
 
         Parameters
@@ -167,6 +178,8 @@ class PreparedDevice(Solver):
             One row for each function; a vector is one.
         rtol : float, optional
             As `solve`, for the columns of Lᴴ.
+        progress : bool, optional
+            Whether to show a progress bar at once; long work shows one anyway.
         rng : None, int or numpy.random.Generator, optional
         return_info : bool, optional
             Whether to return the report of the solves, with the errors of the variances.
@@ -183,7 +196,8 @@ class PreparedDevice(Solver):
         >>> prepared.variance_of([[1.0, 0.0], [1.0, 2.0]]).round(9)
         array([1., 2.])
         """
-        value, info = variances_of(self.read, L, partial(self.solve, rtol=rtol, rng=rng, return_info=True))
+        solve = partial(self.solve, rtol=rtol, progress=progress, rng=rng, return_info=True)
+        value, info = variances_of(self.read, L, solve)
         return (value, info) if return_info else value
 
     # -- other matrices on the same device ----------------------------------------------------------------------------

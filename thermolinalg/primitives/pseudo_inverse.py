@@ -10,6 +10,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, eps, namespace
 from thermolinalg._autograd import wants_gradients
 from thermolinalg._info import Info
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
@@ -35,6 +36,7 @@ def pinv(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -63,6 +65,8 @@ def pinv(
         Timetable of each run.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -101,15 +105,10 @@ def pinv(
     >>> np.allclose(tla.pinv(A), [[0.5, 0.0], [0.0, 0.0]])
     True
     """
-    value, rank, info = _pinv(
-        a,
-        None if atol is None else as_nonnegative(atol, "atol"),
-        None if rtol is None else as_nonnegative(rtol, "rtol"),
-        check_finite,
-        tol,
-        (as_count(maxiter, "maxiter"), refine, as_schedule(schedule), as_device(device)),
-        rng=rng,
-    )
+    how = as_count(maxiter, "maxiter"), refine, as_schedule(schedule), as_device(device)
+    cutoffs = (None if x is None else as_nonnegative(x, name) for x, name in ((atol, "atol"), (rtol, "rtol")))
+    with showing(progress):
+        value, rank, info = _pinv(a, *cutoffs, check_finite, tol, how, rng=rng)
     extras = [rank] * return_rank + [info] * return_info
     return (value, *extras) if extras else value
 

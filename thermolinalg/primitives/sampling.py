@@ -12,6 +12,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, is_torch, namespace
 from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._info import Info, warn
+from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Reading, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
@@ -57,6 +58,7 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
     check_finite: bool = True,
     device: Device | None = None,
     schedule: Schedule | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -94,6 +96,8 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
     schedule : Schedule, optional
         Timetable of the readings, which are then correlated as its spacing makes them, in order. Default: independent
         samples.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -147,21 +151,22 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
         raise ValueError("b is a load of A, and cov is its inverse: pass mean")
     else:
         matrix = cov
-    return _samples(
-        matrix,
-        size,
-        is_covariance=cov is not None,
-        b=b,
-        mean=mean,
-        temperature=temperature,
-        assume_a=assume_a,
-        lower=lower,
-        check_finite=check_finite,
-        device=device,
-        schedule=schedule,
-        rng=rng,
-        return_info=return_info,
-    )
+    with showing(progress):
+        return _samples(
+            matrix,
+            size,
+            is_covariance=cov is not None,
+            b=b,
+            mean=mean,
+            temperature=temperature,
+            assume_a=assume_a,
+            lower=lower,
+            check_finite=check_finite,
+            device=device,
+            schedule=schedule,
+            rng=rng,
+            return_info=return_info,
+        )
 
 
 @batched(core=("matrix",))

@@ -42,6 +42,7 @@ def solve(
     schedule: Schedule | None = None,
     M: Any = None,
     device: Device | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -86,6 +87,8 @@ def solve(
         simulated by preconditioned solves. It changes what a simulation takes and not what is simulated.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy. A seed gives the same x again, to the last bit where BLAS runs
         with as many threads.
@@ -147,6 +150,7 @@ def solve(
         refine=refine,
         schedule=schedule,
         check_finite=check_finite,
+        progress=progress,
         return_info=return_info,
     )
     if shape is None:

@@ -11,6 +11,7 @@ import numpy as np
 from thermolinalg._arrays import Array, is_torch, namespace, to_numpy
 from thermolinalg._autograd import detached, wants_gradients
 from thermolinalg._info import Info
+from thermolinalg._progress import showing, watched
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Ledger, Program, Schedule
 from thermolinalg.estimation.refinement import State
@@ -156,6 +157,7 @@ class Solver:
         refine: bool = True,
         schedule: Schedule | None = None,
         check_finite: bool = True,
+        progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
     ) -> Any:
@@ -164,7 +166,7 @@ class Solver:
         Parameters
         ----------
         b : array_like, shape (d,) or (d, k)
-        rtol, atol, maxiter, refine, schedule, check_finite, rng, return_info
+        rtol, atol, maxiter, refine, schedule, check_finite, progress, rng, return_info
             As `thermolinalg.solve`; `rng` None goes on with the device's own stream.
 
         Returns
@@ -174,21 +176,13 @@ class Solver:
             Only with ``return_info=True``.
         """
         generator = self.rng if rng is None else as_rng(rng)
-        x, info = self.answer(
-            detached(b),
-            rtol=rtol,
-            atol=atol,
-            maxiter=maxiter,
-            refine=refine,
-            schedule=schedule,
-            check_finite=check_finite,
-            rng=generator,
-        )
+        asked: dict[str, Any] = {"rtol": rtol, "maxiter": maxiter, "schedule": schedule}
+        given: dict[str, Any] = {"atol": atol, "refine": refine, "check_finite": check_finite}
+        with showing(progress):
+            x, info = self.answer(detached(b), **asked, **given, rng=generator)
         if wants_gradients(self.read.graph, b):
             loads = b if is_torch(b) else read_rhs(self.read, b).given
-            asked: dict[str, Any] = {"maxiter": maxiter}
-            if refine:
-                asked |= {"rtol": rtol, "schedule": schedule}
+            asked = asked if refine else {"maxiter": maxiter}
             x = of_solution(x, self, self.read.graph, loads, generator, exact=refine, **asked)
         return (x, info) if return_info else x
 
@@ -317,6 +311,7 @@ class Solver:
         atol: float = 0.0,
         maxiter: int = MAXITER,
         schedule: Schedule | None = None,
+        progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
     ) -> Any:
@@ -330,7 +325,8 @@ class Solver:
         """
         generator = self.rng if rng is None else as_rng(rng)
         asked: dict[str, Any] = {"rtol": rtol, "maxiter": maxiter, "schedule": schedule}
-        x, info = self.columns(atol=atol, rng=generator, **asked)
+        with showing(progress):
+            x, info = self.columns(atol=atol, rng=generator, **asked)
         x = of_inverse(x, self, self.read.graph, generator, **asked)
         return (x, info) if return_info else x
 
@@ -340,7 +336,8 @@ class Solver:
         if columns.is_empty:
             return columns.empty_solution()
         starts = range(0, columns.size, COLUMNS)
-        answers = [self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked) for begin in starts]
+        blocks = watched(starts, "block of columns") if columns.size > COLUMNS else starts
+        answers = [self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked) for begin in blocks]
         parts, infos = [x for x, _ in answers], [info for _, info in answers]
         x = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=1)
         return x, joined(infos)

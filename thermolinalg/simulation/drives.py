@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal, to_numpy
+from thermolinalg._progress import watched
 from thermolinalg.laws import LinearLaw, Overdamped
 from thermolinalg.laws.work import Drive
 from thermolinalg.matrix_functions.select import Engines
@@ -147,7 +148,7 @@ def work_by_products(
     for columns in _blocks(trajectories, engines.operator.shape[0]):
         x = _draw(engines, drive.along(law.stationary(), progress[0]), None, columns, rng)
         xp, work = namespace(x), 0.0
-        for before, after in pairwise(progress):
+        for before, after in watched(list(pairwise(progress)), "jump"):
             work = work + (after - before) / 2 * xp.sum(x * (product(x) - drive.start * x), axis=0)
             x = _draw(engines, drive.along(relax, after), x, columns, rng)
         runs.append(to_numpy(work))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from thermolinalg._arrays import Array, multiple, namespace, standard_normal
+from thermolinalg._progress import watched
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Diagonalising, Engine, evaluate
 
@@ -38,12 +39,13 @@ def autoregressive_path(
     if isinstance(engine, Diagonalising):
         origin = None if start is None else engine.to_modes(start)[:, 0]
         chunks = modal_readings(engine.eigenvalues(), first, step, origin, engine.to_modes(load)[:, 0], readings, rng)
-        return namespace(load).concat([engine.from_modes(chunk.T).T for chunk in chunks])
+        blocks = watched(chunks, "block of readings", total=-(-readings // CHUNK))
+        return namespace(load).concat([engine.from_modes(chunk.T).T for chunk in blocks])
     names = [name for name in step.inputs if name in MEMORY]
     outputs = [MEMORY[name] for name in names]
     known: dict[str, Array | None] = dict.fromkeys(names) | {"x0": start, "b": load}
     path, law = [], first
-    for _ in range(readings):
+    for _ in watched(range(readings), "reading"):
         noise = {name: standard_normal(rng, tuple(load.shape), load) for name in law.normal_inputs()}
         inputs = known | noise
         states = engine.apply(law, [inputs[name] for name in law.inputs], outputs)

@@ -55,7 +55,7 @@ def gram_operator(matrix: Operator) -> Operator:
     if isinstance(matrix, Sparse):
         gram = (matrix.matrix.T @ matrix.matrix).tocsr()
         gram.setdiag(gram.diagonal() * (1 + shift))
-        return Sparse(gram)
+        return matrix.holding(gram)
     return Normal(matrix)
 
 

@@ -20,7 +20,7 @@ def regularised_gram(matrix: Operator, alpha: float) -> Operator:
     if isinstance(matrix, Dense):
         return Dense(plus_identity(matrix.matrix.T @ matrix.matrix, alpha**2))
     if isinstance(matrix, Sparse):
-        return shifted_operator(Sparse((matrix.matrix.T @ matrix.matrix).tocsr()), alpha**2)
+        return shifted_operator(matrix.holding((matrix.matrix.T @ matrix.matrix).tocsr()), alpha**2)
     return Normal(matrix, alpha**2)
 
 
