@@ -15,8 +15,9 @@ from thermolinalg._progress import watched
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import Device, LangevinDevice, LangevinProgram, Program, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
-from thermolinalg.estimation.conditional import conditional_variances
+from thermolinalg.estimation.conditional import blocks, conditional_variances
 from thermolinalg.estimation.covariance import readings_for
+from thermolinalg.estimation.health import Examination, Health
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.spectrum import LARGE
 from thermolinalg.operators import Dense, Operator, Sparse
@@ -24,7 +25,7 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._gradients import of_inverse_diagonal
-from thermolinalg.primitives._readings import empty_report, readings_report, relative_rounding
+from thermolinalg.primitives._readings import declare, empty_report, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.chosen import undistorted
@@ -238,6 +239,8 @@ class Found:
     schedule : Schedule
     condition, systematic
         As those of a `CovarianceReading`.
+    health : Health, optional
+        Of a device that is not the package's own.
     """
 
     value: Array
@@ -245,6 +248,7 @@ class Found:
     schedule: Schedule
     condition: float | None
     systematic: float | None
+    health: Health | None = None
 
 
 def _read(
@@ -254,13 +258,31 @@ def _read(
     d, diagonal = matrix.shape[0], matrix.diagonal()
     # Of fewer nodes as many readings as there are cost no more than d.
     many = isinstance(matrix, Sparse) and d >= LARGE and count <= d
-    if many and diagonal is not None and bool((diagonal > 0).all()) and getattr(program, "ideal", False):
+    if many and diagonal is not None and bool((diagonal > 0).all()) and program.vouched:
         few = conditional_variances(program, matrix, rtol, count, rng=rng, progress=progress)
         condition = getattr(program, "condition", None)
         return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0)
+    share = math.sqrt(2 / (count - 1))
+    if not program.vouched:
+        return _examined(program, matrix, count, share, rng=rng, progress=progress)
     reading = program.variances(count, rng=rng, progress=progress)
-    noise = namespace(reading.value).ones_like(reading.value) * math.sqrt(2 / (count - 1))
+    noise = namespace(reading.value).ones_like(reading.value) * share
     return Found(reading.value, noise, reading.schedule, reading.condition, reading.systematic)
+
+
+def _examined(
+    program: Any, matrix: Operator, count: int, share: float, *, rng: np.random.Generator, progress: bool
+) -> Found:
+    """The diagonal from readings that are looked at."""
+    examination, squares, sums, condition = Examination(matrix), 0.0, 0.0, None
+    for reading in watched(blocks(program, matrix, count, rng), "block of readings", progress):
+        x, xp = reading.value, namespace(reading.value)
+        examination.take(x)
+        squares, sums, condition = squares + xp.sum(x * x, axis=0), sums + xp.sum(x, axis=0), reading.condition
+    value = (squares - sums**2 / count) / (count - 1)
+    noise, schedule = namespace(value).ones_like(value) * share, Schedule.for_covariance(count, program.rate())
+    systematic = 0.0 if getattr(program, "ideal", False) else None
+    return Found(value, noise, schedule, condition, systematic, examination.verdict())
 
 
 def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
@@ -285,4 +307,5 @@ def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
     info.update(success=success, status=0 if success else 1, condition=found.condition)
     info.update(noise=noise * value, rounding=rounding * value, standard_error=errors * value)
     info.systematic = None if systematic is None else systematic * value
+    declare(info, found.health)
     return info
