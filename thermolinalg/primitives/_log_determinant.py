@@ -101,7 +101,7 @@ def measure(
     name = {"itself": "A", "negated": "−A", "normal": "A"}[hold]
     with refusing(advice, name):
         refuse_structurally_singular(read.operator, is_complex=read.is_complex)
-        program = as_drivable(watched_program(device, scaled.operator, rng), device)
+        program: Any = as_drivable(watched_program(device, scaled.operator, rng), device)
         spectrum = program.spectrum()
     health = None if program.own and spectrum.systematic is not None else examined(program, scaled.operator, rng)
     start = spectrum.order * math.log(spectrum.start)
@@ -123,6 +123,11 @@ def measure(
     if poor or not info.success:
         told = f"A is ill-conditioned: its condition number is {info.condition:.3g}; " if poor else ""
         warn(told + info.message)
+    if health is not None and spectrum.modes is not None:
+        values, counts = spectrum.modes
+        off = np.float64(measured.value - counts @ np.log(values / spectrum.start))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            health.note("spectrum", off / measured.standard_error)
     declare(info, health)
     return value, info, partial(_for_solves, read, program, device, driven=hold != "normal")
 

@@ -154,7 +154,8 @@ def inv(
 def _covariance(prepared: Solver, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
     """The covariance of one run, and nothing else."""
     read, held, rng = prepared.read, prepared.held, prepared.rng
-    program, condition, copies = prepared.program, held.condition, 2 if read.is_complex else 1
+    program: Any = prepared.program
+    condition, copies = held.condition, 2 if read.is_complex else 1
     count = readings_for(rtol, held.matrix.shape[0], copies=copies)
     timetable = schedule or Schedule.for_covariance(count, program.rate())
     reading = program.covariance(timetable, rng=rng)

@@ -162,7 +162,10 @@ def inv_diagonal(
     d = read.shape[0]
     if read.is_complex:
         found = replace(found, value=(found.value[:d] + found.value[d:]) / 2, noise=found.noise[:d] / 2**0.5)
-    value = _in_user_units(found.value, exponent)
+    if found.health is None or not found.health.failed:
+        value = _in_user_units(found.value, exponent)
+    else:  # whatever a sick device reads
+        value = times_two_to(np.array([-exponent]), found.value[:, None])[:, 0]
     info = _report(program, found, value, rtol)
     value = of_inverse_diagonal(value, partial(Solver, read, AlreadyWritten(program)), read.graph, generator)
     return (value, info) if return_info else value
@@ -255,6 +258,7 @@ def _read(
     program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.random.Generator, progress: bool
 ) -> Found:
     """The diagonal by the spread of each node, or of its conditional mean where that takes fewer readings."""
+    program.rate()  # which refuses what has no equilibrium
     d, diagonal = matrix.shape[0], matrix.diagonal()
     # Of fewer nodes as many readings as there are cost no more than d.
     many = isinstance(matrix, Sparse) and d >= LARGE and count <= d
@@ -274,7 +278,7 @@ def _examined(
     program: Any, matrix: Operator, count: int, share: float, *, rng: np.random.Generator, progress: bool
 ) -> Found:
     """The diagonal from readings that are looked at."""
-    examination, squares, sums, condition = Examination(matrix), 0.0, 0.0, None
+    examination, squares, sums, condition = Examination(matrix, centred=True), 0.0, 0.0, None
     for reading in watched(blocks(program, matrix, count, rng), "block of readings", progress):
         x, xp = reading.value, namespace(reading.value)
         examination.take(x)
