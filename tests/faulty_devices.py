@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg import GeneralDevice, LangevinDevice
+from thermolinalg import GeneralDevice, LangevinDevice, Schedule
+from thermolinalg.devices.driven import GROUPS
 from thermolinalg.operators import Dense, SkewEmbedding
 
 Fault = Callable[[np.ndarray, "Memory"], np.ndarray]
@@ -176,3 +177,29 @@ class FaultyProgram:
 
     def noise_covariance(self, noise, schedule, **options):
         return self._read(self.inner.noise_covariance(noise, schedule, **options))
+
+    # Of single readings the fault is that of a block (d, n): those of one run, side by side.
+
+    def readings(self, b, schedule, **options):
+        reading = self.inner.readings(b, schedule, **options)
+        return replace(reading, value=self._read(np.asarray(reading.value).T).T)
+
+    def covariance(self, schedule, *, rng):
+        d = self.inner.operator.shape[0]
+        spread = self.inner.covariance(schedule, rng=rng)
+        x = self.readings(np.zeros(d), schedule, rng=rng, temperature=1.0).value
+        return replace(spread, value=np.cov(x.T).reshape(d, d))
+
+    def variances(self, readings, *, rng, progress=False):
+        whole = self.covariance(Schedule.for_covariance(readings, self.rate()), rng=rng)
+        return replace(whole, value=np.diag(whole.value))
+
+    def readings_along(self, start, log_odds, n, *, rng):
+        s = 1 / (1 + np.exp(-log_odds))
+        H = self.inner.effective.dense()
+        root = np.linalg.cholesky((1 - s) * start * np.eye(len(H)) + s * H)
+        x = self._read(np.linalg.solve(root.T, rng.standard_normal((len(H), GROUPS * n))))
+        return s * (1 - s) * np.sum(x * (H @ x - start * x), axis=0).reshape(GROUPS, n).mean(axis=1)
+
+    def lagged_covariance(self, noise, lag, schedule, *, rng):
+        return self._read(self.inner.lagged_covariance(noise, lag, schedule, rng=rng))

@@ -6,8 +6,9 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse
-from faulty_devices import FAULTS, READINGS, Faulty
+from faulty_devices import FAULTS, MATRICES, READINGS, Faulty
 from fuzz import judge, rational
 from fuzz.judge import Asked
 from fuzz.truth import Truth
@@ -139,6 +140,106 @@ def test_lyapunov_equations_of_faulty_devices_are_right_or_no_success(name, faul
         sums = [rational.exact(np.kron(a, np.eye(3))) + rational.exact(np.kron(np.eye(3), a))]
         flat = q.reshape(-1), x.reshape(-1), bar.reshape(-1)
         assert not judge.solution([Truth(s) for s in sums], *flat, asked)
+
+
+WITHOUT_RESIDUAL = {
+    "definite": rotated([1.0, 2.0, 3.0, 4.0, 5.0]),
+    "one soft mode": rotated([0.02, 2.0, 3.0, 4.0, 5.0]),
+    "badly scaled": np.diag([1e-3, 1.0, 1.0, 1.0, 1e3])
+    @ rotated([1.0, 2.0, 3.0, 4.0, 5.0])
+    @ np.diag([1e-3, 1, 1, 1, 1e3]),
+    "sparse": scipy.sparse.csr_array(np.diag(np.full(5, 2.1)) - np.eye(5, k=1) - np.eye(5, k=-1)),
+    "nearly diagonal": np.diag([1.0, 2.0, 3.0, 4.0, 5.0]) + 0.01,
+    "large": 1e200 * rotated([1.0, 2.0, 3.0, 4.0, 5.0]),
+}
+"""Positive definite, and of a condition that raw readings resolve."""
+
+
+def dense(A):
+    return A.toarray() if scipy.sparse.issparse(A) else A
+
+
+def raw_inverse(A, device):
+    x, info = tla.inv(A, refine=False, rtol=0.02, device=device, rng=1, return_info=True)
+    return x, info, np.linalg.inv(dense(A)), info.standard_error
+
+
+def raw_solution(A, device):
+    x, info = tla.solve(A, B, refine=False, rtol=0.02, device=device, rng=1, return_info=True)
+    return x, info, np.linalg.solve(dense(A), B), info.standard_error
+
+
+def diagonal(A, device):
+    x, info = tla.inv_diagonal(A, rtol=0.02, device=device, rng=1, return_info=True)
+    return x, info, np.diag(np.linalg.inv(dense(A))), info.standard_error
+
+
+def logarithm(A, device):
+    x, info = tla.slogdet(
+        A, atol=0.1, method="integration", max_readings=100_000, device=device, rng=1, return_info=True
+    )
+    return x.logabsdet, info, np.linalg.slogdet(dense(A))[1], info.standard_error
+
+
+def samples(A, device):
+    """Their covariance, with its standard error."""
+    x, info = tla.sample(A, 5000, device=device, rng=1, return_info=True)
+    exact = np.linalg.inv(dense(A))
+    size = np.sqrt(np.diag(exact))
+    sizes = np.outer(size, size)
+    return np.cov(x.T), info, exact, sizes * np.sqrt((1 + (exact / sizes) ** 2) / 5000)
+
+
+def exponential(A, device):
+    size = abs(dense(A)).max()
+    x, info = tla.expm(-dense(A) / size, atol=0.02, device=device, rng=1, return_info=True)
+    return x, info, scipy.linalg.expm(-dense(A) / size), info.standard_error
+
+
+MISSED = 10.0
+"""Standard errors off that pass for right: checks see from about six, and bars of noise hold a share of it."""
+
+
+def certified_off(call, A, device):
+    """By how many of its error bars an answer is off that is called right; '' where nothing is wrong with it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tla.ThermodynamicWarning)
+        try:
+            x, info, exact, bar = call(A, device)
+        except (np.linalg.LinAlgError, DeviceError):
+            return ""
+    if not info.success:
+        return ""
+    off = np.max(abs(x - exact) / bar)
+    return "" if off <= MISSED else f"{off:.3g} error bars off"
+
+
+@pytest.mark.parametrize(
+    "call", [raw_solution, raw_inverse, diagonal, logarithm, samples], ids=lambda call: call.__name__
+)
+@pytest.mark.parametrize("fault", [*READINGS, *MATRICES])
+def test_nothing_without_a_residual_is_certified_wrong(call, fault):
+    wrong = {name: certified_off(call, A, Faulty(fault)) for name, A in WITHOUT_RESIDUAL.items()}
+    assert not {name: told for name, told in wrong.items() if told}
+
+
+@pytest.mark.parametrize("fault", [*READINGS, *MATRICES])
+def test_no_exponential_is_certified_wrong(fault):
+    wrong = {name: certified_off(exponential, A, Faulty.general(fault)) for name, A in WITHOUT_RESIDUAL.items()}
+    assert not {name: told for name, told in wrong.items() if told}
+
+
+@pytest.mark.parametrize(
+    "call", [raw_solution, raw_inverse, diagonal, logarithm, samples, exponential], ids=lambda call: call.__name__
+)
+def test_healthy_strangers_are_certified(call):
+    """A device that is not the package's own is looked at, and passes."""
+    device = Faulty.general("none") if call is exponential else Faulty("none")
+    for A in WITHOUT_RESIDUAL.values():
+        x, info, exact, bar = call(A, device)
+        assert info.success, info.message
+        assert info.health.scores
+        assert np.max(abs(x - exact) / bar) < 6
 
 
 def test_a_device_without_faults_passes_everywhere():

@@ -315,7 +315,10 @@ def test_offsets_cancel_and_converters_round():
         x, info = tla.inv(a, refine=False, schedule=schedule, device=device, rng=0, return_info=True)
         assert np.all(standard_errors(x, info, np.linalg.inv(a)) < 4.5)
     hot = tla.LangevinDevice(imperfections=tla.Imperfections(temperature_error=0.5))
-    x, _ = tla.inv(a, refine=False, device=hot, rng=0, rtol=1e-3, return_info=True)
+    with pytest.warns(tla.ThermodynamicWarning, match="not healthy"):
+        x, info = tla.inv(a, refine=False, device=hot, rng=0, rtol=1e-3, return_info=True)
+    assert not info.success
+    assert info.health.failed[0] == "equipartition"
     assert_allclose(x, 1.5 * np.linalg.inv(a), rtol=0.05, atol=0.01)
     assert_allclose(tla.inv(a, device=hot, rng=0), np.linalg.inv(a), rtol=1e-8)
 
@@ -324,7 +327,10 @@ def test_time_stepping_device_is_biased_as_its_law_says():
     device = tla.LangevinDevice(law=tla.EulerMaruyama(step_size=0.5), loading=tla.AsWritten())
     for spacing in (200.0, 0.5):
         schedule = tla.Schedule(burn_in=200, readings=40_000, spacing=spacing)
-        x, info = tla.inv(np.diag([1.0, 2.5]), refine=False, schedule=schedule, device=device, rng=0, return_info=True)
+        with pytest.warns(tla.ThermodynamicWarning, match="equipartition"):
+            x, info = tla.inv(
+                np.diag([1.0, 2.5]), refine=False, schedule=schedule, device=device, rng=0, return_info=True
+            )
         biased = np.diag([1 / (1 - 0.25), 0.4 / (1 - 0.625)])
         assert np.all(standard_errors(x, info, biased) < 4.5)
 

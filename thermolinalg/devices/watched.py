@@ -9,8 +9,11 @@ import numpy as np
 
 from thermolinalg._arrays import is_array, namespace
 from thermolinalg._validation import is_finite
+from thermolinalg.devices.general import GeneralProgram
+from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.protocols import Device, Program
 from thermolinalg.devices.reading import CovarianceReading, Reading
+from thermolinalg.devices.skew import SkewProgram
 from thermolinalg.operators import Operator
 
 __all__ = ["AlreadyWritten", "DeviceError", "Watched", "watched_program"]
@@ -30,6 +33,10 @@ WATCHED = (
 
 MEANT = (np.linalg.LinAlgError, ValueError, TypeError, NotImplementedError)
 """What a device says of its input is no failure, and would be said again."""
+
+
+OWN = (LangevinProgram, GeneralProgram, SkewProgram)
+"""Programs that are simulated by laws; a class derived from one, or one that contains it, is a stranger's."""
 
 
 class DeviceError(RuntimeError):
@@ -62,6 +69,16 @@ class Watched:
 
     def __init__(self, program: Program) -> None:
         self.program, self.failures = program, cast(list[str], [])
+
+    @property
+    def vouched(self) -> bool:
+        """Whether it is this package's own simulation of an ideal device, whose readings nobody need look at."""
+        return self.own and bool(getattr(self.program, "ideal", False))
+
+    @property
+    def own(self) -> bool:
+        """Whether it is simulated by this package, perfect or not."""
+        return self.program.own if isinstance(self.program, Watched) else type(self.program) in OWN
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "program" not in vars(self):

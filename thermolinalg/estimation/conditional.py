@@ -9,10 +9,10 @@ import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._progress import watched
-from thermolinalg.devices import Program, Schedule
+from thermolinalg.devices import Program, Reading, Schedule
 from thermolinalg.operators import Operator
 
-__all__ = ["ConditionalVariances", "conditional_variances"]
+__all__ = ["ConditionalVariances", "blocks", "conditional_variances"]
 
 NUMBERS = 2**22
 """Of one block of readings: a block of vectors shares products with A, and takes memory."""
@@ -73,7 +73,8 @@ def conditional_variances(
     diagonal = matrix.diagonal()
     assert diagonal is not None
     known, squares, count = 1 / diagonal, 0 * diagonal, 0
-    for x in watched(_blocks(program, matrix, most, rng), "block of readings"):
+    for reading in watched(blocks(program, matrix, most, rng, WIDEST), "block of readings"):
+        x = namespace(matrix.like).asarray(reading.value.T, copy=True)
         mean = x - known[:, None] * matrix.apply(x)
         squares, count = squares + namespace(mean).sum(mean * mean, axis=1), count + x.shape[1]
         noise = (2 / count) ** 0.5 * squares / count
@@ -82,11 +83,29 @@ def conditional_variances(
     return ConditionalVariances(known + squares / count, noise, Schedule.for_covariance(count, program.rate()))
 
 
-def _blocks(program: Program, matrix: Operator, most: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Independent readings (d, k) without a load, at temperature one."""
+def blocks(
+    program: Program, matrix: Operator, most: int, rng: np.random.Generator, widest: int = NUMBERS
+) -> Iterator[Reading]:
+    """Independent readings (n, d) without a load, at temperature one, block by block.
+
+    Parameters
+    ----------
+    program : Program
+    matrix : Operator, shape (d, d)
+        A.
+    most : int
+        Readings in all.
+    rng : numpy.random.Generator
+    widest : int, optional
+        Readings of one block at most.
+
+    Yields
+    ------
+    Reading
+    """
     d, like = matrix.shape[0], matrix.like
     zero = namespace(like).zeros(d, dtype=like.dtype, device=like.device)
-    width = min(max(NUMBERS // d, 1), WIDEST)
+    width = min(max(NUMBERS // d, 1), widest)
     for begin in range(0, most, width):
         schedule = Schedule.for_covariance(min(width, most - begin), program.rate())
-        yield namespace(like).asarray(program.readings(zero, schedule, rng=rng, temperature=1.0).value.T, copy=True)
+        yield program.readings(zero, schedule, rng=rng, temperature=1.0)

@@ -133,6 +133,7 @@ def standard_error(reading: CovarianceReading, right: Array | None = None, *, ci
     count, _ = reading.schedule.grid()
     xp = namespace(reading.value)
     unit = xp.max(xp.abs(reading.value))  # squares of entries may leave the range of floating point
+    unit = xp.where(unit > 0, unit, 1.0)
     right_unit = 1.0 if right is None else xp.max(xp.abs(right))
     right = None if right is None else right / right_unit
     total = 0.0 * reading.value if right is None else 0.0 * reading.value @ right

@@ -14,11 +14,12 @@ from thermolinalg._validation import as_nonnegative, as_positive
 from thermolinalg.devices import Correlated, Device, Schedule
 from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
+from thermolinalg.estimation.health import Health, correlation_health
 from thermolinalg.estimation.squaring import deviations, power, spread_of_power
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._coordinates import Plan, numerical_abscissa, plan
 from thermolinalg.primitives._lyapunov import embedding
-from thermolinalg.primitives._readings import empty_report
+from thermolinalg.primitives._readings import declare, empty_report
 from thermolinalg.primitives._tolerance import read_rtol
 
 __all__ = ["FEWEST_READINGS", "LONG", "MARGIN", "MOST_READINGS", "Precision", "announce", "estimate", "margin"]
@@ -41,6 +42,9 @@ FASTER = 1e4
 
 SMALLER = "pass a smaller A and square the result yourself"
 """Where no tolerance helps."""
+
+EXAMINED = 4096
+"""Readings, and pairs at two lags, of a device that is not the package's own."""
 
 REPLICAS = 32
 """Draws that tell the spread of a power: as many degrees of freedom."""
@@ -162,6 +166,15 @@ class Step:
         share = float(self.rounding.max()) * math.sqrt(n * len(P)) / float(self.spread.max())
         return Reading(value, noise, share * noise + 2**k * len(P) * np.finfo(float).eps * np.abs(value))
 
+    def health(self) -> Health | None:
+        """Of a device that is not the package's own, whose readings for this drift settle to N(0, I)."""
+        program: Any = self.program
+        if program.vouched:
+            return None
+        noise, schedule = self.drift + self.drift.T, self.program.independent_readings(EXAMINED)
+        half, whole = (program.lagged_covariance(noise, lag, schedule, rng=self.rng) for lag in (0.5, 1.0))
+        return correlation_health(program.noise_covariance(noise, schedule, rng=self.rng), half, whole, EXAMINED)
+
     def outer(self, P: np.ndarray) -> np.ndarray:
         """e^α T P T⁻¹, complex where A is: its real form comes once in each of two blocks."""
         X = self.growth * (self.plan.coordinates.T @ P @ self.plan.coordinates.inverse)
@@ -251,8 +264,8 @@ def _report(step: Step, found: Reading, schedule: Schedule, runs: int) -> Info:
     program, k, d = step.program, step.plan.squarings, len(found.value)
     changed = step.plan.coordinates.changed
     factor = f"e^shift = {step.growth:.3g}" + (", and how the squarings amplify it" if k else "")
-    told = program.describe()
-    return Info(
+    told, health = program.describe(), step.health()
+    info = Info(
         success=True,
         status=0,
         message=(
@@ -279,3 +292,5 @@ def _report(step: Step, found: Reading, schedule: Schedule, runs: int) -> Info:
         engine=told["engine"],
         reason=f"{told['reason']}; {step.plan.reason}",
     )
+    declare(info, health)
+    return info

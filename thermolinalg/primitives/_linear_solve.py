@@ -14,12 +14,14 @@ from thermolinalg._arrays import Array, all_true, eps, highest, to_numpy
 from thermolinalg._info import Info, warn
 from thermolinalg._progress import watched
 from thermolinalg._validation import is_finite
-from thermolinalg.devices import Schedule
+from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
+from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import Goal, State, refine
 from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
+from thermolinalg.primitives._readings import declare
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
@@ -38,6 +40,9 @@ UNTOLD = "this device errs in ways that it does not tell"
 
 ALIKE = 3
 """Runs whose timetables are chosen one by one; later residuals are white noise of one kind, and one timetable does."""
+
+OWN_ROUNDING = 100.0
+"""Times eps: residual over its scale that a healthy run may have from rounding."""
 
 PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
@@ -267,7 +272,16 @@ def solve_raw(
         ),
     )
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
+    if not held.inverse.own and reading.replicas is not None:
+        declare(info, _health(held, equation, reading))
     return x, with_device(info, held, state)
+
+
+def _health(held: Held, equation: Equation, reading: Reading) -> Health:
+    """Whether the residual of a run is one of its noise, in units of the noise."""
+    gain = reading.gain
+    rounding = (OWN_ROUNDING * equation.eps + held.inverse.bias) * equation.floor(reading.value)
+    return residual_health(equation.residual(reading.value) * gain, equation.product(reading.noise), rounding * gain)
 
 
 def _rounding_of_one_run(

@@ -15,13 +15,15 @@ from thermolinalg._validation import as_count, as_positive
 from thermolinalg.devices import Device, Drivable, Spectrum
 from thermolinalg.devices.protocols import as_drivable
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
+from thermolinalg.estimation.conditional import blocks
+from thermolinalg.estimation.health import Examination, Health
 from thermolinalg.estimation.log_determinant import Budget, Measured, by_integration, by_work, choose_protocol
 from thermolinalg.operators import Normal, Operator
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._gradients import Write
-from thermolinalg.primitives._readings import empty_report
+from thermolinalg.primitives._readings import declare, empty_report
 from thermolinalg.primitives._refusals import refusing
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.rescaled import matrix_exponent
@@ -33,6 +35,9 @@ METHODS = (None, "work", "integration")
 
 ILL_CONDITIONED = 450.0
 """Times eps (1e-13 in double precision): where rcond is below it, an answer comes with a warning."""
+
+EXAMINED = 2048
+"""Readings of a device that is not the package's own, before it is driven: they see a tenth of a variance."""
 
 LEAST_SHARE = 0.25
 """What rounding leaves of the tolerance is there for the noise, but not less than this: readings grow as its square."""
@@ -95,8 +100,9 @@ def measure(
     name = {"itself": "A", "negated": "−A", "normal": "A"}[hold]
     with refusing(advice, name):
         refuse_structurally_singular(read.operator, is_complex=read.is_complex)
-        program = as_drivable(watched_program(device, scaled.operator, rng), device)
+        program: Any = as_drivable(watched_program(device, scaled.operator, rng), device)
         spectrum = program.spectrum()
+    health = None if program.own and spectrum.systematic is not None else examined(program, scaled.operator, rng)
     start = spectrum.order * math.log(spectrum.start)
     rounding = power * (spectrum.rounding + eps_of_sum(scaled.known, spectrum.offset, start))
     target = max(atol - rounding, LEAST_SHARE * atol) / power
@@ -116,7 +122,21 @@ def measure(
     if poor or not info.success:
         told = f"A is ill-conditioned: its condition number is {info.condition:.3g}; " if poor else ""
         warn(told + info.message)
+    if health is not None and spectrum.modes is not None:
+        values, counts = spectrum.modes
+        off = np.float64(measured.value - counts @ np.log(values / spectrum.start))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            health.note("spectrum", off / measured.standard_error)
+    declare(info, health)
     return value, info, partial(_for_solves, read, program, device, driven=hold != "normal")
+
+
+def examined(program: Any, operator: Operator, rng: np.random.Generator) -> Health:
+    """Health of a device by some readings at the end of the way, where it holds A itself."""
+    examination = Examination(operator)
+    for reading in blocks(program, operator, EXAMINED, rng):
+        examination.take(reading.value)
+    return examination.verdict()
 
 
 def _for_solves(read: ReadMatrix, program: Any, device: Device, rng: np.random.Generator, *, driven: bool) -> Solver:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from thermolinalg._arrays import Array, eps
-from thermolinalg._info import Info
+from thermolinalg._info import Info, warn
 from thermolinalg.devices import Ledger, Program, Schedule
 from thermolinalg.estimation.covariance import effective_readings
+from thermolinalg.estimation.health import Health
 
-__all__ = ["empty_report", "readings_report", "relative_rounding"]
+__all__ = ["declare", "empty_report", "readings_report", "relative_rounding"]
 
 
 def readings_report(program: Program, schedule: Schedule, moment: float, message: str) -> Info:
@@ -86,3 +87,18 @@ def empty_report(bar: Any, message: str) -> Info:
 def relative_rounding(d: int, like: Array, condition: float | None) -> float:
     """Share of a covariance of d nodes that rounding of the spectrum moves, √d · eps · κ; 0 where κ is unknown."""
     return 0.0 if condition is None else d**0.5 * eps(like) * condition
+
+
+def declare(info: Info, health: Health | None) -> None:
+    """Put the health of the device into the report; readings of a sick one are no success, and come with a warning.
+
+    Parameters
+    ----------
+    info : Info
+    health : Health or None
+        None where nobody looked: the package's own simulation of an ideal device.
+    """
+    info.health = health
+    if health is not None and health.failed:
+        info.update(success=False, status=info.get("status") or 1, message=f"{health.complaint}; {info['message']}")
+        warn(f"{health.complaint}; solve() and inv() correct for a sick device, what has no residual cannot")

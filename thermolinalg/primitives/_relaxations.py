@@ -81,6 +81,11 @@ class Relaxations:
         """Whether the device says of itself that it has no errors but noise."""
         return all(getattr(program, "ideal", False) for program in self.programs)
 
+    @property
+    def own(self) -> bool:
+        """Whether the device is simulated by this package."""
+        return all(getattr(program, "own", False) for program in self.programs)
+
     def describe(self) -> dict[str, str]:
         """Engine and reason, for the report of a call."""
         return self.programs[0].describe()

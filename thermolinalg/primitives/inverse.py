@@ -9,12 +9,13 @@ from thermolinalg._info import Info, warn
 from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_nonnegative, as_relative, as_rng
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.estimation.covariance import readings_for, standard_error
+from thermolinalg.estimation.covariance import effective_readings, readings_for, standard_error
+from thermolinalg.estimation.health import covariance_health
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_inverse
-from thermolinalg.primitives._readings import readings_report
+from thermolinalg.primitives._readings import declare, readings_report
 from thermolinalg.primitives._report import once
 from thermolinalg.primitives._rhs import identity
 from thermolinalg.primitives._tolerance import MAXITER, read_rtol
@@ -159,7 +160,8 @@ def inv(
 def _covariance(prepared: Solver, rtol: float, schedule: Schedule | None) -> tuple[Array, Info]:
     """The covariance of one run, and nothing else."""
     read, held, rng = prepared.read, prepared.held, prepared.rng
-    program, condition, copies = prepared.program, held.condition, 2 if read.is_complex else 1
+    program: Any = prepared.program
+    condition, copies = held.condition, 2 if read.is_complex else 1
     count = readings_for(rtol, held.matrix.shape[0], copies=copies)
     timetable = schedule or Schedule.for_covariance(count, program.rate())
     reading = program.covariance(timetable, rng=rng)
@@ -203,6 +205,12 @@ def _covariance(prepared: Solver, rtol: float, schedule: Schedule | None) -> tup
         standard_error=lambda: info["noise"] + info["rounding"],
         reason="; ".join(filter(None, (held.reason, info.get("reason", "")))),
     )
+    if not program.vouched:
+        written = read.operator.scaled(2.0**-held.exponent) if held.exponent else read.operator
+        written = written.negated() if held.kind == "negative" else written
+        # One degree of freedom goes for the mean.
+        worth = effective_readings(timetable, program.rate()) - 1
+        declare(info, covariance_health(reading.value, written, worth))
     return x, info
 
 

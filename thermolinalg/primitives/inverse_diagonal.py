@@ -15,8 +15,9 @@ from thermolinalg._progress import showing, watched
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import Device, LangevinDevice, LangevinProgram, Program, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
-from thermolinalg.estimation.conditional import conditional_variances
+from thermolinalg.estimation.conditional import blocks, conditional_variances
 from thermolinalg.estimation.covariance import readings_for
+from thermolinalg.estimation.health import Examination, Health
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.spectrum import LARGE
 from thermolinalg.operators import Dense, Operator, Sparse
@@ -24,7 +25,7 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._gradients import of_inverse_diagonal
-from thermolinalg.primitives._readings import empty_report, readings_report, relative_rounding
+from thermolinalg.primitives._readings import declare, empty_report, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.chosen import undistorted
@@ -149,7 +150,8 @@ def inv_diagonal(
     if exponent:
         matrix = matrix.scaled(2.0**-exponent)
     if method == "factor":
-        return _digital(read, matrix, exponent, rtol, device, generator, progress=progress, return_info=return_info)
+        with showing(progress):
+            return _digital(read, matrix, exponent, rtol, device, generator, return_info=return_info)
     count = readings_for(rtol, 1, copies=copies)
     device = as_device(device)
     with refusing(GENERAL, singular=SINGULAR), showing(progress):
@@ -161,7 +163,10 @@ def inv_diagonal(
     d = read.shape[0]
     if read.is_complex:
         found = replace(found, value=(found.value[:d] + found.value[d:]) / 2, noise=found.noise[:d] / 2**0.5)
-    value = _in_user_units(found.value, exponent)
+    if found.health is None or not found.health.failed:
+        value = _in_user_units(found.value, exponent)
+    else:  # whatever a sick device reads
+        value = times_two_to(np.array([-exponent]), found.value[:, None])[:, 0]
     info = _report(program, found, value, rtol)
     value = of_inverse_diagonal(value, partial(Solver, read, AlreadyWritten(program)), read.graph, generator)
     return (value, info) if return_info else value
@@ -175,7 +180,6 @@ def _digital(
     device: Device | None,
     generator: np.random.Generator,
     *,
-    progress: bool,
     return_info: bool,
 ) -> Any:
     """The diagonal from a factor of A, and its report."""
@@ -193,7 +197,7 @@ def _digital(
         loaded.rate()  # which refuses singular A with the evidence
         factor = Factorised(loaded.effective, loaded.largest)
     found = as_array(0.0, matrix.like)
-    for step in watched(factor.inverse_diagonal(), "selected inversion", progress):
+    for step in watched(factor.inverse_diagonal(), "selected inversion"):
         found = found if step is None else step
     value = loaded.to_user(loaded.to_user(found[:, None], 1.0), 1.0)[:, 0]
     if read.is_complex:
@@ -238,6 +242,8 @@ class Found:
     schedule : Schedule
     condition, systematic
         As those of a `CovarianceReading`.
+    health : Health, optional
+        Of a device that is not the package's own.
     """
 
     value: Array
@@ -245,22 +251,40 @@ class Found:
     schedule: Schedule
     condition: float | None
     systematic: float | None
+    health: Health | None = None
 
 
 def _read(
     program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.random.Generator, progress: bool
 ) -> Found:
     """The diagonal by the spread of each node, or of its conditional mean where that takes fewer readings."""
+    program.rate()  # which refuses what has no equilibrium
     d, diagonal = matrix.shape[0], matrix.diagonal()
     # Of fewer nodes as many readings as there are cost no more than d.
     many = isinstance(matrix, Sparse) and d >= LARGE and count <= d
-    if many and diagonal is not None and bool((diagonal > 0).all()) and getattr(program, "ideal", False):
+    if many and diagonal is not None and bool((diagonal > 0).all()) and program.vouched:
         few = conditional_variances(program, matrix, rtol, count, rng=rng)
         condition = getattr(program, "condition", None)
         return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0)
+    share = math.sqrt(2 / (count - 1))
+    if not program.vouched:
+        return _examined(program, matrix, count, share, rng=rng)
     reading = program.variances(count, rng=rng, progress=progress)
-    noise = namespace(reading.value).ones_like(reading.value) * math.sqrt(2 / (count - 1))
+    noise = namespace(reading.value).ones_like(reading.value) * share
     return Found(reading.value, noise, reading.schedule, reading.condition, reading.systematic)
+
+
+def _examined(program: Any, matrix: Operator, count: int, share: float, *, rng: np.random.Generator) -> Found:
+    """The diagonal from readings that are looked at."""
+    examination, squares, sums, condition = Examination(matrix, centred=True), 0.0, 0.0, None
+    for reading in watched(blocks(program, matrix, count, rng), "block of readings"):
+        x, xp = reading.value, namespace(reading.value)
+        examination.take(x)
+        squares, sums, condition = squares + xp.sum(x * x, axis=0), sums + xp.sum(x, axis=0), reading.condition
+    value = (squares - sums**2 / count) / (count - 1)
+    noise, schedule = namespace(value).ones_like(value) * share, Schedule.for_covariance(count, program.rate())
+    systematic = 0.0 if getattr(program, "ideal", False) else None
+    return Found(value, noise, schedule, condition, systematic, examination.verdict())
 
 
 def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
@@ -285,4 +309,5 @@ def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
     info.update(success=success, status=0 if success else 1, condition=found.condition)
     info.update(noise=noise * value, rounding=rounding * value, standard_error=errors * value)
     info.systematic = None if systematic is None else systematic * value
+    declare(info, found.health)
     return info

@@ -16,12 +16,14 @@ from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Reading, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
+from thermolinalg.estimation.covariance import effective_readings
+from thermolinalg.estimation.health import Examination
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._gradients import Moments, of_gaussian
-from thermolinalg.primitives._readings import readings_report, relative_rounding
+from thermolinalg.primitives._readings import declare, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.solver import Solver
@@ -211,7 +213,14 @@ def _samples(
     timetable = _timetable(schedule, count, rate)
     if read.is_complex:
         load = realify(load)
-    reading = program.readings(units.load(load)[:, 0], timetable, rng=generator, temperature=units.temperature)
+    held_load = units.load(load)
+    reading = program.readings(held_load[:, 0], timetable, rng=generator, temperature=units.temperature)
+    health = None
+    if not program.vouched:
+        share = min(effective_readings(timetable, rate / 2) / timetable.grid()[0], 1.0) if schedule is not None else 1.0
+        examination = Examination(units.held(operator), held_load, units.temperature, share)
+        examination.take(reading.value)
+        health = examination.verdict()
     _warn_if_ill_conditioned(name, operator.like, reading.condition)
     _warn_of_mean(name, reading, operator)
     x = reading.value.T[:, :count]
@@ -223,15 +232,14 @@ def _samples(
     x = namespace(x).reshape(x.T, (*shape, read.shape[0]))
     written = partial(Solver, read, AlreadyWritten(program))
     x = of_gaussian(x, written, moments, generator, is_covariance=is_covariance)
-    if not return_info:
-        return x
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
     info = readings_report(program, timetable, 1.0, message)
+    declare(info, health)
     rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
     info.update(condition=reading.condition, rounding=rounding)
     # What is returned is the noise itself, and no estimate of anything.
     info.update(noise=None, systematic=None, standard_error=None)
-    return x, info
+    return (x, info) if return_info else x
 
 
 def _tensors(read: ReadMatrix, b: Any, mean: Any, temperature: Any, load: Array, offset: Array | None) -> Moments:

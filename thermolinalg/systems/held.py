@@ -141,6 +141,11 @@ class Inverse(Averaging, Protocol):
         ...
 
     @property
+    def own(self) -> bool:
+        """Whether the device is simulated by this package."""
+        ...
+
+    @property
     def failures(self) -> list[str]:
         """Runs that failed and were right the second time."""
         ...
@@ -161,6 +166,11 @@ class Adapter:
     def ideal(self) -> bool:
         """Whether the device says of itself that it has no errors but noise; a stranger does not."""
         return bool(getattr(self.program, "ideal", False))
+
+    @property
+    def own(self) -> bool:
+        """Whether the device is simulated by this package."""
+        return bool(getattr(self.program, "own", False))
 
     @property
     def ledger(self) -> Ledger:
