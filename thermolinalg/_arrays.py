@@ -202,7 +202,8 @@ def product(a: Array, b: Array) -> Array:
 def add_multiple(factor: float, x: Array, y: Array) -> Array:
     """y + factor · x, written over y, in one pass over both where BLAS has one."""
     if is_distributed(x) and is_distributed(y):
-        add_multiple(factor, x.local, y.local)
+        if y.local.size:
+            add_multiple(factor, x.local, y.local)
     elif (
         type(y) is np.ndarray
         and y.dtype == x.dtype

@@ -160,6 +160,8 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
     TypeError
         It has no numbers, being traced.
     """
+    if is_distributed(x):
+        x.__array__()  # which says what to do instead
     try:
         return np.asarray(x)
     except ValueError as error:

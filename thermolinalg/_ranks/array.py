@@ -130,7 +130,7 @@ class DistributedArray(NDArrayOperatorsMixin):
         self.local[index] = value.local if isinstance(value, DistributedArray) else value
 
     def _local_index(self, key: Any) -> tuple[tuple[Any, ...], int, Partition | int]:
-        """The key on this rank, the shared axis of what it gives, and the partition of that, or the one row it names."""
+        """The key on this rank; of what it gives the shared axis, and the partition, or the one row that it names."""
         keys = key if isinstance(key, tuple) else (key,)
         if any(k is Ellipsis for k in keys):
             at = next(i for i, k in enumerate(keys) if k is Ellipsis)
@@ -251,7 +251,7 @@ def _replicated(x: Any, beside: DistributedArray) -> Any:
 def reduced(reduction: Reduction, x: DistributedArray, axis: int | None, *, keepdims: bool = False) -> Any:
     """Sum or largest over an axis: an array of NumPy where that is the shared one, or where there is no other left."""
     axes = tuple(range(x.ndim)) if axis is None else (axis % x.ndim,)
-    function = {"sum": np.sum, "max": np.max, "min": np.min}[reduction]
+    function: Callable[..., Any] = getattr(np, reduction)
     options: dict[str, Any] = {}
     if reduction != "sum":  # a rank may have no rows
         least = reduction == "max"

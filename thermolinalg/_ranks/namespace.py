@@ -56,6 +56,7 @@ __all__ = [
     "astype",
     "clip",
     "concat",
+    "conj",
     "copysign",
     "empty",
     "empty_like",
@@ -88,6 +89,7 @@ __all__ = [
     "min",
     "minimum",
     "nan",
+    "norm",
     "ones",
     "ones_like",
     "reshape",
@@ -132,12 +134,17 @@ def clip(x: Array, lower: Any = None, upper: Any = None) -> Array:
     return np.clip(x, lower, upper) if _shared(x) is None else elementwise(np.clip, x, lower, upper)
 
 
+def conj(x: Array) -> Array:
+    """x itself: arrays on several ranks are real."""
+    return np.conj(x) if _shared(x) is None else x
+
+
 def astype(x: Array, dtype: Any, *, copy: bool = True) -> Array:
     """x in another dtype."""
     return x.astype(dtype, copy=copy)
 
 
-def asarray(x: Any, *, dtype: Any = None, copy: bool | None = None, device: Any = None) -> Array:
+def asarray(x: Any, *, dtype: Any = None, copy: bool | None = None) -> Array:
     """x in a dtype, in memory of its own where a copy is asked for."""
     if _shared(x) is None:
         return np.asarray(x, dtype=dtype, copy=copy)
@@ -196,7 +203,7 @@ def argmax(x: Array) -> int:
         return int(np.argmax(x))
     here = int(np.argmax(x.local)) if x.local.size else None
     found = (-math.inf, 0) if here is None else (float(x.local.ravel()[here]), here + x.partition.start)
-    return builtins.max(x.partition.comm.allgather(found), key=lambda pair: (pair[0], -pair[1]))[1]
+    return int(builtins.max(x.partition.comm.allgather(found), key=lambda pair: (pair[0], -pair[1]))[1])
 
 
 def argmin(x: Array) -> int:
@@ -320,9 +327,9 @@ def empty_like(x: Array, *, dtype: Any = None) -> Array:
     return DistributedArray(np.empty_like(x.local, dtype=dtype), x.partition, x.axis)
 
 
-def _vector_norm(x: Array, *, axis: int | None = None, keepdims: bool = False) -> Array:
-    """Euclidean norms along an axis, or of everything."""
+def norm(x: Array, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Euclidean norms along an axis, or of everything; `numpy.linalg.norm` of such arrays."""
     return sum(x * x, axis=axis, keepdims=keepdims) ** 0.5
 
 
-linalg = SimpleNamespace(vector_norm=_vector_norm)
+linalg = SimpleNamespace(vector_norm=norm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -31,12 +32,13 @@ class Halo:
     def __init__(self, partition: Partition, needed: np.ndarray) -> None:
         self.partition, self.needed = partition, np.asarray(needed, dtype=np.int64)
         ends = np.searchsorted(self.needed, partition.offsets)
-        asked = partition.comm.alltoall([self.needed[a:b] for a, b in zip(ends, ends[1:], strict=False)])
-        self.receives = {rank: slice(a, b) for rank, (a, b) in enumerate(zip(ends, ends[1:], strict=False)) if b > a}
+        owned = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        asked = partition.comm.alltoall([self.needed[rows] for rows in owned])
+        self.receives = {rank: rows for rank, rows in enumerate(owned) if rows.start < rows.stop}
         self.sends = {rank: _as_slice(rows - partition.start) for rank, rows in enumerate(asked) if len(rows)}
 
     def start(self, local: np.ndarray) -> Callable[[], np.ndarray]:
-        """Start the exchange for a block (m, k), which must not change until the function returned gives the rows (g, k)."""
+        """Start the exchange for a block (m, k), not to be changed until what is returned has given the rows (g, k)."""
         ghosts = np.empty((len(self.needed), *local.shape[1:]), local.dtype)
         sends = {rank: np.ascontiguousarray(local[rows]) for rank, rows in self.sends.items()}
         finish = self.partition.comm.exchange(sends, {rank: ghosts[rows] for rank, rows in self.receives.items()})

@@ -95,8 +95,9 @@ class MatrixFreeRows(Partitioned):
         self._diagonal = None if diagonal is None else self.vector(diagonal)
         self._refuse_asymmetric()
 
-    def apply(self, block: Array) -> Array:
-        return super().apply(block)
+    def extended_product(self, block: Array) -> Array | None:
+        """None: nobody knows in which precision a stranger multiplies."""
+        return None
 
     def _product(self, block: Array, total: Array | None) -> Array:
         zero = super()._product(block, None)
@@ -124,6 +125,6 @@ class MatrixFreeRows(Partitioned):
             sizes = column_norms(z)[0] * column_norms(y)[1]
             apart = abs(forward[0, 1] - forward[1, 0]) / sizes
             raise ValueError(
-                f"A is not symmetric: uᵀA v and vᵀA u differ by {apart:.2g} ‖u‖‖A v‖ for random u and v; on several ranks "
-                "A has to be symmetric, and its products finite"
+                f"A is not symmetric: uᵀA v and vᵀA u differ by {apart:.2g} ‖u‖‖A v‖ for random u and v; on several "
+                "ranks A has to be symmetric, and its products finite"
             )

@@ -144,5 +144,3 @@ def together(comm: Communicator) -> Iterator[None]:
     for rank, other in enumerate(found):
         if other is not None:
             raise other[0](f"on rank {rank}: {other[1]}")
-
-

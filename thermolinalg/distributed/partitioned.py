@@ -48,12 +48,15 @@ class Partitioned(Operator):
     def add_product(self, block: Array, total: Array) -> Array:
         return self._product(block, total)
 
+    def extended_product(self, block: Array) -> Array | None:
+        return self._product(block, None)
+
     def _product(self, block: Array, total: Array | None) -> Array:
         """total + A V; what needs no other rank is done while their rows are under way."""
         if not is_distributed(block) or block.partition != self.partition or block.axis != 0:
             raise TypeError(
-                f"vectors of {self!r} lie on the same ranks: make them by A.vector(rows of this rank) or "
-                "thermolinalg.distributed.scatter(x, A)"
+                f"{self!r} multiplies vectors that lie on its ranks, as A.vector(rows of this rank) makes them; "
+                "calls other than solve, langevin, sample, inv_diagonal and program make others, and take no such A"
             )
         return self._with_halo(block, total, self._add_own, self._add_ghosts)
 
@@ -85,8 +88,8 @@ class Partitioned(Operator):
 
     def dense(self) -> Array:
         raise TypeError(
-            f"this call needs the entries of A in one place, and A is {self!r} with rows on "
-            f"{self.partition.comm.size} ranks; solve, langevin, sample and program(A) need its products only"
+            f"this call needs the entries of A in one place, and the rows of {self!r} lie on "
+            f"{self.partition.comm.size} rank(s); solve, langevin, sample, inv_diagonal and program need products only"
         )
 
     def gram(self) -> Array:

@@ -133,7 +133,9 @@ class RowPartitioned(Partitioned):
         coo = self.outer.tocoo()
         row, column = self.boundary[coo.coords[0]], self.halo.needed[coo.coords[1]]
         owner = self.partition.owner(column)
-        sent = [(column[owner == r], row[owner == r] + self.partition.start, coo.data[owner == r]) for r in range(comm.size)]
+        sent = [
+            (column[owner == r], row[owner == r] + self.partition.start, coo.data[owner == r]) for r in range(comm.size)
+        ]
         mirrored = [np.concatenate(parts) for parts in zip(*comm.alltoall(sent), strict=True)]
         keys = row.astype(np.int64) * n + column
         other = (mirrored[0] - self.partition.start).astype(np.int64) * n + mirrored[1]
@@ -159,6 +161,6 @@ def _at(wanted: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _told(i: int, j: int, size: float) -> str:
     return (
-        f"A is not symmetric: A[{i}, {j}] and A[{j}, {i}] differ by {size:.3g}, more than rounding explains; on several "
-        "ranks A has to be symmetric, as (A + A.T)/2 is"
+        f"A is not symmetric: A[{i}, {j}] and A[{j}, {i}] differ by {size:.3g}, more than rounding explains; on "
+        "several ranks A has to be symmetric, as (A + A.T)/2 is"
     )

@@ -75,7 +75,9 @@ class Stencil(Partitioned):
         self.nnz = len(self.weights) * self.shape[0]
 
     @classmethod
-    def laplacian(cls, shape: Sequence[int], shift: float = 0.0, comm: Any = None, *, dtype: Any = np.float64) -> Stencil:
+    def laplacian(
+        cls, shape: Sequence[int], shift: float = 0.0, comm: Any = None, *, dtype: Any = np.float64
+    ) -> Stencil:
         """−Δ + shift by second differences on a grid with walls.
 
         Parameters
