@@ -147,10 +147,8 @@ def column_norms(block: Array) -> Array:
         if in_range(squares):
             return np.sqrt(squares)
     xp = namespace(block)
-    if is_distributed(block):
-        squares = block.squares()
-        if in_range(squares):
-            return squares**0.5
+    if is_distributed(block) and in_range(squares := block.squares()):
+        return squares**0.5
     if block.shape[0] == 0:
         return xp.linalg.vector_norm(block, axis=0)
     sizes = xp.abs(block)  # quotients of complex numbers overflow among denormal ones
@@ -223,9 +221,6 @@ def multiple(factor: float | Array, x: Array, out: Array | None) -> Array:
         import torch
 
         return torch.mul(x, factor, out=out)
-    if is_distributed(x) and out is not None:
-        np.multiply(x.local, factor, out=out.local)
-        return out
     return np.multiply(x, factor, out=out)
 
 

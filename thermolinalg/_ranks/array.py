@@ -209,7 +209,10 @@ class DistributedArray(NDArrayOperatorsMixin):
         return reduced("min", self != 0, axis)
 
     def squares(self) -> Any:
-        """Sums (k,) of the squares of the columns, without a copy."""
+        """Sums (k,) of the squares of the columns, without a copy; infinite where they overflow."""
+        if self.local.shape[1] == 1:
+            with np.errstate(over="ignore"):
+                return _over_ranks(self.local.T.dot(self.local)[0], "sum", self, (0,))
         return _over_ranks(np.einsum("ij,ij->j", self.local, self.local), "sum", self, (0,))
 
     def agreed(self, here: bool) -> bool:

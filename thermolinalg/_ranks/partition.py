@@ -19,6 +19,7 @@ class Partition:
     Parameters
     ----------
     comm : Communicator
+        The ranks.
     offsets : sequence of int, shape (ranks + 1,)
         Where each piece begins, from 0, and n.
 

@@ -18,6 +18,7 @@ class Halo:
     Parameters
     ----------
     partition : Partition
+        Which rank has which rows.
     needed : ndarray of int, shape (g,)
         Rows of other ranks that this one needs, ascending.
 

@@ -30,6 +30,7 @@ class Ranks:
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
+        Such as ``MPI.COMM_WORLD``, or a part of it.
     """
 
     def __init__(self, comm: Any) -> None:

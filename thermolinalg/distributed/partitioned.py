@@ -25,6 +25,7 @@ class Partitioned(Operator):
     Parameters
     ----------
     dtype : dtype
+        float64 or float32.
     partition : Partition
         Of rows, and of the vectors.
     needed : ndarray of int, shape (g,)

@@ -27,6 +27,7 @@ def rows_of(n: int, comm: Any = None) -> slice:
     Returns
     -------
     slice
+        From the first row to the one behind the last.
 
     Examples
     --------
@@ -50,6 +51,7 @@ def vector(rows: Any, comm: Any = None) -> DistributedArray:
     Returns
     -------
     DistributedArray, shape (n,) or (n, k)
+        The rows of all ranks, each where it is.
 
     Raises
     ------
@@ -97,6 +99,7 @@ def scatter(x: Any, like: Any) -> DistributedArray:
     Returns
     -------
     DistributedArray
+        x, of which every rank keeps its own rows.
 
     Raises
     ------
@@ -127,6 +130,7 @@ def gather(x: DistributedArray) -> np.ndarray:
     Returns
     -------
     ndarray
+        The same on every rank.
 
     Examples
     --------

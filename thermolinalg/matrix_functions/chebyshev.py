@@ -241,7 +241,7 @@ class ChebyshevEngine(ByProducts):
         if short.shares is None:
             series, blocks = short.coefficients, inputs
         else:
-            terms = [f * v for f, v in zip(short.shares, inputs, strict=True) if v is not None]
+            terms = [float(f) * v for f, v in zip(short.shares, inputs, strict=True) if v is not None]
             series, blocks = short.coefficients, [sum(terms[1:], start=terms[0])]
         totals: list[Array] = []
         for coefficients, block in zip(series, blocks, strict=True):

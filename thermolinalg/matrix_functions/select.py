@@ -162,8 +162,7 @@ class Engines:
         Choice
             The engine, and why.
         """
-        exact = self._known
-        if exact is not None and isinstance(engine := self._engine(exact), Diagonalising):
+        if (exact := self._known) is not None and isinstance(engine := self._engine(exact), Diagonalising):
             return Choice(engine, exact.reason, exact.cost)
         plan = self._eigh("correlated readings of all nodes together are drawn mode by mode: one eigendecomposition")
         return Choice(self._engine(plan), plan.reason)
@@ -176,8 +175,7 @@ class Engines:
         return self._built[plan.key]
 
     def _plan(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
-        exact = self._known
-        if exact is not None:
+        if (exact := self._known) is not None:
             return exact
         if isinstance(self.operator, Preconditioned):
             engine = self._engine(self._preconditioned)
@@ -201,8 +199,8 @@ class Engines:
 
     def _is_array(self) -> bool:
         """Whether A is an array, or a normal operator that is cheap to form as one."""
-        small_normal = isinstance(self.operator, Normal) and self._up_to(FORMABLE_NORMAL)
-        return small_normal or isinstance(self.operator, (Dense, Sparse))
+        formable = isinstance(self.operator, Normal) and self._up_to(FORMABLE_NORMAL)
+        return formable or isinstance(self.operator, (Dense, Sparse))
 
     @cached_property
     def _known(self) -> Plan | None:
@@ -215,10 +213,10 @@ class Engines:
         if build is not None:
             name = getattr(build, "name", "exact")
             return Plan("exact", name, partial(build, self.operator), reason)
+        if not self._up_to(SMALL):
+            return None
         d = self.operator.shape[0]
-        if self._up_to(SMALL):
-            return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
-        return None
+        return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
 
     @cached_property
     def _preconditioned(self) -> Plan:
@@ -240,8 +238,7 @@ class Engines:
 
     def _home(self) -> Plan:
         """The engine that a default run uses."""
-        exact = self._known
-        if exact is not None:
+        if (exact := self._known) is not None:
             return exact
         if isinstance(self.operator, Preconditioned):
             return self._preconditioned
@@ -254,9 +251,8 @@ class Engines:
     @cached_property
     def _large(self) -> bool:
         """Whether A is met by products first: a sparse array whose factor has to earn its price, or too large a map."""
-        d = self.operator.shape[0]
         if isinstance(self.operator, Sparse):
-            return d >= LARGE
+            return self.operator.shape[0] >= LARGE
         return not self._up_to(FORMABLE) and not self._is_array() and self._known is None
 
     def _up_to(self, most: int) -> bool:
