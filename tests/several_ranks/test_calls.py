@@ -13,8 +13,8 @@ from thermolinalg.operators import Diagonal
 
 from .problems import grid, scattered_graph, shared
 
-SIDE = 24
-GRID, GRAPH = grid(SIDE), scattered_graph(400)
+SIDE, SHIFT = 20, 0.5
+GRID, GRAPH = grid(SIDE, SHIFT), scattered_graph(400)
 B = np.random.default_rng(0).standard_normal((SIDE * SIDE, 2))
 EXACT = splu(GRID.tocsc()).solve(B)
 
@@ -50,13 +50,13 @@ def calls(comm):
         "preconditioned": gather(tla.solve(A, b, M=Diagonal(1 / A.diagonal()), rng=7)),
         "started from M b": gather(tla.langevin(A, b, x0="Mb", M=Diagonal(1 / A.diagonal()), rng=7)[0]),
         "distorted loads": gather(tla.solve(A, b, device=rounding_device(), M=Diagonal(1 / A.diagonal()), rng=8)),
-        "stencil": gather(tla.solve(Stencil.laplacian((SIDE, SIDE), 0.1, comm), scatter(B, grid_of(comm)), rng=0)),
+        "stencil": gather(tla.solve(Stencil.laplacian((SIDE, SIDE), SHIFT, comm), scatter(B, grid_of(comm)), rng=0)),
         "negative": gather(tla.solve(-A, b, rng=0)),
     }
 
 
 def grid_of(comm):
-    return Stencil.laplacian((SIDE, SIDE), 0.1, comm)
+    return Stencil.laplacian((SIDE, SIDE), SHIFT, comm)
 
 
 def rounding_device():
@@ -95,14 +95,14 @@ def test_refined_answers_meet_their_tolerances(alone):
     shifted = GRID + sp.eye_array(SIDE * SIDE)
     assert (np.linalg.norm(shifted @ alone["shifted"] - B, axis=0) <= 1.01e-10 * sizes).all()
     assert alone["status"].tolist() == [0, 1, 1]
-    ends = 0.1 + 8 * np.sin(np.pi / 2 / (SIDE + 1)) ** 2, 0.1 + 8 * np.cos(np.pi / 2 / (SIDE + 1)) ** 2
-    assert alone["condition"] == pytest.approx(ends[1] / ends[0], rel=0.1)
+    ends = (SHIFT + 8 * trig(np.pi / 2 / (SIDE + 1)) ** 2 for trig in (np.cos, np.sin))
+    assert alone["condition"] == pytest.approx(np.divide(*ends), rel=0.2)
     np.testing.assert_allclose(alone["variance"], B[:, 0] @ EXACT[:, 0], rtol=1e-9)
 
 
 def test_error_bars_cover_what_they_should(alone):
     errors = (alone["raw"] - EXACT[:, 0]) / alone["raw error bar"]
-    # Neighbours err alike: of 576 nodes some 30 are independent.
+    # Neighbours err alike: of 400 nodes some 60 are independent.
     assert 0.6 < (errors**2).mean() < 1.6
     assert (abs(alone["solve"] - EXACT) < 10 * alone["error bar"]).all()
 
@@ -200,16 +200,16 @@ REFUSALS = {
     "inv": (lambda A, b: tla.inv(A), TypeError, "entries of A in one place"),
     "pinv": (lambda A, b: tla.pinv(A), TypeError, "entries of A in one place"),
     "slogdet": (lambda A, b: tla.slogdet(A), TypeError, "entries of A in one place"),
-    "logabsdet": (lambda A, b: tla.logabsdet(A), TypeError, "take no such A"),
-    "lstsq": (lambda A, b: tla.lstsq(A, b), TypeError, "take no such A"),
+    "logabsdet": (lambda A, b: tla.logabsdet(A), TypeError, "(take no such A|entries of A)"),
+    "lstsq": (lambda A, b: tla.lstsq(A, b), TypeError, "(take no such A|entries of A)"),
     "expm": (lambda A, b: tla.expm(A), TypeError, "array is needed"),
-    "expm_multiply": (lambda A, b: tla.expm_multiply(A, b), TypeError, "take no such A"),
+    "expm_multiply": (lambda A, b: tla.expm_multiply(A, b), TypeError, "(take no such A|entries of A)"),
     "Lyapunov": (lambda A, b: tla.solve_continuous_lyapunov(A, A), TypeError, "array is needed"),
     "stable": (lambda A, b: tla.solve(A, b, assume_a="stable"), TypeError, "dense arrays"),
     "general": (lambda A, b: tla.solve(A, b, assume_a="gen"), LINEAR, "definite couplings only"),
     "entries": (lambda A, b: tla.solve(A, b, assume_a="tridiagonal"), TypeError, "entries"),
     "indefinite": (
-        lambda A, b: tla.solve(RowPartitioned(GRID - 3 * sp.eye_array(SIDE**2), Serial()), b),
+        lambda A, b: tla.solve(RowPartitioned(GRID - 3 * sp.eye_array(SIDE**2).tocsr(), Serial()), b),
         LINEAR,
         "not positive semidefinite.*definite couplings only",
     ),
@@ -226,7 +226,7 @@ REFUSALS = {
     "b of NumPy": (lambda A, b: tla.solve(A, B), TypeError, "A.vector"),
     "A of NumPy": (lambda A, b: tla.solve(GRID, b), TypeError, "thermolinalg.distributed"),
     "M of NumPy": (lambda A, b: tla.solve(A, b, M=sp.eye_array(SIDE**2)), TypeError, "same ranks"),
-    "b that is too short": (lambda A, b: tla.solve(A, b[:5]), ValueError, "5 rows where A has 576"),
+    "b that is too short": (lambda A, b: tla.solve(A, b[:5]), ValueError, "5 rows where A has 400"),
     "NaN": (lambda A, b: tla.solve(A, b * np.nan), ValueError, "NaN"),
 }
 
@@ -242,7 +242,7 @@ def test_what_needs_more_than_products_is_refused_in_a_sentence(name):
 @pytest.mark.parametrize("size", [pytest.param(3, marks=forked)])
 def test_refusals_leave_all_ranks_together(size):
     def refused(comm):
-        A = shared(GRID - 3 * sp.eye_array(SIDE**2), comm)
+        A = shared(GRID - 3 * sp.eye_array(SIDE**2).tocsr(), comm)
         with pytest.raises(LINEAR, match="definite"):
             tla.solve(A, scatter(B, A))
         good = shared(GRID, comm)
