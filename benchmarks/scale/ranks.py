@@ -1,0 +1,197 @@
+"""``python -m benchmarks.scale.ranks``: one A on one rank of MPI and on two, which take turns; needs the extra `mpi`.
+
+Every run is a process (or two) of its own. Times are wall times, the least of all turns: ranks that wait spin, so that
+CPU time would count their waiting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import confine, describe
+
+RESULTS = Path(__file__).parent / "ranks.json"
+SIDES = (316, 632, 1000, 2000)
+SHIFT, STEPS = 0.1, 10
+ANSWERS = ("sample", "raw run", "langevin")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.ranks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small problem, to see that it works; writes nothing")
+    parser.add_argument("--turns", type=int, default=2, help="how often each run is repeated (default: 2)")
+    parser.add_argument("--worker", nargs=3, metavar=("SIDE", "KIND", "FOLDER"), help="one rank of one run")
+    options = parser.parse_args()
+    if options.worker:
+        side, kind, folder = options.worker
+        work(int(side), kind, Path(folder))
+        return
+    results: dict[str, Any] = {"machine": describe(1, ("numpy", "scipy", "mpi4py", "mpich")), "rows": []}
+    for side in (100,) if options.quick else SIDES:
+        results["rows"].append(compared(side, 1 if options.quick else options.turns))
+        print(json.dumps(results["rows"][-1]), file=sys.stderr, flush=True)
+        if not options.quick:
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def compared(side: int, turns: int) -> dict[str, Any]:
+    """One and two ranks in turns: least seconds, peak memory of a rank, and how far the answers are apart."""
+    row: dict[str, Any] = {"n": side * side, "apart": {}}
+    with tempfile.TemporaryDirectory() as name:
+        for turn in range(turns):
+            for kind in ("rows", "stencil"):
+                for ranks in (1, 2):
+                    told = launched(ranks, side, kind, Path(name) / f"{kind}{ranks}")
+                    best = row.setdefault(f"{kind} {ranks}", told)
+                    best["seconds"] = {key: min(best["seconds"][key], told["seconds"][key]) for key in told["seconds"]}
+            if turn == 0:
+                for answer in ANSWERS:
+                    one, two = (whole(Path(name) / f"rows{ranks}", answer, ranks) for ranks in (1, 2))
+                    row["apart"][answer] = float(np.linalg.norm(two - one) / np.linalg.norm(one))
+    return row
+
+
+def whole(folder: Path, answer: str, ranks: int) -> np.ndarray:
+    """What all ranks wrote of an answer, one after the other."""
+    return np.concatenate([np.load(folder / f"{answer}.{rank}.npy") for rank in range(ranks)])
+
+
+def launched(ranks: int, side: int, kind: str, folder: Path) -> dict[str, Any]:
+    """What the first of so many ranks tells; MPI's own mpiexec, one thread a rank."""
+    folder.mkdir(exist_ok=True)
+    beside = Path(sys.executable).with_name("mpiexec")
+    launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
+    worker = [sys.executable, "-m", "mpi4py", "-m", "benchmarks.scale.ranks", "--worker", str(side), kind, str(folder)]
+    run = subprocess.run([str(launcher), "-n", str(ranks), *worker], stdout=subprocess.PIPE, check=True, text=True)
+    told: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+    return told
+
+
+def work(side: int, kind: str, folder: Path) -> None:
+    """Measure on this rank; every rank writes its rows of the answers, the first one prints."""
+    import thermolinalg as tla
+    from thermolinalg import distributed
+    from thermolinalg._arrays import standard_normal
+
+    comm, before = counting(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if kind == "rows":
+        A: Any = distributed.RowPartitioned(grid_rows(side, distributed.rows_of(side * side, comm)), comm)
+    else:
+        A = distributed.Stencil.laplacian((side, side), SHIFT, comm)
+    small = distributed.Stencil.laplacian((40, 40), SHIFT, comm)
+    tla.langevin(small, small.vector(np.ones(small.like.local.shape[0])), rng=0)  # what a first call loads
+    products = count_products(A)
+    block = standard_normal(np.random.default_rng(1), (side * side, 1), A.like)
+    b, numbers = block[:, 0], np.random.default_rng(0)
+    seconds = {
+        "product": least(comm, lambda: A.apply(block), 20),
+        "step": least(comm, stepping(A, block), 10) / STEPS,
+        "reduction": least(comm, lambda: [comm.allreduce(np.zeros(1), "sum") for _ in range(100)], 10) / 100,
+        "normals": least(comm, lambda: standard_normal(numbers, block.shape, A.like), 5),
+    }
+    calls: dict[str, Callable[[], Any]] = {
+        "sample": lambda: tla.sample(A, rng=0),
+        "raw run": lambda: tla.solve(A, b, refine=False, rng=0),
+        "langevin": lambda: tla.langevin(A, b, rtol=1e-6, rng=0)[0],
+    }
+    counts = {}
+    for name, call in calls.items():
+        products[0], comm.reductions, comm.draws = 0, 0, 0
+        answers: list[Any] = []
+        seconds[name] = least(comm, lambda call=call, answers=answers: answers.append(call()), 1)
+        counts[name] = {"products": products[0], "reductions": comm.reductions, "draws": comm.draws}
+        np.save(folder / f"{name}.{comm.rank}.npy", answers[0].local)
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    if comm.rank == 0:
+        print(json.dumps({"seconds": seconds, "counts": counts, "kilobytes": held}))
+
+
+def counting() -> Any:
+    """All ranks of MPI, with counts of reductions and of random vectors."""
+    from mpi4py import MPI
+
+    from thermolinalg.distributed import Ranks
+
+    class Counting(Ranks):
+        reductions = draws = 0
+
+        def allreduce(self, values: np.ndarray, reduction: Any) -> np.ndarray:
+            self.reductions += 1
+            return super().allreduce(values, reduction)
+
+        def bcast(self, value: Any, root: int) -> Any:
+            self.draws += 1
+            return super().bcast(value, root)
+
+    return Counting(MPI.COMM_WORLD)
+
+
+def count_products(A: Any) -> list[int]:
+    """A list whose entry counts products with single vectors from now on."""
+    count, product = [0], A._product
+
+    def counted(block: Any, total: Any) -> Any:
+        count[0] += block.shape[1]
+        return product(block, total)
+
+    A._product = counted
+    return count
+
+
+def stepping(A: Any, block: Any) -> Callable[[], Any]:
+    """Steps of a three-term recurrence, as polynomials of A take them."""
+    from thermolinalg._arrays import add_multiple, multiple
+
+    def steps() -> None:
+        previous, current, scaled, total = 0 * block, block + 0.0, 0 * block, 0 * block
+        for _ in range(STEPS):
+            scaled = multiple(0.2, current, scaled)
+            following = A.add_product(scaled, previous)
+            add_multiple(-4.0, scaled, following)
+            add_multiple(0.3, current, total)
+            previous, current = current, following
+
+    return steps
+
+
+def least(comm: Any, call: Callable[[], Any], rounds: int) -> float:
+    """Least seconds of a call that all ranks begin together, until the last of them is done."""
+    best = float("inf")
+    for _ in range(rounds):
+        comm.comm.Barrier()
+        start = time.perf_counter()
+        call()
+        comm.comm.Barrier()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def grid_rows(side: int, mine: slice) -> Any:
+    """Some rows of −Δ + 0.1 on a square with walls."""
+    from scipy.sparse import coo_array
+
+    rows = np.arange(mine.start, mine.stop)
+    x, y = divmod(rows, side)
+    here = rows - mine.start
+    parts = [(here, rows, np.full(len(rows), 4 + SHIFT))]
+    for step, inside in ((-side, x > 0), (side, x < side - 1), (-1, y > 0), (1, y < side - 1)):
+        parts.append((here[inside], rows[inside] + step, np.full(inside.sum(), -1.0)))
+    i, j, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return coo_array((values, (i, j)), (len(rows), side * side)).tocsr()
+
+
+if __name__ == "__main__":
+    confine(2)
+    main()
