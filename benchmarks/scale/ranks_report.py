@@ -18,11 +18,11 @@ FEWEST, MOST = 100, 10_000
 
 ABOUT = """\
 `thermolinalg.distributed` holds the rows of one A on the ranks of MPI ([Across ranks](distributed.md)). Made by
-`python -m benchmarks.scale.ranks` on {processor} with {versions}: one rank and two take turns, each a process of its
-own with one thread, the least wall time of all turns. The machine has two cores and other work on them; only ratios
-within a line mean something. Grids are −Δ + 0.1 on a square with walls, `langevin` is to 1e-6. *Apart* is the largest
-distance of an answer of two ranks from that of one, relative to its norm; memory is what a rank adds to its imports at
-its peak."""
+`python -m benchmarks.scale.ranks` on {processor} with {versions}: one rank and two, each a process of its own with one
+thread. Two cores had much other work: times are CPU times of a rank outside of MPI, the larger of both ranks, and say
+what a rank computes and not how long it waits. Grids are −Δ + 0.1 on a square with walls, `langevin` is to 1e-6.
+*Apart* is the largest distance of an answer of two ranks from that of one, relative to its norm; memory is what a rank
+adds to its imports at its peak."""
 
 START = """\
 **Start it on a cluster.** mpi4py has to be built with the cluster's own MPI, and every rank runs the same script:
@@ -40,8 +40,8 @@ MODEL = """\
     t = (P · s + Z · z) · n/R + I · r
 
 where s is one step of a three-term recurrence with A and z one normal number, per row on one rank at n = {fitted:,}
-({step:.1f} and {normal:.1f} ns there), and r one `MPI_Allreduce` of a number, at each n by itself. P and I depend on
-the condition number and not on n. *Model* is that time over the measured one."""
+({step:.1f} and {normal:.1f} ns there), and r one `MPI_Allreduce` of a number, {reduction} between two ranks here. P
+and I depend on the condition number and not on n. *Model* is its first part over the measured one."""
 
 PAPER = """\
 **On paper.** The same for n = 10⁹ in a plane, nothing of it measured: s, z and memory per row as above, a reduction
@@ -54,11 +54,12 @@ def section() -> str:
     if not RESULTS.exists():
         return ""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    rows, machine = results["rows"], results["machine"]
+    rows, machine = sorted(results["rows"], key=lambda row: int(row["n"])), results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     fitted = next(row for row in rows if row["n"] == 1_000_000)
     step, normal = (fitted["rows 1"]["seconds"][key] / fitted["n"] for key in ("step", "normals"))
-    model = MODEL.format(fitted=fitted["n"], step=1e9 * step, normal=1e9 * normal)
+    reduction = duration(min(row["rows 2"]["seconds"]["reduction"] for row in rows))
+    model = MODEL.format(fitted=fitted["n"], step=1e9 * step, normal=1e9 * normal, reduction=reduction)
     paper = PAPER.format(latency=1e6 * LATENCY, bandwidth=1e-9 * BANDWIDTH)
     about = ABOUT.format(processor=machine["processor"], versions=versions)
     tables = [_measured(rows), _memory(rows[-1]), _model(rows, step, normal), _paper(rows[-1], step, normal)]
@@ -97,18 +98,17 @@ def _memory(row: dict[str, Any]) -> str:
 
 
 def modelled(told: dict[str, Any], call: str, n: float, ranks: int, step: float, normal: float) -> float:
-    """Seconds of a call by the model."""
+    """Seconds of a call by the model, without those of MPI."""
     counts = told["counts"][call]
-    local = (counts["products"] * step + counts["draws"] * normal) * n / ranks
-    return float(local + (counts["reductions"] * told["seconds"]["reduction"] if ranks > 1 else 0.0))
+    return float((counts["products"] * step + counts["draws"] * normal) * n / ranks)
 
 
 def _model(rows: list[dict[str, Any]], step: float, normal: float) -> str:
-    header = ["n", "ranks", "r", *(part for name in CALLS for part in (f"{name}: P, Z, I", "measured", "model"))]
+    header = ["n", "ranks", *(part for name in CALLS for part in (f"{name}: P, Z, I", "measured", "model"))]
 
     def cells(row: dict[str, Any], ranks: int) -> list[str]:
         told = row[f"rows {ranks}"]
-        parts = [f"{row['n']:,}", str(ranks), duration(told["seconds"]["reduction"]) if ranks > 1 else "—"]
+        parts = [f"{row['n']:,}", str(ranks)]
         for call in CALLS:
             counts, seconds = told["counts"][call], told["seconds"][call]
             parts += [
@@ -127,9 +127,10 @@ def _paper(row: dict[str, Any], step: float, normal: float) -> str:
 
     def seconds(call: str, ranks: int) -> float:
         counts = told["counts"][call]
-        local = (counts["products"] * step + counts["draws"] * normal) * n / ranks
         halos = counts["products"] * 2 * (LATENCY + 8 * math.sqrt(n) / BANDWIDTH)
-        return float(local + halos + counts["reductions"] * 2 * math.log2(ranks) * LATENCY)
+        return float(
+            modelled(told, call, n, ranks, step, normal) + halos + counts["reductions"] * 2 * math.log2(ranks) * LATENCY
+        )
 
     ranks, cells = FEWEST, []
     while ranks <= MOST:

@@ -198,6 +198,12 @@ LINEAR = np.linalg.LinAlgError
 
 REFUSALS = {
     "inv": (lambda A, b: tla.inv(A), TypeError, "entries of A in one place"),
+    "inv, read": (lambda A, b: tla.inv(A, refine=False), TypeError, "entries of A in one place"),
+    "a covariance": (
+        lambda A, b: tla.program(A).program.covariance(tla.Schedule(burn_in=9.0, readings=9, spacing=9.0), rng=None),
+        TypeError,
+        "entries of A in one place",
+    ),
     "pinv": (lambda A, b: tla.pinv(A), TypeError, "entries of A in one place"),
     "slogdet": (lambda A, b: tla.slogdet(A), TypeError, "entries of A in one place"),
     "logabsdet": (lambda A, b: tla.logabsdet(A), TypeError, "(take no such A|entries of A)"),

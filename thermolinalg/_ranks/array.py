@@ -181,7 +181,7 @@ class DistributedArray(NDArrayOperatorsMixin):
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, options: Any) -> Any:
         if function is np.shape:
             return self.shape
-        known = getattr(self.__array_namespace__(), function.__name__, None)
+        known = vars(self.__array_namespace__()).get(function.__name__)
         if known is None or known is function:
             raise TypeError(f"{function.__name__} of rows on several ranks is not there; x.local are those of this one")
         return known(*args, **options)

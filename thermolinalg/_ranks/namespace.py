@@ -107,6 +107,16 @@ __all__ = [
     "zeros_like",
 ]
 
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise NotImplementedError(
+        f"{name} of arrays whose rows lie on several ranks is not there: bring the rows together, or ask what needs "
+        "products only (solve, langevin, sample, inv_diagonal, program)"
+    )
+
+
 Array = Any
 """A `DistributedArray`, or an array of NumPy that is the same on every rank."""
 
