@@ -39,7 +39,7 @@ class Ranks:
         self.comm = comm
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self._operations = {"sum": MPI.SUM, "max": MPI.MAX, "min": MPI.MIN}
-        self._wait = MPI.Request.Waitall
+        self._wait, self._in_place = MPI.Request.Waitall, MPI.IN_PLACE
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ranks) and bool(self.comm == other.comm)
@@ -52,10 +52,8 @@ class Ranks:
 
     def allreduce(self, values: np.ndarray, reduction: Reduction) -> np.ndarray:
         """One ``MPI_Allreduce``."""
-        from mpi4py import MPI
-
         result = np.array(values)
-        self.comm.Allreduce(MPI.IN_PLACE, result, op=self._operations[reduction])
+        self.comm.Allreduce(self._in_place, result, op=self._operations[reduction])
         return result
 
     def allgather(self, value: T) -> list[T]:
