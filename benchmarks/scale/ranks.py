@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import confine, describe
+from benchmarks.machine import describe
 
 RESULTS = Path(__file__).parent / "ranks.json"
 SIDES = (316, 1000, 2000, 632)
@@ -75,7 +76,9 @@ def launched(ranks: int, side: int, kind: str, folder: Path) -> dict[str, Any]:
     beside = Path(sys.executable).with_name("mpiexec")
     launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
     worker = [sys.executable, "-m", "mpi4py", "-m", "benchmarks.scale.ranks", "--worker", str(side), kind, str(folder)]
-    run = subprocess.run([str(launcher), "-n", str(ranks), *worker], stdout=subprocess.PIPE, check=True, text=True)
+    one_thread = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    command = [str(launcher), "-n", str(ranks), *worker]
+    run = subprocess.run(command, env=one_thread, stdout=subprocess.PIPE, check=True, text=True)
     told: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
     return told
 
@@ -235,5 +238,4 @@ def grid_rows(side: int, mine: slice) -> Any:
 
 
 if __name__ == "__main__":
-    confine(2)
     main()

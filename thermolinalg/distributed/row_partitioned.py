@@ -110,7 +110,7 @@ class RowPartitioned(Partitioned):
         """ValueError on all ranks where a pair of entries differs by more than rounding explains."""
         n, start = self.shape[0], self.partition.start
         with together(self.partition.comm):
-            found = asymmetry(self.own.matrix, worst=False)
+            found = asymmetry(self.own.matrix)
             if found is not None and found.ratio * self.own.shape[0] > n:
                 assert found.row is not None
                 assert found.column is not None
