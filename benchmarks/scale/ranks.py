@@ -26,7 +26,7 @@ from benchmarks.machine import describe
 
 RESULTS = Path(__file__).parent / "ranks.json"
 SIDES = (316, 1000, 2000, 632)
-SHIFT, STEPS = 0.1, 10
+SHIFT = 0.1
 ANSWERS = ("sample", "raw run", "langevin")
 
 
@@ -101,7 +101,6 @@ def work(side: int, kind: str, folder: Path) -> None:
     b, numbers = block[:, 0], np.random.default_rng(0)
     seconds = {
         "product": least(comm, lambda: A.apply(block), 5),
-        "step": least(comm, stepping(A, block), 3) / STEPS,
         "reduction": latency(comm),
         "normals": least(comm, lambda: standard_normal(numbers, block.shape, A.like), 5),
     }
@@ -182,22 +181,6 @@ def count_products(A: Any) -> list[int]:
 
     A._product = counted
     return count
-
-
-def stepping(A: Any, block: Any) -> Callable[[], Any]:
-    """Steps of a three-term recurrence, as polynomials of A take them."""
-    from thermolinalg._arrays import add_multiple, multiple
-
-    def steps() -> None:
-        previous, current, scaled, total = 0 * block, block + 0.0, 0 * block, 0 * block
-        for _ in range(STEPS):
-            scaled = multiple(0.2, current, scaled)
-            following = A.add_product(scaled, previous)
-            add_multiple(-4.0, scaled, following)
-            add_multiple(0.3, current, total)
-            previous, current = current, following
-
-    return steps
 
 
 def least(comm: Any, call: Callable[[], Any], rounds: int) -> float:

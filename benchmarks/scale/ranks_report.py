@@ -18,11 +18,11 @@ FEWEST, MOST = 100, 10_000
 
 ABOUT = """\
 `thermolinalg.distributed` holds the rows of one A on the ranks of MPI ([Across ranks](distributed.md)). Made by
-`python -m benchmarks.scale.ranks` on {processor} with {versions}: one rank and two, each a process of its own with one
-thread. Two cores had much other work: times are CPU times of a rank outside of MPI, the larger of both ranks, and say
-what a rank computes and not how long it waits. Grids are −Δ + 0.1 on a square with walls, `langevin` is to 1e-6.
-*Apart* is the largest distance of an answer of two ranks from that of one, relative to its norm; memory is what a rank
-adds to its imports at its peak."""
+`python -m benchmarks.scale.ranks` on {processor} with {versions}:
+one rank and two, each a process of its own with one thread. Two cores had much other work: times are CPU times of a
+rank outside of MPI, the larger of both ranks, and say what a rank computes and not how long it waits. Grids are
+−Δ + 0.1 on a square with walls, `langevin` is to 1e-6. *Apart* is the largest distance of an answer of two ranks from
+that of one, relative to its norm; memory is what a rank adds to its imports at its peak."""
 
 START = """\
 **Start it on a cluster.** mpi4py has to be built with the cluster's own MPI, and every rank runs the same script:
@@ -39,14 +39,15 @@ MODEL = """\
 
     t = (P · s + Z · z) · n/R + I · r
 
-where s is one step of a three-term recurrence with A and z one normal number, per row on one rank at n = {fitted:,}
-({step:.1f} and {normal:.1f} ns there), and r one `MPI_Allreduce` of a number, {reduction} between two ranks here. P
-and I depend on the condition number and not on n. *Model* is its first part over the measured one."""
+where s is a product with A and the passes over vectors that go with it, z one normal number, and r one `MPI_Allreduce`
+of a number, {reduction} between two ranks here. From the sample at n = {fitted:,} on one rank, s is {step:.1f} ns a
+row, and z is {normal:.1f} ns. P and I depend on the condition number and not on n. *Model* is its first part, that of a
+rank itself, over what was measured: too small where vectors leave the caches, too large where they stay in them."""
 
 PAPER = """\
 **On paper.** The same for n = 10⁹ in a plane, nothing of it measured: s, z and memory per row as above, a reduction
-2 log₂ R messages of {latency:.0f} µs, and with every product two messages of √n numbers at {bandwidth:.0f} GB/s. That
-ranks of one node share its memory, which slows s down, is not in it."""
+2 log₂ R messages of {latency:.0f} µs, and with every product two messages of √n numbers at {bandwidth:.0f} GB/s.
+That ranks of one node share its memory, which slows s down, is not in it."""
 
 
 def section() -> str:
@@ -57,7 +58,9 @@ def section() -> str:
     rows, machine = sorted(results["rows"], key=lambda row: int(row["n"])), results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     fitted = next(row for row in rows if row["n"] == 1_000_000)
-    step, normal = (fitted["rows 1"]["seconds"][key] / fitted["n"] for key in ("step", "normals"))
+    seconds, counts = fitted["rows 1"]["seconds"], fitted["rows 1"]["counts"]["sample"]
+    normal = seconds["normals"] / fitted["n"]
+    step = (seconds["sample"] / fitted["n"] - counts["draws"] * normal) / counts["products"]
     reduction = duration(min(row["rows 2"]["seconds"]["reduction"] for row in rows))
     model = MODEL.format(fitted=fitted["n"], step=1e9 * step, normal=1e9 * normal, reduction=reduction)
     paper = PAPER.format(latency=1e6 * LATENCY, bandwidth=1e-9 * BANDWIDTH)
