@@ -21,7 +21,7 @@ import thermolinalg
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "thermolinalg"
 APPLICATIONS = ROOT / "applications" / "thermoapps"
-OPTIONAL = {"torch", "matplotlib", "typer", "rich", "sdeint", "sklearn"}
+OPTIONAL = {"torch", "matplotlib", "typer", "rich", "sdeint", "sklearn", "mpi4py"}
 LONGEST_FILE = 350
 SIMULATED = {
     "Drawn",

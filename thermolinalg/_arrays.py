@@ -15,8 +15,11 @@ import numpy as np
 import scipy.linalg
 from array_api_compat import array_namespace, device, is_torch_array
 
+from thermolinalg._ranks import DistributedArray, normal_rows
+from thermolinalg._ranks import random_signs as signs_of_rows
+
 Array = Any
-"""A NumPy array or a torch tensor (the array API standard has no common type to annotate with)."""
+"""A NumPy array, a torch tensor or a `DistributedArray` (the array API has no common type to annotate with)."""
 
 __all__ = [
     "Array",
@@ -37,6 +40,7 @@ __all__ = [
     "eps",
     "in_range",
     "is_array",
+    "is_distributed",
     "is_sparse_tensor",
     "is_torch",
     "highest",
@@ -45,6 +49,7 @@ __all__ = [
     "on_host",
     "plus_identity",
     "product",
+    "random_signs",
     "smallest_normal",
     "solve_triangular",
     "standard_normal",
@@ -62,13 +67,21 @@ def namespace(*arrays: Array) -> Any:
             break
     else:
         return _NUMPY
+    for a in arrays:
+        if is_distributed(a):
+            return a.__array_namespace__()
     arrays = tuple(a for a in arrays if is_array(a))
     return array_namespace(*arrays) if arrays else _NUMPY
 
 
 def is_array(x: object) -> bool:
-    """Whether x is a NumPy array or a torch tensor."""
-    return isinstance(x, np.ndarray) or is_torch(x)
+    """Whether x is a NumPy array, a torch tensor or an array on several ranks."""
+    return isinstance(x, np.ndarray) or is_torch(x) or is_distributed(x)
+
+
+def is_distributed(x: object) -> bool:
+    """Whether the rows of x lie on several ranks."""
+    return isinstance(x, DistributedArray)
 
 
 def is_torch(x: object) -> bool:
@@ -87,11 +100,13 @@ def to_numpy(x: Array) -> np.ndarray:
 
 
 def as_array(x: Array, like: Array) -> Array:
-    """x in the namespace, dtype and device of `like`."""
+    """x in the namespace, dtype and device of `like`; what all ranks have stays as it is beside rows on several."""
     if is_torch(like):
         import torch
 
         return torch.as_tensor(x, dtype=like.dtype, device=like.device)
+    if is_distributed(x):
+        return x.astype(like.dtype, copy=False)
     return np.asarray(to_numpy(x), dtype=like.dtype)
 
 
@@ -156,6 +171,8 @@ def column_norms(block: Array) -> Array:
         if in_range(squares):
             return np.sqrt(squares)
     xp = namespace(block)
+    if is_distributed(block) and in_range(squares := block.squares()):
+        return squares**0.5
     if block.shape[0] == 0:
         return xp.linalg.vector_norm(block, axis=0)
     sizes = xp.abs(block)  # quotients of complex numbers overflow among denormal ones
@@ -166,10 +183,15 @@ def column_norms(block: Array) -> Array:
 
 def in_range(squares: Array) -> bool:
     """Whether all sums of squares are precise; none of them may be zero, which could be an underflow."""
-    if squares.shape[-1] <= FEW:
+    if _few(squares):
         sums = squares.ravel().tolist()
         return bool(sums) and min(sums) > LEAST_SQUARE and max(sums) < MOST_SQUARE and not math.isnan(sum(sums))
     return bool(((squares > LEAST_SQUARE) & (squares < MOST_SQUARE)).all())
+
+
+def _few(x: Array) -> bool:
+    """Whether a list of its entries is sooner read than a reduction of NumPy begun."""
+    return x.shape[-1] <= FEW and not is_distributed(x)
 
 
 FEW = 16
@@ -178,17 +200,17 @@ FEW = 16
 
 def all_true(mask: Array) -> bool:
     """Whether a boolean array is true everywhere."""
-    return False not in mask.ravel().tolist() if mask.shape[-1] <= FEW else bool(mask.all())
+    return False not in mask.ravel().tolist() if _few(mask) else bool(mask.all())
 
 
 def any_true(mask: Array) -> bool:
     """Whether a boolean array is true anywhere."""
-    return True in mask.ravel().tolist() if mask.shape[-1] <= FEW else bool(mask.any())
+    return True in mask.ravel().tolist() if _few(mask) else bool(mask.any())
 
 
 def highest(x: Array) -> float:
     """The largest entry of an array (..., k) without −∞; NaN where there is one."""
-    if x.shape[-1] > FEW:
+    if not _few(x):
         return float(x.max())
     entries = x.ravel().tolist()
     return math.nan if math.isnan(sum(entries)) else max(entries)
@@ -201,7 +223,10 @@ def product(a: Array, b: Array) -> Array:
 
 def add_multiple(factor: float, x: Array, y: Array) -> Array:
     """y + factor · x, written over y, in one pass over both where BLAS has one."""
-    if (
+    if is_distributed(x) and is_distributed(y):
+        if y.local.size:
+            add_multiple(factor, x.local, y.local)
+    elif (
         type(y) is np.ndarray
         and y.dtype == x.dtype
         and y.dtype.char in "fd"
@@ -241,10 +266,19 @@ def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], like: Arra
 
         generator = torch.Generator(device=like.device).manual_seed(int(rng.integers(2**63 - 1)))
         return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+    if is_distributed(like):
+        return normal_rows(rng, shape, like)
     dtype = np.dtype(like.dtype)
     if dtype in (np.float32, np.float64):
         return rng.standard_normal(shape, dtype=dtype.type)
     return rng.standard_normal(shape).astype(dtype)
+
+
+def random_signs(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
+    """Numbers ±1 with the namespace, dtype and device of `like`."""
+    if is_distributed(like):
+        return signs_of_rows(rng, shape, like)
+    return as_array(rng.choice([-1.0, 1.0], size=shape), like)
 
 
 def eigh(a: Array) -> tuple[Array, Array]:

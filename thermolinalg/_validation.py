@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, is_sparse_tensor, is_torch, namespace
+from thermolinalg._arrays import Array, is_distributed, is_sparse_tensor, is_torch, namespace
 from thermolinalg._autograd import refuse_gradients, refuse_transforms
 
 __all__ = [
@@ -95,6 +95,8 @@ def is_finite(x: Array) -> bool:
         entries = x.ravel("K")
         if math.isfinite(np.vdot(entries, entries).real):
             return True
+    if is_distributed(x):
+        return bool(x.agreed(is_finite(x.local)))
     return bool(xp.all(xp.isfinite(x)))
 
 
@@ -110,7 +112,7 @@ def checked_array(x: Any, name: str, *, check_finite: bool = True, ndim: Sequenc
     """
     if is_torch(x):
         x = _checked_torch(x, name)
-    else:
+    elif not is_distributed(x):  # whose dtype was looked at when it was made
         x = _checked_numpy(x, name)
     if ndim is not None and x.ndim not in ndim:
         wanted = " or ".join(map(str, ndim))
@@ -165,6 +167,8 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
     TypeError
         It has no numbers on the host, being traced or on a device.
     """
+    if is_distributed(x):
+        x.__array__()  # which says what to do instead
     try:
         return np.asarray(x)
     except ValueError as error:

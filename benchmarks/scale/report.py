@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import duration, short, table
+from benchmarks.scale import ranks_report
 
 Results = dict[str, Any]
 Rows = Sequence[Results]
@@ -74,7 +75,9 @@ def page(results: Results) -> str:
     growth = "![Growth of times with n](images/scale-growth.png)\n"
     if "conditions" in results:
         growth += "\n![Engines](images/scale-engines.png)\n"
-    return "\n".join([about, growth, tables(results), f"Python {machine['python']}; {versions}.\n"])
+    return "\n".join(
+        [about, growth, tables(results), ranks_report.section(), f"Python {machine['python']}; {versions}.\n"]
+    )
 
 
 def tables(results: Results) -> str:

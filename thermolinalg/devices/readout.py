@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array, is_distributed, namespace
 from thermolinalg._progress import watched
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
@@ -64,6 +64,8 @@ def covariance(program: Simulated, schedule: Schedule, rng: np.random.Generator)
     if count < 2:
         raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
     d = program.operator.shape[0]
+    if is_distributed(program.operator.like):
+        program.operator.dense()  # as large as a covariance; it says what to do instead
     if _independent(program, schedule):
         spread, autocovariance, lags = _independent_covariance(program, count, rng), None, 0
     else:

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, column_norms, to_numpy
+from thermolinalg._arrays import Array, column_norms, random_signs, to_numpy
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.refinement import Goal, NoisyInverse, State
 from thermolinalg.systems import Equation
@@ -219,7 +219,7 @@ def rounding_bound(
     weights = sizes + abs(equation.rhs)
     columns = []
     for j in range(x.shape[1]):
-        signs = as_array(rng.choice([-1.0, 1.0], size=(weights.shape[0], PROBES)), x)
+        signs = random_signs(rng, (weights.shape[0], PROBES), x)
         spread = eps * _mean_square(inverse.average(signs * weights[:, j : j + 1], schedule, rng=rng))
         columns.append(xp.maximum(spread, equation.eps * abs(x[:, j])))
     return xp.stack(columns, axis=1)

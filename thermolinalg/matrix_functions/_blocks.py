@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, column_norms, namespace, to_numpy
+from thermolinalg._arrays import Array, column_norms, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.operators.base import Operator
 
@@ -34,7 +34,7 @@ def function_table(law: LinearLaw, outputs: Sequence[str], lam: np.ndarray) -> n
 
 def product_operations(operator: Operator) -> float:
     """Floating-point operations of one product A v; a map known by nothing else is priced as a dense one."""
-    entries = getattr(getattr(operator, "matrix", None), "nnz", None)
+    entries = getattr(getattr(operator, "matrix", operator), "nnz", None)
     if entries is None and hasattr(operator, "operator") and isinstance(operator.operator, Operator):
         return product_operations(operator.operator)
     return 2.0 * float(operator.shape[0] * operator.shape[1] if entries is None else entries)
@@ -72,7 +72,9 @@ class Blocks:
         if blocks:
             self.columns = namespace(*blocks).concat(blocks, axis=1)
         else:
-            self.columns = as_array(np.zeros((operator.shape[1], 0)), operator.like)
+            like = operator.like
+            shape = (operator.shape[1], 0)
+            self.columns = namespace(like).zeros(shape, dtype=like.dtype, device=like.device)
         self.source = np.repeat(np.array(present, dtype=int), widths)
         self.norms = to_numpy(norms(self.columns)).astype(np.float64)
         self.sizes = np.zeros((len(law.inputs), self.width))

@@ -79,11 +79,11 @@ def truncation(
     Returns
     -------
     Truncation or None
-        None where the law has no noise, or `max_degree` is not enough.
+        None where the law has no noise, the interval is a point, or `max_degree` is not enough.
     """
     lower, upper = interval
     normal = np.array([name in law.normal_inputs() for name in law.inputs]) & (sizes > 0)
-    if not lower > 0 or not normal.any():
+    if not 0 < lower < upper or not normal.any():
         return None
     present = np.flatnonzero(sizes > 0)
     count = _FIRST_NODES

@@ -241,7 +241,7 @@ class ChebyshevEngine(ByProducts):
         if short.shares is None:
             series, blocks = short.coefficients, inputs
         else:
-            terms = [f * v for f, v in zip(short.shares, inputs, strict=True) if v is not None]
+            terms = [float(f) * v for f, v in zip(short.shares, inputs, strict=True) if v is not None]
             series, blocks = short.coefficients, [sum(terms[1:], start=terms[0])]
         totals: list[Array] = []
         for coefficients, block in zip(series, blocks, strict=True):
@@ -250,7 +250,8 @@ class ChebyshevEngine(ByProducts):
             parts = self._summed(block, coefficients[:, :, None])
             totals = [total + part for total, part in zip(totals, parts, strict=True)] if totals else parts
         shape = (self.operator.shape[0], max((block.shape[1] for block in inputs if block is not None), default=1))
-        return totals or [as_array(np.zeros(shape), self.operator.like) for _ in outputs]
+        like = self.operator.like
+        return totals or [namespace(like).zeros(shape, dtype=like.dtype, device=like.device) for _ in outputs]
 
     def _assumed_sizes(self, law: LinearLaw) -> np.ndarray:
         """Inputs that are all there and of one size in every mode."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, column_norms, namespace, product, standard_normal
+from thermolinalg._arrays import Array, column_norms, namespace, product, standard_normal
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions._blocks import product_operations
@@ -153,7 +153,9 @@ class PreconditionedEngine:
                 if power < len(c) and c[power] != 0:
                     total = c[power] * v if total is None else total + c[power] * v
         like = self.operator.like
-        return as_array(np.zeros((self.operator.shape[0], 1)), like) if total is None else total
+        if total is not None:
+            return total
+        return namespace(like).zeros((self.operator.shape[0], 1), dtype=like.dtype, device=like.device)
 
     def solve(self, b: Array, tolerance: float = 0.0) -> Array:
         """A⁻¹ B for a block (d, k), with residuals of norm `tolerance`, or as small as can be."""

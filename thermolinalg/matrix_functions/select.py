@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+from thermolinalg._arrays import is_distributed
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
@@ -106,7 +107,7 @@ class Engines:
         """Largest eigenvalue, by the engine that A's size makes at once, or from a few products."""
         if self._large:
             return self._ends.largest()
-        return self.interval()[1] if self.operator.shape[0] <= SMALL else largest_eigenvalue(self.operator)
+        return self.interval()[1] if self._up_to(SMALL) else largest_eigenvalue(self.operator)
 
     def shifted(self, operator: Operator, mu: float) -> Engines | None:
         """The engines of `operator` = A + μI where an eigendecomposition of A is at hand, which then serves both."""
@@ -161,8 +162,7 @@ class Engines:
         Choice
             The engine, and why.
         """
-        exact = self._known
-        if exact is not None and isinstance(engine := self._engine(exact), Diagonalising):
+        if (exact := self._known) is not None and isinstance(engine := self._engine(exact), Diagonalising):
             return Choice(engine, exact.reason, exact.cost)
         plan = self._eigh("correlated readings of all nodes together are drawn mode by mode: one eigendecomposition")
         return Choice(self._engine(plan), plan.reason)
@@ -175,8 +175,7 @@ class Engines:
         return self._built[plan.key]
 
     def _plan(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
-        exact = self._known
-        if exact is not None:
+        if (exact := self._known) is not None:
             return exact
         if isinstance(self.operator, Preconditioned):
             engine = self._engine(self._preconditioned)
@@ -200,8 +199,8 @@ class Engines:
 
     def _is_array(self) -> bool:
         """Whether A is an array, or a normal operator that is cheap to form as one."""
-        small_normal = isinstance(self.operator, Normal) and self.operator.shape[0] <= FORMABLE_NORMAL
-        return small_normal or isinstance(self.operator, (Dense, Sparse))
+        formable = isinstance(self.operator, Normal) and self._up_to(FORMABLE_NORMAL)
+        return formable or isinstance(self.operator, (Dense, Sparse))
 
     @cached_property
     def _known(self) -> Plan | None:
@@ -214,10 +213,10 @@ class Engines:
         if build is not None:
             name = getattr(build, "name", "exact")
             return Plan("exact", name, partial(build, self.operator), reason)
+        if not self._up_to(SMALL):
+            return None
         d = self.operator.shape[0]
-        if d <= SMALL:
-            return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
-        return None
+        return self._eigh(f"A is small ({d}): one eigendecomposition serves every run", DenseEngine.price(d))
 
     @cached_property
     def _preconditioned(self) -> Plan:
@@ -239,8 +238,7 @@ class Engines:
 
     def _home(self) -> Plan:
         """The engine that a default run uses."""
-        exact = self._known
-        if exact is not None:
+        if (exact := self._known) is not None:
             return exact
         if isinstance(self.operator, Preconditioned):
             return self._preconditioned
@@ -253,10 +251,13 @@ class Engines:
     @cached_property
     def _large(self) -> bool:
         """Whether A is met by products first: a sparse array whose factor has to earn its price, or too large a map."""
-        d = self.operator.shape[0]
         if isinstance(self.operator, Sparse):
-            return d >= LARGE
-        return d > FORMABLE and not self._is_array() and self._known is None
+            return self.operator.shape[0] >= LARGE
+        return not self._up_to(FORMABLE) and not self._is_array() and self._known is None
+
+    def _up_to(self, most: int) -> bool:
+        """Whether A is so small; one on several ranks is never formed, whatever its size."""
+        return self.operator.shape[0] <= most and not is_distributed(self.operator.like)
 
     @cached_property
     def _ends(self) -> LargeSpectrum:
@@ -309,7 +310,7 @@ class Engines:
         if self._large and chebyshev.hides(law, outputs):
             reason = f"A is known by its products only; {degree} of them are exact to its noise"
             return self._chebyshev(reason, chebyshev.cost(law, outputs, columns))
-        if d <= FORMABLE and (degree is None or degree > d):
+        if self._up_to(FORMABLE) and (degree is None or degree > d):
             reason = f"forming A takes {d} products, fewer than a polynomial would need"
             return self._eigh(reason, DenseEngine.price(d))
         lanczos = self._engine(self._lanczos(""))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, eps, namespace, product, standard_normal
+from thermolinalg._arrays import Array, eps, namespace, product, standard_normal
 from thermolinalg.matrix_functions._krylov import Krylov
 from thermolinalg.matrix_functions._recurrence import Recurrence
 from thermolinalg.matrix_functions.base import check_positive
@@ -347,4 +347,4 @@ def _known_ends(operator: Operator) -> tuple[float, float] | None:
 
 
 def _random_start(d: int, like: Array) -> Array:
-    return standard_normal(np.random.default_rng(d), (d, 1), as_array(np.empty(0), like))
+    return standard_normal(np.random.default_rng(d), (d, 1), like)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, dtype_name, is_distributed, is_torch, namespace, to_numpy
 
 __all__ = ["narrowed", "widened", "widest_eps"]
 
@@ -19,7 +19,7 @@ def widened(x: Array) -> Array | None:
         return xp.astype(x, xp.float64)
     if not LONG_DOUBLE_IS_WIDER or (is_torch(x) and x.device.type != "cpu"):
         return None
-    return to_numpy(x).astype(np.longdouble)
+    return (x if is_distributed(x) else to_numpy(x)).astype(np.longdouble)
 
 
 def widest_eps(like: Array) -> float:

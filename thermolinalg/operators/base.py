@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import Array, as_array, namespace, same_place, to_numpy
+from thermolinalg._arrays import Array, as_array, is_distributed, namespace, same_place, to_numpy
 from thermolinalg.operators._rules import Rules
 from thermolinalg.operators._scaling import combined, rounded_inverse_root, same_scaling, scaled_array, scaled_rows
 
@@ -60,6 +60,14 @@ class Operator(Rules, LinearOperator):  # type: ignore[misc]
         return Scaled(self, -1.0)
 
     # -- as SciPy's LinearOperator ------------------------------------------------------------------------------------
+
+    def dot(self, x: Any) -> Any:
+        """A x as SciPy's, of vectors whose rows lie on several ranks too."""
+        if not is_distributed(x):
+            return super().dot(x)
+        if x.shape[0] != self.shape[1]:
+            raise ValueError(f"{self!r} does not fit x of shape {x.shape}")
+        return self.apply(x) if x.ndim == 2 else self.apply(x[:, None])[:, 0]
 
     def _matmat(self, x: np.ndarray) -> np.ndarray:
         return to_numpy(self.apply(as_array(x, self.like)))
@@ -282,8 +290,8 @@ class Sum(Operator):
             if not same_place(term.like, first.like):
                 raise TypeError("operators must all live in NumPy or all in torch on one device to be added")
         likes = [term.like for term in self.terms]
-        xp = namespace(*likes)
-        like = xp.empty(0, dtype=xp.result_type(*likes), device=first.like.device)
+        dtype = namespace(*likes).result_type(*likes)
+        like = next(like for like in likes if like.dtype == dtype)
         super().__init__(like.dtype, first.shape, like)
         self.symmetric = all(term.symmetric for term in self.terms)
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import Array, as_array, is_array, is_sparse_tensor, is_torch, to_numpy
+from thermolinalg._arrays import Array, as_array, is_array, is_distributed, is_sparse_tensor, is_torch, to_numpy
 from thermolinalg._autograd import detached
 from thermolinalg._validation import as_numpy, checked_sparse_tensor
 from thermolinalg.devices import Device
@@ -19,7 +19,7 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.systems import Chain, Rescaled
 
-__all__ = ["approximate_inverse", "as_map", "direction_of", "shortens"]
+__all__ = ["applied", "approximate_inverse", "as_map", "direction_of", "shortens"]
 
 
 def as_map(M: Any, size: int, *, is_complex: bool) -> LinearOperator:
@@ -82,11 +82,21 @@ def approximate_inverse(M: Any, read: ReadMatrix) -> Operator:
     # Maps are taken at their word, which the solves with them check at no cost.
     shown = is_array(M) or scipy.sparse.issparse(M) or isinstance(M, (list, tuple))
     found = read_matrix(M, assume_a=None if shown else "her", name="M")
+    if is_distributed(found.operator.like) != is_distributed(read.operator.like):
+        raise TypeError(
+            "M and A have to lie on the same ranks: make both by thermolinalg.distributed, or of vectors there, as "
+            "Diagonal(1 / A.diagonal())"
+        )
     if not found.symmetric:
         raise ValueError("M is not symmetric, as an approximation of the inverse of a symmetric A has to be")
     if read.is_complex and not found.is_complex:
         return BlockDiagonal([found.operator, found.operator])
     return found.operator
+
+
+def applied(M: LinearOperator, block: Array) -> Array:
+    """M V for a block V (d, k), where its rows are."""
+    return M @ block if is_distributed(block) else M.matmat(to_numpy(block))
 
 
 def direction_of(M: LinearOperator, like: Array) -> Callable[[Chain, Array], Array]:
@@ -100,7 +110,7 @@ def direction_of(M: LinearOperator, like: Array) -> Callable[[Chain, Array], Arr
                 r = r if system.rows is None else r / system.rows[:, None]
             else:
                 r = system.back(r)
-        z = as_array(unit * M.matmat(to_numpy(r)), like)
+        z = as_array(unit * applied(M, r), like)
         for system in outer.systems:
             if isinstance(system, Rescaled):
                 z = z if system.columns is None else z / system.columns[:, None]

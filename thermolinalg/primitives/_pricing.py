@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from thermolinalg._arrays import as_array
+from thermolinalg._arrays import standard_normal
 from thermolinalg._autograd import detached
 from thermolinalg.devices import Schedule
 from thermolinalg.estimation.covariance import readings_for
@@ -131,7 +131,7 @@ def _of_solves(prepared: Solver, call: str, b: Any, rtol: float | None) -> CallP
         block = identity(read).block
     else:
         if b is None:
-            b = as_array(np.random.default_rng(0).standard_normal(read.shape[0]), read.operator.like)
+            b = standard_normal(np.random.default_rng(0), (read.shape[0],), read.operator.like)
         block = read_rhs(read, detached(b)).block
     load = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(load, PRECISION)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, dtype_name, is_torch, namespace
+from thermolinalg._arrays import Array, as_array, dtype_name, is_distributed, is_torch, namespace
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array
 from thermolinalg.operators.read import ReadMatrix
@@ -76,6 +76,14 @@ def read_rhs(read: ReadMatrix, b: Any, *, check_finite: bool = True, name: str =
         raise ValueError(f"{name} is on {b.device}, A on {like.device}; move one of them")
     if is_torch(b) and not is_torch(like):
         raise TypeError(f"{name} is a torch tensor and A is not; pass both as tensors or {name}.numpy()")
+    if is_distributed(b) != is_distributed(like):
+        whole = "A is" if is_distributed(b) else f"{name} is"
+        raise TypeError(
+            f"{whole} an array where the other one lies on several ranks; make A by thermolinalg.distributed, and "
+            f"{name} by A.vector(rows of this rank) or thermolinalg.distributed.scatter({name}, A)"
+        )
+    if is_distributed(b) and b.device != like.device:
+        raise ValueError(f"{name} is shared out as {b!r}, and A otherwise; make {name} by A.vector")
     is_complex = read.is_complex or "complex" in dtype_name(b)
     # Torch has no products of mixed types: there the precision of A is that of the result.
     single = dtype_name(like) == "float32" and (is_torch(like) or dtype_name(b) in ("float32", "complex64"))
@@ -104,6 +112,8 @@ def one_row(b: Any) -> tuple[Any, tuple[int, ...] | None]:
 
 def identity(read: ReadMatrix) -> RightHandSide:
     """The identity as right-hand sides of A."""
+    if is_distributed(read.operator.like):
+        read.operator.dense()  # which says what to do instead
     return read_rhs(read, as_array(np.eye(read.shape[0]), read.operator.like))
 
 
@@ -115,5 +125,7 @@ def _cast(block: Array, like: Array, is_complex: bool, single: bool) -> Array:
         return torch.as_tensor(
             block, dtype=getattr(torch, names.get((is_complex, single), "complex128")), device=like.device
         )
+    if is_distributed(block):
+        return block.astype(np.float32 if single else np.float64, copy=False)
     kind = {(False, True): np.float32, (False, False): np.float64, (True, True): np.complex64}
     return np.asarray(block, dtype=kind.get((is_complex, single), np.complex128))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from thermolinalg._arrays import dtype_name, is_torch, to_numpy
+from thermolinalg._arrays import dtype_name, is_distributed, is_torch, to_numpy
 from thermolinalg._autograd import wants_gradients
 from thermolinalg._info import Info
 from thermolinalg._validation import as_count, as_numpy, as_rng
@@ -125,8 +125,11 @@ class ThermodynamicInverse(LinearOperator):  # type: ignore[misc]
         return self._solve(x) if self._stays_tensor(x) else super().dot(_read(x))
 
     def _stays_tensor(self, x: Any) -> bool:
-        """Whether x is a tensor to stay one; for A of NumPy it becomes an array, unless that would lose gradients."""
-        return is_torch(x) and (is_torch(self._read.operator.like) or wants_gradients(x))
+        """Whether x is a tensor to stay one; for A of NumPy it becomes an array, unless that would lose gradients.
+
+        Rows on several ranks stay where they are.
+        """
+        return is_distributed(x) or (is_torch(x) and (is_torch(self._read.operator.like) or wants_gradients(x)))
 
     def _matmat(self, b: np.ndarray) -> np.ndarray:
         return self._in_numpy(b, adjoint=False)

@@ -20,7 +20,7 @@ from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_solution
-from thermolinalg.primitives._preconditioner import approximate_inverse, as_map, direction_of, shortens
+from thermolinalg.primitives._preconditioner import applied, approximate_inverse, as_map, direction_of, shortens
 from thermolinalg.primitives._rhs import RightHandSide, in_precision_of, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance
 from thermolinalg.primitives.solver import Solver
@@ -184,7 +184,7 @@ def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | Non
     if isinstance(x0, str):
         if x0 != "Mb":
             raise ValueError(f"x0 must be an array or 'Mb', got {x0!r}")
-        x = rhs.block if M is None else M.matmat(to_numpy(rhs.block))
+        x = rhs.block if M is None else applied(M, rhs.block)
     else:
         x = checked_array(x0, "x0", ndim=(1, 2))
         x = x[:, None] if x.ndim == 1 else x

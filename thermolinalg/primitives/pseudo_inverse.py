@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from thermolinalg._arrays import Array, as_array, eps, namespace
+from thermolinalg._arrays import Array, eps, namespace
 from thermolinalg._autograd import wants_gradients
 from thermolinalg._info import Info
 from thermolinalg._progress import showing
@@ -18,7 +16,7 @@ from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._gradients import Draw, of_pseudo_inverse, replayed
 from thermolinalg.primitives._least_squares import Settings, least_squares
-from thermolinalg.primitives._rhs import read_rhs
+from thermolinalg.primitives._rhs import identity
 from thermolinalg.primitives._tolerance import MAXITER, read_rtol
 
 __all__ = ["pinv"]
@@ -127,7 +125,7 @@ def _pinv(
     read = read_matrix(a, assume_a="gen", check_finite=check_finite, square=False, gradients=True, name="a")
     like = read.operator.like
     m, n = read.shape
-    rhs = read_rhs(read, as_array(np.eye(m), like))
+    rhs = identity(read)
     tol = read_rtol(tol, refine=how[1], name="tol")
     if rtol is None:
         rtol = max(m, n) * eps(rhs.block) if atol is None else 0.0

@@ -342,7 +342,8 @@ def _load_and_offset(loadable: ReadMatrix, b: Any, mean: Any, check_finite: bool
     """What is loaded, and what is added to the readings: blocks (d, 1)."""
     if b is not None and mean is not None:
         raise ValueError("pass b (the load, for the mean A⁻¹b) or mean, not both")
-    zero = as_array(np.zeros(loadable.shape[0]), loadable.operator.like)
+    like = loadable.operator.like
+    zero = namespace(like).zeros(loadable.shape[0], dtype=like.dtype, device=like.device)
     name, given = ("mean", mean) if b is None else ("b", b)
     if given is None:
         return read_rhs(loadable, zero).block, None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from thermolinalg._arrays import Array, add_gram, as_array, namespace, standard_normal
+from thermolinalg._arrays import Array, add_gram, as_array, is_distributed, namespace, standard_normal
 
 __all__ = ["sample_covariance", "sample_variance", "wishart_factor"]
 
@@ -14,7 +14,7 @@ __all__ = ["sample_covariance", "sample_variance", "wishart_factor"]
 def wishart_factor(
     d: int, freedom: int, like: Array, rng: np.random.Generator, width: int | None = None
 ) -> Iterator[Array]:
-    """Blocks of columns of a random F (d, min(d, n)) with F Fᵀ from the Wishart law of n degrees of freedom.
+    """Blocks of columns of a random F (d, min(d, n) or n) with F Fᵀ from the Wishart law of n degrees of freedom.
 
     With R Rᵀ = Σ the matrix R F Fᵀ Rᵀ/n has the law of the sample covariance of n + 1 independent readings from
     N(μ, Σ), at a cost that does not grow with n.
@@ -37,13 +37,14 @@ def wishart_factor(
     Notes
     -----
     Bartlett's decomposition where n ≥ d: F is lower triangular, chi distributed with n − j degrees of freedom on the
-    diagonal and standard normal below it. Where n < d the n columns are standard normal.
+    diagonal and standard normal below it. Where n < d, or rows lie on several ranks, the n columns are standard normal.
     """
-    columns = min(d, freedom)
+    triangular = freedom >= d and not is_distributed(like)
+    columns = d if triangular else freedom
     for begin in range(0, columns, width or columns):
         count = min(width or columns, columns - begin)
         block = standard_normal(rng, (d, count), like)
-        if freedom >= d:
+        if triangular:
             xp = namespace(block)
             block = xp.tril(block, k=-begin)
             diagonal = np.sqrt(rng.chisquare(freedom - np.arange(begin, begin + count, dtype=float)))

@@ -168,7 +168,7 @@ class Equation:
     def _stacked(self, pairs: list[tuple[Array | None, Array | None]], size: int) -> Array | None:
         if any(weights is not None and squares is None for weights, squares in pairs):
             return None
-        ones = self.xp.ones((1, size), dtype=self.rhs.dtype, device=self.rhs.device)
+        ones = self.xp.ones((size, 1), dtype=self.rhs.dtype, device=self.rhs.device).T
         rows = [ones if squares is None else squares for _, squares in pairs]
         return rows[0] if len(rows) == 1 else self.xp.concat(rows)
 

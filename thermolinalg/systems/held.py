@@ -77,7 +77,7 @@ class Condition:
             return
         try:
             vector = to_numpy(null_vector())
-        except (np.linalg.LinAlgError, NotImplementedError, ValueError):
+        except (np.linalg.LinAlgError, NotImplementedError, ValueError, TypeError):
             vector = None
         evidence = "" if vector is None else f"; A takes {_told(vector)} to rounding"
         raise SingularError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, column_maxima, dtype_name, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, column_maxima, dtype_name, namespace, random_signs, to_numpy
 from thermolinalg.operators import Dense, Operator, Sparse
 from thermolinalg.systems.base import System
 
@@ -207,10 +207,10 @@ def _size(operator: Operator) -> float:
 def _size_of_products(operator: Operator) -> float:
     """The size of A v for a v of random signs, at most the largest number there is."""
     xp, like = namespace(operator.like), operator.like
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(operator.shape[1], 1))
+    signs = random_signs(np.random.default_rng(0), (operator.shape[1], 1), like)
     unit, most = math.ldexp(1.0, -_largest_exponent(xp, like.dtype) // 2), float(xp.finfo(like.dtype).max)
     try:
-        product, unit = operator.apply(as_array(signs, like)), 1.0
+        product, unit = operator.apply(signs), 1.0
     except ValueError:  # it overflows
-        product = operator.apply(as_array(signs * unit, like))
+        product = operator.apply(signs * unit)
     return min(float(xp.max(abs(product))) / unit, most)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, eps, namespace, to_numpy
+from thermolinalg._arrays import Array, eps, is_distributed, namespace, to_numpy
 from thermolinalg.devices import AsWritten, Device, LangevinDevice, Program, Schedule
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.matrix_functions.singular import SingularEngines
@@ -215,6 +215,11 @@ class Router:
 
     def embedded(self, reason: str, share: float = SHARE) -> Held:
         """Any A as the skew couplings of the device; as AᵀA where it has symmetric ones only."""
+        if is_distributed(self.operator.like):
+            raise np.linalg.LinAlgError(
+                f"{reason}, and rows on several ranks are held as definite couplings only: pass a definite A, or bring "
+                "its rows together in one sparse array"
+            )
         matrix, rows, columns, exponent, engines = self._balanced()
         smallest, largest = engines.interval()
         condition = Condition(smallest, largest, matrix.rounding, eps(matrix.like))
