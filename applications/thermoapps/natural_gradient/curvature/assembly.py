@@ -13,7 +13,7 @@ from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["Owned", "layer_rows", "owned_parameters", "unclaimed_reasons"]
 
-GATHERED = 8
+GATHERED = 4
 """How many times what is handled at once may be gathered of cotangents that come in smaller portions."""
 
 Owned = Mapping[nn.Module, Mapping[str, Tensor]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.layers.base import IN_CACHE
@@ -45,7 +45,9 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     """
     edges = [edge for use in uses for edge in use.edges]
     numbers = max(output.numel() for use in uses for output in use.outputs)
-    most = at_once(outputs.device)
+    # A pass reads the weights, for which it pays to have as many numbers in hand.
+    weights = [use.module.weight.numel() for use in uses if isinstance(use.module, nn.Linear)]
+    most = max(at_once(outputs.device), *weights, 0)
     step = max(1, most // numbers)
     for columns in _groups(root, step, most // outputs.numel()):
         found = iter(vector_jacobian_products(outputs, edges, columns.to(outputs.dtype)))
