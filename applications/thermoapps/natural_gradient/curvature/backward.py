@@ -52,10 +52,8 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     for columns in _groups(root, step, most // outputs.numel()):
         found = iter(vector_jacobian_products(outputs, edges, columns.to(outputs.dtype)))
         for use in uses:
-            arrived = [next(found) for _ in use.outputs]
-            if use.turned:
-                arrived = [None if cotangents is None else cotangents.transpose(1, 2) for cotangents in arrived]
-            reached = list(zip(arrived, use.outputs, strict=True))
+            arrived = [(next(found), output) for output in use.outputs]
+            reached = [(None if slopes is None else use.arranged(slopes), output) for slopes, output in arrived]
             known = next((cotangents for cotangents, _ in reached if cotangents is not None), None)
             use.cotangents = []
             if known is not None:

@@ -17,6 +17,7 @@ from thermoapps.natural_gradient.curvature.graph import Graph
 from thermoapps.natural_gradient.curvature.pooling import behind_pooling
 from thermoapps.natural_gradient.curvature.precision import spacing, working_dtype
 from thermoapps.natural_gradient.curvature.products import ProductRows
+from thermoapps.natural_gradient.curvature.projections import with_projections
 from thermoapps.natural_gradient.curvature.repetition import REFUSED, Pass
 from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.curvature.sharing import behind_addition, spread_parameters
@@ -28,6 +29,7 @@ from thermoapps.natural_gradient.curvature.verification import (
     told,
 )
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
+from thermoapps.natural_gradient.layers.projection import Offset, Projection
 from thermoapps.natural_gradient.losses import HessianRoot, Loss
 from thermoapps.natural_gradient.losses.roots import Root
 
@@ -47,7 +49,7 @@ REMEMBERED = 1024
 """Kinds of passes that are remembered."""
 
 
-UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, nn.Embedding
+UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, Projection, Offset, nn.Embedding
 """Layers that may not be separable or repeatable datum by datum, as they hold data along another axis, draw random
 numbers or serve all data with one output. Single backward passes through the graph are right for them all the same."""
 
@@ -147,7 +149,7 @@ class Reader:
         data = data or (uses[0].outputs[0].shape[:1] or [1])[0]  # the model's layers may be called without the model
         if not _flattened(outputs, uses, data):
             data = len(outputs)
-        owned = owned_parameters(self.model, uses, parameters)
+        uses, owned = with_projections(outputs, uses, owned_parameters(self.model, uses, parameters))
         if self._by_products(uses, owned, data, final, targets, loss):
             return self._products(
                 outputs, graph, uses, parameters, loss.product_root(final, targets), terms, made, freed

@@ -51,7 +51,7 @@ def inseparable(
     wrong, turned = {}, set()
     for place, use in enumerate(uses):
         for slopes in [next(found) for _ in use.edges]:
-            if slopes is None or _kept_apart(slopes, weights):
+            if slopes is None or _kept_apart(use.arranged(slopes), weights):
                 continue
             if use.can_be_turned(b) and _kept_apart(slopes.transpose(1, 2), weights):
                 turned.add(place)

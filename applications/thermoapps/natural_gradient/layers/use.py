@@ -125,6 +125,13 @@ class Use:
         turned.versions = self.versions
         return turned
 
+    def arranged(self, cotangents: Tensor) -> Tensor:
+        """Cotangents (v, …) as they come from the graph, in the shape (v, n, …) of the outputs."""
+        if not self.turned:
+            return cotangents
+        data, places, *rest = self.outputs[0].shape
+        return cotangents.reshape(len(cotangents), places, data, *rest).transpose(1, 2)
+
     def pieces(self, data: int) -> list[Use]:
         """The use itself, or several where the layer saw each datum as several in a row, such as windows."""
         length = self.outputs[0].shape[0]
