@@ -67,7 +67,7 @@ class Use:
     turned : bool
         Whether inputs and outputs have been turned so that the data, which lay along the second axis, come first.
     cotangents : list of Tensor
-        Derivatives with respect to these outputs (v, n, …) for the columns at hand; none where there are none.
+        Derivatives with respect to these outputs (v, n, …) for the columns at hand, while a rule is called.
     """
 
     name: str
