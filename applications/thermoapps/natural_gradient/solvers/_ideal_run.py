@@ -24,8 +24,9 @@ __all__ = ["IdealRun"]
 DECOMPOSED = 96
 """Rows up to which their Gram matrix is decomposed: that costs no more than iterating, and tells the whole spectrum."""
 
-RTOL = 1e-3
-"""Of what rows add to a direction, in units of their precision: stiff ones are small differences of large numbers."""
+RTOL = 1.0
+"""Of what rows add to a direction, in units of their precision. It is the error some steps before the last, and what is
+left of it is a thousandth or less: stiff directions are small differences of large numbers."""
 
 
 @dataclass(frozen=True)
