@@ -37,7 +37,8 @@ ABOUT = """\
 
 Made by `python -m benchmarks.natural_gradient.parts` from `benchmarks/natural_gradient/parts.json`. A batch of 64 with
 ten classes each, so 576 rows, or 64 sampled ones; lower quartiles of CPU times on {threads} thread of {processor},
-taken in turn with Adam's. In training every step has another batch, from a `DataLoader`.
+taken in turn with Adam's, in {least} rounds at least and {seconds:g} s of CPU time for each table, on a machine with
+other work. In training every step has another batch, from a `DataLoader`.
 """
 
 MEANS = """\
@@ -225,6 +226,7 @@ def run(threads: int) -> dict[str, Any]:
 
     problems = {"CNN": convolutional, "MLP": partial(dense, 1_000_000), "convolution of stride 2": strided}
     results: dict[str, Any] = {"machine": describe(threads, ("numpy", "torch")), "networks": {}}
+    results["settings"] = {"seconds": SECONDS, "least": LEAST}
     for name, build in problems.items():
         calls: dict[str, Callable[[], Any]] = {"Adam": stepping(build(), None)}
         calls |= {method: stepping(build(), options) for method, options in METHODS.items()}
@@ -241,7 +243,7 @@ def run(threads: int) -> dict[str, Any]:
 
 def section(results: dict[str, Any]) -> str:
     """The results as a part of the benchmark page."""
-    lines = [ABOUT.format(**results["machine"])]
+    lines = [ABOUT.format(**results["machine"], **results["settings"])]
     for name, found in results["networks"].items():
         steps, adam = found["steps"], found["steps"]["Adam"]
         rows = []
