@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.markdown import duration, short, table
+from benchmarks.natural_gradient import parts
 
 Results = dict[str, Any]
 
@@ -23,12 +25,11 @@ two convolutions and two dense layers with {parameters:,} parameters, since the 
 medians of {rounds} rounds in which everyone takes a turn, after calls that warm up; ratios are of CPU times.
 
 **What it means.** The curvature of a batch has rank b (d_z − 1) at most, so that a run of the device is a function of
-a small Gram matrix. Its eigendecomposition, or for a single run a few dozen products with its shifted inverse, gives
-the law for every duration, where time stepping needs a product with the whole curvature in each step. An Adam step is
-one forward and one backward pass. The exact step sends d_z − 1 columns backward, no further than to the first pooling,
-and forms the rows of the convolutions, their Gram matrix and the function of it; the gradient is in the range of the
-rows and needs no backward pass of its own. What stands between this step and one of Adam, the parts below show. Natural
-gradients pay only where they save as many steps as they cost.
+a small Gram matrix. For a single run a few dozen products with it give the law, where time stepping needs a product
+with the whole curvature in each step. An Adam step is one forward and one backward pass, which every step here makes
+too. The exact step sends d_z − 1 columns backward besides, no further than to the first pooling, and forms the rows of
+the convolutions, their Gram matrix and the function of it. What stands between this step and one of Adam, the parts
+below show. Natural gradients pay only where they save as many steps as they cost.
 
 Rows marked * ran fewer products, and their time is scaled up: the cost of time stepping is linear in them.
 """
@@ -52,7 +53,8 @@ def page(results: Results) -> str:
         | {"steps": round(settings["time"] / settings["time_step"])}
     )
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return "\n".join([about, tables(results), f"Python {machine['python']}; {versions}.\n"])
+    apart = [parts.section(json.loads(parts.RESULTS.read_text(encoding="utf-8")))] if parts.RESULTS.exists() else []
+    return "\n".join([about, tables(results), *apart, f"Python {machine['python']}; {versions}.\n"])
 
 
 def tables(results: Results) -> str:

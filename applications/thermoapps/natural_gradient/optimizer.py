@@ -16,6 +16,7 @@ from thermoapps.natural_gradient.solvers import Solver, Woodbury
 from thermoapps.natural_gradient.step.damping import Damping, as_damping
 from thermoapps.natural_gradient.step.descent import Descent, Start
 from thermoapps.natural_gradient.step.given import Given
+from thermoapps.natural_gradient.step.group_damping import check_group_damping
 from thermoapps.natural_gradient.step.replay import Closure
 from thermoapps.natural_gradient.step.report import RefusedStepWarning, StepReport, warn_if_refused
 from thermoapps.natural_gradient.step.updates import built_update, check_options
@@ -50,7 +51,8 @@ class NaturalGradient(Optimizer):
         λ, λ as a function of the step, or a rule such as `LevenbergMarquardt`. Default 0.01.
     params : iterable of Tensor or of dict, optional
         What is trained, in the order of flat vectors; groups may have an ``lr`` and other settings of `update` of
-        their own. By default all parameters of the model. Frozen ones are left alone.
+        their own, and a number as their ``damping`` λ_g, with which the direction is (RᵀR + diag(λ_g))⁻¹ g. By default
+        all parameters of the model. Frozen ones are left alone.
     solver : Solver, optional
         Default `Woodbury`, the exact direction.
     update : callable
@@ -136,6 +138,7 @@ class NaturalGradient(Optimizer):
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
         self._descent = Descent(solver, as_damping(damping), inner, trust_region)
+        check_group_damping(inner.param_groups, self.damping, solver)
         # One set of groups and one state: schedulers and checkpoints see those of `update`.
         self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
         self._given = Given(self._recorder(), self.loss)
@@ -182,6 +185,7 @@ class NaturalGradient(Optimizer):
             super().add_param_group(param_group)
             return
         check_options(param_group, self.update)
+        check_group_damping([param_group], self.damping, self.solver)
         self.update.add_param_group(param_group)
         self.close()
         self._given.recorder = self._recorder()

@@ -112,7 +112,7 @@ def test_losses_of_a_closure_that_is_called_once_more_are_counted_once():
     assert opt.report.new_loss == pytest.approx(nn.functional.cross_entropy(model(inputs), targets).item())
 
 
-@pytest.mark.parametrize("key", ["damping", "learning_rate", "betas"])
+@pytest.mark.parametrize("key", ["trust_region", "learning_rate", "betas"])
 def test_settings_of_a_group_that_nothing_reads_are_refused(key):
     model = mlp()
     with pytest.raises(ValueError, match=rf"'{key}'.*those of SGD: .*lr.*weight_decay"):

@@ -299,6 +299,22 @@ def test_a_loss_that_contradicts_itself_is_named():
         curvature_rows(mlp(), torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2]), Doubled())
 
 
+FITTED = ["cross_entropy", nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0])), "bce_with_logits", "mse"]
+
+
+@pytest.mark.parametrize("loss", FITTED, ids=str)
+@pytest.mark.parametrize("margin", [10.0, 17.0, 40.0, 1e4])
+def test_a_model_that_fits_does_not_contradict_its_loss(loss, margin):
+    model, x = nn.Linear(3, 3, bias=False), torch.eye(3)
+    with torch.no_grad():
+        model.weight.copy_(margin * (2 * torch.eye(3) - 1))
+    targets = torch.arange(3)
+    if isinstance(loss, str) and loss != "cross_entropy":
+        targets = torch.eye(3) if loss == "bce_with_logits" else model(x).detach() * (1 + 2**-22)
+    _, gradient, _ = curvature_rows(model, x, targets, loss)
+    assert gradient.isfinite().all()
+
+
 def test_masked_classes_are_compared_like_all():
     recorder = Recorder(Two(lambda h: h).double())
     mask = torch.tensor([0.0, -torch.inf, 0.0], dtype=torch.float64)

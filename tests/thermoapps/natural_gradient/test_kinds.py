@@ -98,26 +98,51 @@ def test_attention_with_masks(mask, need_weights, data):
     check_exact(Attention(mask, need_weights).double(), torch.randn(data, 5, 4, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("options", [{}, {"norm_first": True}, {"activation": "gelu", "batch_first": False}])
+@pytest.mark.parametrize("options", [{}, {"norm_first": True}, {"activation": "gelu"}])
 def test_encoder_layers_at_their_default_dropout(options):
     torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(4, 2, 6, **{"batch_first": True} | options).double().train()
-    inputs = torch.randn(3, 5, 4, dtype=torch.float64)
-    if options.get("batch_first", True):
-        check_exact(layer, inputs)
-        return
+    layer = nn.TransformerEncoderLayer(4, 2, 6, batch_first=True, **options).double().train()
+    check_exact(layer, torch.randn(3, 5, 4, dtype=torch.float64))
 
-    class BatchSecond(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = layer
 
-        def forward(self, x):
-            return self.layer(x.transpose(0, 1)).transpose(0, 1)
+class PlaceFirst(nn.Module):
+    """An encoder whose layers see (T, n, d), as torch's do by default, and a head that sees one of the places."""
 
-    with pytest.raises(UnsupportedLayerError, match="without the 3 data along its first axis"):
-        check_exact(BatchSecond(), inputs)
-    check_exact(BatchSecond(), inputs, unsupported="row_by_row")
+    def __init__(self, tokens, inputs_turned, **options):
+        super().__init__()
+        self.first = nn.Embedding(7, 4) if tokens else nn.Linear(4, 4)
+        self.layer = nn.TransformerEncoderLayer(4, 2, 6, **options)
+        self.norm, self.last, self.inputs_turned = nn.RMSNorm(4), nn.Linear(4, 3), inputs_turned
+
+    def forward(self, x):
+        if not self.inputs_turned:
+            x = x.transpose(0, 1)
+        return self.last(self.norm(self.layer(self.first(x)))[0])
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+@pytest.mark.parametrize("inputs_turned", [True, False])
+@pytest.mark.parametrize("shape", [(3, 5), (6, 3), (3, 6), (3, 3), (1, 4)], ids=str)
+@pytest.mark.parametrize("options", [{}, {"norm_first": True, "dropout": 0.0}], ids=str)
+def test_encoder_layers_with_the_data_second(tokens, inputs_turned, shape, options):
+    torch.manual_seed(0)
+    inputs = torch.randint(0, 7, shape) if tokens else torch.randn(*shape, 4, dtype=torch.float64)
+    model = PlaceFirst(tokens, inputs_turned, **options).double().train()
+    rows = check_exact(model, inputs.transpose(0, 1) if inputs_turned else inputs)
+    if shape[0] > 1:  # One datum may as well be several in a row.
+        alone = {layer.name for layer in rows.layers if layer.name != "row by row"}
+        assert {"first", "layer.linear1", "layer.linear2", "layer.norm1", "layer.norm2", "norm", "last"} <= alone
+
+
+def test_encoder_layers_with_the_data_second_train():
+    torch.manual_seed(0)
+    model, inputs, targets = PlaceFirst(True, False), torch.randint(0, 7, (6, 4)), torch.randint(0, 3, (6,))
+    opt = NaturalGradient(model, 0.3, 0.1)
+    for chosen in (slice(6), slice(4), slice(6)):  # another batch size of the same graph
+        loss = opt.backward(model(inputs[chosen]), targets[chosen])
+        opt.step()
+        opt.zero_grad()
+        assert loss.isfinite()
 
 
 class Token(nn.Module):

@@ -3,20 +3,32 @@ from __future__ import annotations
 import copy
 import functools
 import io
+import math
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from oracles import trained  # noqa: E402
+from oracles import curvature, trained  # noqa: E402
 from small_problem import DAMPING, assert_moved, batch, convolutional, copies, dense_step, flat, gradients, mlp  # noqa: E402
 from torch import nn  # noqa: E402
 
 from thermoapps.natural_gradient import (  # noqa: E402
     TNGD,
+    Asynchronous,
+    ConjugateGradient,
+    Dense,
+    InverseFree,
+    KroneckerFactored,
+    Krylov,
+    LevenbergMarquardt,
     NaturalGradient,
     SignDescent,
+    Thermodynamic,
+    Woodbury,
+    as_loss,
 )
+from thermolinalg import AsWritten, LangevinDevice, Overdamped  # noqa: E402
 
 
 def test_parameter_groups_have_rates_of_their_own():
@@ -29,6 +41,82 @@ def test_parameter_groups_have_rates_of_their_own():
     rates = [0.5, 0.5, 0.1, 0.1]
     for (name, start), direction, lr in zip(before.items(), expected, rates, strict=True):
         torch.testing.assert_close(trained(model)[name].detach(), start - lr * direction, rtol=1e-10, atol=1e-12)
+
+
+def split(model, how):
+    """Groups with a damping of their own: of a whole layer, of a part of one, of all."""
+    biases, weights = [model[0].bias, model[2].bias], [model[0].weight, model[2].weight]
+    return {
+        "layer": [{"params": model[0].parameters(), "damping": 0.7}, {"params": model[2].parameters()}],
+        "biases": [{"params": weights}, {"params": biases, "damping": 3.0}],
+        "all": [{"params": biases, "damping": 1e-3}, {"params": weights, "damping": 20.0}],
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["layer", "biases", "all"])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        Woodbury(),
+        Dense(),
+        Thermodynamic(time=1e6),
+        Thermodynamic(time=1e4, start="rest", device=LangevinDevice(law=Overdamped(0.0), loading=AsWritten())),
+        ConjugateGradient(500, progress=0.0, space="rows"),
+        Krylov(math.inf, rtol=1e-12),
+        Asynchronous(Woodbury()),
+    ],
+    ids=repr,
+)
+def test_parameter_groups_have_a_damping_of_their_own(how, solver):
+    model, (inputs, targets) = mlp(), batch()
+    groups = split(model, how)
+    opt = NaturalGradient(model, lr=1.0, damping=DAMPING, params=groups, solver=solver)
+    own = {id(p): group.get("damping", DAMPING) for group in opt.param_groups for p in group["params"]}
+    every = dict(model.named_parameters())
+    diagonal = torch.cat([torch.full((p.numel(),), own[id(p)], dtype=p.dtype) for p in every.values()])
+    A = curvature(model, inputs, targets, as_loss("cross_entropy")) + torch.diag(diagonal)
+    gradient = torch.autograd.grad(nn.functional.cross_entropy(model(inputs), targets), every.values())
+    expected = flat(model) - torch.linalg.solve(A, torch.cat([slope.flatten() for slope in gradient]))
+    for _ in range(2 if isinstance(solver, Asynchronous) else 1):
+        opt.zero_grad()
+        opt.backward(model(inputs), targets)
+        opt.step()
+    torch.testing.assert_close(flat(model), expected, rtol=1e-7, atol=1e-9)
+
+
+def test_a_damping_of_groups_that_is_no_other_changes_nothing():
+    one, (inputs, targets) = mlp(), batch()
+    other = copy.deepcopy(one)
+    groups = [{"params": [p], "damping": 0.5} for p in other.parameters()]
+    for model, opt in (one, TNGD(one, lr=0.3, damping=0.5)), (other, TNGD(other, lr=0.3, damping=0.5, params=groups)):
+        for _ in range(3):
+            opt.step(lambda model=model: (model(inputs), targets))
+    torch.testing.assert_close(flat(one), flat(other), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "message"),
+    [
+        (0.0, {}, "positive"),
+        (-1.0, {}, "positive"),
+        (math.nan, {}, "positive"),
+        ("1", {}, "positive"),
+        (True, {}, "positive"),
+        (0.1, {"damping": 0.0, "solver": Thermodynamic()}, "positive number"),
+        (0.1, {"damping": LevenbergMarquardt()}, "LevenbergMarquardt"),
+        (0.1, {"damping": lambda step: 0.1}, "ScheduledDamping"),
+        (0.1, {"solver": KroneckerFactored()}, "layer by layer"),
+        (0.1, {"solver": Asynchronous(InverseFree(3)), "curvature": "empirical"}, "layer by layer"),
+    ],
+)
+def test_a_damping_of_groups_is_honoured_or_refused(own, options, message):
+    model = mlp()
+    groups = [{"params": model[0].parameters(), "damping": own}, {"params": model[2].parameters()}]
+    with pytest.raises(ValueError, match=message):
+        NaturalGradient(model, params=groups, **options)
+    opt = NaturalGradient(model, params=[{"params": model[2].parameters()}], **options)
+    with pytest.raises(ValueError, match=message):
+        opt.add_param_group(groups[0])
 
 
 def test_a_part_of_the_parameters():

@@ -40,6 +40,39 @@ def test_mean_is_that_of_the_matrix_exponential(r, t):
     assert report.device_time == t
 
 
+@pytest.mark.parametrize(("r", "rank"), [(130, None), (130, 5), (250, None)])
+@pytest.mark.parametrize("t", [1e-6, 0.3, 5.0, 1e3, 1e9])
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_many_rows_are_iterated_in_or_decomposed(r, rank, t, size):
+    rows, g = random_rows(r, 200, rank=rank)
+    state = {"voltages": g.flip(0), "rng": np.random.PCG64(0).state}
+    scaled, A = ExplicitRows(size**0.5 * rows.R), damped(rows, DAMPING)
+    direction, after, report = Thermodynamic(time=t / size, delay=0.1 / size).direction(
+        scaled, size * g, size * DAMPING, state
+    )
+    assert close(direction, relaxed(A, g, g.flip(0), t), 1e-9)
+    assert close(after["voltages"], relaxed(A, g, relaxed(A, g, g.flip(0), t), 0.1), 1e-9)
+    assert report.largest_eigenvalue == pytest.approx(size * float(torch.linalg.eigvalsh(A)[-1]), rel=0.1)
+
+
+def test_stiff_directions_of_many_rows_keep_their_digits():
+    rows, _ = random_rows(130, 400)
+    rows.R *= 3
+    g = rows.R[0].clone()
+    direction, _, report = Thermodynamic(time=50.0).direction(rows, g, 1e-3)
+    A = damped(rows, 1e-3)
+    assert report.rank is None  # nothing was decomposed
+    assert close(direction, relaxed(A, g, g, 50.0), 1e-8)
+
+
+def test_noise_of_many_rows_has_the_law_of_the_device():
+    rows, g = random_rows(130, 5)
+    A = damped(rows, DAMPING)
+    solver = Thermodynamic(time=0.8, temperature=0.3, rng=1)
+    sample, _ = draws(solver, rows, g, DAMPING, 800)
+    assert_moments(sample, relaxed(A, g, g, 0.8), covariance(A, 0.8, 0.3))
+
+
 def test_one_gram_matrix_and_one_product_for_each_vector():
     rows, g = random_rows(7, 20)
     solver = Thermodynamic(time=3.0, temperature=0.1, rng=0)

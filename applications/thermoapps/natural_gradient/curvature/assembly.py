@@ -13,7 +13,7 @@ from thermoapps.natural_gradient.losses.roots import HessianRoot
 
 __all__ = ["Owned", "layer_rows", "owned_parameters", "unclaimed_reasons"]
 
-GATHERED = 8
+GATHERED = 4
 """How many times what is handled at once may be gathered of cotangents that come in smaller portions."""
 
 Owned = Mapping[nn.Module, Mapping[str, Tensor]]
@@ -106,14 +106,14 @@ def layer_rows(
         module: {role: parameter for role, parameter in own.items() if id(parameter) not in refused}
         for module, own in owned.items()
     }
-    layers = [
-        _Layer([use for use in uses if use.module is module], parameters, outputs.shape[0], root.columns)
-        for module, parameters in kept.items()
-        if parameters
-    ]
-    for _ in columns_backward(outputs, uses, root):
+    layers = []
+    for module, parameters in kept.items():
+        own = {place: use for place, use in enumerate(uses) if use.module is module}
+        if parameters:
+            layers.append(_Layer(own, parameters, outputs.shape[0], root.columns))
+    for found in columns_backward(outputs, uses, root):
         for layer in layers:
-            layer.take()
+            layer.take(found)
     failed = {which: reason for layer in layers for which, reason in layer.failed.items()}
     if failed:
         refused |= failed
@@ -125,21 +125,23 @@ def layer_rows(
 class _Layer:
     """One layer's uses, whose cotangents are gathered until they are worth a call of the layer's rule."""
 
-    def __init__(self, uses: Sequence[Use], parameters: Mapping[str, Tensor], data: int, columns: int) -> None:
-        self.uses, self.parameters, self.columns = uses, parameters, columns
-        for use in uses:
+    def __init__(self, uses: Mapping[int, Use], parameters: Mapping[str, Tensor], data: int, columns: int) -> None:
+        self.places, self.uses, self.parameters, self.columns = list(uses), list(uses.values()), parameters, columns
+        for use in self.uses:
             use.columns = columns
-        self.rule = rule_for(uses[0].module, parameters)
+        self.rule = rule_for(self.uses[0].module, parameters)
         # The uses themselves, or several for each where the layer saw each datum as several in a row.
-        self.pieces = [use.pieces(data) for use in uses]
+        self.pieces = [use.pieces(data) for use in self.uses]
         self.parts: list[LayerRows] = []
         self.failed: dict[int, str] = {}
         self._taken = self._filled = 0
         self._gathered: list[Tensor] = []
+        self._outputs: list[int] = []
 
-    def take(self) -> None:
-        """Take what the uses hold of some columns."""
-        reached = [cotangents for use in self.uses for cotangents in use.cotangents]
+    def take(self, found: Sequence[Sequence[Tensor]]) -> None:
+        """Take some columns, of which the cotangents of all uses are given."""
+        self._outputs = [len(found[place]) for place in self.places]
+        reached = [cotangents for place in self.places for cotangents in found[place]]
         if not reached:
             return
         size = len(reached[0])
@@ -168,14 +170,16 @@ class _Layer:
         self._taken += len(gathered[0])
         self._filled, self._gathered = 0, []
         columns, reached = iter(gathered), []
-        for use, pieces in zip(self.uses, self.pieces, strict=True):
-            use.cotangents = [next(columns) for _ in use.cotangents]
+        for outputs, pieces in zip(self._outputs, self.pieces, strict=True):
+            cotangents = [next(columns) for _ in range(outputs)]
             for start, piece in enumerate(pieces):
-                piece.cotangents = [c[:, start :: len(pieces)] for c in use.cotangents]
-                reached += [piece] if piece.cotangents else []
+                piece.cotangents = [c[:, start :: len(pieces)] for c in cotangents]
+                reached += [piece] if cotangents else []
         try:
             self.parts.append(self.rule(reached, self.parameters))
         except UnsupportedLayerError as error:
             if self.rule is not generic_rows:
                 raise
             self.failed = dict.fromkeys(map(id, self.parameters.values()), str(error))
+        for piece in reached:
+            piece.cotangents = []

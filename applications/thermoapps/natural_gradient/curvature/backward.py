@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers import DenseRows, Use
 from thermoapps.natural_gradient.layers.base import IN_CACHE
@@ -24,8 +24,8 @@ def at_once(device: torch.device) -> int:
     return IN_CACHE if device.type == "cpu" else ON_ACCELERATOR
 
 
-def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) -> Iterator[None]:
-    """Give each use its cotangents (v, n, …), a few columns after the other: what these columns are at its outputs.
+def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) -> Iterator[list[list[Tensor]]]:
+    """What some columns are at the outputs of each use, a few columns after the other.
 
     Data do not mix, so that column v of every datum's root travels at once and V passes do instead of b·V.
 
@@ -34,31 +34,39 @@ def columns_backward(outputs: Tensor, uses: Sequence[Use], root: HessianRoot) ->
     outputs : Tensor
         What the model returned.
     uses : sequence of Use
-        The recorded uses; those that the outputs do not depend on get no cotangents.
+        The recorded uses.
     root : HessianRoot
         S.
 
     Yields
     ------
-    None
-        While the uses hold the cotangents of some columns.
+    list of list of Tensor
+        The cotangents (v, n, …) of each use, one for each of its outputs, or none where the model's outputs do not
+        depend on it.
     """
     edges = [edge for use in uses for edge in use.edges]
     numbers = max(output.numel() for use in uses for output in use.outputs)
-    most = at_once(outputs.device)
+    # A pass reads the weights, for which it pays to have as many numbers in hand.
+    weights = [use.module.weight.numel() for use in uses if isinstance(use.module, nn.Linear)]
+    most = max(at_once(outputs.device), *weights, 0)
     step = max(1, most // numbers)
     for columns in _groups(root, step, most // outputs.numel()):
         found = iter(vector_jacobian_products(outputs, edges, columns.to(outputs.dtype)))
-        for use in uses:
-            reached = [(next(found), output) for output in use.outputs]
-            known = next((cotangents for cotangents, _ in reached if cotangents is not None), None)
-            use.cotangents = []
-            if known is not None:
-                use.cotangents = [
-                    (known.new_zeros(len(known), *output.shape) if cotangents is None else cotangents).to(use.dtype)
-                    for cotangents, output in reached
-                ]
-        yield
+        yield [_cotangents(use, [next(found) for _ in use.outputs]) for use in uses]
+
+
+def _cotangents(use: Use, found: Sequence[Tensor | None]) -> list[Tensor]:
+    """Cotangents of a use in the shape and type of its rows, from what came back to its outputs."""
+    known = next((slopes for slopes in found if slopes is not None), None)
+    if known is None:
+        return []
+    pairs = zip(found, use.outputs, strict=True)
+    return [
+        known.new_zeros(len(known), *output.shape).to(use.dtype)
+        if slopes is None
+        else use.arranged(slopes).to(use.dtype)
+        for slopes, output in pairs
+    ]
 
 
 def _groups(root: HessianRoot, step: int, drawn: int) -> Iterator[Tensor]:

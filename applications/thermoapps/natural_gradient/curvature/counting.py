@@ -156,11 +156,18 @@ def count(
         numbers += columns * numel if kept else min(columns * numel, rows * entries)
         folded = data**2 * t**2 * (i + columns * o) + rows**2 * t * o
         gram += min(folded, (2 * rows * t + rows**2) * i * o)
-    return Count(columns, data, numbers, forward, gram if with_gram else 0, any(map(_singly, owned)))
+    return Count(
+        columns,
+        data,
+        numbers,
+        forward,
+        gram if with_gram else 0,
+        any(_singly(module) for module, own in owned.items() if own),
+    )
 
 
 def _singly(module: nn.Module) -> bool:
-    """Whether a layer cannot be replayed, as it goes through time in one operation or draws random numbers."""
+    """Whether a layer has its rows one by one, as it goes through time in one operation or draws random numbers."""
     random = isinstance(module, nn.MultiheadAttention) and module.training and module.dropout > 0
     return random or isinstance(module, nn.RNNBase)
 

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import reduce
 
 import torch
 from torch import Tensor
 
-__all__ = ["spacing", "working_dtype"]
+__all__ = ["is_finite", "spacing", "working_dtype"]
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all entries are finite.
+
+    Parameters
+    ----------
+    tensor : Tensor
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_finite(torch.tensor([3e38, 3e38])), is_finite(torch.tensor([float("nan")]))
+    (True, False)
+    """
+    # A sum that is finite takes one quick pass; one that is not may have overflowed.
+    return math.isfinite(float(tensor.sum())) or bool(tensor.isfinite().all())
 
 
 def working_dtype(tensors: Iterable[Tensor]) -> torch.dtype:

@@ -17,6 +17,7 @@ from thermoapps.natural_gradient.curvature.graph import Graph
 from thermoapps.natural_gradient.curvature.pooling import behind_pooling
 from thermoapps.natural_gradient.curvature.precision import spacing, working_dtype
 from thermoapps.natural_gradient.curvature.products import ProductRows
+from thermoapps.natural_gradient.curvature.projections import with_projections
 from thermoapps.natural_gradient.curvature.repetition import REFUSED, Pass
 from thermoapps.natural_gradient.curvature.rows import Batch, CurvatureRows
 from thermoapps.natural_gradient.curvature.sharing import behind_addition, spread_parameters
@@ -28,6 +29,7 @@ from thermoapps.natural_gradient.curvature.verification import (
     told,
 )
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
+from thermoapps.natural_gradient.layers.projection import Offset, Projection
 from thermoapps.natural_gradient.losses import HessianRoot, Loss
 from thermoapps.natural_gradient.losses.roots import Root
 
@@ -47,7 +49,7 @@ REMEMBERED = 1024
 """Kinds of passes that are remembered."""
 
 
-UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, nn.Embedding
+UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, Projection, Offset, nn.Embedding
 """Layers that may not be separable or repeatable datum by datum, as they hold data along another axis, draw random
 numbers or serve all data with one output. Single backward passes through the graph are right for them all the same."""
 
@@ -91,7 +93,7 @@ class Reader:
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.expected = EXPECTED
         self._random = random.Random(0)
-        self._examined: dict[int, dict[int, str]] = {}
+        self._examined: dict[int, tuple[dict[int, str], frozenset[int]]] = {}
 
     def rows(
         self,
@@ -147,7 +149,7 @@ class Reader:
         data = data or (uses[0].outputs[0].shape[:1] or [1])[0]  # the model's layers may be called without the model
         if not _flattened(outputs, uses, data):
             data = len(outputs)
-        owned = owned_parameters(self.model, uses, parameters)
+        uses, owned = with_projections(outputs, uses, owned_parameters(self.model, uses, parameters))
         if self._by_products(uses, owned, data, final, targets, loss):
             return self._products(
                 outputs, graph, uses, parameters, loss.product_root(final, targets), terms, made, freed
@@ -160,9 +162,10 @@ class Reader:
         kind = graph.signature(uses)
         examined = kind in self._examined
         if examined:
-            refused = dict(self._examined[kind])
+            refused, turned = dict(self._examined[kind][0]), self._examined[kind][1]
         else:
-            refused = self._refused(outputs, uses, parameters, owned, generator)
+            refused, turned = self._refused(outputs, uses, parameters, owned, generator)
+        uses = [use.with_data_first() if place in turned else use for place, use in enumerate(uses)]
         unasked = {id(p) for module, own in owned.items() if isinstance(module, UNREPLAYED) for p in own.values()}
         self._raise_if(refused, unasked)
 
@@ -185,7 +188,7 @@ class Reader:
                 self._raise_if(refused, unasked - wrong.keys())
                 rows = formed()
             if wrong is not None and len(outputs) > 1:  # One datum cannot show whether data mix.
-                self._remember(kind, refused)
+                self._remember(kind, refused, turned)
         return rows
 
     def _products(
@@ -209,7 +212,7 @@ class Reader:
         if kind not in self._examined or self._random.random() < AGAIN:
             generator = torch.Generator().manual_seed(self._random.getrandbits(63))
             check_adjoint(rows, spacing([*parameters, outputs]), generator)
-            self._remember(kind, {})
+            self._remember(kind, {}, frozenset())
         return rows
 
     def _by_products(
@@ -249,13 +252,14 @@ class Reader:
         parameters: Sequence[Tensor],
         owned: Owned,
         generator: torch.Generator,
-    ) -> dict[int, str]:
-        """Parameters that no layer's rows can cover, by their ids."""
+    ) -> tuple[dict[int, str], frozenset[int]]:
+        """Parameters that no layer's rows can cover, by their ids, and uses that have their data second."""
         refused = unclaimed_reasons(outputs, uses, owned, {id(p): self.names[id(p)] for p in parameters})
-        for name, reason in inseparable(outputs, uses, generator).items():
+        wrong, turned = inseparable(outputs, uses, generator)
+        for name, reason in wrong.items():
             mixed = (id(p) for use in uses if use.name == name for p in owned[use.module].values())
             refused |= dict.fromkeys(mixed, reason)
-        return refused
+        return refused, turned
 
     def _wrong(
         self,
@@ -274,10 +278,10 @@ class Reader:
         differences = disagreeing(outputs, rows, root, without_rows, precision, generator)
         return None if differences is None else told(differences, self.names)
 
-    def _remember(self, kind: int, refused: dict[int, str]) -> None:
+    def _remember(self, kind: int, refused: dict[int, str], turned: frozenset[int]) -> None:
         if len(self._examined) >= REMEMBERED:
             self._examined.pop(next(iter(self._examined)))
-        self._examined[kind] = refused
+        self._examined[kind] = refused, turned
 
     def _raise_if(self, refused: Mapping[int, str], unasked: Collection[int]) -> None:
         reasons = dict.fromkeys(reason for which, reason in refused.items() if which not in unasked)
@@ -292,5 +296,6 @@ class Reader:
 def _flattened(outputs: Tensor, uses: Sequence[Use], data: int) -> bool:
     """Whether the outputs of each datum lie in a row, as those of ``logits.view(-1, classes)`` do."""
     length = outputs.shape[0]
-    apart = any(output.shape[0] % length for use in uses for output in use.outputs if output.dim())
+    every = [output for use in uses for output in use.outputs if output.dim()]
+    apart = any(output.shape[0] % length for output in every if output.dim() < 3 or output.shape[1] != length)
     return apart and length > data and length % data == 0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.curvature.factor import CurvatureFactor, JoinedFactor, Together
 from thermoapps.natural_gradient.layers import LayerRows
-from thermoapps.natural_gradient.layers.base import BUDGET, THIN
+from thermoapps.natural_gradient.layers.base import BUDGET, THIN, side_by_side
 
 __all__ = ["Batch", "CurvatureRows", "joined"]
 
@@ -144,12 +144,12 @@ class CurvatureRows(CurvatureFactor):
         self._check(block, self.shape[1])
         # A few columns are best multiplied one by one, as they lie in memory.
         width = self._width if block.shape[1] > THIN else 1
-        return torch.cat([self._apply(part.contiguous()) for part in torch.split(block, width, 1)], 1)
+        return side_by_side([self._apply(part.contiguous()) for part in torch.split(block, width, 1)], 1)
 
     def apply_transposed(self, block: Tensor) -> Tensor:
         """Rᵀ U (N, k) for a block of vectors U (r, k)."""
         self._check(block, self.shape[0])
-        return torch.cat([self._apply_transposed(part) for part in torch.split(block, self._width, 1)], 1)
+        return side_by_side([self._apply_transposed(part) for part in torch.split(block, self._width, 1)], 1)
 
     @property
     def _width(self) -> int:
@@ -163,18 +163,24 @@ class CurvatureRows(CurvatureFactor):
             for layer in batch.layers:
                 total += layer.apply({role: self._part(block, p) for role, p in layer.parameters.items()})
             bands.append(total.flatten(0, 1))
-        rows: Tensor = torch.cat(bands) / self.count**0.5
-        return rows
+        return side_by_side(bands, 0).div_(self.count**0.5)
 
     def _apply_transposed(self, block: Tensor) -> Tensor:
-        total = block.new_zeros(self.shape[1], block.shape[1])
+        parts: dict[int, Tensor] = {}
         bands = torch.split(block / self.count**0.5, [batch.length for batch in self.batches])
         for batch, band in zip(self.batches, bands, strict=True):
             weights = band.reshape(batch.columns, batch.data, -1)
             for layer in batch.layers:
                 for role, change in layer.apply_transposed(weights).items():
-                    self._part(total, layer.parameters[role]).add_(change)
-        return total
+                    which = id(layer.parameters[role])
+                    parts[which] = parts[which] + change if which in parts else change
+        width = block.shape[1]
+        return torch.cat(
+            [
+                parts[id(p)].reshape(-1, width) if id(p) in parts else block.new_zeros(p.numel(), width)
+                for p in self.parameters
+            ]
+        )
 
     def __repr__(self) -> str:
         return f"<{self.shape[0]}x{self.shape[1]} curvature rows of {len(self.layers)} layers, {self.dtype}>"

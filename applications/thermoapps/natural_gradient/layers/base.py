@@ -113,6 +113,10 @@ class LayerRows(ABC):
     def joined(self, others: Sequence[Self]) -> LayerRows:
         """Rows of these columns of the root and of those that follow."""
 
+    def of_role(self, role: str) -> LayerRows:
+        """The rows of one of its parameters."""
+        return DenseRows.of_parts(self.name, {role: self.parameters[role]}, {role: self.instantiate(role, slice(None))})
+
     def dense(self) -> DenseRows:
         """The same rows, stored."""
         parts = {role: self.instantiate(role, slice(None)) for role in self.parameters}

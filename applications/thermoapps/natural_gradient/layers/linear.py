@@ -35,6 +35,11 @@ class LinearRows(FactoredRows):
 
     held = ("inputs", "cotangents")
 
+    def of_role(self, role: str) -> LayerRows:
+        if role != "weight":
+            return super().of_role(role)
+        return LinearRows(self.name, {role: self.parameters[role]}, self.inputs, self.cotangents)
+
     def joined(self, others: Sequence[LinearRows]) -> LinearRows:
         cotangents = torch.cat([part.cotangents for part in [self, *others]])
         return LinearRows(self.name, self.parameters, self.inputs, cotangents)
@@ -51,7 +56,10 @@ class LinearRows(FactoredRows):
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
         weight = tangents["weight"]
         o, i = self.cotangents.shape[3], self.fan_in
-        change = torch.einsum("nti,oik->ntok", self.inputs, weight.reshape(o, i, -1))
+        if weight.shape[-1] == 1:
+            change = (self.inputs @ weight.reshape(o, i).T)[..., None]
+        else:
+            change = torch.einsum("nti,oik->ntok", self.inputs, weight.reshape(o, i, -1))
         if "bias" in self.parameters:
             change = change + tangents["bias"]
         return torch.einsum("vnto,ntok->vnk", self.cotangents, change)
@@ -59,7 +67,11 @@ class LinearRows(FactoredRows):
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
         change = torch.einsum("vnk,vnto->ntok", weights, self.cotangents)
         shape = self.parameters["weight"].shape
-        products = {"weight": torch.einsum("ntok,nti->oik", change, self.inputs).reshape(*shape, -1)}
+        if change.shape[3] == 1:
+            product = change.flatten(0, 1)[..., 0].T @ self.inputs.flatten(0, 1)
+        else:
+            product = torch.einsum("ntok,nti->oik", change, self.inputs)
+        products = {"weight": product.reshape(*shape, -1)}
         if "bias" in self.parameters:
             products["bias"] = change.sum((0, 1))
         return products

@@ -14,6 +14,10 @@ from torch.autograd.graph import GradientEdge
 __all__ = ["Pooling", "UnsupportedLayerError", "Use", "tensors_in", "with_tensors"]
 
 
+ALIKE = {nn.Linear.forward, nn.Embedding.forward, nn.LayerNorm.forward, nn.RMSNorm.forward}
+"""Forward functions of layers that treat all positions alike, whatever axes these lie along."""
+
+
 class UnsupportedLayerError(NotImplementedError):
     """A layer whose curvature rows cannot be formed; the message names it and the remedies."""
 
@@ -60,8 +64,10 @@ class Use:
         Columns of the root, of which the cotangents are some at a time.
     pooling : Pooling, optional
         If given, outputs and cotangents are those of a pooling above the layer.
+    turned : bool
+        Whether inputs and outputs have been turned so that the data, which lay along the second axis, come first.
     cotangents : list of Tensor
-        Derivatives with respect to these outputs (v, n, …) for the columns at hand; none where there are none.
+        Derivatives with respect to these outputs (v, n, …) for the columns at hand, while a rule is called.
     """
 
     name: str
@@ -75,6 +81,7 @@ class Use:
     keep_factors: bool = False
     columns: int = 0
     pooling: Pooling | None = None
+    turned: bool = False
     versions: list[int] = field(init=False)
     cotangents: list[Tensor] = field(default_factory=list)
     _derived: Tensor | None = None
@@ -104,6 +111,26 @@ class Use:
             source = source.to(self.dtype)
         data = self.outputs[0].shape[0]
         return source.expand(data, *source.shape[1:]) if source.shape[0] == 1 else source
+
+    def can_be_turned(self, data: int) -> bool:
+        """Whether so many data may lie along the second axis, of a layer that treats all axes but the last alike."""
+        fits = all(tensor.dim() > 1 and tensor.shape[1] == data for tensor in [*self.outputs, *self.inputs])
+        return fits and type(self.module).forward in ALIKE and all(output.dim() > 2 for output in self.outputs)
+
+    def with_data_first(self) -> Use:
+        """The use with its first two axes exchanged."""
+        args, kwargs = with_tensors((self.args, dict(self.kwargs)), lambda tensor: tensor.transpose(0, 1))
+        outputs = [output.transpose(0, 1) for output in self.outputs]
+        turned = replace(self, args=args, kwargs=kwargs, outputs=outputs, turned=True)
+        turned.versions = self.versions
+        return turned
+
+    def arranged(self, cotangents: Tensor) -> Tensor:
+        """Cotangents (v, …) as they come from the graph, in the shape (v, n, …) of the outputs."""
+        if not self.turned:
+            return cotangents
+        data, places, *rest = self.outputs[0].shape
+        return cotangents.reshape(len(cotangents), places, data, *rest).transpose(1, 2)
 
     def pieces(self, data: int) -> list[Use]:
         """The use itself, or several where the layer saw each datum as several in a row, such as windows."""

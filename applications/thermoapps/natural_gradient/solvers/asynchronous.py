@@ -61,6 +61,10 @@ class Asynchronous(Solver):
     def needs_factors(self) -> bool:
         return self.solver.needs_factors
 
+    @property
+    def by_layers(self) -> bool:
+        return self.solver.by_layers
+
     def by_products(self) -> Asynchronous | None:
         alike = self.solver.by_products()
         return None if alike is None else Asynchronous(alike)

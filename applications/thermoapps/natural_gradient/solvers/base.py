@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+
+from thermoapps.natural_gradient.curvature.precision import is_finite
 
 __all__ = ["Rows", "Solver", "SolverReport", "State", "as_column", "begun", "check_solver", "relative_residual"]
 
@@ -93,6 +94,11 @@ class Solver(ABC):
     def needs_factors(self) -> bool:
         """Whether rows must keep the inputs and cotangents of every layer."""
         return False
+
+    @property
+    def by_layers(self) -> bool:
+        """Whether it takes the curvature for block diagonal, and asks the rows for their layers."""
+        return self.needs_factors
 
     @property
     def needs_gram(self) -> bool:
@@ -179,8 +185,7 @@ def as_column(rows: Rows, gradient: Tensor, damping: float) -> Tensor:
         raise ValueError(f"damping must be finite and not negative, got {damping!r}")
     if gradient.shape != (rows.shape[1],):
         raise ValueError(f"gradient must have shape ({rows.shape[1]},) like the rows, got {tuple(gradient.shape)}")
-    # A sum that is finite takes one pass; one that is not may have overflowed.
-    if not math.isfinite(float(gradient.sum())) and not bool(torch.isfinite(gradient).all()):
+    if not is_finite(gradient):
         raise ValueError("gradient contains NaN or infinity; check the loss, or clip before the step")
     return gradient.detach().to(dtype=rows.dtype, device=rows.like.device)[:, None]
 

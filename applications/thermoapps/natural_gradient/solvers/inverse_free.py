@@ -67,6 +67,10 @@ class InverseFree(Solver):
         if self.share not in ("mean", "per_batch"):
             raise ValueError(f"share must be 'mean' or 'per_batch', got {self.share!r}")
 
+    @property
+    def by_layers(self) -> bool:
+        return True
+
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
     ) -> tuple[Tensor, State, SolverReport]:

@@ -63,6 +63,6 @@ class Woodbury(Solver):
         if damping == 0:
             raise ValueError("Woodbury's identity divides by the damping; pass damping > 0")
         image = rows.apply(g)
-        small, message = solve_shifted(rows.gram().to(torch.float64), damping, image.to(torch.float64))
-        direction = (g - rows.apply_transposed(small.to(rows.dtype))) / damping
+        small, message = solve_shifted(rows.gram(), damping, image.to(torch.float64))
+        direction = rows.apply_transposed((small / -damping).to(rows.dtype)).add_(g, alpha=1 / damping)
         return direction[:, 0].to(gradient), {}, SolverReport("Woodbury", products=2, message=message)

@@ -16,11 +16,12 @@ from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.optim import Optimizer
 
 from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
-from thermoapps.natural_gradient.curvature.precision import spacing
+from thermoapps.natural_gradient.curvature.precision import is_finite, spacing
 from thermoapps.natural_gradient.solvers import LineSearch, Solver, State
 from thermoapps.natural_gradient.solvers.base import check_solver
 from thermoapps.natural_gradient.step.accumulation import flat_gradient, flat_values, gradients_replaced, write
 from thermoapps.natural_gradient.step.damping import Damping, reduction_ratio
+from thermoapps.natural_gradient.step.group_damping import Scaling, check_group_damping
 from thermoapps.natural_gradient.step.report import StepReport
 
 __all__ = ["Descent", "Start"]
@@ -168,9 +169,9 @@ class Descent:
             _refuse(report, "the direction is not finite", -math.inf)
             return
         change = self._apply(start, report, direction)
-        if not math.isfinite(float(change.sum())) and not bool(change.isfinite().all()):
+        if not all(is_finite(parameter) for parameter in start.rows.parameters):
             _refuse(report, "the parameters would not be finite", -math.inf)
-        elif start.loss_again is not None:
+        elif change is not None and start.loss_again is not None:
             self._judge(start, report, change, start.loss_again)
 
     def _direction(self, start: Start, report: StepReport) -> Tensor:
@@ -178,7 +179,15 @@ class Descent:
         solver = self.solver if start.rows.formed else self.solver.by_products()
         if solver is None:
             raise RuntimeError(f"{self.solver.name} needs curvature rows, and products are all there is")
-        direction, state, report.solver = solver.direction(start.rows, start.gradient, report.damping, self.state)
+        rows, gradient, groups = start.rows, start.gradient, self.update.param_groups
+        scaling = None
+        if any("damping" in group for group in groups):
+            check_group_damping(groups, self.damping, solver)
+            scaling = Scaling(groups, rows.parameters, report.damping)
+            rows, gradient = scaling.rows(rows), scaling.times(gradient)
+        direction, state, report.solver = solver.direction(rows, gradient, report.damping, self.state)
+        if scaling is not None:
+            direction = scaling.times(direction)
         if start.rows.processes is not None:  # Noise of their own would lead them apart.
             direction = start.rows.processes.agreed(direction.contiguous())
         report.direction_norm = float(torch.linalg.vector_norm(direction))
@@ -190,20 +199,21 @@ class Descent:
             self.state = state
         return direction
 
-    def _apply(self, start: Start, report: StepReport, direction: Tensor) -> Tensor:
-        """Change the parameters, no further than the trust region, and return by how much."""
+    def _apply(self, start: Start, report: StepReport, direction: Tensor) -> Tensor | None:
+        """Change the parameters, no further than the trust region, and return by how much if anyone asks."""
         began = perf_counter()
         parameters = start.rows.parameters
         every = [parameter for group in self.update.param_groups for parameter in group["params"]]
         with gradients_replaced(every, direction, parameters), start.unseen():
             self.update.step()
-        change = flat_values(parameters) - start.values
+        change = None
         if start.loss_again is not None or self.trust_region is not None:
+            change = flat_values(parameters) - start.values
             report.divergence = start.divergence(change)
-        if self.trust_region is not None and report.divergence > self.trust_region:
-            change *= (self.trust_region / report.divergence) ** 0.5
-            start.go(change)
-            report.divergence, report.message = self.trust_region, "shortened to the trust region"
+            if self.trust_region is not None and report.divergence > self.trust_region:
+                change *= (self.trust_region / report.divergence) ** 0.5
+                start.go(change)
+                report.divergence, report.message = self.trust_region, "shortened to the trust region"
         report.timings.update += perf_counter() - began
         return change
 

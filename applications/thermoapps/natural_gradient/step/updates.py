@@ -15,6 +15,9 @@ __all__ = ["SignDescent", "built_update", "check_options"]
 BESIDE = {"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "swa_lr", "base_momentum", "max_momentum"}
 """What stands in groups beside the settings of an optimiser: labels, and what schedulers note."""
 
+OWN = {"damping"}
+"""Settings of groups that the step itself reads."""
+
 
 class SignDescent(Optimizer):
     """θ ← θ − lr · sign(g).
@@ -138,9 +141,10 @@ def check_options(group: Mapping[str, Any], update: Optimizer) -> None:
     ValueError
         A setting that `update` does not know.
     """
-    unknown = sorted(group.keys() - update.defaults.keys() - BESIDE)
+    unknown = sorted(group.keys() - update.defaults.keys() - BESIDE - OWN)
     if unknown:
         raise ValueError(
             f"a group of parameters has {', '.join(map(repr, unknown))}, but its own settings can only be those of "
-            f"{type(update).__name__}: {', '.join(sorted(update.defaults))}; damping and the like hold for all groups"
+            f"{type(update).__name__}: {', '.join(sorted(update.defaults))}, and damping; what else there is holds for "
+            "all groups"
         )
