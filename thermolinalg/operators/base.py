@@ -122,6 +122,10 @@ class Transposed(Operator):
     def _adjoint(self) -> Operator:
         return self.operator
 
+    @property
+    def couplings(self) -> int:
+        return self.operator.couplings
+
     def apply(self, block: Array) -> Array:
         return self.operator.apply_transposed(block)
 
@@ -168,6 +172,10 @@ class Scaled(Operator):
     @property
     def _scalings(self) -> list[Array]:
         return [scaling for scaling in (self.rows, self.columns) if scaling is not None]
+
+    @property
+    def couplings(self) -> int:
+        return self.operator.couplings
 
     def apply(self, block: Array) -> Array:
         product = self.operator.apply(scaled_rows(self.columns, self._before * block))

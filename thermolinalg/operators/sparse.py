@@ -55,6 +55,10 @@ class Sparse(Operator):
         """A view that SciPy multiplies about as fast as the matrix itself."""
         return self.matrix.T
 
+    @property
+    def couplings(self) -> int:
+        return int(self.matrix.nnz)
+
     def apply(self, block: Array) -> Array:
         return self.matrix @ block
 
