@@ -20,7 +20,7 @@ from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems import Chain, DeviceInverse
 from thermolinalg.systems.placed import Held
 
-__all__ = ["CallPrice", "EngineReport", "counted", "engine_of_path", "price_of"]
+__all__ = ["CallPrice", "EngineReport", "block_of", "counted", "engine_of_path", "price_of"]
 
 CALLS = ("solve", "inv", "diagonal", "sample")
 
@@ -138,7 +138,7 @@ def price_of(
 def _of_solves(prepared: Solver, call: str, b: Any, rtol: float | None) -> CallPrice:
     """Refined right-hand sides: runs from what one of them leaves."""
     read, held = prepared.read, prepared.held
-    block = identity(read).block if call == "inv" else _block(prepared, b)
+    block = identity(read).block if call == "inv" else block_of(prepared, b)
     load = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(load, PRECISION)
     alone = held.inverse.timetable(load, FINE).duration * (FINE / PRECISION) ** 2
@@ -153,12 +153,12 @@ def _of_solves(prepared: Solver, call: str, b: Any, rtol: float | None) -> CallP
 
 def _of_one_run(prepared: Solver, b: Any, rtol: float) -> CallPrice:
     """A single run, whose residual is not sent back."""
-    held, block = prepared.held_for_one_run(rtol), _block(prepared, b)
+    held, block = prepared.held_for_one_run(rtol), block_of(prepared, b)
     load = prepared.outer(held, block).into(block)
     return _of_runs(prepared, held, "solve", load, held.inverse.timetable(load, rtol), 1)
 
 
-def _block(prepared: Solver, b: Any) -> Array:
+def block_of(prepared: Solver, b: Any) -> Array:
     """The user's right-hand sides (m, k), or a standard normal one that is always the same."""
     read = prepared.read
     if b is None:
