@@ -13,6 +13,7 @@ import thermolinalg as tla
 from thermolinalg.devices import Ledger
 from thermolinalg.hardware import A100, INTEGRATED, PAPER, PCB, Computer
 from thermolinalg.operators import Diagonal, LowRankPlusIdentity, Toeplitz
+from thermolinalg.planning import Bits
 from thermolinalg.planning.crossover import crossover
 from thermolinalg.planning.ways import Direct, OnDevice, cg_iterations, lsqr_iterations
 
@@ -150,7 +151,7 @@ def test_iterations_at_the_ends(iterations):
 def loading_only(d: int, computer: Computer) -> OnDevice:
     ledger = Ledger()
     ledger.write(d * d)
-    return OnDevice("device", ledger, PAPER, computer, 0.0, "product", True, "loading only")
+    return OnDevice("device", ledger, PAPER, computer, 0.0, "product", True, "loading only", Bits(8, 5, 5))
 
 
 @pytest.mark.parametrize(("rate", "dimension"), [(1e12, 960), (3e12, 2880), (1e13, 9600)])
@@ -160,6 +161,23 @@ def test_loading_alone_against_a_factorisation(rate, dimension, d):
     computer = Computer("of so many flops", factor_rate=rate, product_rate=1e30, overhead=0.0)
     found = crossover(loading_only(d, computer), Direct("Cholesky", computer, d=d), d)
     assert found.dimension == pytest.approx(dimension, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "words"),
+    [
+        (PAPER, "where couplings take 12 bits"),
+        (replace(PAPER, bits=10), "but it takes 12 bits where there are 10"),
+        (replace(PAPER, nodes=100), "but it takes 961 nodes where there are 100"),
+    ],
+)
+def test_a_crossover_says_what_it_needs(hardware, words):
+    """Rounding errors of a matrix grow with the root of its order: 8 bits at 10 are 11.3 at 960."""
+    computer = Computer("of so many flops", factor_rate=1e12, product_rate=1e30, overhead=0.0)
+    device = loading_only(10, computer)
+    device = replace(device, ledger=replace(device.ledger, runs=1, values_in=10), hardware=hardware)
+    found = crossover(device, Direct("Cholesky", computer, d=10), 10)
+    assert words in found.why
 
 
 def test_both_sides_are_even_at_the_crossover():

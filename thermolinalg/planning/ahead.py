@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import scipy.sparse
@@ -94,40 +95,30 @@ def plan(
         raise ValueError(f"b is empty, shape {tuple(block.shape)}: there is nothing to plan")
     load = prepared.outer(prepared.held, block).into(block)
     price, alone = (price_of(prepared, "solve", b, rtol, refine=refine) for refine in (True, False))
-    bits = bits_needed(prepared.held, load)
     real = _real_form(block, is_complex=read.is_complex)
     ways = digital_ways(prepared, price, real, rtol, computer)
     if digital == "measured":
         ways = measured(ways, read.operator, real, rtol)
+    on_device = partial(_on_device, prepared, hardware, computer)
     return Plan(
         explanation=explained(prepared, b, scipy.sparse.issparse(A) and int(A.nnz)),
         rtol=rtol,
         hardware=hardware,
         computer=computer,
-        refined=_on_device("device", prepared, price, hardware, computer, bits),
-        single=_on_device(
-            "device, one run", prepared, alone, hardware, computer, bits_needed(prepared.held, load, rtol)
-        ),
+        refined=on_device("device", price, bits_needed(prepared.held, load)),
+        single=on_device("device, one run", alone, bits_needed(prepared.held, load, rtol)),
         digital=ways,
-        bits=bits,
-        nodes=price.ledger.values_in // max(price.ledger.runs, 1),
     )
 
 
 def _on_device(
-    name: str, prepared: Solver, price: CallPrice, hardware: Hardware, computer: Computer, bits: Bits
+    prepared: Solver, hardware: Hardware, computer: Computer, name: str, price: CallPrice, bits: Bits
 ) -> OnDevice:
-    """A priced solve on a piece of hardware, and what may keep it from there."""
+    """A priced solve on a piece of hardware."""
     A = prepared.read.operator
     # One residual before the first run and one after each, of every column; scaling goes through A once.
     operations = 2.0 * A.couplings * (price.columns * (price.runs + 1) + 1)
     full = A.couplings == A.shape[0] * A.shape[1]
-    nodes = price.ledger.values_in // max(price.ledger.runs, 1)
-    obstacle = None
-    if hardware.nodes.value is not None and nodes > hardware.nodes.value:
-        obstacle = f"it takes {nodes} nodes where there are {hardware.nodes.value:g}"
-    elif hardware.bits.value is not None and bits.most > hardware.bits.value:
-        obstacle = f"it takes {bits.most} bits where there are {hardware.bits.value:g}"
     return OnDevice(
         name=name,
         ledger=price.ledger,
@@ -137,7 +128,7 @@ def _on_device(
         kind="product" if full else "sparse_product",
         full=full,
         work=_work(price),
-        obstacle=obstacle,
+        bits=bits,
     )
 
 

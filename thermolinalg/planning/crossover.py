@@ -28,7 +28,7 @@ class Crossover:
     dimension : float, optional
         None: at no dimension, or it is not known.
     why : str
-        In words.
+        In words, with what the device would need there.
     """
 
     way: str
@@ -73,4 +73,7 @@ def crossover(device: OnDevice, way: Direct | Iterative, d: int) -> Crossover:
     while high / low > 1.001:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if faster(middle) else (middle, high)
-    return Crossover(way.name, high, f"the device is faster from d = {high:.3g} on")
+    obstacle = device.obstacle(high / d)
+    bits = (device.bits.grown(high / d) if device.full else device.bits).couplings
+    but = f"where couplings take {bits} bits" if obstacle is None else f"but {obstacle}"
+    return Crossover(way.name, high, f"the device is faster from d = {high:.3g} on, {but}")

@@ -49,10 +49,6 @@ class Plan:
         One run reaches the tolerance by its length.
     digital : tuple of Direct and Iterative
         The factorisation first.
-    bits : Bits
-        Needed with residuals sent back.
-    nodes : int
-        Needed.
     """
 
     explanation: Explanation
@@ -62,8 +58,6 @@ class Plan:
     refined: OnDevice
     single: OnDevice
     digital: tuple[Direct | Iterative, ...]
-    bits: Bits
-    nodes: int
 
     # -- what follows from it -----------------------------------------------------------------------------------------
 
@@ -71,6 +65,16 @@ class Plan:
     def d(self) -> int:
         """Dimension of A."""
         return self.explanation.shape[0]
+
+    @property
+    def nodes(self) -> int:
+        """Nodes needed."""
+        return self.refined.nodes
+
+    @property
+    def bits(self) -> Bits:
+        """Bits needed with residuals sent back."""
+        return self.refined.bits
 
     @property
     def couplings(self) -> int | None:

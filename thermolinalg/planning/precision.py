@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thermolinalg._arrays import Array, column_norms, namespace
 from thermolinalg.operators import Dense, Operator, Sparse
@@ -45,6 +45,10 @@ class Bits:
     def most(self) -> int:
         """The largest of the three."""
         return max(self.couplings, self.load, self.reading)
+
+    def grown(self, filling: float) -> Bits:
+        """Where each row has so many times the entries, of the same size."""
+        return replace(self, couplings=max(1, math.ceil(self.couplings + 0.5 * math.log2(filling))))
 
 
 def bits_needed(held: Held, load: Array, share: float | None = None) -> Bits:

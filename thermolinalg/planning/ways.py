@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from thermolinalg.devices import Ledger
 from thermolinalg.hardware import Bill, Computer, Hardware
+from thermolinalg.planning.precision import Bits
 
 __all__ = ["Direct", "Iterative", "OnDevice", "Way", "cg_iterations", "lsqr_iterations"]
 
@@ -98,8 +99,8 @@ class OnDevice:
         Whether couplings grow with the square of the dimension.
     work : str
         In words.
-    obstacle : str, optional
-        Why it cannot be taken.
+    bits : Bits
+        That it needs.
     """
 
     name: str
@@ -110,7 +111,22 @@ class OnDevice:
     kind: str
     full: bool
     work: str
-    obstacle: str | None = None
+    bits: Bits
+
+    def obstacle(self, scale: float = 1.0) -> str | None:
+        """Why it cannot be taken at `scale` times the dimension; None where it can."""
+        nodes = round(self.nodes * scale)
+        bits = self.bits.grown(scale) if self.full else self.bits
+        if self.hardware.nodes.value is not None and nodes > self.hardware.nodes.value:
+            return f"it takes {nodes} nodes where there are {self.hardware.nodes.value:g}"
+        if self.hardware.bits.value is not None and bits.most > self.hardware.bits.value:
+            return f"it takes {bits.most} bits where there are {self.hardware.bits.value:g}"
+        return None
+
+    @property
+    def nodes(self) -> int:
+        """Nodes that are needed."""
+        return self.ledger.values_in // max(self.ledger.runs, 1)
 
     def grown(self, scale: float) -> Ledger:
         """The ledger at `scale` times the dimension: as long, with more nodes and couplings."""
@@ -144,7 +160,13 @@ class OnDevice:
         bill, host = self.bill(), self.computer.power.of(self.host_seconds())
         joules = None if bill.joules is None or host is None else bill.joules + host
         return Way(
-            self.name, self.seconds(), joules, bill.known_joules + (host or 0.0), self.work, "predicted", self.obstacle
+            self.name,
+            self.seconds(),
+            joules,
+            bill.known_joules + (host or 0.0),
+            self.work,
+            "predicted",
+            self.obstacle(),
         )
 
 
