@@ -143,7 +143,7 @@ def _extreme(plan: Plan, dimensions: list[float], end: int) -> list[tuple[float,
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Energy against time at κ = 30, and how far each assumption moves the crossovers with Cholesky."""
+    """Energy against time at κ = 30, and how far each assumption moves the crossovers."""
     plt = pyplot()
     case = next(each for each in results["conditions"] if each["condition"] == 30.0)
     dimensions = np.array(results["dimensions"])
@@ -167,14 +167,17 @@ def draw(results: dict[str, Any], path: Path) -> None:
     left.set(xlabel="time (s)", ylabel="energy (J)", title="κ = 30: marks are dimensions")
     left.legend(frameon=False, fontsize=8)
     for ax, what in ((middle, "time"), (right, "energy")):
-        key = f"{what} against Cholesky"
-        for row, (_name, ends) in enumerate(case["moved by"].items()):
-            low, high = (LARGEST if each[key] is None else each[key] for each in ends)
-            ax.plot([low, high], [row, row], lw=6, color="#56B4E9", solid_capstyle="butt")
-            if None in (ends[0][key], ends[1][key]):
-                ax.annotate("never", (LARGEST, row), ha="right", va="center", fontsize=8)
-        ax.axvline(case["crossover"][key] or LARGEST, color="#0072B2", lw=1)
-        ax.set(xscale="log", xlabel="dimension", title=f"Crossover with Cholesky in {what}", xlim=(1e2, LARGEST))
+        for name, colour, shift in (("Cholesky", "#D55E00", 0.17), ("CG", "#E69F00", -0.17)):
+            key = f"{what} against {name}"
+            for row, ends in enumerate(case["moved by"].values()):
+                low, high = (LARGEST if each[key] is None else each[key] for each in ends)
+                where = [row + shift] * 2
+                ax.plot([low, high], where, lw=5, color=colour, solid_capstyle="butt")
+                ax.plot([low, high], where, "|", ms=7, color=colour)
+            ax.axvline(case["crossover"][key] or LARGEST, color=colour, lw=1, ls=":")
+        ax.set(
+            xscale="log", xlabel="dimension; right edge: never", title=f"Crossover in {what}", xlim=(0.7, 1.4 * LARGEST)
+        )
         ax.set_yticks(range(len(case["moved by"])), list(case["moved by"]) if what == "time" else [], fontsize=8)
     save(figure, path)
     plt.close(figure)

@@ -50,8 +50,13 @@ class BreakEven:
     why: str
     kind: str
 
+    @property
+    def needed_written(self) -> str:
+        """The price with its unit."""
+        return "none" if self.needed is None else with_prefix(self.needed, self.now.unit, 3)
+
     def __str__(self) -> str:
-        needed = self.why if self.needed is None else f"{with_prefix(self.needed, self.now.unit, 3)} {self.why}"
+        needed = self.why if self.needed is None else f"{self.needed_written} {self.why}"
         return f"{self.name}: {needed} (now {self.now.written})"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thermolinalg.planning.ways import Direct, Iterative, OnDevice
+from thermolinalg.primitives._pricing import counted
 
 __all__ = ["Crossover", "crossover"]
 
@@ -68,7 +69,7 @@ def crossover(device: OnDevice, way: Direct | Iterative, d: int) -> Crossover:
         return Crossover(way.name, 1.0, "the device is faster at every dimension")
     if slower[-1] == dimensions[-1]:
         won = max(set(map(float, dimensions)) - set(slower))
-        return Crossover(way.name, None, f"faster than the device at every dimension above {won:.3g}")
+        return Crossover(way.name, None, f"faster than the device at every dimension above {_rounded(won)}")
     low, high = slower[-1], float(dimensions[np.searchsorted(dimensions, slower[-1]) + 1])
     while high / low > 1.001:
         middle = (low * high) ** 0.5
@@ -76,4 +77,9 @@ def crossover(device: OnDevice, way: Direct | Iterative, d: int) -> Crossover:
     obstacle = device.obstacle(high / d)
     bits = (device.bits.grown(high / d) if device.full else device.bits).couplings
     but = f"where couplings take {bits} bits" if obstacle is None else f"but {obstacle}"
-    return Crossover(way.name, high, f"the device is faster from d = {high:.3g} on, {but}")
+    return Crossover(way.name, high, f"the device is faster from d = {_rounded(high)} on, {but}")
+
+
+def _rounded(dimension: float) -> str:
+    """With three digits, as people read it."""
+    return counted(float(f"{dimension:.3g}"))

@@ -42,7 +42,9 @@ class Plan:
     rtol : float
         Relative residual asked for.
     hardware : Hardware
+        Of the device.
     computer : Computer
+        Beside it.
     refined : OnDevice
         Residuals are sent back to the device.
     single : OnDevice
@@ -191,14 +193,21 @@ class Plan:
         return "; ".join(filter(None, (told, f"unknown: {', '.join(missing)}" if missing else "")))
 
     def _prices(self) -> list[str]:
-        """The prices that would do, and how many would not."""
-        lines = [str(each) for each in self.break_even if each.needed is not None]
-        for unit, what in (("s", "time"), ("J", "energy")):
+        """The prices that would do, one alone each, or why there are none."""
+        lines, digital = [], self.best_digital
+        for unit, what, items in (("s", "time", self.bill.times), ("J", "energy", self.bill.energies)):
             prices = [each for each in self.break_even if each.kind == unit]
-            if prices and all(each.needed is None for each in prices):
-                lines.append(f"in {what}: no single price makes up for the others")
-            if not prices:
+            enough = [each for each in prices if each.needed is not None]
+            unknown = [item.name for item in items if item.total is None]
+            others = "all others" if len(unknown) == len(items) else " and ".join(unknown)
+            free = f", with {others} for nothing" if unknown else ""
+            if not prices or digital is None:
                 lines.append(f"in {what}: unknown, for want of the digital way's")
+            elif not enough:
+                lines.append(f"in {what}: no single price makes up for the others{free}")
+            else:
+                told = "; ".join(f"{each.name} {each.needed_written} (now {each.now.written})" for each in enough)
+                lines.append(f"in {what}, even with {digital.name} by one of these alone{free}: {told}")
         return lines
 
     def plot(self, ax: Axes | None = None) -> Axes:

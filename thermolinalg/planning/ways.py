@@ -159,11 +159,13 @@ class OnDevice:
         """What it takes."""
         bill, host = self.bill(), self.computer.power.of(self.host_seconds())
         joules = None if bill.joules is None or host is None else bill.joules + host
+        # The host's share alone would say nothing of the device.
+        at_least = bill.known_joules + (host or 0.0) if bill.known_joules > 0 else 0.0
         return Way(
             self.name,
             self.seconds(),
             joules,
-            bill.known_joules + (host or 0.0),
+            at_least,
             self.work,
             "predicted",
             self.obstacle(),
