@@ -160,6 +160,7 @@ def test_plan(capsys, matrix, computer):
         (["--rtol", "0"], 1, "--rtol must be positive"),
         (["--rtol", "nan"], 1, "--rtol must be finite"),
         (["--hardware", "abacus"], 1, "hardware must be one of 'paper', 'pcb', 'integrated'"),
+        (["--referee", "--assume", "gen"], 1, "--referee compares methods for positive definite A"),
         (["--computer", "abacus"], 2, "--computer must be one of model, measured, a100"),
     ],
 )

@@ -25,6 +25,7 @@ WORDING = {
     r"assume_a=.(\w+)\b.": r"--assume \1",
     r"\b(rtol|atol|maxiter|limit)= ?": r"--\1 ",
     r"\brtol must\b": "--rtol must",
+    r"\breferee=True\b": "--referee",
     r"\blongest_line=": "--longest-line",
     r"\bforce=True\b": "--force",
 }

@@ -177,6 +177,7 @@ def plan(
     computer: Annotated[
         str, typer.Option(help="Digital side: model (of this machine), measured (on it), or a100 (data sheet).")
     ] = "model",
+    referee: Annotated[bool, typer.Option("--referee", help="Compare methods at equal work, too.")] = False,
     assume: Assume = None,
     json: Json = False,
     limit: Limit = LIMIT,
@@ -187,6 +188,7 @@ def plan(
         raise typer.BadParameter(f"--computer must be one of {', '.join(COMPUTERS)}")
     task = Task(matrix, rhs, limit, longest_line)
     options: dict[str, Any] = {"rtol": rtol, "hardware": hardware, "digital": COMPUTERS[computer], "assume_a": assume}
+    options["referee"] = referee
     told = tla.plan(task.A, task.load, **options)
     if json:
         print(as_json({"command": "plan", "matrix": _identity(task), "plan": plain(told.to_dict())}))

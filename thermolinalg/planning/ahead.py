@@ -16,6 +16,8 @@ from thermolinalg.operators.read import read_matrix
 from thermolinalg.planning.digital import digital_ways, measured
 from thermolinalg.planning.plan import Plan
 from thermolinalg.planning.precision import Bits, bits_needed
+from thermolinalg.planning.referee import Refereed
+from thermolinalg.planning.referee import referee as equal_work
 from thermolinalg.planning.ways import OnDevice
 from thermolinalg.primitives._pricing import CallPrice, block_of, counted, price_of
 from thermolinalg.primitives.explain import explained
@@ -34,6 +36,7 @@ def plan(
     device: Device | None = None,
     hardware: Hardware | str = "paper",
     digital: Computer | str | None = None,
+    referee: bool = False,
 ) -> Plan:
     """Say what solving A x = b would take on a device and without, and whether the device would help.
 
@@ -56,6 +59,9 @@ def plan(
         Its prices. 'paper' is the timing model of Thermodynamic Natural Gradient Descent, without energies.
     digital : Computer or 'measured', optional
         None models the digital ways by the rates of this machine, a `Computer` by its own; 'measured' runs them here.
+    referee : bool, optional
+        Whether to compare, on this machine and at equal work, the device stepped in time, its covariance equation,
+        Newton-Schulz, conjugate gradients and LAPACK; for positive definite A of up to 1000 rows.
 
     Returns
     -------
@@ -108,6 +114,7 @@ def plan(
         refined=on_device("device", price, bits_needed(prepared.held, load)),
         single=on_device("device, one run", alone, bits_needed(prepared.held, load, rtol)),
         digital=ways,
+        referee=_refereed(prepared, real) if referee else (),
     )
 
 
@@ -137,6 +144,16 @@ def _work(price: CallPrice) -> str:
     runs = "one run" if price.runs == 1 else f"{price.runs} runs"
     columns = f" of {price.columns} columns" if price.columns > 1 else ""
     return f"{runs}{columns}, {counted(price.device_time)} τ"
+
+
+def _refereed(prepared: Solver, block: Array) -> tuple[Refereed, ...]:
+    """Methods at equal work, for what is positive definite."""
+    if prepared.held.kind != "definite":
+        raise ValueError(
+            f"referee=True compares methods for positive definite A, and A is held otherwise: {prepared.held.reason}; "
+            "leave it out"
+        )
+    return equal_work(prepared.read.operator, block)
 
 
 def _real_form(block: Array, *, is_complex: bool) -> Array:

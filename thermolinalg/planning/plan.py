@@ -14,6 +14,7 @@ from thermolinalg.hardware import Bill, Computer, Hardware
 from thermolinalg.planning.break_even import BreakEven, break_even
 from thermolinalg.planning.crossover import Crossover, crossover
 from thermolinalg.planning.precision import Bits
+from thermolinalg.planning.referee import Refereed
 from thermolinalg.planning.ways import Direct, Iterative, OnDevice, Way
 from thermolinalg.plotting import CYCLE, GREY, axes, finish
 from thermolinalg.primitives._pricing import counted
@@ -51,6 +52,8 @@ class Plan:
         One run reaches the tolerance by its length.
     digital : tuple of Direct and Iterative
         The factorisation first.
+    referee : tuple of Refereed
+        Methods at equal work, where asked for.
     """
 
     explanation: Explanation
@@ -60,6 +63,7 @@ class Plan:
     refined: OnDevice
     single: OnDevice
     digital: tuple[Direct | Iterative, ...]
+    referee: tuple[Refereed, ...] = ()
 
     # -- what follows from it -----------------------------------------------------------------------------------------
 
@@ -167,6 +171,7 @@ class Plan:
             ("device's energy", self._energies()),
             *_rows("crossover", [str(each) for each in self.crossovers]),
             *_rows("break-even", self._prices()),
+            *_rows("referee", self._equal_work()),
             ("digital", f"{self.computer.name}, {' and '.join(sorted({each.way.basis for each in self.digital}))}"),
         ]
         broken = [(name if i == 0 else "", line) for name, text in rows for i, line in enumerate(_broken(text))]
@@ -208,6 +213,18 @@ class Plan:
             else:
                 told = "; ".join(f"{each.name} {each.needed_written} (now {each.now.written})" for each in enough)
                 lines.append(f"in {what}, even with {digital.name} by one of these alone{free}: {told}")
+        return lines
+
+    def _equal_work(self) -> list[str]:
+        """One line for each method, with its residuals."""
+        if not self.referee:
+            return []
+        width = max(len(each.name) for each in self.referee)
+        heads = "".join(f"{f'{work:g} d³/3':>12}" for work in self.referee[0].work)
+        lines = [f"{'residual after':<{width}}{heads}"]
+        for each in self.referee:
+            residuals = ("—" if residual is None else f"{residual:.1e}" for residual in each.residuals)
+            lines.append(f"{each.name:<{width}}" + "".join(f"{residual:>12}" for residual in residuals))
         return lines
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -265,6 +282,7 @@ class Plan:
             "why": self.why,
             "crossovers": [asdict(each) for each in self.crossovers],
             "break_even": [asdict(each) for each in self.break_even],
+            "referee": [asdict(each) for each in self.referee],
             "computer": asdict(self.computer),
         }
 
