@@ -17,7 +17,7 @@ from common import options, pyplot, read, save, write
 from thermolinalg.laws.work import Drive
 
 CONDITIONS = (10.0, 30.0, 100.0, 1e3, 1e4, 1e5)
-MODES, STEPS = 50, 400_000
+MODES, STEPS, POINTS = 50, 400_000, 40_001
 
 
 def geometric_cost(eigenvalues: np.ndarray, drive: Drive) -> float:
@@ -34,7 +34,7 @@ def best_clock(eigenvalues: np.ndarray, start: float) -> float:
 
     The length is ∫ sqrt(Σ_i (λ_i − a)²/(4 α_i³)) du; its integrand peaks at both ends, which a grid in log-odds meets.
     """
-    log_odds = np.linspace(-40.0, 40.0, 40_001)
+    log_odds = np.linspace(-40.0, 40.0, POINTS)
     u = 1 / (1 + np.exp(-log_odds))
     rest = 1 / (1 + np.exp(log_odds))
     speed = np.sqrt(sum((value - start) ** 2 / (4 * (rest * start + u * value) ** 3) for value in eigenvalues))

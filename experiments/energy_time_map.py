@@ -81,7 +81,7 @@ def even(plan: Plan, way: int, what: int) -> float | None:
     def excess(log: float) -> float:
         return np.log(device_at(plan, 10**log)[what]) - np.log(digital_at(plan, 10**log, way)[what])
 
-    grid = np.linspace(0, np.log10(LARGEST), 321)
+    grid = np.linspace(0, np.log10(LARGEST), 81)
     signs = np.array([excess(log) for log in grid]) < 0
     if not signs[-1]:
         return None
