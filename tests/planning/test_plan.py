@@ -259,6 +259,12 @@ def test_too_few_nodes_and_too_few_bits():
     assert f"it takes {coarse.bits.most} bits where there are 6" in str(coarse)
 
 
+def test_a_distorted_copy_is_warned_of():
+    device = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.02))
+    assert "off by about 0.02" in str(planned(MATRICES["dense, κ = 10"], device=device))
+    assert planned(MATRICES["dense, κ = 10"]).caution is None
+
+
 def test_twice_the_nodes_for_what_is_not_definite():
     assert planned(MATRICES["not symmetric"]).nodes == 120
     assert planned(MATRICES["complex"]).nodes == 60

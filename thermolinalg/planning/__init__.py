@@ -3,8 +3,8 @@
 from thermolinalg.planning.ahead import plan
 from thermolinalg.planning.break_even import BreakEven
 from thermolinalg.planning.crossover import Crossover
-from thermolinalg.planning.plan import Plan
 from thermolinalg.planning.precision import Bits
+from thermolinalg.planning.report import Plan
 from thermolinalg.planning.ways import Way
 
 __all__ = ["Bits", "BreakEven", "Crossover", "Plan", "Way", "plan"]

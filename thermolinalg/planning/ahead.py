@@ -14,10 +14,10 @@ from thermolinalg.devices import Device
 from thermolinalg.hardware import Computer, Hardware, as_hardware, this_computer
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.planning.digital import digital_ways, measured
-from thermolinalg.planning.plan import Plan
 from thermolinalg.planning.precision import Bits, bits_needed
 from thermolinalg.planning.referee import Refereed
 from thermolinalg.planning.referee import referee as equal_work
+from thermolinalg.planning.report import Plan
 from thermolinalg.planning.ways import OnDevice
 from thermolinalg.primitives._pricing import CallPrice, block_of, counted, price_of
 from thermolinalg.primitives.explain import explained
@@ -114,6 +114,7 @@ def plan(
         refined=on_device("device", price, bits_needed(prepared.held, load)),
         single=on_device("device, one run", alone, bits_needed(prepared.held, load, rtol)),
         digital=ways,
+        distortion=prepared.held.distortion,
         referee=_refereed(prepared, real) if referee else (),
     )
 

@@ -28,6 +28,9 @@ __all__ = ["Plan"]
 DRAWN = 200
 """Points of a curve of the picture."""
 
+DISTORTED = 0.1
+"""Error of a copy times condition from which on it slows the runs: less is hidden by their noise."""
+
 WIDTH = 100
 """Characters of a line beside its name: with it they are as many as most terminals show."""
 
@@ -52,6 +55,8 @@ class Plan:
         One run reaches the tolerance by its length.
     digital : tuple of Direct and Iterative
         The factorisation first.
+    distortion : float
+        Relative error of the device's copy of A, as far as it says so.
     referee : tuple of Refereed
         Methods at equal work, where asked for.
     """
@@ -63,6 +68,7 @@ class Plan:
     refined: OnDevice
     single: OnDevice
     digital: tuple[Direct | Iterative, ...]
+    distortion: float = 0.0
     referee: tuple[Refereed, ...] = ()
 
     # -- what follows from it -----------------------------------------------------------------------------------------
@@ -140,6 +146,17 @@ class Plan:
         return f"the device takes {_ratio(device.seconds, best.seconds)} the time; {parts}"
 
     @property
+    def caution(self) -> str | None:
+        """What the plan leaves out of account; None where nothing is known of it."""
+        condition = self.explanation.condition
+        if condition is None or self.distortion * condition < DISTORTED:
+            return None
+        return (
+            f"the device's copy of A is off by about {self.distortion:.1g}, which its condition makes "
+            f"{self.distortion * condition:.1g}; runs are counted as if it were exact"
+        )
+
+    @property
     def crossovers(self) -> tuple[Crossover, ...]:
         """From which dimension on the device is faster, with the same condition, tolerance and filling."""
         return tuple(crossover(self.refined, way, self.d) for way in self.digital)
@@ -164,6 +181,7 @@ class Plan:
             ("device", f"{self.hardware.name}: {self.refined.work}; burn in {burn_in} τ, average {window} τ"),
             ("size", f"nodes {counted(self.nodes)}, couplings {couplings}"),
             ("bits", f"{bits.couplings} for couplings, {bits.load} for loads, {bits.reading} for readings"),
+            *([] if self.caution is None else [("caution", self.caution)]),
             *_rows("ways", self._table()),
             ("recommended", f"{self.recommended.name}: {self.why}"),
             ("device's time", ", ".join(f"{item.name} {_seconds(item.total)}" for item in self.bill.times)),
@@ -280,6 +298,7 @@ class Plan:
             "ways": [asdict(way) for way in self.ways],
             "recommended": self.recommended.name,
             "why": self.why,
+            "caution": self.caution,
             "crossovers": [asdict(each) for each in self.crossovers],
             "break_even": [asdict(each) for each in self.break_even],
             "referee": [asdict(each) for each in self.referee],
