@@ -187,6 +187,7 @@ FUNCTIONS = {
         Function("solve_continuous_lyapunov", lyapunov, "q"),
         Function("sample", samples, options={"size": 500}),
         Function("explain", lambda result, right: "engine" in str(result).lower()),
+        Function("plan", lambda result, right: "recommended" in str(result), options={"rtol": 1e-6}),
     )
 }
 WITH_B = sorted(name for name, function in FUNCTIONS.items() if function.second in ("b", "@", ".solve"))

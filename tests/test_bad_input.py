@@ -141,7 +141,8 @@ def denormal():
     """The inverse leaves the range; the logarithm of the determinant, samples and the exponential do not."""
     answered = Right(scale=DENORMAL)
     return everywhere(
-        OUT_OF_RANGE, **dict.fromkeys(["slogdet", "logabsdet", "expm", "expm_multiply", "sample", "explain"], answered)
+        OUT_OF_RANGE,
+        **dict.fromkeys(["slogdet", "logabsdet", "expm", "expm_multiply", "sample", "explain", "plan"], answered),
     )
 
 
@@ -154,6 +155,7 @@ def warned(matrix):
         expm=Right(matrix),
         expm_multiply=Right(matrix),
         explain=Right(matrix),
+        plan=Right(matrix),
         solve_continuous_lyapunov=None,
         inv_diagonal=rounding,
         sample=rounding,

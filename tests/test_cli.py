@@ -139,6 +139,37 @@ def test_explain(capsys, matrix):
     assert "symmetric sparse" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("computer", ["model", "measured", "a100"])
+def test_plan(capsys, matrix, computer):
+    report = run_json(capsys, "plan", matrix, "--rtol", "1e-4", "--hardware", "pcb", "--computer", computer)
+    plan = report["plan"]
+    assert plan["rtol"] == 1e-4
+    assert plan["nodes"] == D
+    assert plan["couplings"] == D * D
+    assert plan["recommended"] in [way["name"] for way in plan["ways"]]
+    assert plan["bill"]["joules"] is None
+    assert main(["plan", matrix]) == 0
+    out = capsys.readouterr().out
+    assert "recommended" in out
+    assert "break-even" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["--rtol", "0"], 1, "--rtol must be positive"),
+        (["--rtol", "nan"], 1, "--rtol must be finite"),
+        (["--hardware", "abacus"], 1, "hardware must be one of 'paper', 'pcb', 'integrated'"),
+        (["--referee", "--assume", "gen"], 1, "--referee compares methods for positive definite A"),
+        (["--computer", "abacus"], 2, "--computer must be one of model, measured, a100"),
+    ],
+)
+def test_plans_that_cannot_be_made(capsys, matrix, options, status, words):
+    found, line = fails(capsys, "plan", matrix, *options)
+    assert found == status
+    assert words in line
+
+
 def test_the_table_for_people(capsys, matrix):
     assert main(["solve", matrix, "--rng", "1"]) == 0
     out = capsys.readouterr().out
@@ -187,7 +218,7 @@ def test_files_that_hold_no_matrix(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("command", ["solve", "inv", "logdet", "sample", "explain"])
+@pytest.mark.parametrize("command", ["solve", "inv", "logdet", "sample", "explain", "plan"])
 def test_matrices_that_are_not_finite(capsys, A, tmp_path, command, value):
     A[1, 2] = A[2, 1] = value
     status, line = fails(capsys, command, save(tmp_path, "A.npy", A))
@@ -195,7 +226,7 @@ def test_matrices_that_are_not_finite(capsys, A, tmp_path, command, value):
     assert "NaN or infinity" in line
 
 
-@pytest.mark.parametrize("command", ["inv", "logdet", "sample", "explain", "solve"])
+@pytest.mark.parametrize("command", ["inv", "logdet", "sample", "explain", "plan", "solve"])
 def test_singular_matrices(capsys, tmp_path, command):
     status, line = fails(capsys, command, save(tmp_path, "singular.npy", np.ones((3, 3))))
     assert status == 4
@@ -293,7 +324,7 @@ def test_version_and_help(capsys):
     assert capsys.readouterr().out == f"thermolinalg {tla.__version__}\n"
     assert main(["--help"]) == 0
     help_text = capsys.readouterr().out
-    for word in ("solve", "inv", "logdet", "sample", "explain", "demo", "Exit codes"):
+    for word in ("solve", "inv", "logdet", "sample", "explain", "plan", "demo", "Exit codes"):
         assert word in help_text
 
 

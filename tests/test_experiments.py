@@ -125,3 +125,43 @@ def test_the_page_is_written_from_the_results(tmp_path):
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "{{" not in text
     assert text == (EXPERIMENTS.parent / "docs" / "experiments.md").read_text(encoding="utf-8")
+
+
+def test_errors_against_time(tmp_path):
+    run("error_against_time", tmp_path, "--sizes", "20")
+    (small,) = results(tmp_path, "error-against-time")["sizes"]
+    assert [curve["temperature"] for curve in small["device"]] == [1.0, 1e-4]
+    for curve in small["device"]:
+        single, refined = curve["single"], curve["refined"]
+        assert single[-1]["error"] < single[0]["error"] / 30  # windows 10⁵ times as long
+        assert refined[-1]["error"] < 1e-9
+        assert all(point["seconds"] >= point["seconds without loading"] for point in single)
+    assert small["digital"]["CG"]["error"][-1] < 1e-12
+    assert (tmp_path / "planning-error-against-time.png").is_file()
+
+
+def test_the_map_of_energy_and_time(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    module = importlib.import_module("energy_time_map")
+    monkeypatch.setattr(module, "ORDER", 40)
+    monkeypatch.setattr(module, "CONDITIONS", (30.0,))
+    run("energy_time_map", tmp_path)
+    (case,) = results(tmp_path, "energy-time-map")["conditions"]
+    low, middle, high = (case[name][30] for name in ("device, low", "device", "device, high"))
+    assert low[0] < middle[0] < high[0]
+    assert low[1] < middle[1] < high[1]
+    faster, slower = (each["time against Cholesky"] for each in case["moved by"]["link and converters ×10, ÷10"])
+    assert faster < case["crossover"]["time against Cholesky"] < slower
+    assert (tmp_path / "planning-energy-time.png").is_file()
+
+
+def test_drives_against_their_floor(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    module = importlib.import_module("drives")
+    monkeypatch.setattr(module, "CONDITIONS", (10.0, 1e3))
+    monkeypatch.setattr(module, "STEPS", 20_000)
+    monkeypatch.setattr(module, "POINTS", 4001)
+    run("drives", tmp_path)
+    for row in results(tmp_path, "drives")["rows"]:
+        assert 1 < row["best clock"] < row["geometric"] * (1 + 1e-3) < row["linear"]
+    assert (tmp_path / "planning-drives.png").is_file()

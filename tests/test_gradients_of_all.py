@@ -44,7 +44,7 @@ ANSWERS = {  # what stands for each answer in torch, and which part of a result 
     "sample": (moved, None),
 }
 REFUSED = {"expm", "expm_multiply"}
-NO_NUMBERS = {"explain"}
+NO_NUMBERS = {"explain", "plan"}
 
 
 def test_the_table_has_every_function():

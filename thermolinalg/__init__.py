@@ -10,7 +10,9 @@ from thermolinalg.devices import (
     Schedule,
     SingularError,
 )
+from thermolinalg.hardware import Hardware
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
+from thermolinalg.planning import Plan, plan
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
 from thermolinalg.primitives.explain import explain
 from thermolinalg.primitives.exponential import expm
@@ -34,10 +36,12 @@ __all__ = [
     "Equilibrated",
     "EulerMaruyama",
     "GeneralDevice",
+    "Hardware",
     "Imperfections",
     "Info",
     "LangevinDevice",
     "Overdamped",
+    "Plan",
     "PreparedDevice",
     "Schedule",
     "SingularError",
@@ -54,6 +58,7 @@ __all__ = [
     "logabsdet",
     "lstsq",
     "pinv",
+    "plan",
     "program",
     "sample",
     "slogdet",

@@ -70,7 +70,7 @@ def trajectory(
     >>> ax.get_xlabel()
     'device time (τ)'
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     times, readings = _numbers(times, "times", 1), _numbers(readings, "readings", 2)
     if times.shape[0] != readings.shape[0]:
         raise ValueError(f"readings have {readings.shape[0]} rows where times have {times.shape[0]} entries")
@@ -98,7 +98,7 @@ def trajectory(
                 annotation_clip=False,
             )
     ax.set_xlim(times[0], times[-1])
-    return _finish(ax, "Voltages relax to the solution", "device time (τ)", "voltage", legend=solution is not None)
+    return finish(ax, "Voltages relax to the solution", "device time (τ)", "voltage", legend=solution is not None)
 
 
 def error_against_time(
@@ -139,7 +139,7 @@ def error_against_time(
     >>> ax.get_xscale(), ax.get_yscale()
     ('log', 'log')
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     durations = _numbers(durations, "durations", 1)
     errors = np.asarray(errors, dtype=float).reshape(durations.shape[0], -1)
     ax.loglog(
@@ -151,7 +151,7 @@ def error_against_time(
     if eigenvalues is not None:
         law = np.sqrt(2 * temperature * np.sum(_numbers(eigenvalues, "eigenvalues", 1) ** -2.0) / durations)
         ax.loglog(durations, law, color=RED, linewidth=1.8, label=r"law  $\sqrt{2T\,\mathrm{tr}\,A^{-2}/T_w}$")
-    return _finish(ax, "The error falls as the law says", "averaging time $T_w$ (τ)", "error ‖x̄ − x*‖")
+    return finish(ax, "The error falls as the law says", "averaging time $T_w$ (τ)", "error ‖x̄ − x*‖")
 
 
 def spectrum(
@@ -190,7 +190,7 @@ def spectrum(
     >>> plotting.spectrum([0.1, 0.5, 1.0], device_range=(0.1, 1.0)).get_ylabel()
     'eigenvalue λ (1/τ)'
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     values = np.sort(_numbers(eigenvalues, "eigenvalues", 1))[::-1]
     if device_range is not None:
         low, high = device_range
@@ -205,7 +205,7 @@ def spectrum(
         ax.set_yscale("log")
     title = f"Spectrum: condition {values[0] / values[-1]:.3g}" if values[-1] > 0 else "Spectrum"
     legend = label is not None or device_range is not None
-    return _finish(ax, title, "rank of the eigenvalue", "eigenvalue λ (1/τ)", legend=legend)
+    return finish(ax, title, "rank of the eigenvalue", "eigenvalue λ (1/τ)", legend=legend)
 
 
 def histogram(readings: Any, *, mean: float, variance: float, ax: Axes | None = None) -> Axes:
@@ -240,7 +240,7 @@ def histogram(readings: Any, *, mean: float, variance: float, ax: Axes | None = 
     >>> plotting.histogram(readings, mean=1.0, variance=4.0).get_xlabel()
     'voltage'
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     readings = _numbers(readings, "readings", 1)
     deviation = float(variance) ** 0.5
     ax.hist(
@@ -255,7 +255,7 @@ def histogram(readings: Any, *, mean: float, variance: float, ax: Axes | None = 
     grid = np.linspace(mean - 4.2 * deviation, mean + 4.2 * deviation, 400)
     ax.plot(grid, scipy.stats.norm.pdf(grid, mean, deviation), color=RED, linewidth=2, label="law N(x*, T A⁻¹)")
     ax.axvline(mean, color=GREY, linestyle="--", linewidth=1.4, label="solution x*")
-    return _finish(ax, "Readings follow the Gaussian law", "voltage", "density")
+    return finish(ax, "Readings follow the Gaussian law", "voltage", "density")
 
 
 def covariance(estimate: Any, inverse: Any, *, ax: Axes | None = None) -> Axes:
@@ -287,7 +287,7 @@ def covariance(estimate: Any, inverse: Any, *, ax: Axes | None = None) -> Axes:
     >>> plotting.covariance(np.eye(3), np.eye(3)).get_xlabel()
     'node'
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     estimate, inverse = _numbers(estimate, "estimate", 2), _numbers(inverse, "inverse", 2)
     if estimate.shape != inverse.shape:
         raise ValueError(f"estimate and inverse must have one shape, got {estimate.shape} and {inverse.shape}")
@@ -299,7 +299,7 @@ def covariance(estimate: Any, inverse: Any, *, ax: Axes | None = None) -> Axes:
     image = ax.imshow(both, cmap="PuOr", vmin=-largest, vmax=largest, interpolation="nearest")
     ax.plot([-0.5, len(both) - 0.5], [-0.5, len(both) - 0.5], color=GREY, linewidth=0.8)
     ax.figure.colorbar(image, ax=ax, shrink=0.85, extend="both")
-    ax = _finish(ax, "Below: read from the device; above: A⁻¹", "node", "node", legend=False)
+    ax = finish(ax, "Below: read from the device; above: A⁻¹", "node", "node", legend=False)
     ax.grid(visible=False)
     return ax
 
@@ -313,7 +313,7 @@ def pyplot() -> Any:
     return pyplot
 
 
-def _axes(ax: Axes | None) -> Axes:
+def axes(ax: Axes | None) -> Axes:
     """The Axes to draw on."""
     return pyplot().subplots(figsize=(6.4, 4.4), layout="constrained")[1] if ax is None else ax
 
@@ -326,7 +326,7 @@ def _numbers(x: Any, name: str, ndim: int) -> np.ndarray:
     return array
 
 
-def _finish(ax: Axes, title: str, xlabel: str, ylabel: str, *, legend: bool = True) -> Axes:
+def finish(ax: Axes, title: str, xlabel: str, ylabel: str, *, legend: bool = True) -> Axes:
     """Title, labels with units, a quiet grid and no needless frame."""
     ax.set_title(title, loc="left", fontweight="bold", fontsize=11)
     ax.set_xlabel(xlabel)

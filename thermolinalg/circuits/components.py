@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from thermolinalg._text import with_prefix
 from thermolinalg._validation import as_positive
 
 __all__ = ["SERIES", "Component", "parts_list", "preferred"]
@@ -16,8 +17,6 @@ SERIES = ("E12", "E24", "E48", "E96", "E192")
 """Series of preferred values by their names in IEC 60063."""
 
 _E24 = (10, 11, 12, 13, 15, 16, 18, 20, 22, 24, 27, 30, 33, 36, 39, 43, 47, 51, 56, 62, 68, 75, 82, 91)
-
-_PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Component:
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.name:<10} {self.kind:<13} {_written(self.value, self.unit):>10}  {' – '.join(self.nodes)}"
+        return f"{self.name:<10} {self.kind:<13} {with_prefix(self.value, self.unit):>10}  {' – '.join(self.nodes)}"
 
 
 def preferred(value: float, series: str) -> float:
@@ -105,13 +104,3 @@ def _significands(series: str) -> tuple[float, ...]:
     # The rule of the standard has one exception, 9.20 in E192.
     values = (round(10 ** (i / count), 2) for i in range(count))
     return tuple(9.2 if value == 9.19 else value for value in values)
-
-
-def _written(value: float, unit: str) -> str:
-    """A value with the prefix that engineers give it."""
-    if not unit:
-        return f"{value:g}"
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g} {unit}"
-    exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), -15), 9)
-    return f"{value / 10.0**exponent:.4g} {_PREFIXES[exponent]}{unit}"

@@ -109,7 +109,7 @@ class SpiceProgram:
     """
 
     def __init__(self, device: SpiceDevice, twin: LangevinProgram) -> None:
-        self.device, self.twin, self.ledger = device, twin, Ledger(programs=1)
+        self.device, self.twin, self.ledger = device, twin, Ledger.of(twin.operator)
         self.matrix = twin.factor * to_numpy(twin.effective.dense()).astype(float)
 
     def circuit(self, load: np.ndarray | None = None) -> IntegratorArray:

@@ -1,4 +1,4 @@
-"""The command line: ``thermolinalg solve|inv|logdet|sample|explain|demo``."""
+"""The command line: ``thermolinalg solve|inv|logdet|sample|explain|plan|demo``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ WORDING = {
     "pass refine=True": "leave out --raw",
     r"assume_a=.(\w+)\b.": r"--assume \1",
     r"\b(rtol|atol|maxiter|limit)= ?": r"--\1 ",
+    r"\brtol must\b": "--rtol must",
+    r"\breferee=True\b": "--referee",
     r"\blongest_line=": "--longest-line",
     r"\bforce=True\b": "--force",
 }

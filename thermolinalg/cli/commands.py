@@ -26,10 +26,13 @@ from thermolinalg.cli.options import (
 )
 from thermolinalg.cli.report import as_json, plain, print_report
 from thermolinalg.files import LIMIT, LONGEST_LINE, save_array
+from thermolinalg.hardware import A100
 
 __all__ = ["app"]
 
 NOT_CONVERGED = 3
+
+COMPUTERS = {"model": None, "measured": "measured", "a100": A100}
 
 RAW_RTOL = 1e-2
 """Residual of an uncorrected run that nobody named one for: a device alone takes 1/rtol² for it."""
@@ -158,6 +161,35 @@ def explain(
     told = tla.explain(task.A, task.load, assume_a=assume)
     if json:
         print(as_json({"command": "explain", "matrix": _identity(task), "explanation": plain(told)}))
+    else:
+        print(told)
+    return 0
+
+
+@app.command()
+def plan(
+    matrix: Matrix,
+    rhs: Rhs = None,
+    rtol: Annotated[float, typer.Option(help="Relative residual to reach.")] = 1e-6,
+    hardware: Annotated[str, typer.Option(help="Whose prices: paper, pcb or integrated.")] = "paper",
+    computer: Annotated[
+        str, typer.Option(help="Digital side: model (of this machine), measured (on it), or a100 (data sheet).")
+    ] = "model",
+    referee: Annotated[bool, typer.Option("--referee", help="Compare methods at equal work, too.")] = False,
+    assume: Assume = None,
+    json: Json = False,
+    limit: Limit = LIMIT,
+    longest_line: LongestLine = LONGEST_LINE,
+) -> int:
+    """Say whether a device would help: time, energy, bits and size beside digital ways."""
+    if computer not in COMPUTERS:
+        raise typer.BadParameter(f"--computer must be one of {', '.join(COMPUTERS)}")
+    task = Task(matrix, rhs, limit, longest_line)
+    options: dict[str, Any] = {"rtol": rtol, "hardware": hardware, "digital": COMPUTERS[computer], "assume_a": assume}
+    options["referee"] = referee
+    told = tla.plan(task.A, task.load, **options)
+    if json:
+        print(as_json({"command": "plan", "matrix": _identity(task), "plan": plain(told.to_dict())}))
     else:
         print(told)
     return 0

@@ -103,7 +103,7 @@ class GeneralProgram:
         matrix = np.ldexp(matrix, -exponent)
         norm = float(np.linalg.norm(matrix, 2)) or 1.0
         self.norm, self.drift = math.ldexp(norm, exponent), matrix / norm
-        self.ledger = Ledger(programs=1)
+        self.ledger = Ledger.of(operator)
         self._windows: dict[tuple[float | int | None, ...], Transition] = {}
 
     # -- what it is ---------------------------------------------------------------------------------------------------

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thermolinalg._arrays import Array, column_norms
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.operators import Operator
 
 __all__ = ["REPLICAS", "CovarianceReading", "Ledger", "Reading", "Spectrum"]
 
@@ -22,6 +24,8 @@ REPLICAS = 32
 class Ledger:
     """What the device was asked to do; digital work of the simulator is never counted here.
 
+    `thermolinalg.hardware` turns it into seconds and joules.
+
     Parameters
     ----------
     programs : int
@@ -32,6 +36,22 @@ class Ledger:
         In units of τ.
     values_in, values_out : int
         Numbers converted for loads and for readings.
+    written : int, optional
+        Couplings written, of all programs; None where a device does not tell.
+    node_time : float
+        Time of each run times its nodes, in units of τ.
+    coupling_time : float, optional
+        Time of each run times the couplings that stood in the device, in units of τ; None where a device does not tell.
+    couplings : int, optional
+        Of the matrix that stands in the device now.
+
+    Examples
+    --------
+    >>> ledger = Ledger()
+    >>> ledger.write(couplings=9)
+    >>> ledger.record(d=3, runs=2, time_each=10.0)
+    >>> ledger.device_time, ledger.node_time, ledger.coupling_time
+    (20.0, 60.0, 180.0)
     """
 
     programs: int = 0
@@ -39,6 +59,27 @@ class Ledger:
     device_time: float = 0.0
     values_in: int = 0
     values_out: int = 0
+    written: int | None = 0
+    node_time: float = 0.0
+    coupling_time: float | None = 0.0
+    couplings: int | None = None
+
+    @classmethod
+    def of(cls, operator: Operator) -> Ledger:
+        """Of a device that a matrix has just been written into."""
+        ledger = cls()
+        ledger.write(operator.couplings)
+        return ledger
+
+    def __post_init__(self) -> None:
+        if self.programs and self.couplings is None and not self.written:
+            self.written = self.coupling_time = None
+
+    def write(self, couplings: int | None) -> None:
+        """Add a matrix of so many couplings, None where that is not known; runs to come are with it."""
+        self.programs += 1
+        self.couplings = couplings
+        self.written = _sum(self.written, couplings)
 
     def carry(self, earlier: Ledger) -> None:
         """Go on from an earlier ledger of the same device."""
@@ -47,6 +88,9 @@ class Ledger:
         self.device_time += earlier.device_time
         self.values_in += earlier.values_in
         self.values_out += earlier.values_out
+        self.written = _sum(self.written, earlier.written)
+        self.node_time += earlier.node_time
+        self.coupling_time = _sum(self.coupling_time, earlier.coupling_time)
 
     def record(self, d: int, runs: int, time_each: float, readings: int = 1) -> None:
         """Add so many runs of a d-node device."""
@@ -54,6 +98,10 @@ class Ledger:
         self.device_time += runs * time_each
         self.values_in += runs * d
         self.values_out += runs * d * readings
+        self.node_time += runs * d * time_each
+        self.coupling_time = _sum(
+            self.coupling_time, None if self.couplings is None else runs * time_each * self.couplings
+        )
 
 
 @dataclass
@@ -201,3 +249,8 @@ class Spectrum:
     def start(self) -> float:
         """The a of the known matrix aI: the mean, kept between the ends."""
         return min(max(self.mean, self.smallest), self.largest)
+
+
+def _sum(a: Any, b: Any) -> Any:
+    """a + b; None where either is unknown."""
+    return None if a is None or b is None else a + b

@@ -112,7 +112,7 @@ class Simulated(Drawn):
                 self.largest = self.engines.largest_eigenvalue()
             self.factor = 1.0 / self.largest if self.largest > 0 else 1.0
         self.engines.largest = self.largest
-        self.ledger = Ledger(programs=1)
+        self.ledger = Ledger.of(operator)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 

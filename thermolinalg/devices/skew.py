@@ -68,7 +68,7 @@ class SkewProgram(Drawn):
         self.offset = 0.0
         if self.imperfections.offset:
             self.offset = self.imperfections.offset * standard_normal(rng, (operator.shape[0], 1), operator.like)
-        self.ledger = Ledger(programs=1)
+        self.ledger = Ledger.of(operator)
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,12 @@ class GramPlusDiagonal(Operator):
         super().__init__(factor.like.dtype, (n, n), factor.like)
         self.factor, self.ridge, self.weight = factor, ridge, weight
 
+    @property
+    def couplings(self) -> int:
+        """The full array, or where that is less r (r + 2n): R Rᵀ, R and Rᵀ in three arrays."""
+        r, n = self.factor.shape
+        return int(min(n * n, r * (r + 2 * n)))
+
     def apply(self, block: Array) -> Array:
         return self._ridge_times(block) + self.factor.apply_transposed(self.weight * self.factor.apply(block))
 

@@ -67,6 +67,11 @@ class Rules:
         """Eigenvalues (singular values) below this share of the largest cannot be told from zero: min(d, 200) eps."""
         return min(self.order, ROUNDED) * eps(self.like)
 
+    @property
+    def couplings(self) -> int:
+        """Numbers that a device is told to hold A: its entries, without those that are zero by its structure."""
+        return int(self.shape[0] * self.shape[1])
+
     def diagonal(self) -> Array | None:
         """Diagonal entries (n,), or None."""
         return None

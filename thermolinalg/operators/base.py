@@ -130,6 +130,10 @@ class Transposed(Operator):
     def _adjoint(self) -> Operator:
         return self.operator
 
+    @property
+    def couplings(self) -> int:
+        return self.operator.couplings
+
     def apply(self, block: Array) -> Array:
         return self.operator.apply_transposed(block)
 
@@ -176,6 +180,10 @@ class Scaled(Operator):
     @property
     def _scalings(self) -> list[Array]:
         return [scaling for scaling in (self.rows, self.columns) if scaling is not None]
+
+    @property
+    def couplings(self) -> int:
+        return self.operator.couplings
 
     def apply(self, block: Array) -> Array:
         product = self.operator.apply(scaled_rows(self.columns, self._before * block))

@@ -53,6 +53,10 @@ class BlockDiagonal(Operator):
         super().__init__(like.dtype, (n, n), like)
 
     @property
+    def couplings(self) -> int:
+        return sum(block.couplings for block in self.blocks)
+
+    @property
     def order(self) -> int:
         return max(block.order for block in self.blocks)
 

@@ -46,6 +46,10 @@ class Diagonal(Operator):
     def order(self) -> int:
         return 1
 
+    @property
+    def couplings(self) -> int:
+        return int(self.shape[0])
+
     def apply(self, block: Array) -> Array:
         return self.entries[:, None] * block
 

@@ -51,6 +51,10 @@ class SkewEmbedding(Operator):
         super().__init__(matrix.dtype, (m + n, m + n), matrix.like)
         self.matrix, self.alpha = matrix, as_positive(alpha, "alpha")
 
+    @property
+    def couplings(self) -> int:
+        return 2 * self.matrix.couplings + int(self.shape[0])
+
     def apply(self, block: Array) -> Array:
         return self._times(block, 1.0)
 

@@ -43,6 +43,10 @@ class Preconditioned(Operator):
 
     # -- all else is A's own -------------------------------------------------------------------------------------------
 
+    @property
+    def couplings(self) -> int:
+        return self.operator.couplings
+
     def apply(self, block: Array) -> Array:
         return self.operator.apply(block)
 

@@ -74,6 +74,10 @@ class Sparse(Operator):
         """A view that SciPy multiplies about as fast as the matrix itself."""
         return self.multiplier(self.matrix.T)
 
+    @property
+    def couplings(self) -> int:
+        return int(self.matrix.nnz)
+
     def apply(self, block: Array) -> Array:
         return self._multiplier @ block
 

@@ -8,17 +8,19 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from thermolinalg._arrays import standard_normal
+from thermolinalg._arrays import Array, eps, standard_normal
 from thermolinalg._autograd import detached
-from thermolinalg.devices import Schedule
+from thermolinalg.devices import Ledger, Schedule
 from thermolinalg.estimation.covariance import readings_for
 from thermolinalg.matrix_functions import Price
-from thermolinalg.primitives._linear_solve import PRECISION
+from thermolinalg.primitives._linear_solve import PRECISION, RAW_RTOL
 from thermolinalg.primitives._rhs import identity, read_rhs
 from thermolinalg.primitives._tolerance import LIMIT, default_rtol, read_rtol
 from thermolinalg.primitives.solver import Solver
+from thermolinalg.systems import Chain, DeviceInverse
+from thermolinalg.systems.placed import Held
 
-__all__ = ["CallPrice", "EngineReport", "counted", "engine_of_path", "price_of"]
+__all__ = ["CallPrice", "EngineReport", "block_of", "counted", "engine_of_path", "price_of"]
 
 CALLS = ("solve", "inv", "diagonal", "sample")
 
@@ -99,6 +101,9 @@ class CallPrice:
         Timetable of one run.
     engine : EngineReport
         What would simulate it, and what that declares to spend on one run.
+    ledger : Ledger
+        What the call would book on a device that A is written into for it. Error bars, which are read when asked for,
+        take further runs.
     """
 
     call: str
@@ -108,43 +113,75 @@ class CallPrice:
     device_time: float
     schedule: Schedule
     engine: EngineReport
+    ledger: Ledger
 
 
-def price_of(prepared: Solver, call: str, b: Any = None, rtol: float | None = None) -> CallPrice:
-    """Price a call; see `PreparedDevice.price`."""
+def price_of(
+    prepared: Solver, call: str, b: Any = None, rtol: float | None = None, *, refine: bool = True
+) -> CallPrice:
+    """Price a call; see `PreparedDevice.price`. Without `refine`, a solve is one run with a residual of `rtol`."""
     if call not in CALLS:
         raise ValueError(f"call must be one of {', '.join(map(repr, CALLS))}; got {call!r}")
-    asked = read_rtol(rtol, refine=True)
+    asked = read_rtol(rtol, refine=refine)
+    if call == "solve" and not refine:
+        return _of_one_run(prepared, b, RAW_RTOL if asked is None else asked)
     if call in ("solve", "inv"):
         return _of_solves(prepared, call, b, asked)
     rate, copies = prepared.held.inverse.rate(), 2 if prepared.read.is_complex else 1
     count = readings_for(asked or 1e-2, 1, copies=copies) if call == "diagonal" else 1
     schedule = Schedule.for_covariance(count, rate)
     engine = _engine_of_window(prepared, schedule, 1)
-    return CallPrice(call, 1, 1, count, schedule.total, schedule, engine)
+    ledger = _booked(prepared.held, prepared.held.matrix.shape[0], schedule, 1, count)
+    return CallPrice(call, 1, 1, count, schedule.total, schedule, engine, ledger)
 
 
 def _of_solves(prepared: Solver, call: str, b: Any, rtol: float | None) -> CallPrice:
     """Refined right-hand sides: runs from what one of them leaves."""
     read, held = prepared.read, prepared.held
-    if call == "inv":
-        block = identity(read).block
-    else:
-        if b is None:
-            b = standard_normal(np.random.default_rng(0), (read.shape[0],), read.operator.like)
-        block = read_rhs(read, detached(b)).block
+    block = identity(read).block if call == "inv" else block_of(prepared, b)
     load = prepared.outer(held, block).into(block)
     schedule = held.inverse.timetable(load, PRECISION)
     alone = held.inverse.timetable(load, FINE).duration * (FINE / PRECISION) ** 2
     # A window longer than its noise asks for leaves less; an embedding leaves its bias whatever the noise.
     left = max(PRECISION * min(1.0, alone / schedule.duration) ** 0.5, held.inverse.bias, 1e-12)
-    default = default_rtol(load) if held.kind == "definite" else LIMIT * np.finfo(float).eps
-    target = default if rtol is None else max(rtol, LIMIT * np.finfo(float).eps)
+    finest = LIMIT * eps(load)
+    default = default_rtol(load) if held.kind == "definite" else finest
+    target = default if rtol is None else max(rtol, finest)
     runs = max(1, math.ceil(math.log(target) / math.log(left)))
-    columns = load.shape[1]
+    return _of_runs(prepared, held, call, load, schedule, runs)
+
+
+def _of_one_run(prepared: Solver, b: Any, rtol: float) -> CallPrice:
+    """A single run, whose residual is not sent back."""
+    held, block = prepared.held_for_one_run(rtol), block_of(prepared, b)
+    load = prepared.outer(held, block).into(block)
+    return _of_runs(prepared, held, "solve", load, held.inverse.timetable(load, rtol), 1)
+
+
+def block_of(prepared: Solver, b: Any) -> Array:
+    """The user's right-hand sides (m, k), or a standard normal one that is always the same."""
+    read = prepared.read
+    if b is None:
+        b = standard_normal(np.random.default_rng(0), (read.shape[0],), read.operator.like)
+    return read_rhs(read, detached(b)).block
+
+
+def _of_runs(prepared: Solver, held: Held, call: str, load: Array, schedule: Schedule, runs: int) -> CallPrice:
+    """So many runs of one schedule for the loads of an equation (m, k)."""
+    columns, readings = load.shape[1], schedule.readings or 1
     engine = _engine_of_window(prepared, schedule, columns)
-    readings = schedule.readings or 1
-    return CallPrice(call, runs, columns, readings, runs * columns * schedule.total, schedule, engine)
+    systems = held.inverse.systems if isinstance(held.inverse, DeviceInverse) else Chain(())
+    ledger = _booked(held, systems.into(load).shape[0], schedule, runs * columns, readings)
+    return CallPrice(call, runs, columns, readings, ledger.device_time, schedule, engine, ledger)
+
+
+def _booked(held: Held, nodes: int, schedule: Schedule, runs: int, readings: int) -> Ledger:
+    """The ledger of a device that A is written into, after so many runs."""
+    written = getattr(getattr(held.inverse, "program", None), "ledger", None)
+    ledger = Ledger()
+    ledger.write(None if written is None else written.couplings)
+    ledger.record(nodes, runs, schedule.total, readings)
+    return ledger
 
 
 def _engine_of_window(prepared: Solver, schedule: Schedule, columns: int) -> EngineReport:

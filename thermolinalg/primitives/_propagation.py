@@ -195,8 +195,8 @@ class Chains:
             shift = growth / steps + slack
             size = abs(h) * self.generator.size + abs(shift)
             program = ProductProgram(A * h, shift, slack, size) if self.device is None else self._held(A * h, shift)
+            self.ledger.write(program.ledger.couplings)
             program.ledger = self.ledger
-            self.ledger.programs += 1
             self.programs[t] = program, steps, shift
         return self.programs[t]
 

@@ -67,7 +67,7 @@ class Relaxations:
                 "a Lyapunov equation needs a device of general couplings and noise, such as GeneralDevice(); "
                 f"not {device!r}"
             ) from None
-        self.ledger.programs += 1
+        self.ledger.write(program.ledger.couplings)
         program.ledger = self.ledger
         return program
 

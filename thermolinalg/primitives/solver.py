@@ -285,14 +285,14 @@ class Solver:
         self, rhs: RightHandSide, rtol: float | None, schedule: Schedule | None, rng: np.random.Generator
     ) -> tuple[Array, Info]:
         """Exactly what one run returns."""
-        held = self._held_for_one_run(RAW_RTOL if rtol is None else rtol)
+        held = self.held_for_one_run(RAW_RTOL if rtol is None else rtol)
         outer = self.outer(held, rhs.block)
         equation = held.equation(outer.into(rhs.block))
         x, info = solve_raw(held, equation, outer, rtol, schedule, rng, rhs.shaped)
         return rhs.shaped(outer.back(x)), info
 
-    def _held_for_one_run(self, rtol: float) -> Held:
-        """A as a single run needs it: an embedding whose bias is well below the noise asked for."""
+    def held_for_one_run(self, rtol: float) -> Held:
+        """A as a single run with a residual of `rtol` needs it: an embedding with a bias well below the noise."""
         if self.held.kind != "embedded":
             return self.held
         if rtol not in self._raw:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
+
+from thermolinalg.devices import Ledger
+from thermolinalg.hardware import PAPER, Hardware, Quantity
 
 __all__ = ["DeviceTiming", "MeasuredStep", "Seconds", "StepTiming", "TimingModel"]
 
@@ -135,6 +138,18 @@ class TimingModel:
                 raise ValueError(f"{field.name} must be positive and finite, got {value!r}")
 
     @property
+    def hardware(self) -> Hardware:
+        """The device as the core's cost model has it; the paper tells no energies."""
+        told = "the timing model"
+        return replace(
+            PAPER,
+            bits=Quantity(self.bits, "bit", told),
+            link_rate=Quantity(self.bandwidth, "bit/s", told),
+            conversion_rate=Quantity(self.bandwidth / self.bits, "Hz", f"{told}: the converters keep up with the link"),
+            time_constant=Quantity(self.time_constant, "s", told),
+        )
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """What the model takes for granted, in words."""
         return (
@@ -161,9 +176,11 @@ class TimingModel:
         -------
         DeviceTiming
         """
-        each = self.bits / self.bandwidth
-        elements = rows * (rows + 2 * parameters) if self.array == "factors" else parameters**2
-        return DeviceTiming(parameters * each, elements * each, time * self.time_constant, parameters * each)
+        ledger = Ledger()
+        ledger.write(rows * (rows + 2 * parameters) if self.array == "factors" else parameters**2)
+        ledger.record(parameters, 1, time)
+        write_matrix, write_vector, evolve, read = (item.total or 0.0 for item in self.hardware.bill(ledger).times)
+        return DeviceTiming(write_vector, write_matrix, evolve, read)
 
     def step(self, report: MeasuredStep) -> StepTiming:
         """Time of a step that was made with this package: its digital part as measured, its device run as modelled.
