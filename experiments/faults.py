@@ -84,7 +84,7 @@ def main() -> None:
     page = ROOT / "docs" / "health.md"
     text = page.read_text(encoding="utf-8")
     head, mark, _ = text.partition("<!-- table -->")
-    write_text(page, f"{head}{mark}\n\n{table(read(path)["faults"])}\n")
+    write_text(page, f"{head}{mark}\n\n{table(read(path)['faults'])}\n")
 
 
 if __name__ == "__main__":
