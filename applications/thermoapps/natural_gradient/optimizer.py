@@ -91,6 +91,8 @@ class NaturalGradient(Optimizer):
     -----
     RefusedStepWarning
         A step was taken back since something in it was not finite. Steps that the damping takes back are reported only.
+    UserWarning
+        Groups have a damping of their own, which is used: other optimisers have no such option.
 
     Examples
     --------

@@ -9,6 +9,7 @@ which is the system that every solver and device knows, with the rows R S and th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class Scaling:
 
 
 def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, solver: Solver) -> None:
-    """Refuse a damping of groups that would not be honoured.
+    """Refuse a damping of groups that would not be honoured, and say so where it is.
 
     Parameters
     ----------
@@ -66,6 +67,11 @@ def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, s
     ------
     ValueError
         It is not positive, stands beside a damping that changes or vanishes, or the solver works layer by layer.
+
+    Warns
+    -----
+    UserWarning
+        It is used: other optimisers have no such option.
     """
     own = [group["damping"] for group in groups if "damping" in group]
     if not own:
@@ -83,3 +89,9 @@ def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, s
             f"{solver.name} takes the curvature layer by layer and knows one damping only; leave that of the groups "
             "out, or pass another solver"
         )
+    told = ", ".join(f"{value:g}" for value in own)
+    warnings.warn(
+        f"groups with a damping of their own are damped by it ({told}), the others by {damping.value:g}",
+        UserWarning,
+        stacklevel=3,
+    )
