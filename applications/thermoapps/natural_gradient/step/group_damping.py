@@ -21,7 +21,7 @@ from thermoapps.natural_gradient.curvature.scaled import ScaledFactor
 from thermoapps.natural_gradient.solvers import Solver
 from thermoapps.natural_gradient.step.damping import Damping, FixedDamping
 
-__all__ = ["Scaling", "check_group_damping"]
+__all__ = ["Scaling", "announce_group_damping", "check_group_damping"]
 
 
 class Scaling:
@@ -53,7 +53,7 @@ class Scaling:
 
 
 def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, solver: Solver) -> None:
-    """Refuse a damping of groups that would not be honoured, and say so where it is.
+    """Refuse a damping of groups that would not be honoured.
 
     Parameters
     ----------
@@ -67,11 +67,6 @@ def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, s
     ------
     ValueError
         It is not positive, stands beside a damping that changes or vanishes, or the solver works layer by layer.
-
-    Warns
-    -----
-    UserWarning
-        It is used: other optimisers have no such option.
     """
     own = [group["damping"] for group in groups if "damping" in group]
     if not own:
@@ -89,9 +84,10 @@ def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, s
             f"{solver.name} takes the curvature layer by layer and knows one damping only; leave that of the groups "
             "out, or pass another solver"
         )
-    told = ", ".join(f"{value:g}" for value in own)
-    warnings.warn(
-        f"groups with a damping of their own are damped by it ({told}), the others by {damping.value:g}",
-        UserWarning,
-        stacklevel=3,
-    )
+
+
+def announce_group_damping(groups: Sequence[Mapping[str, Any]]) -> None:
+    """UserWarning that a damping of groups is used: other optimisers have no such option."""
+    told = ", ".join(f"{group['damping']:g}" for group in groups if "damping" in group)
+    if told:
+        warnings.warn(f"groups with a damping of their own are damped by it: {told}", UserWarning, stacklevel=3)
