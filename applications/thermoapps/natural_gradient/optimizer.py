@@ -16,7 +16,7 @@ from thermoapps.natural_gradient.solvers import Solver, Woodbury
 from thermoapps.natural_gradient.step.damping import Damping, as_damping
 from thermoapps.natural_gradient.step.descent import Descent, Start
 from thermoapps.natural_gradient.step.given import Given
-from thermoapps.natural_gradient.step.group_damping import check_group_damping
+from thermoapps.natural_gradient.step.group_damping import announce_group_damping, check_group_damping
 from thermoapps.natural_gradient.step.replay import Closure
 from thermoapps.natural_gradient.step.report import RefusedStepWarning, StepReport, warn_if_refused
 from thermoapps.natural_gradient.step.updates import built_update, check_options
@@ -91,6 +91,8 @@ class NaturalGradient(Optimizer):
     -----
     RefusedStepWarning
         A step was taken back since something in it was not finite. Steps that the damping takes back are reported only.
+    UserWarning
+        Groups have a damping of their own, which is used: other optimisers have no such option.
 
     Examples
     --------
@@ -139,6 +141,7 @@ class NaturalGradient(Optimizer):
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
         self._descent = Descent(solver, as_damping(damping), inner, trust_region)
         check_group_damping(inner.param_groups, self.damping, solver)
+        announce_group_damping(inner.param_groups)
         # One set of groups and one state: schedulers and checkpoints see those of `update`.
         self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
         self._given = Given(self._recorder(), self.loss)
@@ -186,6 +189,7 @@ class NaturalGradient(Optimizer):
             return
         check_options(param_group, self.update)
         check_group_damping([param_group], self.damping, self.solver)
+        announce_group_damping([param_group])
         self.update.add_param_group(param_group)
         self.close()
         self._given.recorder = self._recorder()

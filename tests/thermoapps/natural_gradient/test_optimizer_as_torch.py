@@ -70,7 +70,8 @@ def split(model, how):
 def test_parameter_groups_have_a_damping_of_their_own(how, solver):
     model, (inputs, targets) = mlp(), batch()
     groups = split(model, how)
-    opt = NaturalGradient(model, lr=1.0, damping=DAMPING, params=groups, solver=solver)
+    with pytest.warns(UserWarning, match="damping of their own are damped by it"):
+        opt = NaturalGradient(model, lr=1.0, damping=DAMPING, params=groups, solver=solver)
     own = {id(p): group.get("damping", DAMPING) for group in opt.param_groups for p in group["params"]}
     every = dict(model.named_parameters())
     diagonal = torch.cat([torch.full((p.numel(),), own[id(p)], dtype=p.dtype) for p in every.values()])
@@ -84,6 +85,7 @@ def test_parameter_groups_have_a_damping_of_their_own(how, solver):
     torch.testing.assert_close(flat(model), expected, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:groups with a damping:UserWarning")
 def test_a_damping_of_groups_that_is_no_other_changes_nothing():
     one, (inputs, targets) = mlp(), batch()
     other = copy.deepcopy(one)

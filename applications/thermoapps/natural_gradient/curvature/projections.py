@@ -56,6 +56,7 @@ def with_projections(
             if id(parameter) not in leaves:
                 continue
             entrances = following[leaves[id(parameter)]]
+            stand_in: Projection | Offset
             if parameter.dim() == 2:
                 stand_in, kept = Projection(parameter), "weight"
                 seen = [_projection(entrance, following, calls) for entrance in entrances]

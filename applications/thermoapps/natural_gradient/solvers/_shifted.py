@@ -70,7 +70,8 @@ def _refined(gram: Tensor, shift: float, b: Tensor) -> Tensor | None:
     factor, failed = torch.linalg.cholesky_ex(_shifted(gram, shift))
     if int(failed):
         return None
-    exact, residual, solution = gram.to(torch.float64), b, torch.zeros_like(b)
+    exact, residual = gram.to(torch.float64), b
+    solution: Tensor = torch.zeros_like(b)
     sizes = torch.linalg.vector_norm(b, dim=0)
     for _ in range(REFINED + 1):
         # In the range of single precision.

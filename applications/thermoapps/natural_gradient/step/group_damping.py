@@ -9,6 +9,7 @@ which is the system that every solver and device knows, with the rows R S and th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from thermoapps.natural_gradient.curvature.scaled import ScaledFactor
 from thermoapps.natural_gradient.solvers import Solver
 from thermoapps.natural_gradient.step.damping import Damping, FixedDamping
 
-__all__ = ["Scaling", "check_group_damping"]
+__all__ = ["Scaling", "announce_group_damping", "check_group_damping"]
 
 
 class Scaling:
@@ -83,3 +84,10 @@ def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, s
             f"{solver.name} takes the curvature layer by layer and knows one damping only; leave that of the groups "
             "out, or pass another solver"
         )
+
+
+def announce_group_damping(groups: Sequence[Mapping[str, Any]]) -> None:
+    """UserWarning that a damping of groups is used: other optimisers have no such option."""
+    told = ", ".join(f"{group['damping']:g}" for group in groups if "damping" in group)
+    if told:
+        warnings.warn(f"groups with a damping of their own are damped by it: {told}", UserWarning, stacklevel=3)
