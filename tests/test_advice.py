@@ -146,6 +146,11 @@ def pass_expression(call, match):
     assert re.search("singular|never settles|not symmetric|not positive|leaves the range|NaN|square", other)
 
 
+def bring_home(call, match):
+    home = call.A.to_device(call.A.__array_namespace__().Device("CPU_DEVICE"))
+    assert finite(call.again(A=np.asarray(home)))
+
+
 def rescale(call, match):
     A = call.dense
     scale, size = np.longdouble(abs(A).max()), np.longdouble(1.0 if call.b is None else abs(np.asarray(call.b)).max())
@@ -172,6 +177,7 @@ ADVICE: dict[str, Callable[[Call, re.Match[str]], None]] = {
     r"(or )?pass (?P<expression>\(?(np\.asarray\()?[AabM](\.\w+\([^)]*\)|\)| @ np\.eye\([^)]*\]\)| \+ [AabM]\.T\)/2))"
     r"( or a SciPy sparse array| if that is what is meant)?": pass_expression,
     r"pass both as tensors or (?P<expression>b\.numpy\(\))": pass_expression,
+    r"pass an array on the host from outside of them, or a torch tensor where gradients or a GPU are needed": bring_home,
     r"scale (A or b|A nearer to 1|q down, or a up)": rescale,
     r"pass atol= above (?P<atol>[\d.e+-]+)": larger_tolerance,
 }

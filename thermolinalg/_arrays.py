@@ -30,14 +30,12 @@ __all__ = [
     "as_array",
     "as_blocks",
     "as_float64",
-    "cholesky",
-    "cholesky_products",
-    "cholesky_solve",
     "column_maxima",
     "column_norms",
     "dtype_name",
     "eigh",
     "eps",
+    "fortran",
     "in_range",
     "is_array",
     "is_distributed",
@@ -51,7 +49,6 @@ __all__ = [
     "product",
     "random_signs",
     "smallest_normal",
-    "solve_triangular",
     "standard_normal",
     "to_numpy",
 ]
@@ -233,7 +230,7 @@ def add_multiple(factor: float, x: Array, y: Array) -> Array:
         and x.flags.c_contiguous
         and y.flags.c_contiguous
     ):
-        _fortran("axpy", y.dtype)(x.reshape(-1), y.reshape(-1), a=factor)
+        fortran("axpy", y.dtype)(x.reshape(-1), y.reshape(-1), a=factor)
     else:
         y += factor * x
     return y
@@ -291,7 +288,7 @@ def add_gram(gram: Array | None, block: Array) -> Array:
     """Upper triangle of gram + BᵀB for a block B (n, d), written over `gram` where there is one."""
     if is_torch(block):
         return block.mT @ block if gram is None else gram.addmm_(block.mT, block)
-    syrk = _fortran("syrk", block.dtype)
+    syrk = fortran("syrk", block.dtype)
     return syrk(1.0, block.T) if gram is None else syrk(1.0, block.T, beta=1.0, c=gram, overwrite_c=True)
 
 
@@ -307,64 +304,13 @@ def plus_identity(a: Array, shift: float) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _fortran(name: str, dtype: np.dtype[Any]) -> Any:
+def fortran(name: str, dtype: np.dtype[Any]) -> Any:
     """BLAS or LAPACK routine for a dtype: looking it up takes as long as a small solve."""
     find = scipy.linalg.get_blas_funcs if name in _BLAS else scipy.linalg.get_lapack_funcs
     return find((name,), dtype=dtype)[0]
 
 
 _BLAS = ("axpy", "syrk", "trsm", "trsv")
-
-
-def cholesky(a: Array, *, overwrite: bool = False) -> tuple[Array, int]:
-    """Lower Cholesky factor of a symmetric matrix from its lower triangle, and 0; or anything and where it fails."""
-    if is_torch(a):
-        import torch
-
-        factor, status = torch.linalg.cholesky_ex(a)
-        return factor, int(status)
-    # LAPACK wants Fortran order: the upper factor of a C-ordered symmetric matrix is the lower one of its transpose.
-    factor, status = _fortran("potrf", a.dtype)(a.T, lower=False, overwrite_a=overwrite, clean=True)
-    return factor.T, int(status)
-
-
-def cholesky_solve(factor: Array, b: Array) -> Array:
-    """Solve L Lᵀ x = b for a block b (d, k)."""
-    if is_torch(factor):
-        import torch
-
-        return torch.cholesky_solve(b, factor)
-    return solve_triangular(factor, solve_triangular(factor, b, transposed=False), transposed=True)
-
-
-def cholesky_products(factor: Array) -> Callable[[Array], Array]:
-    """The map b ↦ (L Lᵀ)⁻¹ b for many blocks (d, k), one after the other.
-
-    Two triangular solves move as much memory as one product with the inverse, which takes twice the factorisation to
-    form. It is formed only where triangular solves are slow: in NumPy's LAPACK, and on accelerators.
-    """
-    if is_torch(factor):
-        import torch
-
-        if factor.device.type == "cpu":
-            return lambda b: solve_triangular(factor, solve_triangular(factor, b, transposed=False), transposed=True)
-        inverse = torch.cholesky_inverse(factor)
-    else:
-        upper, _ = _fortran("potri", factor.dtype)(factor.T, lower=False)
-        inverse = np.triu(upper) + np.triu(upper, 1).T
-    return lambda b: inverse @ b
-
-
-def solve_triangular(factor: Array, b: Array, *, transposed: bool) -> Array:
-    """Solve L x = b, or Lᵀ x = b, for a block b (d, k)."""
-    if is_torch(factor):
-        import torch
-
-        return torch.linalg.solve_triangular(factor.mT if transposed else factor, b, upper=transposed)
-    # In Fortran order Lᵀ is an upper factor U, and rows of unknowns come from the right: xᵀ Uᵀ = bᵀ or xᵀ U = bᵀ.
-    if b.shape[1] == 1:
-        return _fortran("trsv", b.dtype)(factor.T, b[:, 0], lower=0, trans=0 if transposed else 1)[:, None]
-    return _fortran("trsm", b.dtype)(1.0, factor.T, b.T, side=1, lower=0, trans_a=1 if transposed else 0).T
 
 
 def same_place(x: Array, y: Array) -> bool:

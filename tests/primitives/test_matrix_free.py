@@ -120,7 +120,7 @@ SPOILT = {
     "infinity": (lambda: changed(lambda y: y + np.inf), ValueError, "products with .* NaN or infinity"),
     "shape": (lambda: changed(lambda y: y[:-1]), ValueError, "reshape|shape"),
     "complex": (lambda: changed(lambda y: y * 1j), TypeError, "products with .* must be real .* complex128"),
-    "text": (lambda: changed(lambda y: np.full(y.shape, "a")), TypeError, "products with .* must be real"),
+    "text": (lambda: changed(lambda y: np.full(y.shape, "a")), TypeError, "products with .* must be (real|numbers)"),
     "not linear": (lambda: LinearOperator((2000, 2000), matvec=abs, dtype=float), ValueError, "not linear"),
     "not symmetric": (
         lambda: LinearOperator((2000, 2000), matvec=lambda v: 2 * v + np.roll(v, 1), dtype=float),

@@ -108,10 +108,14 @@ __all__ = [
 ]
 
 
+class NotThereError(NotImplementedError, AttributeError):
+    """What this namespace lacks of the standard."""
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    raise NotImplementedError(
+    raise NotThereError(
         f"{name} of arrays whose rows lie on several ranks is not there: bring the rows together, or ask what needs "
         "products only (solve, langevin, sample, inv_diagonal, program)"
     )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermolinalg._arrays import Array, cholesky, cholesky_products, plus_identity
+from thermolinalg._arrays import Array, plus_identity
+from thermolinalg._cholesky import cholesky, cholesky_products
 from thermolinalg.laws import LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine, chebyshev_series

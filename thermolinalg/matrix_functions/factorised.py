@@ -10,17 +10,8 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from thermolinalg._arrays import (
-    Array,
-    as_array,
-    cholesky,
-    cholesky_products,
-    cholesky_solve,
-    eps,
-    namespace,
-    on_host,
-    solve_triangular,
-)
+from thermolinalg._arrays import Array, as_array, eps, namespace, on_host
+from thermolinalg._cholesky import cholesky, cholesky_products, cholesky_solve, solve_triangular
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.base import Cost, Recent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -67,7 +67,7 @@ class Operator(Rules, LinearOperator):  # type: ignore[misc]
             return super().dot(x)
         if x.shape[0] != self.shape[1]:
             raise ValueError(f"{self!r} does not fit x of shape {x.shape}")
-        return self.apply(x) if x.ndim == 2 else self.apply(x[:, None])[:, 0]
+        return self.apply(x[:, None])[:, 0] if x.ndim == 1 else self.apply(x)
 
     def _matmat(self, x: np.ndarray) -> np.ndarray:
         return to_numpy(self.apply(as_array(x, self.like)))
@@ -298,8 +298,7 @@ class Sum(Operator):
             if not same_place(term.like, first.like):
                 raise TypeError("operators must all live in NumPy or all in torch on one device to be added")
         likes = [term.like for term in self.terms]
-        dtype = namespace(*likes).result_type(*likes)
-        like = next(like for like in likes if like.dtype == dtype)
+        like = next(like for like in likes if like.dtype == namespace(*likes).result_type(*likes))
         super().__init__(like.dtype, first.shape, like)
         self.symmetric = all(term.symmetric for term in self.terms)
 
@@ -327,12 +326,10 @@ class Sum(Operator):
         return self._total([term.diagonal() for term in self.terms])
 
     def trace(self) -> float | None:
-        trace: float | None = self._total([term.trace() for term in self.terms])
-        return trace
+        return cast("float | None", self._total([term.trace() for term in self.terms]))
 
     def norm_bound(self) -> float | None:
-        bound: float | None = self._total([term.norm_bound() for term in self.terms])
-        return bound
+        return cast("float | None", self._total([term.norm_bound() for term in self.terms]))
 
     def dense(self) -> Array:
         return self._total([term.dense() for term in self.terms])
@@ -350,5 +347,4 @@ class Sum(Operator):
         return rounded_inverse_root(self.diagonal())
 
     def __repr__(self) -> str:
-        m, n = self.shape
-        return f"<{m}x{n} sum operator of {' + '.join(term.structure for term in self.terms)}, {self.dtype}>"
+        return f"<{self.shape[0]}x{self.shape[1]} sum of {' + '.join(t.structure for t in self.terms)}, {self.dtype}>"

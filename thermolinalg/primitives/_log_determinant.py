@@ -132,7 +132,9 @@ def measure(
 
 
 def examined(program: Any, operator: Operator, rng: np.random.Generator) -> Health:
-    """Health of a device by some readings at the end of the way, where it holds A itself."""
+    """Health of a device by some readings at the end of the way, where it holds A itself, if it takes any."""
+    if not callable(getattr(program, "readings", None)):
+        return Health()
     examination = Examination(operator)
     for reading in blocks(program, operator, EXAMINED, rng):
         examination.take(reading.value)

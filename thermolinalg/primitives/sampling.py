@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -22,13 +21,13 @@ from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
+from thermolinalg.primitives._gaussian_units import Units
 from thermolinalg.primitives._gradients import Moments, of_gaussian
 from thermolinalg.primitives._readings import declare, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.chosen import undistorted
-from thermolinalg.systems.rescaled import matrix_exponent, times_two_to
 from thermolinalg.systems.structure import refuse_structurally_singular
 
 __all__ = ["sample"]
@@ -253,48 +252,6 @@ def _tensors(read: ReadMatrix, b: Any, mean: Any, temperature: Any, load: Array,
         mean if is_torch(mean) or offset is None else offset[:, 0],
         temperature if is_torch(temperature) else as_array(temperature, read.operator.like),
     )
-
-
-@dataclass(frozen=True)
-class Units:
-    """Powers of two between the user's Gaussian and the device's: matrices M = 2^e M', samples x = 2^k x'.
-
-    Parameters
-    ----------
-    matrix : int
-        e, which brings an extreme matrix near one.
-    sample : int
-        k.
-    temperature : float
-        Of x'.
-    """
-
-    matrix: int
-    sample: int
-    temperature: float
-
-    @classmethod
-    def of(cls, operator: Operator, temperature: float, is_covariance: bool) -> Units:
-        """x has the covariance T A⁻¹ = 2^−e T A'⁻¹, or T Σ = 2^e T Σ'; x' has 2^−2k of it."""
-        exponent = matrix_exponent(operator)
-        own = exponent if is_covariance else -exponent
-        return cls(exponent, own // 2, temperature * 2 ** (own % 2))
-
-    def held(self, operator: Operator) -> Operator:
-        """M'."""
-        return operator.scaled(2.0**-self.matrix) if self.matrix else operator
-
-    def load(self, b: Array) -> Array:
-        """b' = A' x'/x · b with A' = 2^−e A: the load (d, 1) whose mean is 2^−k A⁻¹b."""
-        exponent = -self.sample - self.matrix
-        load = times_two_to(np.array([exponent]), b) if exponent else b
-        if not is_finite(load):
-            raise ValueError(f"the mean A⁻¹b leaves the range of {dtype_name(b)}; scale A or b")
-        return load
-
-    def back(self, x: Array) -> Array:
-        """Samples (d, n) in the user's units."""
-        return times_two_to(np.array([self.sample]), x) if self.sample else x
 
 
 def _warn_if_ill_conditioned(name: str, like: Array, condition: float | None) -> None:

@@ -16,7 +16,7 @@ from thermoapps.natural_gradient.solvers import Solver, Woodbury
 from thermoapps.natural_gradient.step.damping import Damping, as_damping
 from thermoapps.natural_gradient.step.descent import Descent, Start
 from thermoapps.natural_gradient.step.given import Given
-from thermoapps.natural_gradient.step.group_damping import announce_group_damping, check_group_damping
+from thermoapps.natural_gradient.step.group_damping import admit_group_damping
 from thermoapps.natural_gradient.step.replay import Closure
 from thermoapps.natural_gradient.step.report import RefusedStepWarning, StepReport, warn_if_refused
 from thermoapps.natural_gradient.step.updates import built_update, check_options
@@ -50,9 +50,8 @@ class NaturalGradient(Optimizer):
     damping : float, callable or Damping
         λ, λ as a function of the step, or a rule such as `LevenbergMarquardt`. Default 0.01.
     params : iterable of Tensor or of dict, optional
-        What is trained, in the order of flat vectors; groups may have an ``lr`` and other settings of `update` of
-        their own, and a number as their ``damping`` λ_g, with which the direction is (RᵀR + diag(λ_g))⁻¹ g. By default
-        all parameters of the model. Frozen ones are left alone.
+        What is trained, in the order of flat vectors, but for frozen ones; default: all of the model. Groups may have
+        settings of `update` of their own, and (a warning says so) a ``damping``: then d = (RᵀR + diag(λ_g))⁻¹ g.
     solver : Solver, optional
         Default `Woodbury`, the exact direction.
     update : callable
@@ -91,8 +90,6 @@ class NaturalGradient(Optimizer):
     -----
     RefusedStepWarning
         A step was taken back since something in it was not finite. Steps that the damping takes back are reported only.
-    UserWarning
-        Groups have a damping of their own, which is used: other optimisers have no such option.
 
     Examples
     --------
@@ -140,8 +137,7 @@ class NaturalGradient(Optimizer):
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
         self._descent = Descent(solver, as_damping(damping), inner, trust_region)
-        check_group_damping(inner.param_groups, self.damping, solver)
-        announce_group_damping(inner.param_groups)
+        admit_group_damping(inner.param_groups, self.damping, solver)
         # One set of groups and one state: schedulers and checkpoints see those of `update`.
         self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
         self._given = Given(self._recorder(), self.loss)
@@ -188,8 +184,7 @@ class NaturalGradient(Optimizer):
             super().add_param_group(param_group)
             return
         check_options(param_group, self.update)
-        check_group_damping([param_group], self.damping, self.solver)
-        announce_group_damping([param_group])
+        admit_group_damping([param_group], self.damping, self.solver)
         self.update.add_param_group(param_group)
         self.close()
         self._given.recorder = self._recorder()

@@ -21,7 +21,7 @@ from thermoapps.natural_gradient.curvature.scaled import ScaledFactor
 from thermoapps.natural_gradient.solvers import Solver
 from thermoapps.natural_gradient.step.damping import Damping, FixedDamping
 
-__all__ = ["Scaling", "announce_group_damping", "check_group_damping"]
+__all__ = ["Scaling", "admit_group_damping", "check_group_damping"]
 
 
 class Scaling:
@@ -86,8 +86,9 @@ def check_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, s
         )
 
 
-def announce_group_damping(groups: Sequence[Mapping[str, Any]]) -> None:
-    """UserWarning that a damping of groups is used: other optimisers have no such option."""
+def admit_group_damping(groups: Sequence[Mapping[str, Any]], damping: Damping, solver: Solver) -> None:
+    """Check a damping of groups, and say that it is used: other optimisers have no such option."""
+    check_group_damping(groups, damping, solver)
     told = ", ".join(f"{group['damping']:g}" for group in groups if "damping" in group)
     if told:
         warnings.warn(f"groups with a damping of their own are damped by it: {told}", UserWarning, stacklevel=3)
