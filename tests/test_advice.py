@@ -177,7 +177,9 @@ ADVICE: dict[str, Callable[[Call, re.Match[str]], None]] = {
     r"(or )?pass (?P<expression>\(?(np\.asarray\()?[AabM](\.\w+\([^)]*\)|\)| @ np\.eye\([^)]*\]\)| \+ [AabM]\.T\)/2))"
     r"( or a SciPy sparse array| if that is what is meant)?": pass_expression,
     r"pass both as tensors or (?P<expression>b\.numpy\(\))": pass_expression,
-    r"pass an array on the host from outside of them, or a torch tensor where gradients or a GPU are needed": bring_home,
+    r"pass an array on the host from outside of them, or a torch tensor where gradients or a GPU are needed": (
+        bring_home
+    ),
     r"scale (A or b|A nearer to 1|q down, or a up)": rescale,
     r"pass atol= above (?P<atol>[\d.e+-]+)": larger_tolerance,
 }
