@@ -1,7 +1,15 @@
 """Devices: where a matrix is written into, what a run returns, and how hardware departs from its ideal."""
 
 from thermolinalg.devices.general import GeneralDevice, GeneralProgram
-from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.imperfections import (
+    Amplifiers,
+    Capacitors,
+    Converter,
+    Couplings,
+    Imperfections,
+    Noise,
+    Sourced,
+)
 from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
@@ -10,10 +18,15 @@ from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spe
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.uneven import UnevenProgram
 
 __all__ = [
+    "Amplifiers",
     "AsWritten",
+    "Capacitors",
+    "Converter",
     "Correlated",
+    "Couplings",
     "CovarianceReading",
     "Device",
     "Drivable",
@@ -24,10 +37,13 @@ __all__ = [
     "LangevinDevice",
     "LangevinProgram",
     "Ledger",
+    "Noise",
     "Program",
     "Reading",
     "Schedule",
     "SkewProgram",
     "SingularError",
+    "Sourced",
     "Spectrum",
+    "UnevenProgram",
 ]

@@ -32,6 +32,10 @@ class Ledger:
         In units of τ.
     values_in, values_out : int
         Numbers converted for loads and for readings.
+    rescaled : int
+        Runs that were repeated with a lower load because a reading reached the end of the converters' range.
+    clipped : int
+        Readings that were clipped there.
     """
 
     programs: int = 0
@@ -39,6 +43,8 @@ class Ledger:
     device_time: float = 0.0
     values_in: int = 0
     values_out: int = 0
+    rescaled: int = 0
+    clipped: int = 0
 
     def carry(self, earlier: Ledger) -> None:
         """Go on from an earlier ledger of the same device."""
@@ -47,6 +53,8 @@ class Ledger:
         self.device_time += earlier.device_time
         self.values_in += earlier.values_in
         self.values_out += earlier.values_out
+        self.rescaled += earlier.rescaled
+        self.clipped += earlier.clipped
 
     def record(self, d: int, runs: int, time_each: float, readings: int = 1) -> None:
         """Add so many runs of a d-node device."""
