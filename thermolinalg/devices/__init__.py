@@ -2,12 +2,17 @@
 
 from thermolinalg.devices.general import GeneralDevice, GeneralProgram
 from thermolinalg.devices.imperfections import (
+    PCB2024,
     Amplifiers,
     Capacitors,
     Converter,
     Couplings,
+    Ideal,
     Imperfections,
+    IntegratedCMOS,
     Noise,
+    PaperTNGD,
+    Pessimistic,
     Sourced,
 )
 from thermolinalg.devices.langevin import LangevinDevice
@@ -33,11 +38,16 @@ __all__ = [
     "Equilibrated",
     "GeneralDevice",
     "GeneralProgram",
+    "Ideal",
     "Imperfections",
+    "IntegratedCMOS",
     "LangevinDevice",
     "LangevinProgram",
     "Ledger",
     "Noise",
+    "PCB2024",
+    "PaperTNGD",
+    "Pessimistic",
     "Program",
     "Reading",
     "Schedule",

@@ -10,6 +10,7 @@ from thermolinalg.devices.imperfections.parts import (
     connected,
     quantise,
 )
+from thermolinalg.devices.imperfections.presets import PCB2024, Ideal, IntegratedCMOS, PaperTNGD, Pessimistic
 from thermolinalg.devices.imperfections.sourced import Sourced
 
 __all__ = [
@@ -17,8 +18,13 @@ __all__ = [
     "Capacitors",
     "Converter",
     "Couplings",
+    "Ideal",
     "Imperfections",
+    "IntegratedCMOS",
     "Noise",
+    "PCB2024",
+    "PaperTNGD",
+    "Pessimistic",
     "Sourced",
     "connected",
     "quantise",
