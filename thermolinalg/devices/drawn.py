@@ -13,6 +13,7 @@ from thermolinalg._arrays import Array, standard_normal
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, Reading
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.systematic import implied_error
 from thermolinalg.devices.windows import Averaged, Windows
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.select import Choice, Price
@@ -115,6 +116,7 @@ class Drawn(Ranged):
             schedule=schedule,
             replicas=lambda: self._replicas(schedule, seed),
             gain=gain,
+            implied=None if self.is_perfect else lambda: implied_error(self, self, read, gain, schedule, seed + 1),
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:

@@ -84,6 +84,9 @@ class Reading:
         By how much each column was amplified to full range; its noise is smaller by this factor.
     condition : float, optional
         Condition number of the matrix as it is held, where it is known.
+    implied : callable, optional
+        Tells one standard deviation (d, k) of what the imperfections of the device make `value` miss whatever its
+        noise, by further runs; or None, where they do not tell it.
     """
 
     value: Array
@@ -93,6 +96,7 @@ class Reading:
     replicas: Callable[[], Array] | None = field(default=None, repr=False)
     gain: Array | float = 1.0
     condition: float | None = None
+    implied: Callable[[], Array | None] | None = field(default=None, repr=False)
 
     @cached_property
     def noise(self) -> Array:

@@ -12,6 +12,7 @@ from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.systematic import implied_error
 from thermolinalg.laws import Overdamped, forgotten
 from thermolinalg.operators import Operator
 from thermolinalg.simulation import Transition
@@ -149,6 +150,7 @@ class UnevenProgram(Ranged):
             schedule=schedule,
             replicas=lambda: self._replicas(law, schedule, np.random.default_rng(seed)),
             gain=gain,
+            implied=lambda: implied_error(self, self, read, gain, schedule, seed + 1),
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
