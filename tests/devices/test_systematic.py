@@ -39,7 +39,7 @@ def test_errors_are_as_large_as_the_error_bar_says(name):
             y, info = tla.solve(A, b, device=device, refine=False, rtol=1e-3, rng=seed, return_info=True)
             np.testing.assert_allclose(info.standard_error, info.noise + info.rounding + info.systematic)
             squares.append(np.mean((y - np.linalg.solve(A, b)) ** 2) / np.mean(info.standard_error**2))
-        # A soft mode has most of an error: an average of 30 squares. Largest entries are not rounded, and bars too wide for it.
+        # A soft mode has most of an error, so that this averages 30 squares; the largest entries are not rounded.
         assert 0.6 < np.mean(squares) ** 0.5 < 1.5
 
 

@@ -15,7 +15,7 @@ from thermolinalg._validation import is_finite
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
-from thermolinalg.estimation.refinement import Goal, State, refine
+from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
@@ -39,6 +39,9 @@ ALIKE = 3
 
 PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
+
+LONG_PATIENCE = 20
+"""The same along conjugate directions, whose residuals may grow for a while where A is ill-conditioned."""
 
 
 def solve_refined(
@@ -79,7 +82,8 @@ def solve_refined(
             chosen.append(replace(held.inverse.timetable(r, PRECISION), rough=True))
         return chosen[-1]
 
-    states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
+    slow = SLOW if held.distortion else PROGRESS
+    states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
     try:
         state, certificate, stopped = _run(states, equation, goal, wanted)
     except DeviceError as failure:
@@ -146,7 +150,8 @@ def _run(states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted
         if worst < least:
             best, least = (state.x, state.residual, state.norms, state.sizes), worst
         done = resolved and state.low is not None and _settled(equation, state)
-        done = done or state.n_runs >= wanted.maxiter or state.stalled >= PATIENCE or not math.isfinite(worst)
+        patience = LONG_PATIENCE if state.conjugate else PATIENCE
+        done = done or state.n_runs >= wanted.maxiter or state.stalled >= patience or not math.isfinite(worst)
         if done or _at_floor(equation, state, goal):
             if state.low is None and worst > least:
                 state.x, state.residual, state.norms, state.sizes = best
