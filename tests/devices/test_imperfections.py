@@ -294,3 +294,10 @@ def test_a_skew_embedding_takes_what_leaves_it_one(rewritten):
     assert info.success
     assert "AᵀA" in info.reason
     np.testing.assert_allclose(A @ x, np.ones(5), rtol=1e-9)
+
+
+def test_elements_of_a_structured_matrix_too_large_to_form_are_refused():
+    R = np.ones((2, 20_000))
+    device = LangevinDevice(imperfections=Imperfections(amplifiers=Amplifiers(gain=1e4)))
+    with pytest.raises(ValueError, match=r"20000² of them; pass a sparse array"):
+        device.program(tla.operators.LowRankPlusIdentity(R, 1.0))

@@ -88,7 +88,7 @@ class UnevenProgram(Ranged):
         rho = noise.known("correlation")
         D = np.sqrt(power[:, None] * power) * (rho + (1 - rho) * np.eye(d))
         G = self.factor * written
-        self.stuck = imperfections.frozen("amplifiers", rng).random(d) < imperfections.amplifiers.known("stuck")
+        self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
         G[self.stuck], D[self.stuck], D[:, self.stuck] = np.eye(d)[self.stuck], 0.0, 0.0
         bandwidth = imperfections.amplifiers.known("bandwidth")
         self.process = NodeProcess(G, D, capacity, bandwidth, noise.known("correlation_time"))

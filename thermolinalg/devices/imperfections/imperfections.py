@@ -21,6 +21,9 @@ __all__ = ["Imperfections"]
 
 L = TypeVar("L")
 
+FORMABLE = 16384
+"""Up to this size the elements of a structured A are formed, to give each its error: 2 GB."""
+
 
 @dataclass(frozen=True, init=False, eq=False)
 class Imperfections(Configuration):
@@ -106,7 +109,7 @@ class Imperfections(Configuration):
 
     # -- what it does to a device -------------------------------------------------------------------------------------
 
-    def frozen(self, part: str, rng: np.random.Generator) -> np.random.Generator:
+    def frozen(self, part: str, rng: np.random.Generator, lot: int = 0) -> np.random.Generator:
         """What draws the frozen errors of a part: the chip where it has a seed, the program else.
 
         Parameters
@@ -114,6 +117,8 @@ class Imperfections(Configuration):
         part : str
         rng : numpy.random.Generator
             Of the program.
+        lot : int, optional
+            Which of the independent errors of the part.
 
         Returns
         -------
@@ -121,7 +126,7 @@ class Imperfections(Configuration):
         """
         if self.die is None:
             return rng
-        return np.random.default_rng(np.random.SeedSequence(self.die, spawn_key=(list(PARTS).index(part),)))
+        return np.random.default_rng(np.random.SeedSequence(self.die, spawn_key=(list(PARTS).index(part), lot)))
 
     def write(self, operator: Operator, rng: np.random.Generator) -> Operator:
         """The matrix that ends up in the hardware: what its elements make of it, and the gain of the amplifiers.
@@ -136,9 +141,19 @@ class Imperfections(Configuration):
         -------
         Operator
             Symmetric where the elements are.
+
+        Raises
+        ------
+        ValueError
+            A is known by its structure only and has too many elements.
         """
         if not self.rewrites:
             return operator
+        if not isinstance(operator, Dense | Sparse) and operator.shape[0] > FORMABLE:
+            raise ValueError(
+                f"elements that err are written one by one, and A ({operator.structure}) has {operator.shape[0]}² of "
+                "them; pass a sparse array, or a device with ideal couplings and gain"
+            )
         symmetric = not self.couplings.differ
         if isinstance(operator, Sparse):
             triangle = scipy.sparse.csr_array(scipy.sparse.tril(operator.matrix) if symmetric else operator.matrix)
