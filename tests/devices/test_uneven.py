@@ -110,6 +110,8 @@ def test_single_readings_say_that_their_error_bar_is_not_all():
         _, info = call(spd(4), device=device, rng=0, rtol=0.05, return_info=True, **options)
         assert info.systematic is None
         assert info.message.startswith("the error bar holds noise")
+    _, info = tla.sample(spd(4), 3, device=device, rng=0, return_info=True)
+    assert info.message.startswith("of the law of this device, which errs in ways that it does not tell")
 
 
 def test_what_they_cannot_do_is_refused_with_a_way_out():

@@ -221,6 +221,8 @@ def _samples(
     if not return_info:
         return x
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
+    if not getattr(program, "ideal", False):
+        message = f"of the law of this device, which errs in ways that it does not tell; {message}"
     info = readings_report(program, timetable, 1.0, message)
     rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
     info.update(condition=reading.condition, rounding=rounding)
