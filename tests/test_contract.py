@@ -300,8 +300,14 @@ def test_systematic_errors_of_single_runs_are_told_or_said_to_be_unknown():
         assert 0 < bias < 0.2 * np.linalg.norm(np.linalg.solve(A, b))
         assert "noise only" not in info.message
     worn = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.01))
-    for call, matrix in ((tla.solve, A0), (tla.solve, LOPSIDED), (tla.inv, A0)):
-        _, info = call(matrix, *([B0] if call is tla.solve else []), device=worn, refine=False, rng=0, return_info=True)
+    for matrix in (A0, LOPSIDED):
+        x, info = tla.solve(matrix, B0, device=worn, refine=False, rng=0, return_info=True)
+        assert np.all(info.systematic > 0)
+        assert np.all(abs(x - np.linalg.solve(matrix, B0)) < 5 * info.standard_error)
+        assert info.message.startswith("the error bar holds what the imperfections of this device imply")
+    broken = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.5, die=1))
+    for device, call in ((worn, partial(tla.inv, A0)), (broken, partial(tla.solve, A0, B0))):
+        _, info = call(device=device, refine=False, rng=0, return_info=True)
         assert info.systematic is None
         assert info.message.startswith("the error bar holds noise only")
 

@@ -188,18 +188,17 @@ def test_couplings_are_symmetric():
         tla.LangevinDevice().program(Dense(np.triu(A), symmetric=False))
 
 
-def test_a_rounded_copy_that_is_not_definite_is_the_devices_own():
+def test_a_rounded_copy_that_is_not_definite_is_lifted_and_says_so():
     a = 0.99 * np.ones((3, 3)) + 0.01 * np.eye(3)
     a[0, 1] = a[1, 0] = 0.985
     coarse = tla.LangevinDevice(imperfections=tla.Imperfections(matrix_bits=3, mismatch=0.2))
-    refusals = []
-    for seed in range(20):
-        try:
-            coarse.program(Dense(a), rng=seed).rate()
-        except np.linalg.LinAlgError as refusal:
-            refusals.append(str(refusal))
-    assert len(refusals) > 10
-    assert all(text.startswith("the copy of A that this device holds, rounded and mismatched, is") for text in refusals)
+    lifted = [program for seed in range(20) if (program := coarse.program(Dense(a), rng=seed)).lift]
+    assert len(lifted) > 10
+    for program in lifted:
+        assert program.rate() > 0
+        assert "positive definite only with μ" in program.describe()["reason"]
+        with pytest.raises(np.linalg.LinAlgError, match="its readings tell A \\+ μI, not A"):
+            program.variances(100, rng=np.random.default_rng(0))
 
 
 def test_indefinite_matrices_are_refused_when_loaded():

@@ -200,7 +200,7 @@ def test_one_imperfect_copy_of_a_stands_in_both_blocks(imperfections, hold):
     assert_array_equal(np.diag(m), np.full(7, ALPHA))
     assert_array_equal(above == 0, TALL == 0)
     error = np.abs(above - TALL)
-    assert 1e-4 < error.max() <= (2.0 / 62 if imperfections.matrix_bits else 5 * 0.03 * 2.0)
+    assert 1e-4 < error.max() <= (2.0 / 62 if imperfections.couplings.bits else 5 * 0.03 * 2.0)
     c = load_of(TALL)
     found = program.average(c, LONG, rng=np.random.default_rng(0)).value
     assert_allclose(found, np.linalg.solve(m, c), rtol=1e-9)

@@ -208,7 +208,8 @@ def test_biased_devices_converge(device, condition):
 def test_a_biased_device_is_biased_in_the_raw():
     device = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.1))
     x, info = tla.solve(A0, B0, device=device, refine=False, rtol=1e-4, rng=0, return_info=True)
-    assert np.max(abs(x - X0) / info.standard_error) > 20
+    assert np.max(abs(x - X0) / info.noise) > 20
+    assert np.max(abs(x - X0) / info.standard_error) < 5
 
 
 # -- error bars -----------------------------------------------------------------------------------------------------

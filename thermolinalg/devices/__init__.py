@@ -1,7 +1,20 @@
 """Devices: where a matrix is written into, what a run returns, and how hardware departs from its ideal."""
 
 from thermolinalg.devices.general import GeneralDevice, GeneralProgram
-from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.imperfections import (
+    PCB2024,
+    Amplifiers,
+    Capacitors,
+    Converter,
+    Couplings,
+    Ideal,
+    Imperfections,
+    IntegratedCMOS,
+    Noise,
+    PaperTNGD,
+    Pessimistic,
+    Sourced,
+)
 from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
@@ -10,24 +23,37 @@ from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spe
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.uneven import UnevenProgram
 
 __all__ = [
+    "Amplifiers",
     "AsWritten",
+    "Capacitors",
+    "Converter",
     "Correlated",
+    "Couplings",
     "CovarianceReading",
     "Device",
     "Drivable",
     "Equilibrated",
     "GeneralDevice",
     "GeneralProgram",
+    "Ideal",
     "Imperfections",
+    "IntegratedCMOS",
     "LangevinDevice",
     "LangevinProgram",
     "Ledger",
+    "Noise",
+    "PCB2024",
+    "PaperTNGD",
+    "Pessimistic",
     "Program",
     "Reading",
     "Schedule",
     "SkewProgram",
     "SingularError",
+    "Sourced",
     "Spectrum",
+    "UnevenProgram",
 ]

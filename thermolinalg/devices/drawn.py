@@ -9,10 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, column_norms, standard_normal
-from thermolinalg.devices.loading import Loaded
-from thermolinalg.devices.reading import REPLICAS, Ledger, Reading
+from thermolinalg._arrays import Array, standard_normal
+from thermolinalg.devices.ranging import Ranged
+from thermolinalg.devices.reading import REPLICAS, Reading
 from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.systematic import implied_error
 from thermolinalg.devices.windows import Averaged, Windows
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.select import Choice, Price
@@ -49,57 +50,29 @@ class Choosing(Protocol):
         ...
 
 
-class Drawn(Loaded):
+class Drawn(Ranged):
     """A matrix written into a device, and what it does with a load.
 
     Loads, values and states of the methods are in the user's units; see `Loaded` for the device's.
 
     Attributes
     ----------
-    temperature : float
-        T as designed, which estimates take for granted.
     law : Dynamics
         With the temperature that the noise really has.
     engines : Choosing
         Of the matrix as it was written, but for the factor c.
-    ledger : Ledger
     drawn : tuple of str
         Engine of the last draw, and why it was chosen.
     """
 
-    temperature: float
     law: Dynamics
     engines: Choosing
-    ledger: Ledger
     drawn = ("none: nothing had to run", "")
-
-    def rate(self) -> float:
-        """Relaxation rate of the slowest mode, in 1/τ."""
-        raise NotImplementedError
 
     def describe(self) -> dict[str, str]:
         """Engine and reason of the last draw."""
         engine, reason = self.drawn
-        return {"engine": engine, "reason": reason}
-
-    def timetable(self, b: Array, relative: float) -> Schedule:
-        """The schedule of a run that leaves a residual of about `relative` × ‖b‖ in the device's units.
-
-        Parameters
-        ----------
-        b : array, shape (d, k)
-        relative : float
-
-        Returns
-        -------
-        Schedule
-        """
-        load, _ = self.load(b)
-        norms = column_norms(load)
-        if not all_true(norms > 0):  # columns without a load have no say
-            norms = norms[norms > 0]
-        signal = float(norms.min()) / load.shape[0] ** 0.5 if norms.shape[0] else 1.0
-        return Schedule.for_residual(relative, signal, self.law.temperature, self.rate())
+        return {"engine": engine, "reason": reason + self.told_lift()}
 
     # -- what it does with a load -------------------------------------------------------------------------------------
 
@@ -126,19 +99,24 @@ class Drawn(Loaded):
         Reading
             Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
         """
-        law = self._window(schedule, state=state)
-        load, gain = self.load(b)
-        values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
-        (d, k), total = b.shape, schedule.total
-        self.ledger.record(d, k, total, schedule.readings or 1)
+        law, (d, k), count = self._window(schedule, state=state), b.shape, schedule.readings or 1
+
+        def run() -> tuple[list[Array], Array, Array]:
+            load, gain = self.load(b, rng=rng)
+            values = self.draw(law, law.outputs, load, self.started(start, gain), rng)
+            self.ledger.record(d, k, schedule.total, count)
+            return values, self.convert(values[0], rng, count), gain
+
+        values, read, gain = self.within_range(run)
         seed = rng.bit_generator.random_raw()
         return Reading(
-            value=self.to_user(self.convert(values[0]), gain),
+            value=self.to_user(read, gain),
             state=self.to_user(values[1], gain) if state else None,
-            device_time=k * total,
+            device_time=k * schedule.total,
             schedule=schedule,
             replicas=lambda: self._replicas(schedule, seed),
             gain=gain,
+            implied=None if self.is_perfect else lambda: implied_error(self, self, read, gain, schedule, seed + 1),
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
@@ -159,13 +137,17 @@ class Drawn(Loaded):
         stationary = math.isinf(time)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
         law = self.in_device(self.law.stationary() if stationary else self.law.step(time))
-        load, gain = self.load(b)
-        (value,) = self.draw(law, ("state",), load, self.started(start, gain), rng)
-        self.ledger.record(b.shape[0], b.shape[1], waited)
+
+        def run() -> tuple[Array, Array, Array]:
+            load, gain = self.load(b, rng=rng)
+            (value,) = self.draw(law, ("state",), load, self.started(start, gain), rng)
+            self.ledger.record(b.shape[0], b.shape[1], waited)
+            return value, self.convert(value, rng), gain
+
+        value, read, gain = self.within_range(run)
         schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
         # Converters round what is read; the voltages stay what they are.
-        read, left = self.to_user(self.convert(value), gain), self.to_user(value, gain)
-        return Reading(read, b.shape[1] * waited, schedule, left)
+        return Reading(self.to_user(read, gain), b.shape[1] * waited, schedule, self.to_user(value, gain))
 
     # -- what simulating it takes -------------------------------------------------------------------------------------
 
@@ -206,14 +188,6 @@ class Drawn(Loaded):
         """The law as functions of the spectrum that the engines hold, for a device that holds c times their matrix."""
         return law.rescaled(self.factor)
 
-    def gain_at(self, temperature: float) -> float:
-        """The gain β at which the noise has this temperature in the user's units, x ~ N(A⁻¹b, temperature · A⁻¹)."""
-        if self.temperature == 0:
-            raise ValueError(
-                "a device at temperature 0 has no noise to read; pass a device with a law of temperature > 0"
-            )
-        return math.sqrt(self.temperature / (self.factor * temperature))
-
     def told(self, choice: Choice) -> Choice:
         """The choice itself, which `describe` then names."""
         self.drawn = (choice.engine.name, choice.reason)
@@ -244,6 +218,9 @@ class Drawn(Loaded):
     def _replicas(self, schedule: Schedule, seed: int) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""
         law, rng = self._window(schedule, state=False), np.random.default_rng(seed)
-        (noise,) = self.draw(law, ("average",), None, None, rng, columns=REPLICAS)
+        load = self.conversion_noise("inputs", rng)
+        (noise,) = self.draw(law, ("average",), load, None, rng, columns=REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)
+        read = self.conversion_noise("outputs", rng)
+        noise = noise if read is None else noise + read / (schedule.readings or 1) ** 0.5
         return self.to_user(noise, 1.0)

@@ -92,6 +92,7 @@ class Driven:
     def spectrum(self) -> Spectrum:
         """What is known of the matrix held; LinAlgError if it is not positive definite."""
         program, operator = self.program, self.program.effective
+        program.refuse_lifted()
         precision = eps(operator.like)
         if self.modes is not None:
             lower, upper = float(self.modes.values.min()), float(self.modes.values.max())

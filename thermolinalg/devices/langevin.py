@@ -11,6 +11,7 @@ from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.simulated import Law
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.uneven import UnevenProgram
 from thermolinalg.laws import Overdamped
 from thermolinalg.operators import Operator, SkewEmbedding
 from thermolinalg.operators.read import read_matrix
@@ -55,7 +56,7 @@ class LangevinDevice:
         """Whether the average over a window in equilibrium is A⁻¹ of a perturbed load: overdamped, and perfect."""
         return isinstance(self.law, Overdamped) and self.imperfections.is_perfect
 
-    def program(self, A: Any, *, rng: Any = None) -> LangevinProgram | SkewProgram:
+    def program(self, A: Any, *, rng: Any = None) -> LangevinProgram | SkewProgram | UnevenProgram:
         """Write A into the device.
 
         Parameters
@@ -67,14 +68,16 @@ class LangevinDevice:
 
         Returns
         -------
-        LangevinProgram or SkewProgram
+        LangevinProgram, SkewProgram or UnevenProgram
+            Of symmetric A, of an embedding, and of symmetric A where the parts of the device are not alike.
 
         Raises
         ------
         LinAlgError
             A is not positive semidefinite, as far as loading it shows.
         TypeError
-            A is a skew embedding, and the device's law is not overdamped.
+            A is a skew embedding, or the parts of the device are not alike, and its law is not overdamped; or it has
+            imperfections that a skew embedding does not survive.
         ValueError
             A is complex or not symmetric.
         TypeError
@@ -83,10 +86,19 @@ class LangevinDevice:
         if isinstance(A, SkewEmbedding):
             if not isinstance(self.law, Overdamped):
                 raise TypeError(f"only an overdamped device holds a skew embedding, not one with the law {self.law!r}")
+            if not self.imperfections.keeps_skew:
+                raise TypeError(
+                    "a skew embedding needs equal parts and amplifiers of infinite gain and bandwidth, which this "
+                    "device has not"
+                )
             return SkewProgram(A, self.law, self.loading, self.imperfections, as_rng(rng))
         if not isinstance(A, Operator):
             loadable = read_matrix(A)
             if loadable.is_complex or not loadable.symmetric:
                 raise ValueError("a device holds real symmetric A only; solve() takes others to such a form")
             A = loadable.operator
+        if not self.imperfections.is_symmetric:
+            if not isinstance(self.law, Overdamped):
+                raise TypeError(f"parts that are not alike are those of an overdamped device, not of {self.law!r}")
+            return UnevenProgram(A, self.law, self.loading, self.imperfections, as_rng(rng))
         return LangevinProgram(A, self.law, self.loading, self.imperfections, as_rng(rng))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, column_maxima, namespace, smallest_normal, standard_normal
-from thermolinalg.devices.imperfections import Imperfections, quantise
-from thermolinalg.operators import Operator
+from thermolinalg._arrays import Array, all_true, any_true, column_maxima, eps, namespace, smallest_normal
+from thermolinalg.devices.imperfections import Imperfections, connected
+from thermolinalg.devices.restoring import lifted, missing_lift
+from thermolinalg.operators import Dense, Operator, Sparse
 
 __all__ = ["AsWritten", "Equilibrated", "Loaded"]
 
@@ -51,7 +53,14 @@ class Loaded:
         c, 1 until it is chosen.
     scaling : array, shape (d,), or None
         Diagonal of S; None is the identity.
+    attenuation : float
+        By how much loads stay below full range, so that readings do not clip.
+    lift : float
+        μ on the diagonal of `effective`, without which the copy of a positive definite matrix would not be one.
     """
+
+    attenuation = 1.0
+    lift = 0.0
 
     def __init__(
         self,
@@ -68,40 +77,88 @@ class Loaded:
             if self.scaling is not None:
                 scaled = operator.scaled(1.0, self.scaling)
         self.effective = imperfections.write(scaled, rng)
+        if imperfections.rewrites and operator.symmetric:
+            self.lift = missing_lift(_even(self.effective), scaled, imperfections.couplings.resolution)
+            self.effective = lifted(self.effective, self.lift) if self.lift else self.effective
         self.factor = 1.0
-        self.offset: Array | float = 0.0
-        if imperfections.offset:
-            self.offset = imperfections.offset * standard_normal(rng, (operator.shape[0], 1), operator.like)
+        self._draw_offsets(rng)
 
-    def load(self, b: Array, gain: float | None = None) -> tuple[Array, Array]:
-        """b_dev (d, k) with offsets and rounding, and the gains β (k,): the one given, or up to full range."""
+    def _draw_offsets(self, rng: np.random.Generator) -> None:
+        """The constants that the converters and amplifiers of this copy add, whatever is loaded."""
+        draw, d, like = self.imperfections.draw_offset, self.operator.shape[0], self.operator.like
+        self.offset = draw("inputs", d, like, rng)
+        self.amplifier_offset = draw("amplifiers", d, like, rng)
+        self.output_offset = draw("outputs", d, like, rng)
+
+    @cached_property
+    def _constant(self) -> Array | float:
+        """What stands at the inputs (d, 1) whatever is loaded: offsets of the converters and of the amplifiers."""
+        if isinstance(self.amplifier_offset, float):
+            return self.offset
+        held = self.effective.matrix if isinstance(self.effective, Sparse) else self.effective.dense()
+        return self.offset + self.factor * connected(held)[:, None] * self.amplifier_offset
+
+    def load(self, b: Array, gain: float | None = None, rng: np.random.Generator | None = None) -> tuple[Array, Array]:
+        """b_dev (d, k) as it stands at the inputs, and the gains β (k,): the one given, or up to full range.
+
+        `rng` draws what each conversion adds.
+        """
         load = b if self.scaling is None else self.scaling[:, None] * b
         if gain is None and isinstance(self.loading, Equilibrated) and b.shape[0]:
             largest = column_maxima(load)
             # A gain beyond the range of the dtype would be none.
             seen = largest > smallest_normal(b) ** 0.75
-            if all_true(seen):
-                load, gains = load / largest, 1.0 / (self.factor * largest)
-            else:
-                some = namespace(b).where(seen, largest, 1.0 / self.factor)
-                load, gains = load / some, 1.0 / (self.factor * some)
+            some = largest if all_true(seen) else namespace(b).where(seen, largest, 1.0 / self.factor)
+            load, gains = load / some, 1.0 / (self.factor * some)
+            if (top := self._full_range()) != 1.0:
+                load, gains = top * load, top * gains
         else:
             xp = namespace(b)
             gains = xp.ones_like(b[0, :]) if b.shape[0] else xp.ones(b.shape[1])
             gains = gains if gain is None else gain * gains
             load = self.factor * load * gains
         if not self.is_perfect:
-            load = quantise(load, self.imperfections.input_bits, axis=0) + self.offset
+            self._refuse_beyond(load)
+            load = self.imperfections.inputs.convert(load, rng) + self._constant
         return load, gains
+
+    def refuse_lifted(self) -> None:
+        """LinAlgError where readings, unlike refined solutions, would be those of A + μI."""
+        if self.lift:
+            raise np.linalg.LinAlgError(
+                "the copy of A that this device holds, rounded and mismatched, is positive definite only with μ = "
+                f"{self.lift:.3g} on its diagonal: its readings tell A + μI, not A; pass a device with more "
+                "matrix_bits or less mismatch, or solve to a tolerance, which takes μ out"
+            )
+
+    def told_lift(self) -> str:
+        """What a report says of μ; nothing where there is none."""
+        if not self.lift:
+            return ""
+        return f"; the device's copy of A is positive definite only with μ = {self.lift:.3g} on its diagonal"
+
+    def _full_range(self) -> float:
+        """The largest entry that a load is brought to."""
+        return self.attenuation * min(1.0, self.imperfections.inputs.known("full_scale"))
+
+    def _refuse_beyond(self, load: Array) -> None:
+        """ValueError where a load that is not scaled to full range leaves that of the converters."""
+        limit = self.imperfections.inputs.known("full_scale")
+        if math.isfinite(limit) and any_true(abs(load) > limit * (1 + eps(load))):
+            raise ValueError(
+                f"the load reaches {float(abs(load).max()):.4g} where the input converters end at ±{limit:g}; scale b, "
+                "or pass a device with loading=Equilibrated()"
+            )
 
     @cached_property
     def is_perfect(self) -> bool:
         """Whether nothing is rounded or shifted."""
         return self.imperfections.is_perfect
 
-    def convert(self, y: Array) -> Array:
-        """Voltages (d, k) as the output converters give them."""
-        return quantise(y, self.imperfections.output_bits, axis=0)
+    def convert(self, y: Array, rng: np.random.Generator, readings: int = 1) -> Array:
+        """Voltages (d, k), averages of so many readings, as the output converters give them."""
+        outputs = self.imperfections.outputs
+        return y if outputs.is_perfect else outputs.convert(y + self.output_offset, rng, readings)
 
     def to_user(self, y: Array, gain: Array | float) -> Array:
         """Voltages (d, k) in the user's units, x = S y / β."""
@@ -114,6 +171,16 @@ class Loaded:
             return None
         y = start * gain
         return y if self.scaling is None else y / self.scaling[:, None]
+
+
+def _even(operator: Operator) -> Operator:
+    """The symmetric part of a copy."""
+    if operator.symmetric:
+        return operator
+    if isinstance(operator, Sparse):
+        return operator.holding((operator.matrix + operator.matrix.T) / 2)
+    matrix = operator.dense()
+    return Dense((matrix + matrix.T) / 2)
 
 
 def _refuse_hidden_negative(operator: Operator, i: int) -> None:

@@ -44,6 +44,10 @@ class Ledger:
         Time of each run times the couplings that stood in the device, in units of τ; None where a device does not tell.
     couplings : int, optional
         Of the matrix that stands in the device now.
+    rescaled : int
+        Runs that were repeated with a lower load because a reading reached the end of the converters' range.
+    clipped : int
+        Readings that were clipped there.
 
     Examples
     --------
@@ -63,6 +67,8 @@ class Ledger:
     node_time: float = 0.0
     coupling_time: float | None = 0.0
     couplings: int | None = None
+    rescaled: int = 0
+    clipped: int = 0
 
     @classmethod
     def of(cls, operator: Operator) -> Ledger:
@@ -91,6 +97,8 @@ class Ledger:
         self.written = _sum(self.written, earlier.written)
         self.node_time += earlier.node_time
         self.coupling_time = _sum(self.coupling_time, earlier.coupling_time)
+        self.rescaled += earlier.rescaled
+        self.clipped += earlier.clipped
 
     def record(self, d: int, runs: int, time_each: float, readings: int = 1) -> None:
         """Add so many runs of a d-node device."""
@@ -124,6 +132,9 @@ class Reading:
         By how much each column was amplified to full range; its noise is smaller by this factor.
     condition : float, optional
         Condition number of the matrix as it is held, where it is known.
+    implied : callable, optional
+        Tells one standard deviation (d, k) of what the imperfections of the device make `value` miss whatever its
+        noise, by further runs; or None, where they do not tell it.
     """
 
     value: Array
@@ -133,6 +144,7 @@ class Reading:
     replicas: Callable[[], Array] | None = field(default=None, repr=False)
     gain: Array | float = 1.0
     condition: float | None = None
+    implied: Callable[[], Array | None] | None = field(default=None, repr=False)
 
     @cached_property
     def noise(self) -> Array:

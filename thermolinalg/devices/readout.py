@@ -35,15 +35,16 @@ def readings(
     gain: float | None,
 ) -> Reading:
     """See `LangevinProgram.readings`; b and start (d, 1)."""
+    program.refuse_lifted()
     count, _ = schedule.grid()
-    load, gains = program.load(b, gain)
+    load, gains = program.load(b, gain, rng)
     if _independent(program, schedule):
         value = _independent_readings(program, load, gains, count, rng)
     else:
         first, step = _steps(program, schedule)
         engine = program.told(program.engines.choose(step, ("state",), count)).engine
         path = autoregressive_path(engine, first, step, program.started(start, gains), load, count, rng).T
-        value = program.to_user(program.convert(path), gains).T
+        value = program.to_user(program.unclipped(program.convert(path, rng)), gains).T
     program.ledger.record(b.shape[0], 1, schedule.total, count)
     return Reading(value, schedule.total, schedule, state=value[-1], condition=program.condition)
 
@@ -54,12 +55,13 @@ def _independent_readings(program: Simulated, load: Array, gains: Array, count: 
     width, blocks = max(1, BLOCK // max(d, 1)), []
     for begin in watched(range(0, count, width), "block of readings"):
         (block,) = program.draw(law, ("state",), load, None, rng, columns=min(width, count - begin))
-        blocks.append(program.to_user(program.convert(block), gains).T)
+        blocks.append(program.to_user(program.unclipped(program.convert(block, rng)), gains).T)
     return blocks[0] if len(blocks) == 1 else namespace(load).concat(blocks)
 
 
 def covariance(program: Simulated, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:
     """See `LangevinProgram.covariance`."""
+    program.refuse_lifted()
     count, spacing = schedule.grid()
     if count < 2:
         raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
@@ -83,8 +85,9 @@ def covariance(program: Simulated, schedule: Schedule, rng: np.random.Generator)
 
 def variances(program: Simulated, count: int, rng: np.random.Generator, progress: bool) -> CovarianceReading:
     """See `LangevinProgram.variances`."""
+    program.refuse_lifted()
     d, schedule = program.operator.shape[0], Schedule.for_covariance(count, program.rate())
-    if program.imperfections.output_bits:
+    if not program.imperfections.outputs.is_perfect:
         value = sample_variance(watched(_converted_draws(program, count, rng), "reading", progress, count // CHUNK + 1))
     else:
         squares: Array | float = 0.0
@@ -143,7 +146,7 @@ def _steps(program: Simulated, schedule: Schedule) -> tuple[LinearLaw, LinearLaw
 
 
 def _independent_covariance(program: Simulated, count: int, rng: np.random.Generator) -> Array:
-    if program.imperfections.output_bits:
+    if not program.imperfections.outputs.is_perfect:
         return sample_covariance(_converted_draws(program, count, rng))
     (factor,) = wishart_factor(program.operator.shape[0], count - 1, program.operator.like, rng)
     draws = _root(program, factor)
@@ -164,7 +167,7 @@ def _converted_draws(program: Simulated, count: int, rng: np.random.Generator) -
     load = _no_load(program)
     for begin in range(0, count, CHUNK):
         (block,) = program.draw(law, ("state",), load, None, rng, columns=min(CHUNK, count - begin))
-        yield program.convert(block).T
+        yield program.unclipped(program.convert(block, rng)).T
 
 
 def _correlated_covariance(
@@ -175,8 +178,10 @@ def _correlated_covariance(
     load = engine.to_modes(_no_load(program))[:, 0]
     path = modal_readings(engine.eigenvalues(), *_steps(program, schedule), None, load, count, rng)
     path = watched(path, "block of readings", total=-(-count // CHUNK))
-    if program.imperfections.output_bits:
-        return sample_covariance(program.convert(engine.from_modes(chunk.T)).T for chunk in path)
+    if not program.imperfections.outputs.is_perfect:
+        return sample_covariance(
+            program.unclipped(program.convert(engine.from_modes(chunk.T), rng)).T for chunk in path
+        )
     return _rotated(engine, sample_covariance(path))
 
 
@@ -187,6 +192,7 @@ def _autocovariance(program: Simulated, engine: Diagonalising, spacing: float) -
 
     def expected(lag: float) -> Array:
         modes = law.stationary_variance(lam) * law.decay(lam, lag * spacing)
+        modes = modes + (program.imperfections.outputs.known("noise") ** 2 if lag == 0 else 0.0)
         return _in_user_units(program, _rotated(engine, namespace(modes).diag(modes)))
 
     return expected

@@ -105,7 +105,7 @@ class Simulated(Drawn):
         if not operator.symmetric:
             raise TypeError("the couplings of a LangevinDevice are symmetric, and A is not: pass a GeneralDevice")
         super().__init__(operator, loading, imperfections, rng)
-        self.temperature, self.law = law.temperature, imperfections.heat(law)
+        self.temperature, self.law = law.temperature, imperfections.dynamics(law)
         self.engines, self.largest = Engines(self.effective), None
         if isinstance(loading, Equilibrated) and operator.shape[0]:
             with imperfections.blamed():

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from thermolinalg._arrays import Array, namespace, standard_normal
+from thermolinalg._arrays import Array, namespace
 from thermolinalg._progress import watched
 from thermolinalg.devices.drawn import Drawn
 from thermolinalg.devices.imperfections import Imperfections
@@ -55,7 +55,7 @@ class SkewProgram(Drawn):
     ) -> None:
         self.operator, self.loading, self.imperfections = operator, loading, imperfections
         self.temperature, self.scaling = law.temperature, None
-        if isinstance(operator, PreparedEmbedding) and not _rewrites(self.imperfections):
+        if isinstance(operator, PreparedEmbedding) and not imperfections.rewrites:
             self.engines = operator.engines
         else:
             self.engines = SingularEngines(_written(operator.matrix, self.imperfections, rng))
@@ -65,9 +65,7 @@ class SkewProgram(Drawn):
             self.factor = 1 / math.hypot(operator.alpha, self.engines.largest())
         self.alpha = self.factor * operator.alpha
         self.law = self.imperfections.heat(Skew(self.alpha, law.temperature))
-        self.offset = 0.0
-        if self.imperfections.offset:
-            self.offset = self.imperfections.offset * standard_normal(rng, (operator.shape[0], 1), operator.like)
+        self._draw_offsets(rng)
         self.ledger = Ledger.of(operator)
 
     # -- what it is ----------------------------------------------------------------------------------------------------
@@ -116,7 +114,7 @@ class SkewProgram(Drawn):
             Value (n, m + n).
         """
         count, spacing = schedule.grid()
-        load, gain = self.load(b[:, None], None if temperature is None else self.gain_at(temperature))
+        load, gain = self.load(b[:, None], None if temperature is None else self.gain_at(temperature), rng)
         state = self.started(None if start is None else start[:, None], gain)
         path = []
         for time in watched((schedule.burn_in, *[spacing] * (count - 1)), "reading"):
@@ -124,7 +122,7 @@ class SkewProgram(Drawn):
             path.append(state)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         stacked = namespace(load).concat(path, axis=1)
-        value = self.to_user(self.convert(stacked), gain).T
+        value = self.to_user(self.unclipped(self.convert(stacked, rng)), gain).T
         return Reading(value, schedule.total, schedule, state=self.to_user(path[-1], gain)[:, 0])
 
     def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> NoReturn:
@@ -139,14 +137,9 @@ class SkewProgram(Drawn):
 _NO_INVERSE = "the spread of a skew device is (T/α)I whatever A is: it solves, it does not invert"
 
 
-def _rewrites(imperfections: Imperfections) -> bool:
-    """Whether the matrix that stands in the hardware differs from the one that was asked for."""
-    return imperfections.matrix_bits > 0 or imperfections.mismatch > 0
-
-
 def _written(matrix: Operator, imperfections: Imperfections, rng: np.random.Generator) -> Operator:
     """A as it ends up in the hardware: rounded to the grid, then mismatched."""
-    if not _rewrites(imperfections):
+    if not imperfections.rewrites:
         return matrix
     if isinstance(matrix, Sparse):
         written = matrix.matrix.copy()

@@ -14,12 +14,15 @@ from thermolinalg.devices import Reading, Schedule
 from thermolinalg.estimation.directions import Directions
 from thermolinalg.systems import Equation
 
-__all__ = ["Goal", "NoisyInverse", "State", "refine"]
+__all__ = ["PROGRESS", "SLOW", "Goal", "NoisyInverse", "State", "refine"]
 
 Product = Callable[[Array], Array]
 
 PROGRESS = 0.7
 """A run that leaves more than this share of the residual made no progress."""
+
+SLOW = 0.4
+"""The same of a device that says it is biased: directions then take fewer runs, for one product more in each."""
 
 NEAR_FLOOR = 30.0
 """A residual within so many times its rounding is from then on computed in extended precision."""
@@ -165,6 +168,7 @@ def refine(
     rng: np.random.Generator,
     *,
     preconditioner: Product | None = None,
+    slow: float = PROGRESS,
 ) -> Iterator[State]:
     """States of x ← x + z with z ≈ A⁻¹(b − A x) read from a device, without end.
 
@@ -189,6 +193,8 @@ def refine(
     rng : numpy.random.Generator
     preconditioner : callable, optional
         A digital approximation of A⁻¹ whose direction is searched beside the device's.
+    slow : float, optional
+        Share of the residual from which on a run made no progress; `SLOW` for a device that is known to be biased.
 
     Yields
     ------
@@ -226,7 +232,7 @@ def refine(
             if plain and state.n_runs <= PROBED:
                 directions.refuse_negative(z, start[1] - state.residual)
             # An iteration near its rounding makes no progress either, and has no use for directions.
-            if plain and state.low is None and not _progress(state, before):
+            if plain and state.low is None and not _progress(state, before, slow):
                 state.conjugate = True
                 directions.add(z, start[1] - state.residual)
                 state.x, state.residual, state.sizes = start
@@ -281,9 +287,9 @@ def _move_along(equation: Equation, state: State, directions: Directions) -> Non
         directions.pairs.clear()
 
 
-def _progress(state: State, before: Array) -> bool:
+def _progress(state: State, before: Array, slow: float) -> bool:
     """Whether every column of the residual shrank."""
-    shrank = state.norms[-1] < PROGRESS * before
+    shrank = state.norms[-1] < slow * before
     return all_true(shrank) or all_true(shrank | (before == 0))
 
 

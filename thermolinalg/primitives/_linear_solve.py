@@ -18,7 +18,7 @@ from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
 from thermolinalg.estimation.health import Health, residual_health
-from thermolinalg.estimation.refinement import Goal, State, refine
+from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
 from thermolinalg.primitives._readings import declare
@@ -46,6 +46,9 @@ OWN_ROUNDING = 100.0
 
 PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
+
+LONG_PATIENCE = 20
+"""The same along conjugate directions, whose residuals may grow for a while where A is ill-conditioned."""
 
 
 def solve_refined(
@@ -91,7 +94,8 @@ def solve_refined(
     def residual(state: State) -> str:
         return f"residual {highest(state.norms[-1] / scale):.0e}"
 
-    states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner)
+    slow = SLOW if held.distortion else PROGRESS
+    states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
     try:
         with closing(watched(states, "run", tell=residual)) as runs:
             state, certificate, stopped = _run(runs, equation, goal, wanted)
@@ -159,7 +163,8 @@ def _run(states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted
         if worst < least:
             best, least = (state.x, state.residual, state.norms, state.sizes), worst
         done = resolved and state.low is not None and _settled(equation, state)
-        done = done or state.n_runs >= wanted.maxiter or state.stalled >= PATIENCE or not math.isfinite(worst)
+        patience = LONG_PATIENCE if state.conjugate else PATIENCE
+        done = done or state.n_runs >= wanted.maxiter or state.stalled >= patience or not math.isfinite(worst)
         if done or _at_floor(equation, state, goal):
             if state.low is None and worst > least:
                 state.x, state.residual, state.norms, state.sizes = best
@@ -236,7 +241,7 @@ def solve_raw(
     timetable = schedule or held.inverse.timetable(load, asked)
     # A state has no form as a solve, which is all that M makes short.
     reading = held.inverse.average(load, timetable, rng=rng, state=not isinstance(held.matrix, Preconditioned))
-    x = reading.value
+    x, spent = reading.value, held.inverse.ledger.device_time
     norms, balanced = once(lambda: equation.norms(equation.residual(x))), equation.balanced
 
     def backward_error() -> Any:
@@ -244,11 +249,14 @@ def solve_raw(
         return largest(outer, to_numpy(norms()[-1] / (scale + (scale == 0))).astype(float))
 
     rounding = once(lambda: _rounding_of_one_run(held, equation, x, timetable, rng))
-    systematic = _systematic(held, equation, x, timetable)
+    systematic = _systematic(held, equation, reading, timetable)
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
-        why = "the burn-in is too short for the start to be forgotten" if held.inverse.ideal else UNTOLD
+        settled = forgotten(timetable.burn_in * held.inverse.rate())
+        why = UNTOLD if settled else "the burn-in is too short for the start to be forgotten"
         lines.insert(0, f"the error bar holds noise only: {why};")
+    elif not held.inverse.ideal:
+        lines.insert(0, "the error bar holds what the imperfections of this device imply, to first order;")
     success = is_finite(x)
     if held.condition is not None and held.poor:
         bar = reading.standard_error + rounding() + (0.0 if systematic is None else systematic)
@@ -274,7 +282,9 @@ def solve_raw(
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
     if not held.inverse.own and reading.replicas is not None:
         declare(info, _health(held, equation, reading))
-    return x, with_device(info, held, state)
+    info = with_device(info, held, state)
+    info.device_time = spent  # of the answer; error bars take more
+    return x, info
 
 
 def _health(held: Held, equation: Equation, reading: Reading) -> Health:
@@ -300,11 +310,20 @@ def _inaccuracy(held: Held, equation: Equation) -> float:
     return 0.0 if held.condition is None else min(1.0, equation.eps * held.condition.number)
 
 
-def _systematic(held: Held, equation: Equation, x: Array, schedule: Schedule) -> Array | None:
-    """What a run misses whatever its noise: α² (AᵀA + α²)⁻¹ x at most in an embedding; None where it is unknown."""
-    if not held.inverse.ideal or not forgotten(schedule.burn_in * held.inverse.rate()):
+def _systematic(held: Held, equation: Equation, reading: Reading, schedule: Schedule) -> Array | None:
+    """What a run misses whatever its noise; None where it is unknown.
+
+    That is α² (AᵀA + α²)⁻¹ x at most in an embedding, and what the imperfections of the device imply.
+    """
+    x = reading.value
+    if not forgotten(schedule.burn_in * held.inverse.rate()):
         return None
     bias = equation.xp.zeros_like(x)
+    if not held.inverse.ideal:
+        implied = None if reading.implied is None else reading.implied()
+        if implied is None:
+            return None
+        bias = bias + implied
     if held.inverse.bias:
         bias = bias + held.inverse.bias * equation.balanced.solution(equation.asked(x))
     return bias

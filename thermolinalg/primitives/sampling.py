@@ -232,6 +232,8 @@ def _samples(
     written = partial(Solver, read, AlreadyWritten(program))
     x = of_gaussian(x, written, moments, generator, is_covariance=is_covariance)
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
+    if not getattr(program, "ideal", False):
+        message = f"of the law of this device, which errs in ways that it does not tell; {message}"
     info = readings_report(program, timetable, 1.0, message)
     declare(info, health)
     rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)

@@ -226,6 +226,11 @@ class DeviceInverse(Adapter):
             return self.program.average(b, schedule, rng=rng, state=state)
         back, back_error = self.systems.back, self.systems.back_error
         inner = self.program.average(self.systems.into(b), schedule, rng=rng, state=state)
+
+        def implied() -> Array | None:
+            error = None if inner.implied is None else inner.implied()
+            return None if error is None else back_error(error)
+
         return Reading(
             back(inner.value),
             inner.device_time,
@@ -234,4 +239,5 @@ class DeviceInverse(Adapter):
             None if inner.replicas is None else lambda: back_error(inner.noise),
             inner.gain,
             inner.condition,
+            None if inner.implied is None else implied,
         )

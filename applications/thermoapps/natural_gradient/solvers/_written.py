@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.solvers.base import Rows
 from thermolinalg import LangevinDevice
-from thermolinalg.devices import Device
+from thermolinalg.devices import Couplings, Device
 
 __all__ = ["written"]
 
@@ -18,15 +18,15 @@ __all__ = ["written"]
 def written(device: Device, rows: Rows, rng: np.random.Generator) -> tuple[Device, Rows | Tensor]:
     """The rows with the errors of a device that holds them in an array of r × N elements.
 
-    Rounding and mismatch are those of the elements of R, which are formed for that, not of RᵀR: the curvature stays
-    positive semidefinite. R and Rᵀ have the same errors.
+    Couplings err in the elements of R, which are formed for that, not in RᵀR: curvatures stay positive semidefinite.
+    R and Rᵀ have the same errors.
 
     Parameters
     ----------
     device : Device
     rows : Rows
     rng : numpy.random.Generator
-        Draws the mismatch.
+        Draws what is random in them.
 
     Returns
     -------
@@ -37,8 +37,8 @@ def written(device: Device, rows: Rows, rng: np.random.Generator) -> tuple[Devic
     if not isinstance(device, LangevinDevice):
         return device, rows
     errors = device.imperfections
-    if not errors.matrix_bits and not errors.mismatch:
+    if errors.couplings.is_perfect:
         return device, rows
     identity = torch.eye(rows.shape[0], dtype=rows.dtype, device=rows.like.device)
     elements = errors.write_array(rows.apply_transposed(identity).T, rng)
-    return replace(device, imperfections=replace(errors, matrix_bits=0, mismatch=0.0)), elements
+    return replace(device, imperfections=replace(errors, couplings=Couplings())), elements

@@ -1,0 +1,60 @@
+"""Presets: every number with a source, and systems solved to the tolerance on every one of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import spd
+
+import thermolinalg as tla
+from thermolinalg import Imperfections, LangevinDevice
+from thermolinalg.devices import PCB2024, Ideal, IntegratedCMOS, PaperTNGD, Pessimistic
+from thermolinalg.testing import check_device
+
+PRESETS = [Ideal, PaperTNGD, PCB2024, IntegratedCMOS, Pessimistic]
+SPREAD = ["mean", "variance", "stationarity", "warm start", "readings", "scaling", "timetable"]
+BIASED = [*SPREAD, "singular", "spectrum", "readings along", "work"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_number_has_a_source_and_survives_json(preset):
+    made = preset(die=3)
+    assert all(row.source or row.value == "unknown" for row in made.rows())
+    for part in made.parts.values():
+        stated = [getattr(part, name) for name in part.quantities() if part.known(name) != getattr(type(part), name)]
+        assert all(hasattr(value, "source") for value in stated)
+    again = Imperfections.from_json(made.to_json())
+    assert again == made
+    assert str(again) == str(made)
+    assert replace(made, matrix_bits=4).couplings.bits == 4
+    assert replace(made, matrix_bits=4).inputs == made.inputs
+
+
+def test_the_paper_says_bits_and_nothing_else():
+    lines = str(PaperTNGD()).splitlines()
+    assert sum("16  " in line and "arXiv:2405.13817" in line for line in lines) == 3
+    assert sum(line.endswith("unknown") for line in lines) == len(lines) - 4
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("condition", [3.0, 100.0])
+def test_systems_are_solved_to_the_tolerance(preset, condition):
+    A, b = spd(16, condition), np.random.default_rng(0).standard_normal(16)
+    for die in range(3):
+        device = LangevinDevice(imperfections=preset(die=die), law=tla.Overdamped(1e-4))
+        x, info = tla.solve(A, b, device=device, rng=0, return_info=True)
+        assert info.success
+        assert np.linalg.norm(b - A @ x) <= 1e-10 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("preset", [Ideal, PaperTNGD, PCB2024, IntegratedCMOS])
+def test_they_do_what_a_device_must_but_for_their_bias(preset):
+    law = tla.Overdamped(0.1)
+    passed = check_device(LangevinDevice(law, imperfections=preset(die=0)), temperature=0.1, skip=BIASED)
+    assert {"protocol", "error bars", "noise", "ledger", "inputs"} <= set(passed)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_singular_matrix_is_refused_although_its_copy_may_not_be(preset):
+    with pytest.raises(np.linalg.LinAlgError, match="A is singular to working precision"):
+        tla.solve(np.ones((2, 2)), np.ones(2), device=LangevinDevice(imperfections=preset(die=0)), rng=0)

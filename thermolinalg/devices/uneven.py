@@ -1,0 +1,282 @@
+"""A matrix in a device whose parts are not alike: no longer a function of one symmetric matrix, and still linear."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.ranging import Ranged
+from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.devices.systematic import implied_error
+from thermolinalg.laws import Overdamped, forgotten
+from thermolinalg.operators import Operator
+from thermolinalg.simulation import Transition
+from thermolinalg.simulation.covariances import sample_covariance, wishart_factor
+from thermolinalg.simulation.nodes import NodeProcess
+
+__all__ = ["UnevenProgram"]
+
+LARGEST = 4096
+"""Nodes up to which dense arrays of them are held and decomposed; beyond it that takes hours."""
+
+KEPT = 16
+"""Timetables whose laws are kept: a refinement runs few, again and again."""
+
+NEGLIGIBLE = 12.0
+"""Relaxation times after which two readings count as uncorrelated in an error bar."""
+
+
+class UnevenProgram(Ranged):
+    """A matrix written into a `LangevinDevice` whose capacitors, noise sources or couplings are not alike.
+
+    Its law is that of C ẋ = −(G x − b) + noise with all that `Imperfections` has, exact, from dense arrays. It has no
+    drives, so that determinants need a device of equal parts. Loads, values and states of the methods are in the user's
+    units; see `Loaded` for the device's.
+
+    Parameters
+    ----------
+    operator : Operator, shape (d, d)
+        The user's A, symmetric.
+    law : Overdamped
+        As designed.
+    loading : Equilibrated or AsWritten
+        Of the `LangevinDevice` it was written into.
+    imperfections : Imperfections
+        Likewise.
+    rng : numpy.random.Generator
+        Draws this copy's imperfections.
+
+    Raises
+    ------
+    ValueError
+        More nodes than dense arrays can hold.
+    """
+
+    ideal = False
+
+    def __init__(
+        self,
+        operator: Operator,
+        law: Overdamped,
+        loading: Equilibrated | AsWritten,
+        imperfections: Imperfections,
+        rng: np.random.Generator,
+    ) -> None:
+        d = operator.shape[0]
+        if d > LARGEST:
+            raise ValueError(
+                f"a device of unequal parts is simulated with dense arrays of up to {LARGEST} nodes, and A has {d}; "
+                "leave out capacitors=, the spread, correlation and correlation_time of noise=, stuck amplifiers and "
+                "couplings that are not symmetric"
+            )
+        super().__init__(operator, loading, imperfections, rng)
+        self.temperature, self.law = law.temperature, imperfections.heat(law)
+        self.ledger = Ledger(programs=1)
+        written = to_numpy(self.effective.dense()).astype(np.float64)
+        self._ends = _ends((written + written.T) / 2)
+        if isinstance(loading, Equilibrated) and self._ends[1] > 0:
+            self.factor = 1 / self._ends[1]
+        noise, capacitors = imperfections.noise, imperfections.capacitors
+        normal = {name: imperfections.frozen(name, rng).standard_normal(d) for name in ("capacitors", "noise")}
+        capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
+        power = 2 * self.law.temperature * np.exp(noise.known("spread") * normal["noise"])
+        rho = noise.known("correlation")
+        D = np.sqrt(power[:, None] * power) * (rho + (1 - rho) * np.eye(d))
+        G = self.factor * written
+        self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
+        G[self.stuck], D[self.stuck], D[:, self.stuck] = np.eye(d)[self.stuck], 0.0, 0.0
+        bandwidth = imperfections.amplifiers.known("bandwidth")
+        self.process = NodeProcess(G, D, capacity, bandwidth, noise.known("correlation_time"))
+        self._laws: dict[tuple[float | int | None, ...], Transition] = {}
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    def interval(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue of the symmetric part of A_dev."""
+        return self.factor * self._ends[0], self.factor * self._ends[1]
+
+    @property
+    def condition(self) -> float:
+        """Their ratio."""
+        lower, upper = self.interval()
+        return upper / lower if lower > 0 else math.inf
+
+    def rate(self) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ.
+
+        Raises
+        ------
+        LinAlgError
+            The copy never relaxes.
+        """
+        slowest = self.process.slowest
+        if slowest.real <= self.effective.rounding:
+            raise np.linalg.LinAlgError(
+                f"the copy of A that this device holds has the eigenvalue {slowest:.3g} in units of its largest and "
+                "never relaxes: A is singular, or the device too imperfect for it"
+            )
+        return slowest.real
+
+    def describe(self) -> dict[str, str]:
+        """Engine and reason."""
+        reason = "parts that are not alike: exact Gaussian laws of all nodes" + self.told_lift()
+        return {"engine": "node process", "reason": reason}
+
+    # -- what it does with a load -------------------------------------------------------------------------------------
+
+    def average(
+        self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
+    ) -> Reading:
+        """Load b (d, k), run the schedule, return the average of the voltages, drawn from its exact law."""
+        law, (d, k), count = self._window(schedule), b.shape, schedule.readings or 1
+
+        def run() -> tuple[np.ndarray, Array, Array]:
+            load, gain = self.load(b, rng=rng)
+            drawn = law.sample(self._begun(start, gain, load), self._entering(load), rng=rng)
+            self.ledger.record(d, k, schedule.total, count)
+            return drawn[:d], self.convert(as_array(drawn[d:], b), rng, count), gain
+
+        end, read, gain = self.within_range(run)
+        seed = rng.bit_generator.random_raw()
+        return Reading(
+            value=self.to_user(read, gain),
+            state=self.to_user(as_array(end, b), gain) if state else None,
+            device_time=k * schedule.total,
+            schedule=schedule,
+            replicas=lambda: self._replicas(law, schedule, np.random.default_rng(seed)),
+            gain=gain,
+            implied=lambda: implied_error(self, self, read, gain, schedule, seed + 1),
+        )
+
+    def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
+        """Load b (d, k) and return the voltages after `time`; infinity reads in equilibrium."""
+        stationary = math.isinf(time)
+        waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
+        law = self.process.stationary if stationary else self.process.after(time)
+
+        def run() -> tuple[np.ndarray, Array, Array]:
+            load, gain = self.load(b, rng=rng)
+            drawn = law.sample(self._begun(start, gain, load), self._entering(load), rng=rng)
+            self.ledger.record(b.shape[0], b.shape[1], waited)
+            return drawn, self.convert(as_array(drawn, b), rng), gain
+
+        end, read, gain = self.within_range(run)
+        left = self.to_user(as_array(end, b), gain)
+        schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
+        return Reading(self.to_user(read, gain), b.shape[1] * waited, schedule, left)
+
+    def readings(
+        self,
+        b: Array,
+        schedule: Schedule,
+        *,
+        rng: np.random.Generator,
+        start: Array | None = None,
+        temperature: float | None = None,
+    ) -> Reading:
+        """Load b (d,), run the schedule, return every reading (n, d), with noise of a given temperature."""
+        self.refuse_lifted()
+        count, spacing = schedule.grid()
+        load, gain = self.load(b[:, None], None if temperature is None else self.gain_at(temperature), rng)
+        column = None if start is None else start[:, None]
+        entering = self._entering(load)
+        if forgotten(self.rate() * min(schedule.burn_in, spacing)):
+            law = self.process.stationary
+            path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
+        else:
+            times = schedule.burn_in + spacing * np.arange(count)
+            path = self.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], np.asarray(times), rng).T
+        self.ledger.record(b.shape[0], 1, schedule.total, count)
+        read = self.unclipped(self.convert(as_array(path, b), rng))
+        value = self.to_user(read, gain).T
+        return Reading(value, schedule.total, schedule, state=value[-1], condition=self.condition)
+
+    def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
+        """Run the schedule without a load, return the sample covariance of the readings (d, d) over the temperature."""
+        self.refuse_lifted()
+        count, spacing = schedule.grid()
+        if count < 2:
+            raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
+        d, rate = self.operator.shape[0], self.rate()
+        independent = forgotten(rate * min(schedule.burn_in, spacing))
+        if independent and self.imperfections.outputs.is_perfect:
+            spread = self._in_user_units(self._independent_covariance(count, rng))
+            self.ledger.record(d, 1, schedule.total, count)
+        else:
+            unloaded = as_array(np.zeros(d), self.operator.like)
+            spread = sample_covariance([self.readings(unloaded, schedule, rng=rng, temperature=1.0).value])
+        lags = 0 if independent else min(count - 1, int(NEGLIGIBLE / (rate * spacing)) + 1)
+        return CovarianceReading(
+            spread,
+            schedule.total,
+            schedule,
+            None if independent else lambda lag: self._expected(lag * spacing),
+            lags,
+            False,
+            self.condition,
+        )
+
+    def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
+        """The variance of each node (d,) over the temperature, from independent readings in equilibrium."""
+        reading = self.covariance(Schedule.for_covariance(readings, self.rate()), rng=rng)
+        value = reading.value
+        return CovarianceReading(value.diagonal() + 0, reading.device_time, reading.schedule, condition=self.condition)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _window(self, schedule: Schedule) -> Transition:
+        """Joint law of the last voltages and their average, kept for the runs of a refinement."""
+        key = (schedule.burn_in, schedule.duration, schedule.readings)
+        if key not in self._laws:
+            if len(self._laws) >= KEPT:
+                del self._laws[next(iter(self._laws))]
+            self._laws[key] = self.process.window(*key)
+        return self._laws[key]
+
+    def _begun(self, start: Array | None, gain: Array, load: Array) -> np.ndarray:
+        """Where the voltages start (d, k), in the device's units."""
+        begun = self.started(start, gain)
+        return np.zeros(load.shape) if begun is None else to_numpy(begun).astype(np.float64)
+
+    def _entering(self, load: Array) -> np.ndarray:
+        """The load (d, k) as the nodes see it: stuck ones see none."""
+        return np.where(self.stuck[:, None], 0.0, to_numpy(load).astype(np.float64))
+
+    def _replicas(self, law: Transition, schedule: Schedule, rng: np.random.Generator) -> Array:
+        """Noise of further runs; it does not depend on the load."""
+        d, like = self.operator.shape[0], self.operator.like
+        load = self.conversion_noise("inputs", rng)
+        entering = np.zeros((d, REPLICAS)) if load is None else self._entering(load)
+        noise = as_array(law.sample(np.zeros((d, REPLICAS)), entering, rng=rng)[d:], like)
+        self.ledger.record(d, REPLICAS, schedule.total)
+        read = self.conversion_noise("outputs", rng)
+        noise = noise if read is None else noise + read / (schedule.readings or 1) ** 0.5
+        return self.to_user(noise, 1.0)
+
+    def _independent_covariance(self, count: int, rng: np.random.Generator) -> Array:
+        """Sample covariance (d, d) of so many independent voltages, by its law."""
+        (factor,) = wishart_factor(self.operator.shape[0], count - 1, self.operator.like, rng)
+        draws = as_array(self.process.stationary.root, factor) @ factor
+        return draws @ draws.T / (count - 1)
+
+    def _expected(self, lag: float) -> Array:
+        """What the law expects of the covariance of readings a lag apart, as an estimate of A⁻¹."""
+        noise = self.imperfections.outputs.known("noise") if lag == 0 else 0.0
+        spread = self.process.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
+        return self._in_user_units(as_array((spread + spread.T) / 2, self.operator.like))
+
+    def _in_user_units(self, spread: Array) -> Array:
+        """A covariance of voltages as an estimate of A⁻¹."""
+        value = spread / self.gain_at(1.0) ** 2
+        return value if self.scaling is None else self.scaling[:, None] * value * self.scaling
+
+
+def _ends(matrix: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest eigenvalue; 0 and 0 of no nodes."""
+    values = np.linalg.eigvalsh(matrix) if len(matrix) else np.zeros(1)
+    return float(values[0]), float(values[-1])
