@@ -16,7 +16,13 @@ __all__ = ["Squared", "dominant", "largest_singular_value"]
 
 
 def dominant(
-    product: Callable[[Array], Array], d: int, like: Array, *, rtol: float = 0.01, max_products: int = 12
+    product: Callable[[Array], Array],
+    d: int,
+    like: Array,
+    *,
+    rtol: float = 0.01,
+    max_products: int = 12,
+    polished: bool = True,
 ) -> tuple[float, Array]:
     """Largest eigenvalue of a symmetric positive semidefinite map, and its vector, by Lanczos from a random start.
 
@@ -31,13 +37,15 @@ def dominant(
     rtol : float, optional
         Relative accuracy of the eigenvalue, judged by the residual and by the last change.
     max_products : int, optional
+    polished : bool, optional
+        Whether one more product is spent on the vector.
 
     Returns
     -------
     value : float
         Never above the largest eigenvalue.
     vector : array, shape (d,)
-        Its Ritz vector of unit norm, multiplied once more with P: what belongs to small eigenvalues is gone.
+        Its Ritz vector of unit norm; polished, multiplied once more with P: what belongs to small eigenvalues is gone.
 
     Raises
     ------
@@ -54,6 +62,8 @@ def dominant(
         settled = residuals[0, -1] <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
         if settled or krylov.complete() or krylov.steps >= max_products:
             vector = krylov.combine(vectors[:1, None, :, -1])[0].T
+            if not polished:
+                return largest, vector[:, 0]
             image = product(vector)
             size = norms(image)
             return largest, (image / size if float(size[0]) > 0 else vector)[:, 0]

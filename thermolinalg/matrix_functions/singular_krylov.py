@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine
+from thermolinalg.matrix_functions.singular_interval import dominant
 from thermolinalg.operators import Operator
 
 __all__ = ["KrylovSolvesEngine"]
@@ -25,8 +27,11 @@ SHORT = 30
 RESOLVED = 0.1
 """To this share of what a single mode has of it, 1/√n: the softest one, too, is then solved for."""
 
-COARSE = 0.01
-"""Accuracy of solves for loads that the softest modes dominate: σ_min has to be known to some per cent."""
+COARSE = 0.03
+"""Accuracy of solves for loads that the softest modes dominate: σ_min has to be known to a tenth."""
+
+NEARLY = 0.1
+"""Accuracy of σ_min², which costs ten solves or more, where a run costs one."""
 
 RESTART, CYCLES = 60, 20
 """Of GMRES: vectors kept, and how often it may start again."""
@@ -62,6 +67,18 @@ class KrylovSolvesEngine(PivotedLUEngine):
         load = np.random.default_rng(n).standard_normal(n).astype(self.operator.dtype)
         _, status = gmres(self._map(self.operator.apply), load, rtol=self._resolved, restart=SHORT, maxiter=1)
         return bool(status == 0)
+
+    @cached_property
+    def _smallest(self) -> tuple[float, Array | None]:
+        """σ_min, to a tenth, and its right singular vector; zero and None where solves do not get there."""
+        n, like = self.operator.shape[0], self.operator.like
+        try:
+            value, vector = dominant(
+                lambda v: self._solve(self._solve_transposed(v)), n, like, rtol=NEARLY, polished=False
+            )
+        except np.linalg.LinAlgError:
+            return 0.0, None
+        return 1 / math.sqrt(value), vector
 
     def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
         """Upper estimate of the cost of applying the law: so many solves of `SHORT` products each."""
