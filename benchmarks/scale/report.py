@@ -30,13 +30,14 @@ noise, so that a few dozen products with A draw what the device returns, however
 """
 
 MISSED = """\
-**Where a bound is missed.** Over t = 10 τ the largest stable step takes no more than 40 to 60 products, about as many as the
-polynomial of the law: there is nothing to gain but the variances, which such steps get wrong. A reading by itself takes
-less time than its products one by one, since the recursion makes no copies; a block of 16 then moves as much memory for
-each reading, and gains only where A is larger than its vectors. A refinement takes three to five times the products of
-conjugate gradients: it restarts from the true residual in each of its runs, where they carry their directions along. For
-links of pages three of four products look for the smallest singular value, which sets how long a run is and which GMRES
-does not ask for. A `solve` at d = 10 is nine runs of a quarter of a millisecond each, all of them Python."""
+**Where a bound is missed.** Over t = 10 τ the largest stable step takes no more than 40 to 60 products, about as many
+as the polynomial of the law: there is nothing to gain but the variances, which such steps get wrong. A reading by
+itself takes less time than its products one by one, since the recursion makes no copies; a block of 16 then moves as
+much memory for each reading, and gains only where A is larger than its vectors. A refinement takes three to five
+times the products of conjugate gradients: it restarts from the true residual in each of its runs, where they carry
+their directions along. For links of pages three of four products look for the smallest singular value, which sets how
+long a run is and which GMRES does not ask for. A `solve` at d = 10 is nine runs of a quarter of a millisecond each,
+all of them Python."""
 
 MEMORY = """\
 What a call adds at its peak to a process that holds A and b, in vectors of n numbers. The device holds a balanced copy
