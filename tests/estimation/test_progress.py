@@ -28,7 +28,7 @@ def state(norms, changes=(1.0, 1.0), **options):
     ],
 )
 def test_progress_of_a_run(norms, before, progress):
-    assert _progress(state(norms), np.array(before)) is progress
+    assert _progress(state(norms), np.array(before), PROGRESS) is progress
 
 
 @pytest.mark.parametrize(

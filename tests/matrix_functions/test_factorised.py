@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import spd
 
-from thermolinalg._arrays import cholesky, cholesky_solve, solve_triangular
+from thermolinalg._cholesky import cholesky, cholesky_solve, solve_triangular
 from thermolinalg.laws import Overdamped
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.operators import Dense

@@ -14,6 +14,7 @@ from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.protocols import Device, Program
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.uneven import UnevenProgram
 from thermolinalg.operators import Operator
 
 __all__ = ["AlreadyWritten", "DeviceError", "Watched", "watched_program"]
@@ -35,7 +36,7 @@ MEANT = (np.linalg.LinAlgError, ValueError, TypeError, NotImplementedError)
 """What a device says of its input is no failure, and would be said again."""
 
 
-OWN = (LangevinProgram, GeneralProgram, SkewProgram)
+OWN = (LangevinProgram, GeneralProgram, SkewProgram, UnevenProgram)
 """Programs that are simulated by laws; a class derived from one, or one that contains it, is a stranger's."""
 
 

@@ -277,7 +277,7 @@ class Sum(Operator):
     >>> from thermolinalg.operators import Diagonal, Toeplitz
     >>> A = Diagonal([1.0, 2.0, 3.0]) + 2.0 * Toeplitz([1.0, 0.5, 0.0])
     >>> A
-    <3x3 sum operator of diagonal + Toeplitz, float64>
+    <3x3 sum of diagonal + Toeplitz, float64>
     >>> A.diagonal()
     array([3., 4., 5.])
     """
