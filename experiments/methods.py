@@ -91,7 +91,7 @@ def _tngd(
 
 
 def _short(
-    model: nn.Module, seed: int, rate: float, forget: float, time: float, shrink: float = 0.0, **options: float
+    model: nn.Module, seed: int, rate: float, forget: float, time: float, shrink: float = 0.0, **options: Any
 ) -> Optimizer:
     if "steps" in options:
         return _ramped(model, rate, forget, time, weight_decay=shrink * forget / rate, **options)
@@ -134,7 +134,7 @@ def _ramped(
     steps: float,
     first_time: float | None = None,
     first_forget: float | None = None,
-    **options: float,
+    **options: Any,
 ) -> Optimizer:
     """From the first time and share of forgetting to the last, evenly in their logarithms, over so many steps."""
 
@@ -146,10 +146,12 @@ def _ramped(
     return NaturalGradient(model, rate / forget, damping, solver=Ramped(time_at), **options)
 
 
-def _tngd_adam(betas: tuple[float, float], model: nn.Module, seed: int, lr: float, damping: float, time: float) -> Any:
+def _tngd_adam(
+    betas: tuple[float, float], model: nn.Module, seed: int, lr: float, damping: float, time: float, **options: Any
+) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "with betas=\\(0, 0\\)", UserWarning)  # That is what is being shown.
-        return TNGD(model, lr, damping, time=time, rng=seed, update=partial(torch.optim.Adam, betas=betas))
+        return TNGD(model, lr, damping, time=time, rng=seed, update=partial(torch.optim.Adam, betas=betas), **options)
 
 
 STEP = {"lr": (0.03, 0.3)}

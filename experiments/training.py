@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -187,8 +187,26 @@ def _judged(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     return float(nn.functional.cross_entropy(outputs, y)), float((outputs.argmax(1) == y).float().mean())
 
 
-def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int) -> list[dict[str, Any]]:
-    """Histories of many runs, each with its seed, in order.
+class Seeded(Protocol):
+    """A run of any kind."""
+
+    @property
+    def seed(self) -> int:
+        """Of its random numbers."""
+
+    @property
+    def key(self) -> str:
+        """All of it, as text."""
+
+
+def train_all(
+    runs: Sequence[Seeded],
+    folder: Path | None,
+    kept: Path,
+    workers: int,
+    how: Callable[[Any, Path | None], dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """Histories of many runs, each with its seed, in order; `how` makes one, `train` unless something else is given.
 
     Every history is written to `kept` when its run ends, and not made again when an interrupted experiment is started
     once more; `write` removes the file when the experiment is complete.
@@ -200,7 +218,9 @@ def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int
         found = dict(json.loads(line) for line in whole)
     missing = [run for run in {run.key: run for run in runs}.values() if run.key not in found]
     kept.parent.mkdir(parents=True, exist_ok=True)
-    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_named)(run, folder) for run in missing)
+    results = Parallel(n_jobs=workers, return_as="generator_unordered")(
+        delayed(_named)(run, folder, how or train) for run in missing
+    )
     with kept.open("a", encoding="utf-8") as file:
         for key, history in tqdm(results, total=len(missing), desc=kept.stem, disable=None):
             found[key] = history
@@ -209,5 +229,5 @@ def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int
     return [{"seed": run.seed} | found[run.key] for run in runs]
 
 
-def _named(run: Run, folder: Path | None) -> tuple[str, dict[str, list[float]]]:
-    return run.key, train(run, folder)
+def _named(run: Seeded, folder: Path | None, how: Callable[..., dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    return run.key, how(run, folder)
