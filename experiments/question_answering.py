@@ -9,6 +9,7 @@ number of settings tried. Training all weights by Adam says what could be had at
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -37,7 +38,7 @@ from squad import (
 )
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from training import train_all
+from training import stepped, train_all
 
 from thermoapps.natural_gradient import MonteCarloFisher, NaturalGradient
 
@@ -241,8 +242,9 @@ def train_reader(run: Read, folder: Path | None, weights: Path, points: int = 5)
     for step, numbers in zip(range(1, run.steps + 1), batches(len(text.train), run.batch, run.seed), strict=False):
         data = batch_of([text.train[i] for i in numbers])
         began = process_time()
-        losses.append(_step(reader, optimizer, data))
-        schedule.step()
+        if not (losses and math.isnan(losses[-1])):
+            losses.append(_step(reader, optimizer, data))
+            schedule.step()
         seconds += process_time() - began
         if step in marks:
             judged = (text.held, text.held_examples) if run.judge else (text.test, text.test_examples)
@@ -251,20 +253,18 @@ def train_reader(run: Read, folder: Path | None, weights: Path, points: int = 5)
             entry = (step, seconds, float(np.mean(losses)), loss, found["exact"], found["f1"])
             for name, value in zip(history, entry, strict=True):
                 history[name].append(value)
-            losses = []
+            losses = losses[-1:] if math.isnan(losses[-1]) else []
     return history
 
 
 def _step(reader: SpanReader, optimizer: Optimizer, data: Batch) -> float:
-    outputs = reader(data.words, data.kinds, data.allowed)
     optimizer.zero_grad()
+    outputs = reader(data.words, data.kinds, data.allowed)
     if isinstance(optimizer, NaturalGradient):
-        loss = optimizer.backward(outputs, data.targets)
-    else:
-        loss = nn.functional.cross_entropy(outputs.flatten(0, 1), data.targets.flatten())
-        loss.backward()
-    optimizer.step()
-    return loss.item()
+        return stepped(optimizer, optimizer.backward(outputs, data.targets))
+    loss = nn.functional.cross_entropy(outputs.flatten(0, 1), data.targets.flatten())
+    loss.backward()
+    return stepped(optimizer, loss)
 
 
 @torch.no_grad()

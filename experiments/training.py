@@ -169,6 +169,11 @@ def _step(model: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor) -> float
     else:
         loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
+    return stepped(optimizer, loss)
+
+
+def stepped(optimizer: Optimizer, loss: Tensor) -> float:
+    """Make a step; give the loss before it, or NaN where it could not be made."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", RefusedStepWarning)
         try:
