@@ -138,7 +138,7 @@ def main() -> None:
         rows = {}
         for name in SHOWN:
             torch.manual_seed(0)
-            x, y, model = torch.randn(shape), torch.randint(0, outputs, shape[:1]), make()
+            x, y, model = 0.1 * torch.randn(shape), torch.randint(0, outputs, shape[:1]), make()
             rows[name] = measure(name, model, x, y, given.repeats)
             print(label, name, rows[name], flush=True)
         parameters = sum(parameter.numel() for parameter in model.parameters())

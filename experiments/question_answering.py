@@ -201,7 +201,7 @@ def pretrained(task: Task, folder: Path, kept: Path) -> dict[str, Any]:
 
 def guess_words(encoder: Encoder, train: Sequence[Window], epochs: float, batch: int = 32) -> list[float]:
     """Train on a seventh of the words, hidden or exchanged as BERT's; the mean loss of every tenth of the steps."""
-    model, steps = MaskedWords(encoder), max(10, int(len(train) * epochs / batch))
+    model, steps = MaskedWords(encoder), max(20, int(len(train) * epochs / batch))
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
     losses, draws = [], torch.Generator().manual_seed(0)
@@ -303,7 +303,7 @@ def _spans(logits: Tensor) -> tuple[list[float], list[list[int]]]:
 
 def experiment(given: Any, task: Task, path: Path) -> dict[str, Any]:
     """The first training, the reference, a search for every method, and its winner with several seeds."""
-    weights = unfinished(path.with_name(f"{path.stem}-weights"))
+    weights = weights_of(path)
     first = pretrained(task, given.data, weights)
     print("masked words:", first["losses"], f"{first['seconds']:.0f} s", flush=True)
     text = texts(task, given.data)
@@ -346,6 +346,11 @@ def experiment(given: Any, task: Task, path: Path) -> dict[str, Any]:
         "all weights": {"settings": full, "runs": reference},
         "methods": found,
     }
+
+
+def weights_of(path: Path) -> Path:
+    """Where the encoder is kept until all results are written to `path`."""
+    return unfinished(path.with_name(f"{path.stem}-weights"))
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
@@ -406,6 +411,7 @@ def main() -> None:
             given.pretrained,
         )
         write(experiment(given, task, path), path)
+        weights_of(path).unlink(missing_ok=True)
     draw(read(path), given.pictures / "experiments-question-answering.png")
 
 
