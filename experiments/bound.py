@@ -21,7 +21,7 @@ BATCH, TIMES = 64, np.geomspace(0.1, 1000, 17)
 
 
 def measure(folder: Path | None, steps: int, damping: float) -> dict[str, Any]:
-    """The share of the way covered after each time, for a network that has made so many steps of Adam."""
+    """The share of the way that is left after each time, for a network that has made so many steps of Adam."""
     x, y = load_data(folder).first((steps + 1) * BATCH)
     torch.manual_seed(0)
     model = one_convolution(x.shape[-1])
@@ -33,10 +33,10 @@ def measure(folder: Path | None, steps: int, damping: float) -> dict[str, Any]:
     rows, gradient, _ = curvature_rows(model.double(), x[-BATCH:].double(), y[-BATCH:], "cross_entropy")
     exact = Woodbury().direction(rows, gradient, damping)[0]
     eigenvalues = torch.linalg.eigvalsh(rows.gram())
-    covered = []
+    left = []
     for time in TIMES:
         read_at, *_ = Thermodynamic(float(time), start="gradient").direction(rows, gradient, damping)
-        covered.append(float(1 - (read_at - exact).norm() / (gradient - exact).norm()))
+        left.append(float((read_at - exact).norm() / (gradient - exact).norm()))
     return {
         "steps": steps,
         "damping": damping,
@@ -44,7 +44,7 @@ def measure(folder: Path | None, steps: int, damping: float) -> dict[str, Any]:
         "median": float(eigenvalues.median()),
         "largest": float(eigenvalues[-1]),
         "times": TIMES.tolist(),
-        "covered": covered,
+        "left": left,
     }
 
 
@@ -54,7 +54,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(1, len(results), figsize=(11, 4), layout="constrained", sharey=True)
     for ax, found in zip(axes, results, strict=True):
         times, slowest = np.array(found["times"]), found["damping"] + found["smallest"]
-        ax.plot(times, 1 - np.array(found["covered"]), color="#c1272d", marker="o", markersize=3, label="device")
+        ax.plot(times, found["left"], color="#c1272d", marker="o", markersize=3, label="device")
         ax.plot(times, np.exp(-slowest * times), "--", color="#222222", label="bound, smallest eigenvalue of R Rᵀ")
         ax.plot(times, np.exp(-found["damping"] * times), ":", color="#8c8c8c", label="bound, λ alone")
         ax.set(xscale="log", yscale="log", xlabel="t (τ)", ylim=(1e-5, 2))

@@ -189,12 +189,12 @@ def costs(results: dict[str, Any]) -> str:
 
 
 def bounds(results: dict[str, Any]) -> str:
-    """The share of the way that is covered, and the bound of the span of the rows, at some times."""
+    """The share of the way that is left, and the bound of the span of the rows, at some times."""
     rows = []
     for case in results["cases"]:
         slowest = case["damping"] + case["smallest"]
         shown = [place for place, time in enumerate(case["times"]) if place % 4 == 0 and time <= 1000]
-        cells = [f"{percent(case['covered'][i])}, {percent(1 - exp(-slowest * case['times'][i]))}" for i in shown]
+        cells = [f"{percent(case['left'][i])}, {percent(exp(-slowest * case['times'][i]))}" for i in shown]
         rows.append([f"{case['steps']}", f"{case['damping']:g}", f"{case['smallest']:.2g}", *cells])
     times = [f"t = {case['times'][i]:.3g}" for i in shown]
     return table(["steps before", "λ", "smallest σ", *times], rows)
@@ -298,8 +298,9 @@ def answers(results: dict[str, Any]) -> str:
             f"{run['seconds'][-1]:.0f}",
         ]
     )
-    least = results["most frequent span"]
-    rows.append(["most frequent span", "", f"{least['exact']:.1f}", f"{least['f1']:.1f}", "", ""])
+    for name in ("untrained reader", "most frequent span"):
+        least = results[name]
+        rows.append([name, "", f"{least['exact']:.1f}", f"{least['f1']:.1f}", "", ""])
     return table(["", "settings", "exact match", "F1", "test loss", "processor seconds"], rows)
 
 

@@ -223,7 +223,7 @@ def guess_words(encoder: Encoder, train: Sequence[Window], epochs: float, batch:
 # -- readers -------------------------------------------------------------------------------------------------------
 
 
-def train_reader(run: Read, folder: Path | None, weights: Path, points: int = 5) -> dict[str, list[float]]:
+def train_reader(run: Read, folder: Path | None, weights: Path) -> dict[str, list[float]]:
     """What a training showed each time it was looked at: step, processor seconds, losses, exact match and F1."""
     torch.set_num_threads(1)
     assert folder is not None
@@ -236,7 +236,8 @@ def train_reader(run: Read, folder: Path | None, weights: Path, points: int = 5)
         with_adapters(reader, run.rank, alpha=float(run.rank))
     optimizer = READERS[run.method].make(reader, run.seed, run.samples, **run.settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / run.steps)
-    marks = set(np.linspace(0, run.steps, points + 1).astype(int)[1:].tolist())
+    looks = 1 if run.judge else 4
+    marks = set(np.linspace(0, run.steps, looks + 1).astype(int)[1:].tolist())
     history: dict[str, list[float]] = {name: [] for name in ("step", "seconds", "loss", "test_loss", "exact", "f1")}
     losses, seconds = [], 0.0
     for step, numbers in zip(range(1, run.steps + 1), batches(len(text.train), run.batch, run.seed), strict=False):
@@ -331,10 +332,14 @@ def experiment(given: Any, task: Task, path: Path) -> dict[str, Any]:
             "runs": runs,
         }
         print(name, best, [run["f1"][-1] for run in runs], flush=True)
-    reader = with_adapters(SpanReader(Encoder(Shape(**first["shape"]))), given.rank, given.rank)
+    reader = SpanReader(Encoder(Shape(**first["shape"])))
+    reader.encoder.load_state_dict(first["weights"])
+    weights_in_all = sum(parameter.numel() for parameter in reader.parameters())
+    untrained = scores(answer(reader, text.test, text.test_examples)[1], text.test_examples)
+    with_adapters(reader, given.rank, given.rank)
     return {
         "task": asdict(task),
-        "weights of the encoder": sum(p.numel() for p in SpanReader(Encoder(Shape(**first["shape"]))).parameters()),
+        "weights of the encoder": weights_in_all,
         "weights of adapters and reader": sum(p.numel() for p in reader.parameters() if p.requires_grad),
         "training windows": len(text.train),
         "test questions": len(text.test_examples),
@@ -343,6 +348,7 @@ def experiment(given: Any, task: Task, path: Path) -> dict[str, Any]:
         "batch": given.batch,
         "samples": given.samples,
         "most frequent span": scores(most_frequent_span(text.train, text.test_examples), text.test_examples),
+        "untrained reader": untrained,
         "all weights": {"settings": full, "runs": reference},
         "methods": found,
     }

@@ -259,7 +259,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, runs=8, epochs=5, short=2, damping=0.01)
+    given = options(__doc__, runs=8, epochs=3, short=1, damping=0.01)
     path = given.results / "regression.json"
     if not given.draw:
         kept = unfinished(path)
