@@ -1,6 +1,7 @@
 """Train with the settings that the search found, on part of the images and on all: loss, accuracy and time.
 
-``--add`` puts the methods beside those of an earlier comparison, in its file.
+``--add`` puts the methods beside those of an earlier comparison, in its file; ``--averages 0.9,0.98`` judges running
+averages of the weights too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ def compare(given: Any, settings: dict[str, dict[str, float]], kept: Path) -> di
     """Runs of each method over several seeds."""
     seeds = SEEDS[: given.seeds]
     runs = [
-        Run(name, settings[name], given.images, seed=seed, epochs=given.epochs, points=given.points)
+        Run(
+            name,
+            settings[name],
+            given.images,
+            seed=seed,
+            epochs=given.epochs,
+            points=given.points,
+            averages=tuple(float(memory) for memory in given.averages.split(",") if memory),
+        )
         for name in settings
         for seed in seeds
     ]
@@ -66,6 +75,7 @@ def main() -> None:
         tuned="10000",
         name="compare-10k",
         add=False,
+        averages="",
     )
     path = given.results / f"{given.name}.json"
     if not given.draw:

@@ -1,8 +1,8 @@
 """TNGD that ends first: what weight averages, decay, other schedules and longer first runs add to short runs.
 
-Each method starts from the winner of its second search and changes one thing, then two, on part of the images; images
+Each method starts from the winner of a search before and changes one thing, then two, on part of the images; images
 that no run has seen judge. Averages of the weights are judged in every run, and of them only the best. Then the best
-of each method trains on all images. Adam and K-FAC get what there is of these for them.
+of each method trains on all images, unless ``--whole 0``. Adam and K-FAC get what there is of these for them.
 """
 
 from __future__ import annotations
@@ -185,15 +185,24 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, images=10_000, epochs=2, judge=5_000, whole=60_000, changes=10)
+    given = options(
+        __doc__,
+        images=10_000,
+        epochs=2,
+        judge=5_000,
+        whole=60_000,
+        changes=10,
+        search="tune",
+        tuned=20_000,
+        methods=";".join(CHANGES),
+    )
     path = given.results / "extend.json"
     if not given.draw:
-        earlier = read(given.results / "refine.json")
-        (size,) = next(iter(earlier["methods"].values()))["finals"]
-        winners = {method: tuned(earlier, method, int(size)) for method in CHANGES}
+        earlier = read(given.results / f"{given.search}.json")
+        winners = {method: tuned(earlier, method, given.tuned) for method in given.methods.split(";")}
         kept = unfinished(path)
         tried = search(given, winners, kept)
-        ended = finals(given, winners, tried, kept)
+        ended = finals(given, winners, tried, kept) if given.whole else {}
         shape = {"images": given.images, "whole": given.whole, "epochs": given.epochs, "winners": winners}
         write({"data": load_data(given.data).name} | shape | {"tried": tried, "finals": ended}, path)
     draw(read(path), given.pictures / "experiments-extend.png")

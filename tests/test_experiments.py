@@ -84,15 +84,16 @@ def test_a_method_is_added_to_an_earlier_comparison(tuned):
     sizes = ("--images", "128", "--epochs", "1", "--seeds", "1", "--tuned", "128", "--name", "compare-more")
     run("compare", tuned, *sizes, "--methods", "Adam")
     before = results(tuned, "compare-more")["methods"]["Adam"]
-    run("compare", tuned, *sizes, "--methods", "TNGD", "--add")
+    run("compare", tuned, *sizes, "--methods", "TNGD", "--add", "--averages", "0.5")
     found = results(tuned, "compare-more")["methods"]
     assert list(found) == ["Adam", "TNGD"]
     assert found["Adam"] == before
+    assert len(found["TNGD"]["runs"][0]["accuracy, memory 0.5"]) == 4
     with pytest.raises(ValueError, match="has another 'images'"):
         run("compare", tuned, *sizes, "--images", "64", "--methods", "TNGD", "--add")
 
 
-def test_extensions_start_from_the_winners_of_the_second_search(tmp_path):
+def test_extensions_start_from_the_winners_of_a_search(tmp_path):
     winners = {
         "TNGD, short": {"rate": 0.1, "forget": 0.1, "time": 0.1},
         "K-FAC": {"lr": 0.04, "damping": 0.2, "forget": 0.2},
@@ -101,7 +102,7 @@ def test_extensions_start_from_the_winners_of_the_second_search(tmp_path):
     tried = {name: {"finals": {"64": [{"settings": best, "accuracies": [0.5]}]}} for name, best in winners.items()}
     (tmp_path / "refine.json").write_text(json.dumps({"methods": tried}), encoding="utf-8")
     sizes = ("--images", "64", "--whole", "64", "--epochs", "1", "--judge", "64", "--changes", "3", "--seeds", "1")
-    run("extend", tmp_path, *sizes)
+    run("extend", tmp_path, *sizes, "--search", "refine", "--tuned", "64")
     found = results(tmp_path, "extend")
     for method, entries in found["tried"].items():
         assert [entry["change"] for entry in entries[:2]] == [{}, {"shrink": 1e-4}]
