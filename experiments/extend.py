@@ -144,42 +144,31 @@ def finals(
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Test error against steps: of the weights that the search chose, and dotted of the last ones."""
+    """Held-out errors of all changes; test errors of the best, with the weights chosen and, dotted, the last ones."""
     plt = pyplot()
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
-    for method, found in results["finals"].items():
-        for name, style in ((found["weights"], "-"), (LAST, ":")):
-            runs = [run | {"error": [100 * (1 - value) for value in run[name]]} for run in found["runs"]]
-            shaded(
-                axes[0],
-                runs,
-                "step",
-                "error",
-                f"{method}, {found['label']}" if style == "-" else "",
-                METHODS[method].color,
-                style,
-            )
-    axes[0].set(xlabel="steps", ylabel="test error (%)", yscale="log")
-    axes[0].legend(frameon=False, fontsize=8)
-    axes[0].set_title(f"{results['whole']} images; dotted: without averages", loc="left", fontsize=9)
+    columns = 1 + bool(results["finals"])
+    figure, axes = plt.subplots(1, columns, figsize=(5.5 * columns, 4.2), layout="constrained", squeeze=False)
+    search_ax, *others = axes[0]
     for row, (method, tried) in enumerate(results["tried"].items()):
         for entry in tried:
             for name, value in entry["accuracies"].items():
-                axes[1].scatter(
-                    100 * (1 - value),
-                    row,
-                    color=METHODS[method].color,
-                    alpha=0.6,
-                    marker="o" if name == LAST else "x",
-                    s=22,
-                )
-    axes[1].set(
+                marker = "o" if name == LAST else "x"
+                search_ax.scatter(100 * (1 - value), row, color=METHODS[method].color, alpha=0.6, marker=marker, s=22)
+    search_ax.set(
         yticks=range(len(results["tried"])),
         yticklabels=list(results["tried"]),
-        xscale="log",
         xlabel="error on held-out images (%); crosses: averages",
     )
-    axes[1].set_title(f"search, {results['images']} images, one seed", loc="left", fontsize=9)
+    search_ax.set_title(f"{results['images']} images, one seed", loc="left", fontsize=9)
+    for ax in others:
+        for method, found in results["finals"].items():
+            for name, style in ((found["weights"], "-"), (LAST, ":")):
+                runs = [run | {"error": [100 * (1 - value) for value in run[name]]} for run in found["runs"]]
+                label = f"{method}, {found['label']}" if style == "-" else ""
+                shaded(ax, runs, "step", "error", label, METHODS[method].color, style)
+        ax.set(xlabel="steps", ylabel="test error (%)", yscale="log")
+        ax.legend(frameon=False, fontsize=8)
+        ax.set_title(f"{results['whole']} images; dotted: last weights", loc="left", fontsize=9)
     save(figure, path)
     plt.close(figure)
 

@@ -15,6 +15,7 @@ NAMES = (
     "compare-10k",
     "compare-60k",
     "compare-60k-first",
+    "compare-60k-averages",
     "runtime",
     "sweep-time",
     "sweep-delay",
@@ -51,7 +52,7 @@ def main() -> None:
         "products": products(results["products"]),
         "bound": bounds(results["bound"]),
         "tried": tried(results["extend"]),
-        "extended": extended(results["extend"]),
+        "averaged": averaged(results["compare-60k-first"], results["compare-60k-averages"]),
         "regression": fitted(results["regression"]),
         "gains": gains(results["regression"]),
         "cosines": cosines(results["regression"]),
@@ -214,25 +215,17 @@ def tried(results: dict[str, Any]) -> str:
     return table(["method", "change", "last weights", "best average (its memory)"], rows)
 
 
-def extended(results: dict[str, Any]) -> str:
-    """The winner of each method on all images."""
-    rows = []
-    for method, found in results["finals"].items():
-        runs, weights = found["runs"], found["weights"]
-        chosen = [run | {"accuracy": run[weights]} for run in runs]
-        name = "last weights" if weights == "accuracy" else f"average, {weights.split(', ')[1]}"
-        rows.append(
-            [
-                method,
-                found["label"],
-                name,
-                accuracy(chosen),
-                percent(median(early(run) for run in chosen)),
-                accuracy(runs),
-            ]
-        )
-    head = ["method", "change", "weights", "test accuracy", "after a quarter of the steps", "with the last weights"]
-    return table(head, rows)
+def averaged(*comparisons: dict[str, Any]) -> str:
+    """Test accuracies with the last weights and with each running average, where runs have these."""
+    rows, names = [], []
+    for comparison_of in comparisons:
+        for method, found in comparison_of["methods"].items():
+            runs = found["runs"]
+            names = [name for name in runs[0] if name.startswith("accuracy, ")] or names
+            if names and names[0] in runs[0]:
+                means = [percent(median(run[name][-1] for run in runs)) for name in names]
+                rows.append([method, f"{len(runs)}", accuracy(runs), *means])
+    return table(["method", "seeds", "last weights", *(name.removeprefix("accuracy, ") for name in names)], rows)
 
 
 def fitted(results: dict[str, Any]) -> str:
