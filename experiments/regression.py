@@ -27,9 +27,9 @@ from training import stepped, train_all
 
 from thermoapps.natural_gradient import ConjugateGradient, LevenbergMarquardt, NaturalGradient, Woodbury, curvature_rows
 
-TEST, HELD, SEARCH_SEED = 1_500, 1_000, 100
+TEST, HELD, TRAIN, SEARCH_SEED = 1_500, 1_000, 3_000, 100
 BATCHES = (8, 32, 128, 512)
-RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
+RATES = (0.5, 1.0, 2.0)
 """Factors of the rate that suits the search's batch."""
 
 
@@ -71,7 +71,8 @@ def split(folder: Path | None, judge: bool) -> tuple[Tensor, Tensor, Tensor, Ten
     """What trains and what judges: with `judge`, both without the rows of the test."""
     x, y, _ = rows_of(folder)
     begin, end = (TEST, TEST + HELD) if judge else (0, TEST)
-    return x[TEST + HELD :], y[TEST + HELD :], x[begin:end], y[begin:end]
+    known = slice(TEST + HELD, TEST + HELD + TRAIN)
+    return x[known], y[known], x[begin:end], y[begin:end]
 
 
 def network() -> nn.Sequential:
@@ -259,17 +260,17 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, runs=8, epochs=3, short=1, damping=0.01)
+    given = options(__doc__, runs=8, epochs=4, short=2, damping=0.01)
     path = given.results / "regression.json"
     if not given.draw:
         kept = unfinished(path)
         found = compare(given, kept)
         winners = {name: entry["settings"] for name, entry in found.items()}
-        x, _, name = rows_of(given.data)
+        name = rows_of(given.data)[2]
         write(
             {
                 "data": name,
-                "training rows": len(x) - TEST - HELD,
+                "training rows": len(split(given.data, judge=False)[0]),
                 "budget of each method": f"{given.runs} settings, {given.epochs} epochs, 1 seed",
                 "epochs": given.epochs,
                 "short epochs": given.short,
