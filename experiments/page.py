@@ -9,57 +9,14 @@ from typing import Any
 
 from common import ROOT, options, read, write_text
 
-NAMES = (
-    "tune",
-    "refine",
-    "compare-10k",
-    "compare-60k",
-    "compare-60k-first",
-    "compare-60k-averages",
-    "runtime",
-    "sweep-time",
-    "sweep-delay",
-    "sweep-late",
-    "sweep-noise",
-    "sweep-reset",
-    "sweep-plateau",
-    "step-time",
-    "cost",
-    "products",
-    "bound",
-    "extend",
-    "regression",
-    "question-answering",
-)
-
-SWEEPS = ("time", "delay", "late", "noise", "reset", "plateau")
-
 
 def main() -> None:
     given = options(__doc__, output=ROOT / "docs" / "experiments.md")
-    results = {name: read(given.results / f"{name}.json") for name in NAMES}
     page = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
-    parts = {
-        "search": search(results["tune"]),
-        "refined": refinement(results["refine"]),
-        "part": comparison(results["compare-10k"]),
-        "whole": comparison(results["compare-60k"]),
-        "first": comparison(results["compare-60k-first"]),
-        "runtime": curves(results["runtime"]),
-        **{name: sweep(results[f"sweep-{name}"]) for name in SWEEPS},
-        "steps": steps(results["step-time"]),
-        "cost": costs(results["cost"]),
-        "products": products(results["products"]),
-        "bound": bounds(results["bound"]),
-        "tried": tried(results["extend"]),
-        "averaged": averaged(results["compare-60k-first"], results["compare-60k-averages"]),
-        "regression": fitted(results["regression"]),
-        "gains": gains(results["regression"]),
-        "cosines": cosines(results["regression"]),
-        "answers": answers(results["question-answering"]),
-    }
-    for name, text in parts.items():
-        page = page.replace("{{" + name + "}}", text)
+    for name, (made, *files) in TABLES.items():
+        place = "{{" + name + "}}"
+        if place in page:
+            page = page.replace(place, made(*(read(given.results / f"{file}.json") for file in files)))
     write_text(given.output, page)
 
 
@@ -305,6 +262,31 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """A table of Markdown."""
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
     return "\n".join(lines)
+
+
+SWEEPS = ("time", "delay", "late", "noise", "reset", "plateau")
+
+TABLES: dict[str, tuple[Any, ...]] = {
+    # place on the page: function, results
+    "search": (search, "tune"),
+    "refined": (refinement, "refine"),
+    "part": (comparison, "compare-10k"),
+    "whole": (comparison, "compare-60k"),
+    "first": (comparison, "compare-60k-first"),
+    "averaged": (averaged, "compare-60k-first", "compare-60k-averages"),
+    "tried": (tried, "extend"),
+    "runtime": (curves, "runtime"),
+    **{name: (sweep, f"sweep-{name}") for name in SWEEPS},
+    "steps": (steps, "step-time"),
+    "cost": (costs, "cost"),
+    "products": (products, "products"),
+    "bound": (bounds, "bound"),
+    "regression": (fitted, "regression"),
+    "gains": (gains, "regression"),
+    "cosines": (cosines, "regression"),
+    "answers": (answers, "question-answering"),
+}
+"""What stands at each place of the page, and from which results."""
 
 
 if __name__ == "__main__":
