@@ -159,7 +159,7 @@ def compare(given: Any, kept: Path) -> dict[str, Any]:
 def gains(given: Any, winners: dict[str, dict[str, float]], kept: Path) -> list[dict[str, Any]]:
     """For every batch the test losses of TNGD and Adam, each at the best of its rates."""
     found = []
-    for batch in BATCHES:
+    for batch in (int(part) for part in given.batches.split(",") if part):
         row: dict[str, Any] = {"batch": batch}
         for name, rate in (("TNGD, short", "rate"), ("Adam", "lr")):
             settings = winners[name]
@@ -228,23 +228,26 @@ def made(runs: Sequence[Fit], given: Any, kept: Path) -> list[dict[str, Any]]:
 def draw(results: dict[str, Any], path: Path) -> None:
     """Test loss against steps; gain over Adam and cosines against the batch."""
     plt = pyplot()
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    figure, (loss_ax, *gain_axes, cosine_ax) = plt.subplots(
+        1, 2 + bool(results["gains"]), figsize=(14, 4.2), layout="constrained"
+    )
     for name, found in results["methods"].items():
-        shaded(axes[0], found["runs"], "step", "test_loss", name, FITTERS[name].color)
-    axes[0].set(xlabel="steps", ylabel="test loss (variance 1)", yscale="log", ylim=(None, 0.2))
-    axes[0].legend(frameon=False, fontsize=8)
-    sizes = [row["batch"] for row in results["gains"]]
-    for name in ("TNGD, short", "Adam"):
-        losses = np.array([row[name]["test losses"] for row in results["gains"]], dtype=float)
-        axes[1].plot(sizes, np.median(losses, 1), marker="o", markersize=3, color=FITTERS[name].color, label=name)
-        axes[1].fill_between(sizes, losses.min(1), losses.max(1), color=FITTERS[name].color, alpha=0.18, linewidth=0)
-    axes[1].set(xscale="log", xlabel="rows of a batch", ylabel=f"test loss after {results['short epochs']} epochs")
-    axes[1].legend(frameon=False, fontsize=8)
+        shaded(loss_ax, found["runs"], "step", "test_loss", name, FITTERS[name].color)
+    loss_ax.set(xlabel="steps", ylabel="test loss (variance 1)", yscale="log", ylim=(None, 0.2))
+    loss_ax.legend(frameon=False, fontsize=8)
+    for ax in gain_axes:
+        sizes = [row["batch"] for row in results["gains"]]
+        for name in ("TNGD, short", "Adam"):
+            losses = np.array([row[name]["test losses"] for row in results["gains"]], dtype=float)
+            ax.plot(sizes, np.median(losses, 1), marker="o", markersize=3, color=FITTERS[name].color, label=name)
+            ax.fill_between(sizes, losses.min(1), losses.max(1), color=FITTERS[name].color, alpha=0.18, linewidth=0)
+        ax.set(xscale="log", xlabel="rows of a batch", ylabel=f"test loss after {results['short epochs']} epochs")
+        ax.legend(frameon=False, fontsize=8)
     for step, style in zip(sorted({row["step"] for row in results["cosines"]}), ("-", "--", ":"), strict=True):
         rows = [row for row in results["cosines"] if row["step"] == step]
         for name, color in (("gradient", "#8c8c8c"), ("natural gradient", "#1f4e9c")):
-            axes[2].plot(
-                sizes,
+            cosine_ax.plot(
+                [row["batch"] for row in rows],
                 [row[name] for row in rows],
                 style,
                 color=color,
@@ -252,15 +255,15 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 markersize=3,
                 label=f"{name}, step {step}",
             )
-    axes[2].set(xscale="log", xlabel="rows of a batch", ylabel="cosine with that of all rows", ylim=(0, 1.02))
-    axes[2].legend(frameon=False, fontsize=7)
+    cosine_ax.set(xscale="log", xlabel="rows of a batch", ylabel="cosine with that of all rows", ylim=(0, 1.02))
+    cosine_ax.legend(frameon=False, fontsize=7)
     figure.suptitle(f"{results['data']}, {results['training rows']} rows", x=0.01, ha="left")
     save(figure, path)
     plt.close(figure)
 
 
 def main() -> None:
-    given = options(__doc__, runs=8, epochs=4, short=2, damping=0.01)
+    given = options(__doc__, runs=8, epochs=4, short=2, damping=0.01, batches=",".join(map(str, BATCHES)))
     path = given.results / "regression.json"
     if not given.draw:
         kept = unfinished(path)
