@@ -33,7 +33,10 @@ def options(description: str | None, **extra: Any) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="number of seeds")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at a time, one core each")
     for name, value in extra.items():
-        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default: {value}")
+        if isinstance(value, bool):
+            parser.add_argument(f"--{name}", action="store_true", help="see above")
+        else:
+            parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default: {value}")
     parser.add_argument("--draw", action="store_true", help="only draw again, from the results")
     return parser.parse_args()
 
@@ -65,6 +68,15 @@ def unfinished(path: Path) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """Results written before."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def added(results: dict[str, Any], path: Path, to: str) -> dict[str, Any]:
+    """New results beside those that the file has already, in the part called `to`; the rest must be the same."""
+    earlier = read(path)
+    for name in results.keys() - {to}:
+        if earlier.get(name) != _plain(results[name]):
+            raise ValueError(f"{path.name} has another {name!r}: {earlier.get(name)!r}, not {results[name]!r}")
+    return earlier | {to: earlier[to] | results[to]}
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,15 @@
-"""Train with the settings that the search found, on part of the images and on all: loss, accuracy and time."""
+"""Train with the settings that the search found, on part of the images and on all: loss, accuracy and time.
+
+``--add`` puts the methods beside those of an earlier comparison, in its file; ``--averages 0.9,0.98`` judges running
+averages of the weights too.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from common import SEEDS, options, pyplot, read, save, shaded, unfinished, write
+from common import SEEDS, added, options, pyplot, read, save, shaded, unfinished, write
 from data import load_data
 from methods import METHODS
 from training import Run, train_all
@@ -16,7 +20,15 @@ def compare(given: Any, settings: dict[str, dict[str, float]], kept: Path) -> di
     """Runs of each method over several seeds."""
     seeds = SEEDS[: given.seeds]
     runs = [
-        Run(name, settings[name], given.images, seed=seed, epochs=given.epochs, points=given.points)
+        Run(
+            name,
+            settings[name],
+            given.images,
+            seed=seed,
+            epochs=given.epochs,
+            points=given.points,
+            averages=tuple(float(memory) for memory in given.averages.split(",") if memory),
+        )
         for name in settings
         for seed in seeds
     ]
@@ -54,14 +66,24 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     given = options(
-        __doc__, images=10_000, epochs=2, points=4, methods="", search="tune", tuned="10000", name="compare-10k"
+        __doc__,
+        images=10_000,
+        epochs=2,
+        points=4,
+        methods="",
+        search="tune",
+        tuned="10000",
+        name="compare-10k",
+        add=False,
+        averages="",
     )
     path = given.results / f"{given.name}.json"
     if not given.draw:
         search = read(given.results / f"{given.search}.json")
         names = given.methods.split(";") if given.methods else list(search["methods"])
         settings = {name: tuned(search, name, int(given.tuned)) for name in names}
-        write(compare(given, settings, unfinished(path)), path)
+        found = compare(given, settings, unfinished(path))
+        write(added(found, path, "methods") if given.add else found, path)
     draw(read(path), given.pictures / f"experiments-{given.name}.png")
 
 

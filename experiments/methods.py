@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import qmc
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thermoapps.natural_gradient import (
@@ -21,9 +21,13 @@ from thermoapps.natural_gradient import (
     ConjugateGradient,
     KroneckerFactored,
     NaturalGradient,
+    ScheduledDamping,
     SignDescent,
+    Solver,
+    SolverReport,
     Thermodynamic,
 )
+from thermoapps.natural_gradient.solvers.base import Rows, State
 
 Build = Callable[[nn.Module, int], Optimizer]
 """An optimiser for a model and a seed."""
@@ -41,7 +45,7 @@ class Method:
 
     def points(self, count: int) -> list[dict[str, float]]:
         """Settings to try: scrambled Sobol points, logarithmic in every range."""
-        unit = qmc.Sobol(len(self.ranges), seed=0).random(count)
+        unit = qmc.Sobol(len(self.ranges), seed=0).random(1 << (count - 1).bit_length())[:count]
         low, high = np.log(np.array(list(self.ranges.values())).T)
         values = np.exp(low + unit * (high - low))
         return [{name: float(f"{value:.3g}") for name, value in zip(self.ranges, row, strict=True)} for row in values]
@@ -55,7 +59,9 @@ def _sgd(model: nn.Module, _: int, lr: float, forget: float = 1.0) -> Optimizer:
     return torch.optim.SGD(model.parameters(), lr, momentum=1 - forget)
 
 
-def _adam(model: nn.Module, _: int, lr: float, forget: float) -> Optimizer:
+def _adam(model: nn.Module, _: int, lr: float, forget: float, shrink: float = 0.0) -> Optimizer:
+    if shrink:
+        return torch.optim.AdamW(model.parameters(), lr, betas=(1 - forget, 0.999), weight_decay=shrink / lr)
     return torch.optim.Adam(model.parameters(), lr, betas=(1 - forget, 0.999))
 
 
@@ -63,8 +69,11 @@ def _sign(model: nn.Module, _: int, lr: float) -> Optimizer:
     return SignDescent(model.parameters(), lr)
 
 
-def _natural(model: nn.Module, _: int, lr: float, damping: float, forget: float = 1.0, **options: Any) -> Optimizer:
-    return NaturalGradient(model, lr, damping, momentum=1 - forget, **options)
+def _natural(
+    model: nn.Module, _: int, lr: float, damping: float, forget: float = 1.0, shrink: float = 0.0, **options: Any
+) -> Optimizer:
+    decay = shrink * forget / lr  # momentum repeats it 1/forget times
+    return NaturalGradient(model, lr, damping, momentum=1 - forget, weight_decay=decay, **options)
 
 
 def _sign_of_natural(model: nn.Module, _: int, lr: float, damping: float) -> Optimizer:
@@ -81,15 +90,68 @@ def _tngd(
     return TNGD(model, lr, damping, rng=seed, **options)
 
 
-def _short(model: nn.Module, seed: int, rate: float, forget: float, time: float) -> Optimizer:
-    damping = -math.log(1 - forget) / time
-    return TNGD(model, rate * damping / forget, time=time, memory=1 - forget, rng=seed)  # the rate where it is flat
+def _short(
+    model: nn.Module, seed: int, rate: float, forget: float, time: float, shrink: float = 0.0, **options: Any
+) -> Optimizer:
+    if "steps" in options:
+        return _ramped(model, rate, forget, time, weight_decay=shrink * forget / rate, **options)
+    lr = rate * damping_of(forget, time) / forget  # `rate` where it is flat
+    return TNGD(model, lr, time=time, memory=1 - forget, rng=seed, weight_decay=shrink / lr, **options)
 
 
-def _tngd_adam(betas: tuple[float, float], model: nn.Module, seed: int, lr: float, damping: float, time: float) -> Any:
+def damping_of(forget: float, time: float) -> float:
+    """λ with which a run of this time forgets this share of its state where it is flat."""
+    return -math.log(1 - forget) / time
+
+
+@dataclass(frozen=True)
+class Ramped(Solver):
+    """Short runs whose time changes from step to step, in units in which directions are gradients where it is flat.
+
+    The damping changes with them, by a schedule of the optimiser. The state of the device is written again in the new
+    units, so that what it remembers keeps its weight.
+    """
+
+    time: Callable[[int], float]
+
+    def direction(
+        self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None
+    ) -> tuple[Tensor, State, SolverReport]:
+        state = dict(state or {"step": 0})
+        step, before = state.pop("step"), state.pop("damping", damping)
+        if "voltages" in state:
+            state["voltages"] = state["voltages"] * (before / damping)
+        device = Thermodynamic(self.time(step), start="rest")
+        direction, state, report = device.direction(rows, gradient, damping, state)
+        return damping * direction, state | {"step": step + 1, "damping": damping}, report
+
+
+def _ramped(
+    model: nn.Module,
+    rate: float,
+    forget: float,
+    time: float,
+    steps: float,
+    first_time: float | None = None,
+    first_forget: float | None = None,
+    **options: Any,
+) -> Optimizer:
+    """From the first time and share of forgetting to the last, evenly in their logarithms, over so many steps."""
+
+    def between(first: float | None, last: float) -> Callable[[int], float]:
+        return lambda step: last * ((first or last) / last) ** (1 - min(step / steps, 1.0))
+
+    time_at, forget_at = between(first_time, time), between(first_forget, forget)
+    damping = ScheduledDamping(lambda step: damping_of(forget_at(step), time_at(step)))
+    return NaturalGradient(model, rate / forget, damping, solver=Ramped(time_at), **options)
+
+
+def _tngd_adam(
+    betas: tuple[float, float], model: nn.Module, seed: int, lr: float, damping: float, time: float, **options: Any
+) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "with betas=\\(0, 0\\)", UserWarning)  # That is what is being shown.
-        return TNGD(model, lr, damping, time=time, rng=seed, update=partial(torch.optim.Adam, betas=betas))
+        return TNGD(model, lr, damping, time=time, rng=seed, update=partial(torch.optim.Adam, betas=betas), **options)
 
 
 STEP = {"lr": (0.03, 0.3)}

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
+from math import exp
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 from common import ROOT, options, read, write_text
 
-NAMES = (
-    "tune",
-    "refine",
-    "compare-10k",
-    "compare-60k",
-    "compare-60k-first",
-    "runtime",
-    "sweep-time",
-    "sweep-delay",
-    "sweep-late",
-    "sweep-noise",
-    "step-time",
-    "products",
-)
-
 
 def main() -> None:
     given = options(__doc__, output=ROOT / "docs" / "experiments.md")
-    results = {name: read(given.results / f"{name}.json") for name in NAMES}
     page = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
-    parts = {
-        "search": search(results["tune"]),
-        "refined": refinement(results["refine"]),
-        "part": comparison(results["compare-10k"]),
-        "whole": comparison(results["compare-60k"]),
-        "first": comparison(results["compare-60k-first"]),
-        "runtime": curves(results["runtime"]),
-        **{name: sweep(results[f"sweep-{name}"]) for name in ("time", "delay", "late", "noise")},
-        "steps": steps(results["step-time"]),
-        "products": products(results["products"]),
-    }
-    for name, text in parts.items():
-        page = page.replace("{{" + name + "}}", text)
+    for name, (made, *files) in TABLES.items():
+        place = "{{" + name + "}}"
+        if place in page:
+            page = page.replace(place, made(*(read(given.results / f"{file}.json") for file in files)))
     write_text(given.output, page)
 
 
@@ -153,6 +129,131 @@ def products(results: dict[str, Any]) -> str:
     return table(["condition", "", *(f"{count}" for count in counts)], rows)
 
 
+def costs(results: dict[str, Any]) -> str:
+    """Calls, products and megabytes of a step of each method."""
+    counts = ("calls of the model", "vectors carried backward", "products with R or its transpose")
+    rows = [
+        [
+            label,
+            name,
+            *(f"{found[count]}" for count in counts),
+            f"{found['bytes'] / 1e6:.3g}",
+            f"{1e3 * found['seconds']:.3g}",
+        ]
+        for label, network in results["networks"].items()
+        for name, found in network["methods"].items()
+    ]
+    return table(["network", "method", *counts, "megabytes", "milliseconds"], rows)
+
+
+def bounds(results: dict[str, Any]) -> str:
+    """The share of the way that is left, and the bound of the span of the rows, at some times."""
+    rows = []
+    for case in results["cases"]:
+        slowest = case["damping"] + case["smallest"]
+        shown = [place for place, time in enumerate(case["times"]) if place % 4 == 0 and time <= 1000]
+        cells = [f"{percent(case['left'][i])}, {percent(exp(-slowest * case['times'][i]))}" for i in shown]
+        rows.append([f"{case['steps']}", f"{case['damping']:g}", f"{case['smallest']:.2g}", *cells])
+    times = [f"t = {case['times'][i]:.3g}" for i in shown]
+    return table(["steps before", "λ", "smallest σ", *times], rows)
+
+
+def tried(results: dict[str, Any]) -> str:
+    """Every change: with the last weights and with the best average, on held-out images."""
+    rows = []
+    for method, entries in results["tried"].items():
+        for entry in entries:
+            last = entry["accuracies"]["accuracy"]
+            name, value = max(
+                ((name, value) for name, value in entry["accuracies"].items() if name != "accuracy"),
+                key=lambda item: item[1],
+            )
+            rows.append([method, entry["label"], percent(last), f"{percent(value)} ({name.split()[-1]})"])
+    return table(["method", "change", "last weights", "best average (its memory)"], rows)
+
+
+def averaged(*comparisons: dict[str, Any]) -> str:
+    """Test accuracies with the last weights and with each running average, where runs have these."""
+    rows, names = [], []
+    for comparison_of in comparisons:
+        for method, found in comparison_of["methods"].items():
+            runs = found["runs"]
+            names = [name for name in runs[0] if name.startswith("accuracy, ")] or names
+            if names and names[0] in runs[0]:
+                means = [percent(median(run[name][-1] for run in runs)) for name in names]
+                rows.append([method, f"{len(runs)}", accuracy(runs), *means])
+    return table(["method", "seeds", "last weights", *(name.removeprefix("accuracy, ") for name in names)], rows)
+
+
+def fitted(results: dict[str, Any]) -> str:
+    """Test losses of the regression, best first."""
+    rows = []
+    for name, found in results["methods"].items():
+        losses = [run["test_loss"][-1] for run in found["runs"]]
+        early_loss = median(run["test_loss"][0] for run in found["runs"])
+        seconds = f"{mean(run['seconds'][-1] for run in found['runs']):.1f}"
+        shown = f"{median(losses):.4f} ({min(losses):.4f} to {max(losses):.4f})"
+        rows.append([name, settings(found["settings"]), shown, f"{early_loss:.4f}", seconds])
+    rows.sort(key=lambda row: row[2])
+    return table(["method", "settings", "test loss", "after a tenth of the steps", "processor seconds"], rows)
+
+
+def gains(results: dict[str, Any]) -> str:
+    """Test losses of TNGD and Adam by the size of the batch, and what the first gains."""
+    rows = []
+    for row in results["gains"]:
+        ours, adam = (row[name] for name in ("TNGD, short", "Adam"))
+        here, there = (median(found["test losses"]) for found in (ours, adam))
+        factors = f"{ours['factor']:g}, {adam['factor']:g}"
+        rows.append([f"{row['batch']}", f"{here:.4f}", f"{there:.4f}", percent(1 - here / there), factors])
+    return table(["batch", "TNGD, short", "Adam", "gain", "factors of the rate"], rows)
+
+
+def cosines(results: dict[str, Any]) -> str:
+    """Cosines with the directions of all rows: gradient, natural gradient."""
+    sizes = sorted({row["batch"] for row in results["cosines"]})
+    rows = []
+    for step in sorted({row["step"] for row in results["cosines"]}):
+        for name in ("gradient", "natural gradient"):
+            found = {row["batch"]: row[name] for row in results["cosines"] if row["step"] == step}
+            rows.append([f"{step}", name, *(f"{found[size]:.2f}" for size in sizes)])
+    return table(["steps before", "", *(f"b = {size}" for size in sizes)], rows)
+
+
+def answers(results: dict[str, Any]) -> str:
+    """Exact match and F1 of the adapters, of all weights, and of the most frequent span."""
+    rows = []
+    for name, found in results["methods"].items():
+        runs = found["runs"]
+        f1 = [run["f1"][-1] for run in runs]
+        rows.append(
+            [
+                name,
+                settings(found["settings"]),
+                f"{median(run['exact'][-1] for run in runs):.1f}",
+                f"{median(f1):.1f} ({min(f1):.1f} to {max(f1):.1f})",
+                f"{median(run['test_loss'][-1] for run in runs):.3f}",
+                f"{mean(run['seconds'][-1] for run in runs):.0f}",
+            ]
+        )
+    full = results["all weights"]
+    (run,) = full["runs"]
+    rows.append(
+        [
+            "all weights, Adam",
+            settings(full["settings"]),
+            f"{run['exact'][-1]:.1f}",
+            f"{run['f1'][-1]:.1f}",
+            f"{run['test_loss'][-1]:.3f}",
+            f"{run['seconds'][-1]:.0f}",
+        ]
+    )
+    for name in ("untrained reader", "most frequent span"):
+        least = results[name]
+        rows.append([name, "", f"{least['exact']:.1f}", f"{least['f1']:.1f}", "", ""])
+    return table(["", "settings", "exact match", "F1", "test loss", "processor seconds"], rows)
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
@@ -161,6 +262,31 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """A table of Markdown."""
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
     return "\n".join(lines)
+
+
+SWEEPS = ("time", "delay", "late", "noise", "reset", "plateau")
+
+TABLES: dict[str, tuple[Any, ...]] = {
+    # place on the page: function, results
+    "search": (search, "tune"),
+    "refined": (refinement, "refine"),
+    "part": (comparison, "compare-10k"),
+    "whole": (comparison, "compare-60k"),
+    "first": (comparison, "compare-60k-first"),
+    "averaged": (averaged, "compare-60k-first", "compare-60k-averages"),
+    "tried": (tried, "extend"),
+    "runtime": (curves, "runtime"),
+    **{name: (sweep, f"sweep-{name}") for name in SWEEPS},
+    "steps": (steps, "step-time"),
+    "cost": (costs, "cost"),
+    "products": (products, "products"),
+    "bound": (bounds, "bound"),
+    "regression": (fitted, "regression"),
+    "gains": (gains, "regression"),
+    "cosines": (cosines, "regression"),
+    "answers": (answers, "question-answering"),
+}
+"""What stands at each place of the page, and from which results."""
 
 
 if __name__ == "__main__":

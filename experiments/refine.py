@@ -1,7 +1,7 @@
 """Search once more, longer runs near the settings that won before: for the comparison on all images.
 
 Every method gets the same number of points, in a box around its winner, and the winner again; training images that no
-run has seen judge, as in the search before.
+run has seen judge, as in the search before. ``--add`` puts methods beside those that the results have already.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import options, read, unfinished, write
+from common import added, options, read, unfinished, write
 from data import load_data
 from methods import METHODS, Method
 from tune import Tried, best, round_of, tuned
+
+EARLIER = {
+    "TNGD, short": [
+        {"rate": 0.1, "forget": 0.1, "time": 0.1},
+        {"rate": 0.15, "forget": 0.1, "time": 0.3},
+        {"rate": 0.1, "forget": 0.15, "time": 0.1},
+    ]
+}
+"""Points that stand in the place of some of the box: single runs on all images had been made with them before."""
 
 
 def near(method: Method, winner: dict[str, float], count: int, reach: float) -> list[dict[str, float]]:
@@ -29,7 +38,9 @@ def refine(given: Any, names: list[str], kept: Path) -> dict[str, Any]:
     """What every method reached with each of its points."""
     search = read(given.results / "tune.json")
     candidates = {
-        name: near(METHODS[name], tuned(search, name, given.around), given.points, given.reach) for name in names
+        name: near(METHODS[name], tuned(search, name, given.around), given.points - len(known), given.reach) + known
+        for name in names
+        for known in [EARLIER.get(name, [])[: given.points]]
     }
     tried: dict[str, Tried] = round_of(candidates, given.images, given.epochs, 1, given, kept)
     for name in names:
@@ -49,9 +60,11 @@ def main() -> None:
         epochs=1,
         judge=5_000,
         methods="TNGD;NGD (Woodbury);NGD (CG);K-FAC;Adam;SGD;TNGD–Adam",
+        add=False,
     )
     path = given.results / "refine.json"
-    write(refine(given, given.methods.split(";"), unfinished(path)), path)
+    found = refine(given, given.methods.split(";"), unfinished(path))
+    write(added(found, path, "methods") if given.add else found, path)
 
 
 if __name__ == "__main__":

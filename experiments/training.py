@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from joblib import Parallel, delayed
 from methods import METHODS
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from thermoapps.natural_gradient import NaturalGradient, RefusedStepWarning
@@ -48,6 +49,10 @@ class Run:
         How often in an epoch the network is looked at.
     decay : bool
         Whether the rate falls to zero along a cosine.
+    flat : float
+        The share of the steps after which it begins to fall.
+    averages : tuple of float
+        Memories of running averages of the weights, each of which is judged too.
     """
 
     method: str
@@ -60,6 +65,14 @@ class Run:
     batch: int = 64
     points: int = 4
     decay: bool = True
+    flat: float = 0.0
+    averages: tuple[float, ...] = ()
+
+    def rate(self, share: float) -> float:
+        """The rate after a share of the steps, relative to the first one."""
+        if not self.decay or share <= self.flat:
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (share - self.flat) / (1 - self.flat)))
 
     @property
     def key(self) -> str:
@@ -76,7 +89,8 @@ def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
         ``step``; ``seconds`` of training, processor time of one core, which other programs do not lengthen much;
         ``modelled``, the same with the device as the paper models it in the place of its simulation; mean training
         ``loss`` since the last look; ``accuracy`` and ``test_loss`` on the images that judge, and ``seen``, the
-        accuracy on training images. A run that meets numbers that are not finite ends there, with NaN for the losses.
+        accuracy on training images; for each average, under its `averaged_name`, the accuracy with it. A run that
+        meets numbers that are not finite ends there, with NaN for the losses.
     """
     torch.set_num_threads(1)
     data = load_data(folder)
@@ -84,14 +98,16 @@ def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
     judge = data.last(run.judge) if run.judge else data.test
     torch.manual_seed(run.seed)
     model = NETWORKS[run.network](x.shape[-1])
+    averages = {
+        averaged_name(memory): AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(memory))
+        for memory in run.averages
+    }
     optimizer = METHODS[run.method].build(run.settings)(model, run.seed)
     steps = len(y) // run.batch * run.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: 0.5 * (1 + np.cos(np.pi * step / steps)) if run.decay else 1.0
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: run.rate(step / steps))
     clock = Clock(optimizer)
     marks = set(np.unique(np.linspace(0, steps, run.epochs * run.points + 1).astype(int))[1:].tolist())
-    names = ("step", "seconds", "modelled", "loss", "seen", "test_loss", "accuracy")
+    names = ("step", "seconds", "modelled", "loss", "seen", "test_loss", "accuracy", *averages)
     history: dict[str, list[float]] = {name: [] for name in names}
     losses: list[float] = []
     for step, index in enumerate(_batches(len(y), run), start=1):
@@ -99,15 +115,24 @@ def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
             with clock:
                 losses.append(_step(model, optimizer, x[index], y[index]))
                 schedule.step()
+                for average in averages.values():
+                    average.update_parameters(model)
         if step in marks:
             seen = _judged(model, x[:SEEN], y[:SEEN])[1]
-            entry = (step, clock.seconds, clock.modelled, float(np.mean(losses)), seen, *_judged(model, *judge))
+            averaged = [_judged(average, *judge)[1] for average in averages.values()]
+            loss, accuracy = _judged(model, *judge)
+            entry = (step, clock.seconds, clock.modelled, float(np.mean(losses)), seen, loss, accuracy, *averaged)
             for name, value in zip(names, entry, strict=True):
                 history[name].append(value)
             losses = losses[-1:] if math.isnan(losses[-1]) else []
     if isinstance(optimizer, NaturalGradient):
         optimizer.close()
     return history
+
+
+def averaged_name(memory: float) -> str:
+    """Under which a history has the accuracy with weights averaged over about 1/(1 − memory) steps."""
+    return f"accuracy, memory {memory:g}"
 
 
 def _batches(count: int, run: Run) -> Iterable[Tensor]:
@@ -144,6 +169,11 @@ def _step(model: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor) -> float
     else:
         loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
+    return stepped(optimizer, loss)
+
+
+def stepped(optimizer: Optimizer, loss: Tensor) -> float:
+    """Make a step; give the loss before it, or NaN where it could not be made."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", RefusedStepWarning)
         try:
@@ -162,8 +192,26 @@ def _judged(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     return float(nn.functional.cross_entropy(outputs, y)), float((outputs.argmax(1) == y).float().mean())
 
 
-def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int) -> list[dict[str, Any]]:
-    """Histories of many runs, each with its seed, in order.
+class Seeded(Protocol):
+    """A run of any kind."""
+
+    @property
+    def seed(self) -> int:
+        """Of its random numbers."""
+
+    @property
+    def key(self) -> str:
+        """All of it, as text."""
+
+
+def train_all(
+    runs: Sequence[Seeded],
+    folder: Path | None,
+    kept: Path,
+    workers: int,
+    how: Callable[[Any, Path | None], dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """Histories of many runs, each with its seed, in order; `how` makes one, `train` unless something else is given.
 
     Every history is written to `kept` when its run ends, and not made again when an interrupted experiment is started
     once more; `write` removes the file when the experiment is complete.
@@ -175,7 +223,9 @@ def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int
         found = dict(json.loads(line) for line in whole)
     missing = [run for run in {run.key: run for run in runs}.values() if run.key not in found]
     kept.parent.mkdir(parents=True, exist_ok=True)
-    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_named)(run, folder) for run in missing)
+    results = Parallel(n_jobs=workers, return_as="generator_unordered")(
+        delayed(_named)(run, folder, how or train) for run in missing
+    )
     with kept.open("a", encoding="utf-8") as file:
         for key, history in tqdm(results, total=len(missing), desc=kept.stem, disable=None):
             found[key] = history
@@ -184,5 +234,5 @@ def train_all(runs: Sequence[Run], folder: Path | None, kept: Path, workers: int
     return [{"seed": run.seed} | found[run.key] for run in runs]
 
 
-def _named(run: Run, folder: Path | None) -> tuple[str, dict[str, list[float]]]:
-    return run.key, train(run, folder)
+def _named(run: Seeded, folder: Path | None, how: Callable[..., dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    return run.key, how(run, folder)

@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,6 +80,49 @@ def test_comparison_over_seeds(tuned):
     assert (tuned / "experiments-compare-10k.png").is_file()
 
 
+def test_a_method_is_added_to_an_earlier_comparison(tuned):
+    sizes = ("--images", "128", "--epochs", "1", "--seeds", "1", "--tuned", "128", "--name", "compare-more")
+    run("compare", tuned, *sizes, "--methods", "Adam")
+    before = results(tuned, "compare-more")["methods"]["Adam"]
+    run("compare", tuned, *sizes, "--methods", "TNGD", "--add", "--averages", "0.5")
+    found = results(tuned, "compare-more")["methods"]
+    assert list(found) == ["Adam", "TNGD"]
+    assert found["Adam"] == before
+    (ours,) = found["TNGD"]["runs"]
+    assert len(ours["accuracy, memory 0.5"]) == len(ours["accuracy"])
+    with pytest.raises(ValueError, match="has another 'images'"):
+        run("compare", tuned, *sizes, "--images", "64", "--methods", "TNGD", "--add")
+
+
+def test_extensions_start_from_the_winners_of_a_search(tmp_path):
+    winners = {
+        "TNGD, short": {"rate": 0.1, "forget": 0.1, "time": 0.1},
+        "K-FAC": {"lr": 0.04, "damping": 0.2, "forget": 0.2},
+        "Adam": {"lr": 0.01, "forget": 0.2},
+    }
+    tried = {name: {"finals": {"64": [{"settings": best, "accuracies": [0.5]}]}} for name, best in winners.items()}
+    (tmp_path / "refine.json").write_text(json.dumps({"methods": tried}), encoding="utf-8")
+    sizes = ("--images", "64", "--whole", "64", "--epochs", "1", "--judge", "64", "--changes", "3", "--seeds", "1")
+    run("extend", tmp_path, *sizes, "--search", "refine", "--tuned", "64")
+    found = results(tmp_path, "extend")
+    for method, entries in found["tried"].items():
+        assert [entry["change"] for entry in entries[:2]] == [{}, {"shrink": 1e-4}]
+        ended = found["finals"][method]
+        best = max(entries, key=lambda entry: max(entry["accuracies"].values()))
+        assert ended["label"] == best["label"]
+        assert best["accuracies"][ended["weights"]] == max(best["accuracies"].values())
+    assert (tmp_path / "experiments-extend.png").is_file()
+
+
+def test_a_ramp_from_a_time_to_itself_is_a_short_run(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    training = importlib.import_module("training")
+    settings = {"rate": 0.1, "forget": 0.2, "time": 0.1}
+    ramp = settings | {"steps": 6.0, "first_time": 0.1}
+    plain, ramped = (training.train(training.Run("TNGD, short", s, 384, points=6), None) for s in (settings, ramp))
+    assert ramped["loss"] == pytest.approx(plain["loss"], rel=1e-5)
+
+
 def test_curves_against_run_time(tuned):
     run("runtime", tuned, "--images", "256", "--epochs", "1", "--seeds", "1")
     curves = results(tuned, "runtime")["curves"]
@@ -88,7 +133,7 @@ def test_curves_against_run_time(tuned):
     assert (tuned / "experiments-runtime.png").is_file()
 
 
-@pytest.mark.parametrize(("which", "curves"), [("time", 6), ("delay", 4), ("late", 2), ("noise", 4)])
+@pytest.mark.parametrize(("which", "curves"), [("time", 6), ("delay", 4), ("late", 2), ("noise", 4), ("reset", 7)])
 def test_sweeps(tmp_path, which, curves):
     run("sweep", tmp_path, "--which", which, "--images", "64", "--epochs", "1", "--seeds", "1")
     found = results(tmp_path, f"sweep-{which}")["runs"]
@@ -109,6 +154,96 @@ def test_an_interrupted_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
     assert made == [1]
     assert both[0] == first[0]
     assert [entry["seed"] for entry in both] == [0, 1]
+
+
+def test_costs_are_counted(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    cost = importlib.import_module("cost")
+    torch = importlib.import_module("torch")
+    x, y = 0.1 * torch.randn(4, cost.PIXELS), torch.tensor([0, 1, 2, 0])
+    adam, woodbury = (cost.measure(name, cost.dense(3, 3), x, y, 1) for name in ("Adam", "NGD (Woodbury)"))
+    assert adam["calls of the model"] == woodbury["calls of the model"] == 1
+    assert (adam["vectors carried backward"], woodbury["vectors carried backward"]) == (1, 3)  # gradient, two columns
+    assert (adam["products with R or its transpose"], woodbury["products with R or its transpose"]) == (0, 2)
+    parameters = 3 * (cost.PIXELS + 1 + 3) + 3
+    assert adam["bytes"] >= 3 * 4 * parameters  # gradient and two moments
+
+
+def test_the_way_to_the_natural_gradient_keeps_its_bound(tmp_path):
+    run("bound", tmp_path)
+    for case in results(tmp_path, "bound")["cases"]:
+        slowest = case["damping"] + case["smallest"]
+        for time, left in zip(case["times"], case["left"], strict=True):
+            assert left <= math.exp(-slowest * time) * 1.001 + 1e-9
+
+
+def test_regression_with_batches_of_several_sizes(tmp_path):
+    run("regression", tmp_path, "--runs", "2", "--epochs", "1", "--short", "1", "--seeds", "1")
+    found = results(tmp_path, "regression")
+    assert found["data"] == "a made-up surface"
+    assert "Levenberg–Marquardt" in found["methods"]
+    assert [row["batch"] for row in found["gains"]] == [8, 32, 128, 512]
+    near = [row["gradient"] for row in found["cosines"] if row["step"] == 0]
+    assert near[0] < near[-1] <= 1
+
+
+PASSAGES = [
+    (
+        "The river rises in the northern hills and reaches the sea at Alder.",
+        "Where does the river rise?",
+        "the northern hills",
+    ),
+    ("Ada wrote the first program in 1843, a table of numbers.", "When was the first program written?", "1843"),
+    ("Copper melts at a lower temperature than iron does.", "What melts at a lower temperature than iron?", "Copper"),
+]
+
+
+def test_question_answering(tmp_path):
+    questions = [
+        {"context": c, "qas": [{"question": q, "answers": [{"text": a, "answer_start": c.index(a)}]}]}
+        for c, q, a in PASSAGES * 4
+    ]
+    (tmp_path / "some.json").write_text(json.dumps({"data": [{"paragraphs": questions}]}), encoding="utf-8")
+    sizes = {"dim": 8, "layers": 1, "vocabulary": 60, "length": 32, "masked": 1, "batch": 4, "every": 1, "rank": 2}
+    steps = {"full": 2, "search": 2, "steps": 2, "runs": 1, "seeds": 1}
+    given = [part for name, value in (sizes | steps).items() for part in (f"--{name}", str(value))]
+    places = ("--data", str(tmp_path), "--train", "some.json", "--test", "some.json", "--methods", "TNGD;Adam")
+    run("question_answering", tmp_path, *given, *places)
+    found = results(tmp_path, "question-answering")
+    assert found["weights of adapters and reader"] == 4 * 2 * (2 * 8) + 2 * 8 + 2
+    assert set(found["methods"]) == {"TNGD", "Adam"}
+    assert all(0 <= method["runs"][0]["f1"][-1] <= 100 for method in found["methods"].values())
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_answers_are_found_where_they_stand_and_scored_as_squad_does(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    squad = importlib.import_module("squad")
+    examples = [squad.Example(c, q, (a,), c.index(a), True) for c, q, a in PASSAGES]
+    vocabulary = squad.Vocabulary.of([c for c, _, _ in PASSAGES], 60)
+    for window in squad.windows(examples, vocabulary, 40):
+        first, last = (place - window.first for place in window.target)
+        passage, _, answer = PASSAGES[window.example]
+        assert passage[window.spans[first][0] : window.spans[last][1]] == answer
+        assert len(window.words) == len(window.kinds)
+    assert squad.exact("The Northern Hills!", ["northern hills"]) == 1
+    assert squad.f1("northern hills of Alder", ["the northern hills", "Alder"]) == pytest.approx(2 * 2 / 6)
+    assert squad.f1("sea", ["northern hills"]) == 0
+
+
+def test_real_weights_are_taken_by_their_names(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    encoder = importlib.import_module("encoder")
+    torch = importlib.import_module("torch")
+    one = encoder.Encoder(encoder.Shape(50, 8, 2, 2, 16, 12))
+    sizes = {"vocab_size": 50, "dim": 8, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "max_position_embeddings": 12}
+    weights = {name: value for name, value in one.state_dict().items() if "kind" not in name}
+    model = SimpleNamespace(config=SimpleNamespace(**sizes), state_dict=lambda: weights)
+    words = torch.randint(1, 50, (2, 10))
+    assert torch.equal(encoder.real_encoder(model)(words, 0 * words), one(words, 0 * words))
+    weights.popitem()
+    with pytest.raises(ValueError, match="not the weights of a DistilBertModel"):
+        encoder.real_encoder(model)
 
 
 def test_time_of_a_step(tmp_path):
