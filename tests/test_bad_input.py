@@ -249,7 +249,7 @@ MATRICES: dict[str, tuple[Callable[[], Any], Mapping[str, Right | Refused]]] = {
     "ragged lists": (lambda: [[2.0, 1.0], [1.0]], everywhere(Refused(ValueError, "^[Aa] is not an array"))),
     "torch, rows of a sparse tensor": (
         lambda: torch_tensor(A0).to_sparse(1),
-        everywhere(Refused(ValueError, "dense rows")),
+        not_an_array(Refused(ValueError, "dense rows")),
     ),
     "another library's, on its device": (lambda: strict(A0, device="device1"), everywhere(NOT_HERE)),
     # shapes
