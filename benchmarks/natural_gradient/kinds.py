@@ -53,8 +53,8 @@ MEANS = """\
 - Many rows: products cost about two steps of Adam each whatever the number of outputs, and a direction takes ten to
   fifty of them. Memory stays near Adam's.
 - Sampled columns are the cheapest curvature where outputs are many: one row for each datum.
-- Layers that draw random numbers or go through time in one operation (attention with dropout, LSTM) have their rows
-  one by one. Products avoid that, and so do sampled columns in part.
+- Layers that go through time in one operation (LSTM) have their rows one by one. Products avoid that, and so do sampled
+  columns in part.
 - On networks whose steps take Adam a few milliseconds, calls outweigh work, and the ratios are large.
 """
 
