@@ -3,13 +3,14 @@
 import sys
 
 import numpy as np
-from mpi4py import MPI
 
 import thermolinalg as tla
 from thermolinalg.distributed import RowPartitioned, Stencil, gather, rows_of
 
 
 def main(path: str) -> None:
+    from mpi4py import MPI  # here, because doctests are looked for in this file where there is none
+
     side = 60
     whole = Stencil.laplacian((side, side), 0.1)
     mine = rows_of(side * side)
