@@ -36,8 +36,9 @@ itself takes less time than its products one by one, since the recursion makes n
 much memory for each reading, and gains only where A is larger than its vectors. A refinement takes three to five
 times the products of conjugate gradients: it restarts from the true residual in each of its runs, where they carry
 their directions along. For links of pages three of four products look for the smallest singular value, which sets how
-long a run is and which GMRES does not ask for. A `solve` at d = 10 is nine runs of a quarter of a millisecond each,
-all of them Python."""
+long a run is and which GMRES does not ask for. A `solve` at d = 10 is about nine runs, and all of their time is
+Python's. Long dense windows of correlated readings are functions of every eigenvalue, and cost many Cholesky solves
+at d = 5000. The recorded parts come from two runs of the bench."""
 
 MEMORY = """\
 What a call adds at its peak to a process that holds A and b, in vectors of n numbers. The device holds a balanced copy
