@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
-from thermoapps._rows import read_number
+from thermoapps._reading import read_number
 from thermoapps.gaussian_process.structures import Structure, white_noise
 
 __all__ = ["Loaded", "read_noise"]

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thermoapps._rows import read_number
+from thermoapps._reading import read_number
 from thermoapps.gaussian_process.evidence import Slope, fisher_scoring, log_evidence, slope_of
 from thermoapps.gaussian_process.loaded import Loaded, read_noise
 from thermoapps.gaussian_process.posterior import Posterior, drawn

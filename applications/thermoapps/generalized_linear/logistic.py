@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thermoapps._rows import read_number, read_weights, sparse_array, weighted_gram
+from thermoapps._reading import FLOATS, read_number, read_rng, read_weights, sparse_array
+from thermoapps.generalized_linear._predictor import LinearPredictor
 from thermoapps.generalized_linear.scoring import fisher_scoring
 
 __all__ = ["ThermodynamicLogisticRegression"]
+
+SEPARATED = 1e-6
+"""Mean loss without a penalty below which the classes are separated."""
 
 
 class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,7 +34,7 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
     Parameters
     ----------
     C : float, optional
-        Inverse of the penalty, > 0.
+        Inverse of the penalty, > 0; infinite for none, and then dependent features get the coefficients of least norm.
     fit_intercept : bool, optional
         Whether to fit intercepts; they are not penalised.
     class_weight : dict, 'balanced' or None, optional
@@ -36,13 +42,15 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
     max_iter : int, optional
         Steps at most.
     tol : float, optional
-        Largest entry to accept of the gradient of the objective over C Σ w.
+        Largest entry to accept of the gradient of the objective over C Σ w, of features in units of their deviations.
     rtol : float, optional
         Relative residual of each step on the device.
     device : thermolinalg.devices.Device, optional
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    random_state : None, int or numpy.random.RandomState, optional
+        The same by scikit-learn's name; only one of both may be given.
 
     Attributes
     ----------
@@ -52,7 +60,7 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
         B.
     intercept_ : array, shape (1,) or (n_classes,)
         Intercepts; those of more than two classes sum to zero.
-    n_iter_ : int
+    n_iter_ : array, shape (1,)
         Steps taken.
     device_time_ : float
         Time the device ran, in units of its time constant.
@@ -84,6 +92,7 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
         rtol: float = 1e-6,
         device: Any = None,
         rng: Any = None,
+        random_state: Any = None,
     ) -> None:
         self.C = C
         self.fit_intercept = fit_intercept
@@ -93,6 +102,7 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
         self.rtol = rtol
         self.device = device
         self.rng = rng
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ThermodynamicLogisticRegression:
         """Fit to labelled samples.
@@ -111,10 +121,11 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
         ThermodynamicLogisticRegression
             The estimator itself.
         """
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=np.float64)
-        X = sparse_array(X)
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS)
+        dtype = X.dtype
+        X = sparse_array(X.astype(np.float64, copy=False))
         check_classification_targets(y)
-        C = read_number(self.C, "C", positive=True)
+        C = read_number(self.C, "C", positive=True, infinite=True)
         weights = read_weights(sample_weight, X)
         self.classes_, labels = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
@@ -127,24 +138,31 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
             factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=counted)
             weights = weights * factors[labels]
         scores = 1 if n_classes == 2 else n_classes
-        problem = _Softmax(
-            X, labels, weights / weights.sum(), 1 / (C * weights.sum()), scores, bool(self.fit_intercept)
-        )
+        total = weights.sum()
+        predictor = LinearPredictor(X, weights / total, intercept=bool(self.fit_intercept))
+        likelihood = _Softmax(predictor, labels, weights / total, 1 / (C * total), scores)
         fitted = fisher_scoring(
-            problem.objective,
-            problem.derivatives,
-            np.zeros(scores * problem.width),
+            likelihood,
             tol=read_number(self.tol, "tol"),
             max_iter=self.max_iter,
             rtol=self.rtol,
             device=self.device,
-            rng=self.rng,
+            rng=read_rng(self.rng, self.random_state),
+            advice="pass a smaller C",
         )
-        theta = fitted.theta.reshape(scores, -1)
+        theta = fitted.theta
+        if math.isinf(C) and likelihood.objective(theta) < SEPARATED:
+            warnings.warn(
+                "the classes are separated by a hyperplane, and without a penalty the coefficients grow without end; "
+                "pass a finite C",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         if scores > 1:
             theta = theta - theta.mean(axis=0)  # zero but for the residuals of the steps
-        self.coef_, self.intercept_ = theta[:, : X.shape[1]], theta[:, X.shape[1] :].sum(axis=1)
-        self.n_iter_, self.device_time_ = fitted.n_iter, fitted.device_time
+        coef, intercept = predictor.coefficients(theta)
+        self.coef_, self.intercept_ = coef.astype(dtype), intercept.astype(dtype)
+        self.n_iter_, self.device_time_ = np.array([fitted.n_iter], dtype=np.int32), fitted.device_time
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -161,7 +179,7 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
             Scores; of the second class where there are two.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
         scores = np.asarray(X @ self.coef_.T) + self.intercept_
         return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
 
@@ -224,44 +242,39 @@ def _all_scores(scores: np.ndarray) -> np.ndarray:
 
 
 class _Softmax:
-    """The penalised negative log-likelihood, its gradient and its Fisher information, for one or K scores."""
+    """The penalised negative log-likelihood of labels, for K scores, or for one where there are two classes."""
 
     def __init__(
-        self, X: Any, labels: np.ndarray, weights: np.ndarray, penalty: float, scores: int, intercept: bool
+        self, predictor: LinearPredictor, labels: np.ndarray, weights: np.ndarray, penalty: float, scores: int
     ) -> None:
-        n, p = X.shape
-        ones = np.ones((n, 1))
-        self.Z = (
-            X if not intercept else (sp.hstack([X, ones], format="csr") if sp.issparse(X) else np.hstack([X, ones]))
-        )
-        self.width, self.scores, self.intercept = p + intercept, scores, intercept
-        self.labels, self.weights = labels, weights
-        self.penalty = np.full(self.width, penalty)
-        self.penalty[p:] = 0
-        n_classes = max(scores, 2)
-        self.hits = np.eye(n_classes)[labels][:, n_classes - scores :]
+        self.predictor, self.labels, self.weights, self.strength = predictor, labels, weights, penalty
+        classes = max(scores, 2)
+        self.hits = np.eye(classes)[labels][:, classes - scores :]
 
-    def _logits(self, theta: np.ndarray) -> np.ndarray:
-        scores = np.asarray(self.Z @ theta.reshape(self.scores, self.width).T)
-        return _all_scores(scores[:, 0]) if self.scores == 1 else scores
+    def start(self) -> np.ndarray:
+        return np.zeros((self.hits.shape[1], self.predictor.width))
 
     def objective(self, theta: np.ndarray) -> float:
         logits = self._logits(theta)
         losses = logsumexp(logits, axis=1) - logits[np.arange(len(logits)), self.labels]
-        squares = theta.reshape(self.scores, self.width) ** 2
-        return float(self.weights @ losses + np.sum(squares * self.penalty) / 2)
+        return float(self.weights @ losses + np.sum(theta**2 * self.predictor.penalty(self.strength)) / 2)
 
     def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        K, width = self.scores, self.width
+        K, width = theta.shape
         p = softmax(self._logits(theta), axis=1)[:, -K:]
-        gradient = np.asarray(self.Z.T @ ((p - self.hits) * self.weights[:, None])).T
-        gradient = gradient + theta.reshape(K, width) * self.penalty
+        penalty = self.predictor.penalty(self.strength)
+        gradient = self.predictor.transposed((p - self.hits) * self.weights[:, None]) + theta * penalty
         information = np.empty((K, width, K, width))
         for k in range(K):
             for m in range(k + 1):
-                block = weighted_gram(self.Z, self.weights * p[:, k] * ((k == m) - p[:, m]))
-                information[k, :, m, :] = information[m, :, k, :] = (block + block.T) / 2
-            information[k, :, k, :] += np.diag(self.penalty)
-        if self.intercept and K > 1:  # the same constant on all scores changes nothing: hold their sum at zero
-            information[:, -1, :, -1] += 1 / K
-        return gradient.ravel(), information.reshape(K * width, K * width)
+                block = self.predictor.information(self.weights * p[:, k] * ((k == m) - p[:, m]))
+                information[k, :, m, :] = information[m, :, k, :] = block
+            information[k, :, k, :] += np.diag(penalty)
+        if K > 1:  # the same vector on all scores changes no probability: hold their sum at zero, where it starts
+            j = np.arange(width)
+            information[:, j, :, j] += self.predictor.scales[:, None, None] ** 2 / K
+        return gradient, information.reshape(K * width, K * width)
+
+    def _logits(self, theta: np.ndarray) -> np.ndarray:
+        scores = self.predictor.scores(theta)
+        return _all_scores(scores[:, 0]) if scores.shape[1] == 1 else scores

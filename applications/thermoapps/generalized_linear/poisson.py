@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thermoapps._rows import read_number, read_weights, sparse_array, weighted_gram
+from thermoapps._reading import FLOATS, read_number, read_rng, read_weights, sparse_array
+from thermoapps.generalized_linear._predictor import LinearPredictor
 from thermoapps.generalized_linear.scoring import fisher_scoring
 
 __all__ = ["ThermodynamicPoissonRegressor"]
@@ -20,24 +21,26 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
 
     With :math:`\mu_i = \exp(c + x_i^\top\beta)`, minimises
     :math:`\sum_i w_i (\mu_i - y_i\ln\mu_i) / \sum_i w_i + \alpha\|\beta\|^2/2`. Each step is a solve with the Fisher
-    information [1 X]ᵀ diag(wμ) [1 X]/Σw + α diag(0, I).
+    information [1 X]ᵀ diag(wμ) [1 X]/Σw + α diag(0, I) of centred X.
 
     Parameters
     ----------
     alpha : float, optional
-        Penalty α ≥ 0.
+        Penalty α ≥ 0. Without one, dependent features get the coefficients of least norm.
     fit_intercept : bool, optional
         Whether to fit c; it is not penalised.
     max_iter : int, optional
         Steps at most.
     tol : float, optional
-        Largest entry of the gradient to accept.
+        Largest entry of the gradient to accept, of features in units of their deviations.
     rtol : float, optional
         Relative residual of each step on the device.
     device : thermolinalg.devices.Device, optional
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    random_state : None, int or numpy.random.RandomState, optional
+        The same by scikit-learn's name; only one of both may be given.
 
     Attributes
     ----------
@@ -76,6 +79,7 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
         rtol: float = 1e-6,
         device: Any = None,
         rng: Any = None,
+        random_state: Any = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -84,6 +88,7 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
         self.rtol = rtol
         self.device = device
         self.rng = rng
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ThermodynamicPoissonRegressor:
         """Fit to counts or rates.
@@ -102,53 +107,28 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
         ThermodynamicPoissonRegressor
             The estimator itself.
         """
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=np.float64, y_numeric=True)
-        X = sparse_array(X)
-        y = np.asarray(y, dtype=np.float64)
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, y_numeric=True)
+        dtype = X.dtype
+        X, y = sparse_array(X.astype(np.float64, copy=False)), np.asarray(y, dtype=np.float64)
         if np.any(y < 0):
             raise ValueError("y has negative entries; a Poisson rate fits counts ≥ 0")
         alpha = read_number(self.alpha, "alpha")
         weights = read_weights(sample_weight, X)
         weights = weights / weights.sum()
-        mean = float(weights @ y)
-        if mean == 0 and self.fit_intercept:
+        if self.fit_intercept and not weights @ y > 0:
             raise ValueError("y is zero at every sample of positive weight: the fitted rate would be exp(−∞)")
-        p = X.shape[1]
-
-        def rates(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            eta = X @ theta[:p] + theta[p:].sum()
-            with np.errstate(over="ignore"):  # a step that goes too far has an infinite objective and is shortened
-                return eta, np.exp(eta)
-
-        def objective(theta: np.ndarray) -> float:
-            eta, mu = rates(theta)
-            return float(weights @ (mu - y * eta) + alpha / 2 * theta[:p] @ theta[:p])
-
-        def derivatives(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            _, mu = rates(theta)
-            gradient, information = np.zeros_like(theta), np.zeros((len(theta), len(theta)))
-            gradient[:p] = X.T @ (weights * (mu - y)) + alpha * theta[:p]
-            information[:p, :p] = weighted_gram(X, weights * mu) + alpha * np.eye(p)
-            if self.fit_intercept:
-                gradient[p] = weights @ (mu - y)
-                information[:p, p] = information[p, :p] = X.T @ (weights * mu)
-                information[p, p] = weights @ mu
-            return gradient, (information + information.T) / 2
-
-        start = np.zeros(p + bool(self.fit_intercept))
-        if self.fit_intercept:
-            start[p] = np.log(mean)
+        likelihood = _Rates(LinearPredictor(X, weights, intercept=bool(self.fit_intercept)), y, weights, alpha)
         fitted = fisher_scoring(
-            objective,
-            derivatives,
-            start,
+            likelihood,
             tol=read_number(self.tol, "tol"),
             max_iter=self.max_iter,
             rtol=self.rtol,
             device=self.device,
-            rng=self.rng,
+            rng=read_rng(self.rng, self.random_state),
+            advice="pass a positive alpha",
         )
-        self.coef_, self.intercept_ = fitted.theta[:p], float(fitted.theta[p:].sum())
+        coef, intercept = likelihood.predictor.coefficients(fitted.theta)
+        self.coef_, self.intercept_ = coef[0].astype(dtype), float(intercept[0])
         self.n_iter_, self.device_time_ = fitted.n_iter, fitted.device_time
         return self
 
@@ -166,7 +146,7 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
             Rates.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
         return np.asarray(np.exp(X @ self.coef_ + self.intercept_))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -197,3 +177,32 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
         tags.input_tags.sparse = True
         tags.target_tags.positive_only = True
         return tags
+
+
+class _Rates:
+    """The penalised negative log-likelihood of counts with rates μ = exp(score)."""
+
+    def __init__(self, predictor: LinearPredictor, y: np.ndarray, weights: np.ndarray, alpha: float) -> None:
+        self.predictor, self.y, self.weights, self.alpha = predictor, y, weights, alpha
+
+    def start(self) -> np.ndarray:
+        theta = np.zeros((1, self.predictor.width))
+        if self.predictor.intercept:
+            theta[0, -1] = np.log(self.weights @ self.y)
+        return theta
+
+    def objective(self, theta: np.ndarray) -> float:
+        scores, rates = self._rates(theta)
+        squares = self.predictor.penalty(self.alpha) @ theta[0] ** 2
+        return float(self.weights @ (rates - self.y * scores) + squares / 2)
+
+    def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        _, rates = self._rates(theta)
+        penalty = self.predictor.penalty(self.alpha)
+        gradient = self.predictor.transposed((self.weights * (rates - self.y))[:, None]) + penalty * theta
+        return gradient, self.predictor.information(self.weights * rates) + np.diag(penalty)
+
+    def _rates(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = self.predictor.scores(theta)[:, 0]
+        with np.errstate(over="ignore"):  # a step that goes too far has an infinite objective and is shortened
+            return scores, np.exp(scores)

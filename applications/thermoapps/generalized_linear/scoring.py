@@ -3,94 +3,129 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import thermolinalg as tla
+from thermoapps._reading import naming
+from thermoapps.generalized_linear._predictor import LinearPredictor
 
-__all__ = ["Fitted", "fisher_scoring"]
+__all__ = ["Fitted", "Likelihood", "fisher_scoring"]
 
 SUFFICIENT_DECREASE = 1e-4
 SHORTEST_STEP = 2.0**-40
 
 
+class Likelihood(Protocol):
+    """A penalised negative log-likelihood of linear scores, convex in θ of shape (K, width)."""
+
+    predictor: LinearPredictor
+
+    def start(self) -> np.ndarray:
+        """The first θ."""
+        ...
+
+    def objective(self, theta: np.ndarray) -> float:
+        """Its value; infinite where it overflows."""
+        ...
+
+    def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient (K, width) and positive definite Fisher information (K·width, K·width)."""
+        ...
+
+
 class Fitted(NamedTuple):
-    """Minimiser, iterations, device time in units of the device's time constant, and the last Fisher information."""
+    """Minimiser (K, width), iterations, and device time in units of the device's time constant."""
 
     theta: np.ndarray
     n_iter: int
     device_time: float
-    information: np.ndarray
 
 
 def fisher_scoring(
-    objective: Callable[[np.ndarray], float],
-    derivatives: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-    start: np.ndarray,
-    *,
-    tol: float,
-    max_iter: int,
-    rtol: float,
-    device: Any,
-    rng: Any,
+    likelihood: Likelihood, *, tol: float, max_iter: int, rtol: float, device: Any, rng: Any, advice: str
 ) -> Fitted:
     """Minimise a convex function; every step F δ = −g is solved on the device.
 
+    Where F is singular to working precision, θ is taken to the space of the rows once.
+
     Parameters
     ----------
-    objective, derivatives : callable
-        θ ↦ value, and θ ↦ (gradient, positive definite Fisher information).
-    start : array, shape (d,)
-        First θ.
+    likelihood : Likelihood
     tol : float
-        Largest entry of the gradient to accept.
+        Largest entry of the gradient to accept, of features of unit root mean square.
     max_iter : int
         Steps at most.
     rtol : float
         Relative residual of each step; the next step corrects what it leaves.
     device, rng : optional
         As for `thermolinalg.solve`.
+    advice : str
+        What works where F is singular for good.
 
     Returns
     -------
     Fitted
         The result.
 
+    Raises
+    ------
+    thermolinalg.SingularError
+        F is singular in the space of the rows, too.
+
     Warns
     -----
     ConvergenceWarning
         The gradient is still above `tol`.
     """
-    theta, value, device_time = start, objective(start), 0.0
     generator = np.random.default_rng(rng)
-    gradient, information = derivatives(theta)
+    try:
+        return _descended(likelihood, tol, max_iter, rtol, device, generator)
+    except tla.SingularError:
+        if not likelihood.predictor.narrowed():
+            with naming("the Fisher information", advice):
+                raise
+    with naming("the Fisher information", advice):
+        return _descended(likelihood, tol, max_iter, rtol, device, generator)
+
+
+def _descended(
+    likelihood: Likelihood, tol: float, max_iter: int, rtol: float, device: Any, rng: np.random.Generator
+) -> Fitted:
+    """Steps until the gradient is small, or nothing is left to gain."""
+    theta, device_time = likelihood.start(), 0.0
+    value = likelihood.objective(theta)
+    gradient, information = likelihood.derivatives(theta)
+    scales = likelihood.predictor.scales
     for n_iter in range(max_iter):
-        if np.max(np.abs(gradient)) <= tol:
-            return Fitted(theta, n_iter, device_time, information)
-        step, info = tla.solve(
-            information, -gradient, assume_a="pos", rtol=rtol, device=device, rng=generator, return_info=True
-        )
+        if np.max(np.abs(gradient) / scales) <= tol:
+            return Fitted(theta, n_iter, device_time)
+        load = -gradient.ravel()
+        flat, info = tla.solve(information, load, assume_a="pos", rtol=rtol, device=device, rng=rng, return_info=True)
         device_time += float(info.device_time)
-        slope = float(gradient @ step)
+        step = np.asarray(flat).reshape(theta.shape)
+        slope = float(np.sum(gradient * step))
         rounding = 8 * np.finfo(float).eps * max(abs(value), 1.0)
         length = 1.0
-        while not objective(theta + length * step) <= value + SUFFICIENT_DECREASE * length * slope + rounding:
+        while (
+            not likelihood.objective(theta + length * step) <= value + SUFFICIENT_DECREASE * length * slope + rounding
+        ):
             length /= 2
             if length < SHORTEST_STEP:
                 break
         theta = theta + length * step
-        value = objective(theta)
-        gradient, information = derivatives(theta)
+        value = likelihood.objective(theta)
+        gradient, information = likelihood.derivatives(theta)
         if -slope <= rounding:  # what is left to gain is below the rounding errors of the objective
-            return Fitted(theta, n_iter + 1, device_time, information)
-    if np.max(np.abs(gradient)) > tol:
+            return Fitted(theta, n_iter + 1, device_time)
+    largest = np.max(np.abs(gradient) / scales)
+    if largest > tol:
         warnings.warn(
-            f"the gradient is {np.max(np.abs(gradient)):.3g} after {max_iter} steps, above tol={tol:g}; "
-            "pass a larger max_iter=, or scale the features",
+            f"the gradient of features in units of their deviations is {largest:.3g} after {max_iter} steps, above "
+            f"tol={tol:g}; pass a larger max_iter=",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
-    return Fitted(theta, max_iter, device_time, information)
+    return Fitted(theta, max_iter, device_time)

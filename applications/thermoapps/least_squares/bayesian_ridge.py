@@ -7,14 +7,24 @@ import warnings
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import thermolinalg as tla
-from thermoapps._rows import CentredRows, read_number, read_weights
+from thermoapps._design import CentredRows
+from thermoapps._reading import FLOATS, read_number, read_rng, read_weights, sparse_array
+from thermoapps.least_squares._evidence import Evidence, Trace
+from thermoapps.least_squares._precision import LoadedPrecision, Precision
 
 __all__ = ["ThermodynamicBayesianRidge"]
+
+READINGS = 200
+"""Readings of the device from which the number of determined coefficients is taken far from the end."""
+
+READ_FROM = 64
+"""Coefficients from which readings are cheaper than the inverse."""
 
 
 class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -22,7 +32,8 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
 
     Noise of precision α, prior N(0, I/λ) on the coefficients, Gamma priors on both; α and λ maximise the evidence by
     MacKay's iteration. The device holds Λ = αXᵀX + λI up to a factor: its mean is the posterior mean, its equilibrium
-    the posterior N(β, Λ⁻¹), its free energy the log-determinant in the evidence.
+    the posterior N(β, Λ⁻¹), its free energy the log-determinant in the evidence. The trace that an iteration needs is
+    first read off in equilibrium, and taken from the inverse when the readings can tell no change any more.
 
     Parameters
     ----------
@@ -46,6 +57,8 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    random_state : None, int or numpy.random.RandomState, optional
+        The same by scikit-learn's name; only one of both may be given.
 
     Attributes
     ----------
@@ -63,6 +76,8 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         Its standard errors.
     n_iter_ : int
         Iterations.
+    X_offset_, X_scale_ : array, shape (n_features,)
+        Means that were subtracted from the features, and ones.
     device_time_ : float
         Time the device ran, in units of its time constant.
     n_features_in_ : int
@@ -100,6 +115,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         rtol: float = 1e-12,
         device: Any = None,
         rng: Any = None,
+        random_state: Any = None,
     ) -> None:
         self.max_iter = max_iter
         self.tol = tol
@@ -115,13 +131,14 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         self.rtol = rtol
         self.device = device
         self.rng = rng
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ThermodynamicBayesianRidge:
         """Fit to data.
 
         Parameters
         ----------
-        X : array_like, shape (n_samples, n_features)
+        X : array_like or sparse array, shape (n_samples, n_features)
             Samples.
         y : array_like, shape (n_samples,)
             Targets.
@@ -133,71 +150,64 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         ThermodynamicBayesianRidge
             The estimator itself.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        y = np.asarray(y, dtype=np.float64)
-        priors = [
-            read_number(getattr(self, f"{name}_{i}"), f"{name}_{i}") for name in ("alpha", "lambda") for i in (1, 2)
-        ]
-        alpha_1, alpha_2, lambda_1, lambda_2 = priors
-        if not isinstance(self.max_iter, int | np.integer) or self.max_iter < 1:
-            raise ValueError(f"max_iter must be an integer ≥ 1, got {self.max_iter!r}")
-        tol = read_number(self.tol, "tol")
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, y_numeric=True)
+        dtype = X.dtype
+        X, y = sparse_array(X.astype(np.float64, copy=False)), np.asarray(y, dtype=np.float64)
         weights = read_weights(sample_weight, X)
-        count = weights.sum()
         rows = CentredRows(X, y[:, None], weights, centre=self.fit_intercept)
-        variance = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
-        alpha = 1 / (variance + np.finfo(float).eps) if self.alpha_init is None else self.alpha_init
-        lam = 1.0 if self.lambda_init is None else self.lambda_init
-        alpha, lam = read_number(alpha, "alpha_init", positive=True), read_number(lam, "lambda_init", positive=True)
-
-        generator, self.device_time_ = np.random.default_rng(self.rng), 0.0
+        rng = read_rng(self.rng, self.random_state)
+        evidence = self._read_evidence(y, weights)
+        max_iter, tol = self._read_max_iter(), read_number(self.tol, "tol")
+        atol = read_number(self.evidence_atol, "evidence_atol", positive=True)
+        precision = Precision(rows, self.rtol, self.device, rng)
+        self.n_iter_, self.device_time_ = 0, 0.0
         scores: list[tuple[float, float]] = []
-        p = X.shape[1]
-        gram, held_up = (rows.gram(), 0.0) if p <= len(X) else self._kernel(rows)
 
-        def posterior() -> tuple[np.ndarray, np.ndarray, float, float]:
-            """Mean, Λ⁻¹, number of well determined coefficients and squared errors at the present α and λ."""
-            ridge = lam / alpha
-            held = tla.program(gram + ridge * np.eye(len(gram)), assume_a="pos", device=self.device, rng=generator)
-            mean, inverse, determined = self._posterior(rows, gram, held, ridge)
-            sse = float(np.sum((rows.y - rows.times(mean[:, None])) ** 2))
+        def written() -> tuple[LoadedPrecision, float]:
+            """The device at the present α and λ, and the squared errors of its mean."""
+            loaded = precision.at(evidence.ridge, coarse=not trace.exact)
+            errors = rows.squared_errors(loaded.mean)
             if self.compute_score:
-                logdet, info = held.logdet(atol=self.evidence_atol, return_info=True)
-                logdet, error = float(logdet) + p * math.log(alpha), float(info.standard_error)
-                logdet += max(p - len(gram), 0) * math.log(ridge) - math.log1p(held_up / ridge)
-                priors = lambda_1 * math.log(lam) - lambda_2 * lam + alpha_1 * math.log(alpha) - alpha_2 * alpha
-                fit = p * math.log(lam) + count * math.log(alpha / (2 * math.pi)) - alpha * sse
-                scores.append((priors + (fit - lam * float(mean @ mean) - logdet) / 2, error / 2))
-            self.device_time_ += held.ledger.device_time
-            return mean, inverse / alpha, determined, sse
+                scores.append(evidence.score(loaded, errors, atol))
+            return loaded, errors
 
-        previous, self.n_iter_ = None, 0
-        while self.n_iter_ < self.max_iter:
+        previous = None
+        trace = Trace(len(precision.gram) < READ_FROM, READINGS)
+        while self.n_iter_ < max_iter:
             self.n_iter_ += 1
-            coef, _, gamma, sse = posterior()
-            lam = (gamma + 2 * lambda_1) / (float(coef @ coef) + 2 * lambda_2)
-            if count - gamma + 2 * alpha_1 <= 0:
-                raise ValueError(
-                    f"the weights sum to {count:.3g}, below the {gamma:.3g} coefficients that the data determine, and "
-                    "nothing is left to tell the noise by; scale sample_weight up"
-                )
-            alpha = (count - gamma + 2 * alpha_1) / (sse + 2 * alpha_2)
-            if previous is not None and np.sum(np.abs(previous - coef)) < tol:
+            near = None if self.compute_score else precision.near(evidence.ridge)
+            if near is None:
+                loaded, errors = written()
+                mean, determined = loaded.mean, trace.of(loaded)
+                self.device_time_ += loaded.device_time
+            else:
+                (mean, determined), errors = near, rows.squared_errors(near[0])
+            evidence.maximise(mean, determined, errors)
+            still = previous is not None and np.sum(np.abs(previous - mean)) < tol
+            if still and trace.exact:
                 break
-            previous = coef
+            trace.exact |= still
+            previous = mean
         else:
             warnings.warn(
-                f"the coefficients still change by more than tol={tol:g} after {self.max_iter} iterations; "
+                f"the coefficients still change by more than tol={tol:g} after {max_iter} iterations; "
                 "pass a larger max_iter=",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.coef_, self.sigma_, _, _ = posterior()
-        self.alpha_, self.lambda_ = float(alpha), float(lam)
+        trace.exact = True
+        loaded, _ = written()
+        self.alpha_, self.lambda_ = evidence.alpha, evidence.lam
+        self._loaded, self._basis = loaded.matrix, precision.basis
+        self.coef_ = rows.design.without_zeros(loaded.mean[:, None])[:, 0].astype(dtype)
+        self._spread = loaded.factor() / math.sqrt(evidence.alpha)
+        self.sigma_ = (self._spread.T @ self._spread).astype(dtype)
+        self.device_time_ += loaded.device_time
         if self.compute_score:
             self.scores_, self.scores_std_ = np.array(scores).T
-        self._gram, self._x_mean = rows.gram(), rows.x_mean
-        self.intercept_ = float(rows.y_mean[0] - rows.x_mean @ self.coef_)
+        self.X_offset_, self.X_scale_ = rows.x_mean.astype(dtype), np.ones(X.shape[1], dtype)
+        self._x_mean = rows.x_mean
+        self.intercept_ = float(rows.y_mean[0] - rows.x_mean @ loaded.mean)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -205,7 +215,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
 
         Parameters
         ----------
-        X : array_like, shape (n_samples, n_features)
+        X : array_like or sparse array, shape (n_samples, n_features)
             Samples.
         return_std : bool, optional
             Whether to return the standard deviation, too.
@@ -218,12 +228,12 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
             Only with ``return_std=True``: sqrt(xᵀΛ⁻¹x + 1/α) of centred x.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        mean = X @ self.coef_ + self.intercept_
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
+        mean = np.asarray(X @ self.coef_) + self.intercept_
         if not return_std:
             return mean
-        centred = X - self._x_mean
-        return mean, np.sqrt(np.sum((centred @ self.sigma_) * centred, axis=1) + 1 / self.alpha_)
+        centred = (X.toarray() if sp.issparse(X) else X) - self._x_mean
+        return mean, np.sqrt(np.sum((centred @ self._spread.T) ** 2, axis=1) + 1 / self.alpha_)
 
     def sample_coef(self, size: int, rng: Any = None) -> np.ndarray:
         """Draw coefficients from the posterior: readings of the device in equilibrium.
@@ -241,34 +251,33 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
             Draws from N(β, Λ⁻¹).
         """
         check_is_fitted(self)
-        system = self._gram + self.lambda_ / self.alpha_ * np.eye(len(self._gram))
-        generator = self.rng if rng is None else rng
-        deviations = tla.sample(system, size, temperature=1 / self.alpha_, device=self.device, rng=generator)
-        return np.asarray(self.coef_ + deviations)
+        generator = np.random.default_rng(rng) if rng is not None else read_rng(self.rng, self.random_state)
+        within = tla.sample(self._loaded, size, temperature=1 / self.alpha_, device=self.device, rng=generator)
+        if self._basis is None:
+            return np.asarray(self.coef_ + within)
+        prior = generator.standard_normal((size, len(self._basis))) / math.sqrt(self.lambda_)
+        return np.asarray(self.coef_ + within @ self._basis.T + prior - prior @ self._basis @ self._basis.T)
 
-    def _kernel(self, rows: CentredRows) -> tuple[np.ndarray, float]:
-        """RRᵀ, and what is added to it along sqrt(w).
+    def _read_max_iter(self) -> int:
+        if not isinstance(self.max_iter, int | np.integer) or self.max_iter < 1:
+            raise ValueError(f"max_iter must be an integer ≥ 1, got {self.max_iter!r}")
+        return int(self.max_iter)
 
-        Centred rows have Rᵀ sqrt(w) = 0: what this direction weighs does not matter, but it may not be tiny.
-        """
-        kernel = rows.kernel()
-        if not self.fit_intercept:
-            return kernel, 0.0
-        along, mean = rows.roots / np.linalg.norm(rows.roots), float(np.trace(kernel)) / len(kernel)
-        return kernel + mean * np.outer(along, along), mean
+    def _read_evidence(self, y: np.ndarray, weights: np.ndarray) -> Evidence:
+        """Where the iteration starts."""
+        names = ("alpha_1", "alpha_2", "lambda_1", "lambda_2")
+        alpha_1, alpha_2, lambda_1, lambda_2 = (read_number(getattr(self, name), name) for name in names)
+        variance = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
+        alpha = 1 / (variance + np.finfo(float).eps) if self.alpha_init is None else self.alpha_init
+        lam = 1.0 if self.lambda_init is None else self.lambda_init
+        return Evidence(
+            read_number(alpha, "alpha_init", positive=True),
+            read_number(lam, "lambda_init", positive=True),
+            (alpha_1, alpha_2, lambda_1, lambda_2),
+            float(weights.sum()),
+        )
 
-    def _posterior(
-        self, rows: CentredRows, gram: np.ndarray, held: tla.PreparedDevice, ridge: float
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """β, (RᵀR + ridge I)⁻¹ and tr (RᵀR + ridge I)⁻¹RᵀR; all columns run side by side on one program."""
-        p, n = len(rows.x_mean), len(rows.roots)
-        identity = np.eye(p)
-        if p <= n:
-            x = np.asarray(held.solve(np.hstack([rows.transposed(rows.y), identity]), rtol=self.rtol))
-            inverse = (x[:, 1:] + x[:, 1:].T) / 2
-            # Not p − ridge tr Λ⁻¹, which cancels where the data tell little.
-            return x[:, 0], inverse, float(np.sum(inverse * gram))
-        explicit = rows.times(identity)
-        x = np.asarray(held.solve(np.hstack([rows.y, explicit]), rtol=self.rtol))
-        hat = explicit.T @ x[:, 1:]
-        return rows.transposed(x[:, :1])[:, 0], (identity - (hat + hat.T) / 2) / ridge, float(np.trace(hat))
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -9,16 +9,22 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import thermolinalg as tla
-from thermoapps._rows import CentredRows, read_number, read_weights, sparse_array
+from thermoapps._design import CentredRows
+from thermoapps._reading import FLOATS, naming, read_number, read_rng, read_weights, sparse_array
 
 __all__ = ["ThermodynamicRidge"]
+
+
+SQUARED = 1e8
+"""Condition of XᵀX + αI beyond which X itself is held beside sqrt(α) I, whose condition is the root of it."""
 
 
 class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     r"""Ridge regression on a simulated thermodynamic device: the answers of `sklearn.linear_model.Ridge`.
 
     Minimises :math:`\sum_i w_i (y_i - c - x_i^\top\beta)^2 + \alpha \|\beta\|^2`. The device holds XᵀWX + αI of
-    centred data, or XXᵀ + αI where there are more features than samples; all targets run side by side.
+    centred data, or XXᵀ + αI where there are more features than samples, or, where these are ill conditioned, the
+    rows themselves above sqrt(α) I; all targets run side by side.
 
     Parameters
     ----------
@@ -34,6 +40,8 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    random_state : None, int or numpy.random.RandomState, optional
+        The same by scikit-learn's name; only one of both may be given.
 
     Attributes
     ----------
@@ -47,6 +55,10 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         Draws from N(β, σ²(XᵀWX + αI)⁻¹).
     device_time_ : float
         Time the device ran for the solution, in units of its time constant.
+    n_iter_ : None
+        As of scikit-learn's direct solvers.
+    solver_ : str
+        ``"thermodynamic"``.
     n_features_in_ : int
         Number of features.
 
@@ -78,6 +90,7 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         rtol: float = 1e-10,
         device: Any = None,
         rng: Any = None,
+        random_state: Any = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -85,6 +98,7 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         self.rtol = rtol
         self.device = device
         self.rng = rng
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ThermodynamicRidge:
         """Fit to data.
@@ -103,10 +117,9 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         ThermodynamicRidge
             The estimator itself.
         """
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], dtype=np.float64, multi_output=True, y_numeric=True
-        )
-        X = sparse_array(X)
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, multi_output=True, y_numeric=True)
+        dtype = X.dtype
+        X = sparse_array(X.astype(np.float64, copy=False))
         y = np.asarray(y, dtype=np.float64)
         weights = read_weights(sample_weight, X)
         targets = y.reshape(len(y), -1)
@@ -114,10 +127,10 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         alphas = self._read_alphas(targets.shape[1])
         rows = CentredRows(X, targets, weights, centre=self.fit_intercept)
         coef, draws = np.empty((X.shape[1], len(alphas))), []
-        device = _Ridges(rows, self.rtol, self.device, np.random.default_rng(self.rng))
+        device = _Ridges(rows, self.rtol, self.device, read_rng(self.rng, self.random_state))
         for alpha in np.unique(alphas):
             chosen = alphas == alpha
-            coef[:, chosen] = device.solve(alpha, rows.y[:, chosen])
+            coef[:, chosen] = rows.design.without_zeros(device.solve(alpha, rows.y[:, chosen]))
         self.device_time_ = device.time
         misfit = np.sum((rows.y - rows.times(coef)) ** 2, axis=0) + alphas * np.sum(coef**2, axis=0)
         noise = misfit / weights.sum()
@@ -127,10 +140,11 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
                 draws.append(column + np.sqrt(variance) * device.sample(alpha, self.n_posterior_samples))
             self.posterior_samples_ = draws[0] if single else np.stack(draws, axis=1)
         intercept = rows.y_mean - rows.x_mean @ coef
-        self.coef_ = coef[:, 0] if single else coef.T
+        self.coef_ = (coef[:, 0] if single else coef.T).astype(dtype)
         self.intercept_ = intercept if y.ndim == 2 else float(intercept[0])
         self.noise_variance_ = float(noise[0]) if single else noise
         self._x_mean = rows.x_mean
+        self.n_iter_, self.solver_ = None, "thermodynamic"
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -151,7 +165,7 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
             Only with ``return_std=True``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
         mean = np.asarray(X @ self.coef_.T) + self.intercept_
         if not return_std:
             return mean
@@ -183,30 +197,49 @@ class _Ridges:
         self.rows = rows
         self.options: dict[str, Any] = {"device": device, "rng": rng}
         self.rtol, self.time = rtol, 0.0
-        self.wide = len(rows.x_mean) > len(rows.roots)
         self._held: dict[tuple[float, bool], tla.PreparedDevice] = {}
 
     def solve(self, alpha: float, y: np.ndarray) -> np.ndarray:
         """Coefficients (p, k) of the targets (n, k); of minimum norm without a penalty."""
-        rows, rtol = self.rows, self.rtol
         if alpha == 0:
-            result, info = tla.lstsq(
-                rows.times(np.eye(len(rows.x_mean))), y, rtol=rtol, return_info=True, **self.options
-            )
-            coef = result.x
-        elif self.wide:
-            dual, info = self._program(alpha, dual=True).solve(y, rtol=rtol, return_info=True)
-            coef = rows.transposed(dual)
-        else:
-            coef, info = self._program(alpha).solve(rows.transposed(y), rtol=rtol, return_info=True)
-        self.time += float(info.get("device_time", 0.0))
-        return np.asarray(coef)
+            return self._least_squares(y)
+        rows, wide = self.rows, self.rows.wide
+        load = y if wide else rows.transposed(y)
+        try:
+            x, info = self._hold(alpha, dual=wide).solve(load, rtol=self.rtol, return_info=True)
+        except tla.SingularError:
+            return self._of_rows(alpha, y)
+        self._count(info)
+        if info.get("condition", 1.0) > SQUARED:
+            return self._of_rows(alpha, y)
+        return np.asarray(rows.transposed(x) if wide else x)
 
     def sample(self, alpha: float, size: int) -> np.ndarray:
         """Draws (size, p) of covariance (RᵀR + αI)⁻¹."""
-        return np.asarray(self._program(alpha).sample(size))
+        with naming("XᵀX + alpha·I", "scale the features to one unit, or pass a larger alpha"):
+            return np.asarray(self._hold(alpha).sample(size))
 
-    def _program(self, alpha: float, *, dual: bool = False) -> tla.PreparedDevice:
+    def _of_rows(self, alpha: float, y: np.ndarray) -> np.ndarray:
+        """The same from the rows above sqrt(α) I, whose condition is not squared."""
+        rows, damp = self.rows.dense(), float(np.sqrt(alpha))
+        result, info = tla.lstsq(rows, y, damp=damp, rtol=self.rtol, return_info=True, **self.options)
+        self._count(info)
+        return np.asarray(result.x)
+
+    def _least_squares(self, y: np.ndarray) -> np.ndarray:
+        """Least squares of columns of equal size; where these are dependent, of minimum norm in the units given."""
+        rows, scales = self.rows.dense(), self.rows.design.scales
+        for unit in (scales, np.ones_like(scales)):
+            result, info = tla.lstsq(rows / unit, y, rtol=self.rtol, return_info=True, **self.options)
+            self._count(info)
+            if result.rank == len(scales):
+                break
+        return np.asarray(result.x / unit[:, None])
+
+    def _count(self, info: tla.Info) -> None:
+        self.time += float(info.get("device_time", 0.0))
+
+    def _hold(self, alpha: float, *, dual: bool = False) -> tla.PreparedDevice:
         if (alpha, dual) not in self._held:
             gram = self.rows.kernel() if dual else self.rows.gram()
             matrix = gram + alpha * np.eye(len(gram))
