@@ -1,7 +1,10 @@
 """Convex quadratic programs by operator splitting, whose linear systems are solved on simulated Langevin devices."""
 
+from thermoapps.quadratic_program.guests import register
 from thermoapps.quadratic_program.problem import Problem
 from thermoapps.quadratic_program.solution import Solution
 from thermoapps.quadratic_program.solver import solve_problem, solve_qp
 
 __all__ = ["Problem", "Solution", "solve_problem", "solve_qp"]
+
+register(solve_problem)

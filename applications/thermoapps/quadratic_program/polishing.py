@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.problem import Vector
 from thermoapps.quadratic_program.programmed import Programmed
 from thermoapps.quadratic_program.scaled import Scaled
@@ -21,6 +22,10 @@ NEWTON = 40
 REFINED = 1e-5
 REFINEMENTS = 4
 TINY = 1e-10
+STAGNATION = 8
+LESS = 0.8
+RESTING = 1e-6
+"""Nothing is gained where in so many outer steps no excess falls below this part of the best, and x moves by less."""
 DIRECTION = 1e-8
 
 
@@ -28,10 +33,12 @@ def polish(
     problem: Scaled,
     device: Programmed,
     start: State,
-    done: Callable[[Vector, Vector], bool],
+    excess: Callable[[Vector, Vector], float],
+    tol: float,
     maxiter: int,
+    clock: Clock,
 ) -> State:
-    """Proximal method of multipliers from a first guess, until `done`.
+    """Proximal method of multipliers from a first guess, until the excess is below `tol` or falls no more.
 
     With the active set known, each step solves the regularised KKT system of that set, reduced to the positive
     definite P + I/γ + C_Jᵀ S C_J. Newton's method with an exact line search corrects the set. The method: Hermans,
@@ -42,8 +49,10 @@ def polish(
     unit = float(np.clip(np.abs(x).max(), 1.0, 100.0))  # stiffness is force per length: it follows the size of x
     stiffness = np.where(problem.below == problem.above, 1e3, 1e2) / unit
     gamma, tolerance, violation = 1e3 * unit, 1e-3, np.inf
-    while steps < maxiter:
-        if done(x, v):
+    best, idle = np.inf, 0
+    while steps < maxiter and idle < STAGNATION and not clock.over:
+        reached = excess(x, v)
+        if reached <= tol:
             return State(x, v, steps)
         x_next, v_next, used = _minimise(problem, device, x, v, stiffness, gamma, tolerance)
         steps += used
@@ -54,8 +63,12 @@ def polish(
             return State(x, v, steps, "dual infeasible", dx)
         if tolerance < REFINED:
             sharp = _refine(problem, device, x, v, stiffness, gamma)
-            if done(*sharp):
+            sharply = excess(*sharp)
+            if sharply <= tol:
                 return State(*sharp, steps)
+            reached = min(reached, sharply)
+        resting = np.abs(dx).max() <= RESTING * np.abs(x).max()
+        best, idle = (min(reached, best), 0) if reached < LESS * best or not resting else (best, idle + 1)
         now = problem.violation(x)
         if now > max(0.1 * violation, TINY):
             stiffness = np.minimum(5 * stiffness, STIFFEST / unit)

@@ -14,7 +14,10 @@ __all__ = ["Problem", "Vector"]
 Vector = NDArray[np.float64]
 
 CONVEX = 1e-8
-"""Eigenvalues of P down to this part of its largest entry below zero count as zero."""
+"""Eigenvalues of P down to this part of its largest entry below zero count as zero, in double precision."""
+
+SYMMETRIC = 1e-10
+"""Asymmetry of P, as a part of its largest entry, that counts as rounding in double precision."""
 
 
 class Problem:
@@ -23,7 +26,8 @@ class Problem:
     Parameters
     ----------
     P : array_like or sparse array, shape (n, n)
-        Symmetric positive semidefinite.
+        Symmetric positive semidefinite, as far as its precision tells: eigenvalues down to −1e-8 of its largest entry
+        count as zero, in single precision down to −4 n eps of it.
     q : array_like, shape (n,)
         Linear cost.
     G : array_like or sparse array, shape (m, n), optional
@@ -67,7 +71,7 @@ class Problem:
         self.P = _matrix(P, "P", n)
         if self.P.shape != (n, n):
             raise ValueError(f"P has shape {self.P.shape}, q has {n} entries: P must be ({n}, {n})")
-        _refuse_nonconvex(self.P)
+        self.P = _convex(self.P, n * float(np.finfo(_precision(P)).eps))
         self.G, self.h = _pair(G, h, "G", "h", n)
         self.A, self.b = _pair(A, b, "A", "b", n)
         if (self.h == -np.inf).any():
@@ -156,14 +160,21 @@ def _pair(matrix: Any, vector: Any, left: str, right: str, n: int) -> tuple[Any,
     return rows, _vector(vector, right, rows.shape[0], infinite=True)
 
 
-def _refuse_nonconvex(P: Any) -> None:
-    """ValueError where P is asymmetric or has a negative eigenvalue, seen by the signs of its LDLᵀ pivots."""
+def _precision(value: Any) -> type[np.floating[Any]]:
+    """The precision of what was given: numbers that are not floating ones are exact."""
+    dtype = np.dtype(getattr(value, "dtype", np.float64))
+    return dtype.type if dtype.kind == "f" else np.float64
+
+
+def _convex(P: Any, rounding: float) -> Any:
+    """P made symmetric; ValueError where it is not, or has a negative eigenvalue, by the signs of its LDLᵀ pivots."""
     largest = abs(P).max() if P.nnz else 0.0
     if largest == 0:
-        return
-    if abs(P - P.T).max() > 1e-10 * largest:
+        return P
+    if abs(P - P.T).max() > max(SYMMETRIC, rounding) * largest:
         raise ValueError("P is not symmetric; pass (P + P.T) / 2, which has the same cost")
-    shifted = sp.csc_array(P / largest + CONVEX * sp.eye_array(P.shape[0]))
+    P = sp.csr_array((P + P.T) / 2)
+    shifted = sp.csc_array(P / largest + max(CONVEX, 4 * rounding) * sp.eye_array(P.shape[0]))
     try:
         factors = splu(shifted, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     except RuntimeError:  # an exact zero pivot: singular although shifted, hence indefinite
@@ -173,3 +184,4 @@ def _refuse_nonconvex(P: Any) -> None:
         pivots = factors.U.diagonal() if ordered else np.array([-1.0])
     if (pivots <= 0).any():
         raise ValueError("P has a negative eigenvalue: the problem is not convex")
+    return P

@@ -34,6 +34,8 @@ class Solution:
         ½ xᵀPx + qᵀx.
     residuals : dict
         "primal", "dual" and "gap" of the last point, whatever the status; each is recomputed from the problem as given.
+    last : ndarray, optional
+        The last point, whatever the status; its residuals are above.
     certificate : ndarray, optional
         Proof of infeasibility. Primal: multipliers v of the rows (G, A, bounds) with Cᵀv = 0 and a negative support.
         Dual: a direction of x along which the cost falls for ever. Equalities hold to rounding, which excludes every
@@ -58,6 +60,7 @@ class Solution:
     z_box: Vector | None = None
     obj: float | None = None
     residuals: dict[str, float] = field(default_factory=dict)
+    last: Vector | None = None
     certificate: Vector | None = None
     iterations: dict[str, int] = field(default_factory=dict)
     programs: int = 0
@@ -86,8 +89,8 @@ def support(below: Vector, above: Vector, v: Vector) -> float:
     return float(above[up] @ v[up] + below[down] @ v[down])
 
 
-def certified(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector, tol: float) -> bool:
-    """Whether x and v meet the conditions of optimality to `tol`, see `solve_qp`."""
+def excess(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector) -> float:
+    """The tolerance to which x and v meet the conditions of optimality, see `solve_qp`."""
     C, below, above = rows
     found = residuals(problem, rows, x, v)
     Cx, Px = C @ x, problem.P @ x
@@ -96,4 +99,4 @@ def certified(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: 
         "dual": max(np.abs(Px).max(), np.abs(problem.q).max(), np.abs(C.T @ v).max()),
         "gap": abs(problem.objective(x)),
     }
-    return all(found[name] <= tol * (1 + size) for name, size in sizes.items())
+    return max(float(found[name] / (1 + size)) for name, size in sizes.items())

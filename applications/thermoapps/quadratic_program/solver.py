@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
+from thermoapps.quadratic_program.clock import Clock
+from thermoapps.quadratic_program.guests import to_qpsolvers
 from thermoapps.quadratic_program.polishing import polish
 from thermoapps.quadratic_program.problem import Problem, Vector
 from thermoapps.quadratic_program.programmed import Programmed
 from thermoapps.quadratic_program.scaled import Scaled
-from thermoapps.quadratic_program.solution import Solution, certified, residuals
+from thermoapps.quadratic_program.solution import Solution, excess, residuals
 from thermoapps.quadratic_program.splitting import State, split
 from thermolinalg import ThermodynamicWarning
 from thermolinalg.devices import Device
@@ -36,6 +39,7 @@ def solve_qp(
     verbose: bool = False,
     tol: float = 1e-9,
     maxiter: int = 2000,
+    time_limit: float = math.inf,
     rng: Any = None,
     device: Device | None = None,
 ) -> Vector | None:
@@ -66,6 +70,8 @@ def solve_qp(
         the size of the objective.
     maxiter : int, optional
         Newton steps of polishing at most. Operator splitting, a start for it, gets no more than 400 steps.
+    time_limit : float, optional
+        Seconds after which the last point is all there is; the status is then "not certified".
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     device : Device, optional
@@ -94,20 +100,22 @@ def solve_qp(
     array([0., 1.])
     """
     problem = Problem(P, q, G, h, A, b, lb, ub)
-    options: dict[str, Any] = {"tol": tol, "maxiter": maxiter, "rng": rng, "device": device}
-    return solve_problem(problem, initvals=initvals, verbose=verbose, **options).x
+    options: dict[str, Any] = {"tol": tol, "maxiter": maxiter, "time_limit": time_limit, "rng": rng, "device": device}
+    found: Solution = solve_problem(problem, initvals=initvals, verbose=verbose, **options)
+    return found.x
 
 
 def solve_problem(
-    problem: Problem,
+    problem: Any,
     *,
     initvals: Any = None,
     verbose: bool = False,
     tol: float = 1e-9,
     maxiter: int = 2000,
+    time_limit: float = math.inf,
     rng: Any = None,
     device: Device | None = None,
-) -> Solution:
+) -> Any:
     r"""Solve a quadratic program by operator splitting and polishing; every linear system runs on the device.
 
     Splitting holds one matrix, P + σI + CᵀρC, in the device for many right-hand sides. Polishing then holds one matrix
@@ -116,7 +124,7 @@ def solve_problem(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or qpsolvers.Problem
         What to solve.
     initvals : array_like, shape (n,), or Solution, optional
         Where to start; a solution brings its multipliers along.
@@ -127,6 +135,8 @@ def solve_problem(
         the size of the objective.
     maxiter : int, optional
         Newton steps of polishing at most. Operator splitting, a start for it, gets no more than 400 steps.
+    time_limit : float, optional
+        Seconds after which the last point is all there is; the status is then "not certified".
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     device : Device, optional
@@ -134,8 +144,9 @@ def solve_problem(
 
     Returns
     -------
-    Solution
-        With `found`, `status`, the solution and its multipliers, or a certificate that there is none.
+    Solution or qpsolvers.Solution
+        With `found`, `status`, the solution and its multipliers, or a certificate that there is none. To a problem of
+        qpsolvers, a solution of qpsolvers, with ours in its ``extras["thermolinalg"]``.
 
     Raises
     ------
@@ -156,33 +167,41 @@ def solve_problem(
     >>> solve_problem(Problem([[0.0]], [1.0]), rng=0).status
     'dual infeasible'
     """
+    if not isinstance(problem, Problem):
+        options = {"tol": tol, "maxiter": maxiter, "time_limit": time_limit, "rng": rng, "device": device}
+        return to_qpsolvers(problem, lambda ours: solve_problem(ours, initvals=initvals, verbose=verbose, **options))
     if not 0 < tol < 1:
         raise ValueError(f"tol must lie between 0 and 1, got {tol}")
     if maxiter < 1:
         raise ValueError(f"maxiter must be at least 1, got {maxiter}")
+    if not time_limit > 0:
+        raise ValueError(f"time_limit must be positive, got {time_limit}")
     rows = problem.rows()
     if (problem.lb > problem.ub).any():
         return Solution(problem, "primal infeasible")
     scaled, programmed = Scaled.of(problem), Programmed(device, np.random.default_rng(rng))
     x, v = _start(problem, scaled, initvals)
 
-    def done(x: Vector, v: Vector) -> bool:
-        return certified(problem, rows, scaled.x_to_user(x), scaled.v_to_user(v), tol)
+    clock = Clock(time_limit)
+
+    def reached(x: Vector, v: Vector) -> float:
+        return excess(problem, rows, scaled.x_to_user(x), scaled.v_to_user(v))
 
     first = last = State(x, v)
     try:
-        first = last = split(scaled, programmed, x, v, min(maxiter, SPLITTING))
+        first = last = split(scaled, programmed, x, v, min(maxiter, SPLITTING), clock)
         if not first.status:
-            last = polish(scaled, programmed, first, done, maxiter)
+            last = polish(scaled, programmed, first, reached, tol, maxiter, clock)
     except np.linalg.LinAlgError as error:
         text = f"the device cannot hold a matrix of this problem ({error}); pass a finer one as device="
         warnings.warn(text, ThermodynamicWarning, stacklevel=2)
     x, v = scaled.x_to_user(last.x), scaled.v_to_user(last.v)
-    status = last.status or ("solved" if done(last.x, last.v) else "not certified")
+    status = last.status or ("solved" if reached(last.x, last.v) <= tol else "not certified")
     solution = Solution(
         problem,
         status,
         residuals=residuals(problem, rows, x, v),
+        last=x,
         iterations={"splitting": first.steps, "newton": 0 if last is first else last.steps},
         programs=programmed.programs,
         device_time=programmed.device_time,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.problem import Vector
 from thermoapps.quadratic_program.programmed import Programmed
 from thermoapps.quadratic_program.scaled import Scaled
@@ -45,7 +46,7 @@ class State:
     certificate: Vector | None = None
 
 
-def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: int) -> State:
+def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: int, clock: Clock) -> State:
     """Alternate between the linear system and the limits until both residuals are moderately small.
 
     The method is ADMM with over-relaxation and an adaptive ρ: Stellato et al., OSQP: an operator splitting solver for
@@ -69,6 +70,8 @@ def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: in
         s = np.clip(mixed + v / rho, below, above)
         v_next = v + rho * (mixed - s)
         dx, dv, x, v = x_next - x, v_next - v, x_next, v_next
+        if clock.over:
+            return State(x, v, step)
         if step % CHECK:
             continue
         if problem.proves_primal_infeasible(dv, x):

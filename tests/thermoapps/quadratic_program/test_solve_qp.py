@@ -1,6 +1,7 @@
 """Quadratic programs against an enumeration of active sets, their certificates, and what is refused."""
 
 import itertools
+from time import process_time
 
 import numpy as np
 import pytest
@@ -217,6 +218,7 @@ BAD = {
     "initvals": (dict(P=I2, q=[0, 0], initvals=[1]), "initvals"),
     "tol": (dict(P=I2, q=[0, 0], tol=0), "tol"),
     "maxiter": (dict(P=I2, q=[0, 0], maxiter=0), "maxiter"),
+    "time_limit": (dict(P=I2, q=[0, 0], time_limit=0), "time_limit"),
 }
 
 
@@ -230,3 +232,41 @@ def test_bad_input_is_refused(arguments, message):
 def test_what_is_not_real_is_refused(value):
     with pytest.raises(TypeError, match="P must hold real numbers"):
         solve_qp(value, [0.0, 0.0])
+
+
+@pytest.mark.parametrize("rank", [20, 50])
+def test_a_covariance_in_single_precision_is_convex(rank):
+    rows = np.random.default_rng(rank).standard_normal((rank, 80))
+    P = (rows.T @ rows / rank).astype(np.float32)
+    assert np.linalg.eigvalsh(P.astype(float)).min() < 0  # by rounding
+    x = solve_qp(P, -np.ones(80), lb=np.zeros(80), ub=np.ones(80), rng=0)
+    exact = solve_qp(rows.T @ rows / rank, -np.ones(80), lb=np.zeros(80), ub=np.ones(80), rng=0)
+    cost = [Problem(rows.T @ rows / rank, -np.ones(80)).objective(point) for point in (x, exact)]
+    assert cost[0] == pytest.approx(cost[1], rel=1e-5)
+
+
+def test_an_indefinite_cost_in_single_precision_is_refused():
+    with pytest.raises(ValueError, match="not convex"):
+        Problem(np.diag([1.0, -1e-3]).astype(np.float32), np.zeros(2))
+
+
+@pytest.mark.parametrize("gap", [1e-6, 1e-7, 1e-8])
+def test_stagnation_ends_early_and_says_how_far_it_got(gap):
+    A = np.ones((2, 3))
+    began = process_time()
+    solution = solve_problem(Problem(np.eye(3), np.zeros(3), A=A, b=[1.0, 1.0 + gap]), rng=0)
+    assert process_time() - began < 20  # 46 seconds and more before it was noticed
+    assert not solution.found
+    np.testing.assert_allclose(A @ solution.last, 1.0, atol=1e-5)
+    assert gap / 4 < solution.residuals["primal"] < 4 * gap
+
+
+def test_a_time_limit_leaves_the_last_point():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((60, 60))
+    problem = Problem(rows @ rows.T, rng.standard_normal(60), G=rng.standard_normal((90, 60)), h=np.ones(90))
+    solution = solve_problem(problem, time_limit=1e-3, rng=0)
+    assert solution.status == "not certified"
+    assert solution.x is None
+    assert solution.last.shape == (60,)
+    assert solve_problem(problem, time_limit=600, rng=0).found
