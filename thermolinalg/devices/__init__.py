@@ -18,8 +18,10 @@ from thermolinalg.devices.imperfections import (
 from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.named import installed_devices
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
+from thermolinalg.devices.remote import RemoteDevice
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram
@@ -50,10 +52,12 @@ __all__ = [
     "Pessimistic",
     "Program",
     "Reading",
+    "RemoteDevice",
     "Schedule",
     "SkewProgram",
     "SingularError",
     "Sourced",
     "Spectrum",
     "UnevenProgram",
+    "installed_devices",
 ]

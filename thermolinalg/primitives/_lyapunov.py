@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
-from thermolinalg.devices import Device, GeneralDevice, SingularError
+from thermolinalg.devices import Device, SingularError
 from thermolinalg.operators import Dense, Operator
 from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
 from thermolinalg.operators.equilibrate import equilibrate
+from thermolinalg.primitives._devices import as_device
 from thermolinalg.simulation.relaxation import Relaxation
 from thermolinalg.systems import Measure
 from thermolinalg.systems.balance import balancing_exponents, units_of
@@ -220,12 +221,7 @@ class LyapunovMap(Operator):
 
 def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
     """Check a and q and bring them to the device's side of the imaginary axis and into its range."""
-    if device is None:
-        device = GeneralDevice()
-    if not callable(getattr(device, "program", None)):
-        raise TypeError(
-            f"device must be None or have a method program(operator), such as GeneralDevice(); not {device!r}"
-        )
+    device = as_device(device, stable=device is None)
     a, q = (checked_array(x, name, ndim=(0, 1, 2)) for x, name in ((a, "a"), (q, "q")))
     if is_torch(a) != is_torch(q):
         raise TypeError("a and q must both be torch tensors, or both not")
@@ -246,7 +242,7 @@ def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
     )
     exponents = e + e1, f + f1
     side = _side(drift, exponents[0])
-    equation = LyapunovEquation(side * drift, side * noise, exponents, scaling, single, a, cast(Device, device))
+    equation = LyapunovEquation(side * drift, side * noise, exponents, scaling, single, a, device)
     if equation.a.size:
         equation.condition.refuse_singular()
     return equation

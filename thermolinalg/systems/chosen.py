@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from thermolinalg.devices import Device, GeneralDevice, LangevinDevice, Program
+from thermolinalg.devices.named import named_device
 from thermolinalg.operators import Operator
 
 __all__ = ["as_device", "distortion_of", "undistorted"]
 
 
 def as_device(device: object, *, stable: bool = False) -> Device:
-    """The user's device; the default one for None.
+    """The user's device, by itself or by its name; the default one for None.
 
     Raises
     ------
+    ValueError
+        No device is registered under that name.
     TypeError
         It is no device, or cannot hold A as the drift itself although `stable` asks for it.
     """
     if device is None:
         return GeneralDevice() if stable else LangevinDevice()
+    if isinstance(device, str):
+        device = named_device(device)
     if not callable(getattr(device, "program", None)):
         raise TypeError(
             f"device must be None or have a method program(operator), such as LangevinDevice(); not {device!r}"
