@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from thermoapps.natural_gradient import (
     TNGD,
     Asynchronous,
+    Averaged,
     ConjugateGradient,
     KroneckerFactored,
     NaturalGradient,
@@ -25,7 +26,9 @@ from thermoapps.natural_gradient import (
     SignDescent,
     Solver,
     SolverReport,
+    Spring,
     Thermodynamic,
+    Woodbury,
 )
 from thermoapps.natural_gradient.solvers.base import Rows, State
 
@@ -95,8 +98,30 @@ def _short(
 ) -> Optimizer:
     if "steps" in options:
         return _ramped(model, rate, forget, time, weight_decay=shrink * forget / rate, **options)
+    if "average" in options:
+        return _averaged(model, rate, forget, time, weight_decay=shrink * forget / rate, **options)
     lr = rate * damping_of(forget, time) / forget  # `rate` where it is flat
     return TNGD(model, lr, time=time, memory=1 - forget, rng=seed, weight_decay=shrink / lr, **options)
+
+
+def _averaged(
+    model: nn.Module,
+    rate: float,
+    forget: float,
+    time: float,
+    average: float,
+    batches: int = 8,
+    directions: int = 32,
+    **options: Any,
+) -> Optimizer:
+    """Short runs on curvature averaged over batches, with this memory."""
+    damping = damping_of(forget, time)
+    solver = Averaged(Thermodynamic(time, start="rest"), average, batches, directions)
+    return NaturalGradient(model, rate * damping / forget, damping, solver=solver, **options)
+
+
+def _spring(model: nn.Module, _: int, rate: float, forget: float, damping: float) -> Optimizer:
+    return NaturalGradient(model, rate * damping, damping, solver=Spring(Woodbury(), 1 - forget))
 
 
 def damping_of(forget: float, time: float) -> float:

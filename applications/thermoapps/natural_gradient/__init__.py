@@ -24,6 +24,7 @@ from thermoapps.natural_gradient.losses.fisher import EmpiricalFisher, MonteCarl
 from thermoapps.natural_gradient.optimizer import NaturalGradient, RefusedStepWarning
 from thermoapps.natural_gradient.solvers import (
     Asynchronous,
+    Averaged,
     ConjugateGradient,
     CostModel,
     Dense,
@@ -36,6 +37,7 @@ from thermoapps.natural_gradient.solvers import (
     Scheduled,
     Solver,
     SolverReport,
+    Spring,
     Thermodynamic,
     ThermodynamicKFAC,
     Woodbury,
@@ -50,6 +52,7 @@ from thermoapps.natural_gradient.training import accuracy, fit
 __all__ = [
     "TNGD",
     "Asynchronous",
+    "Averaged",
     "BCEWithLogits",
     "ConjugateGradient",
     "CostModel",
@@ -83,6 +86,7 @@ __all__ = [
     "SignDescent",
     "Solver",
     "SolverReport",
+    "Spring",
     "StepReport",
     "StepTiming",
     "Thermodynamic",

@@ -89,3 +89,13 @@ def test_large_damping_does_not_cancel(method, t):
     for scale in (1.0, 1e-3):  # the second run starts from a much longer solution
         direction, state, _ = solver.direction(rows, scale * g, 1e7, state)
         assert close(1e7 * direction, scale * g, 1e-4)
+
+
+@pytest.mark.parametrize("start", ["previous", "rest", "gradient"])
+def test_each_start_is_that_of_the_device(start):
+    state = other = None
+    for seed in range(3):
+        rows, g = random_rows(6, 20, seed=seed)
+        direction, state, _ = Krylov(0.5, start=start, rtol=1e-10).direction(rows, g, 0.5, state)
+        expected, other, _ = Thermodynamic(0.5, start=start).direction(rows, g, 0.5, other)
+        assert close(direction, expected, 1e-9)

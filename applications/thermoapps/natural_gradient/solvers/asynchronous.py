@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, check_solver
+from thermoapps.natural_gradient.solvers._wrapper import Wrapper
+from thermoapps.natural_gradient.solvers.base import Rows, SolverReport, State
 
 __all__ = ["Asynchronous"]
 
 
 @dataclass(frozen=True)
-class Asynchronous(Solver):
+class Asynchronous(Wrapper):
     """Another solver's directions, one step late: a loop in which digital processor and device never wait in turn.
 
     While the device relaxes on batch k, the gradient and curvature of batch k + 1 are computed at the parameters as
@@ -46,32 +47,14 @@ class Asynchronous(Solver):
     (0.0, True)
     """
 
-    solver: Solver
-
     def __post_init__(self) -> None:
-        check_solver(self.solver)
-        if getattr(self.solver, "line_search", None) is not None:
+        super().__post_init__()
+        if self.line_search is not None:
             raise ValueError("solver must have no line search: directions that come late belong to another batch")
-
-    @property
-    def name(self) -> str:
-        return f"Asynchronous({self.solver.name})"
-
-    @property
-    def needs_factors(self) -> bool:
-        return self.solver.needs_factors
-
-    @property
-    def by_layers(self) -> bool:
-        return self.solver.by_layers
 
     def by_products(self) -> Asynchronous | None:
         alike = self.solver.by_products()
         return None if alike is None else Asynchronous(alike)
-
-    @property
-    def most_products(self) -> int | None:
-        return self.solver.most_products
 
     def direction(
         self, rows: Rows, gradient: Tensor, damping: float, state: State | None = None

@@ -103,8 +103,10 @@ class Krylov(Solver):
     ) -> tuple[Tensor, State, SolverReport]:
         load, rng = as_column(rows, gradient, damping), begun(self.rng, state)
         noise = torch.Generator(load.device).manual_seed(int(rng.integers(2**63 - 1)))
-        remembered = state is not None and "voltages" in state and self.start == "previous"
-        start = state["voltages"].to(load)[:, None] if state is not None and remembered else load
+        if state is None or "voltages" not in state or self.start == "gradient":
+            start = 0 * load if self.start == "rest" else load
+        else:
+            start = state["voltages"].to(load)[:, None]
         curvature, device = Curvature(rows, damping), Overdamped(self.temperature)
         engine = self._engine(curvature)
         law = device.stationary() if math.isinf(self.time) else device.step(self.time)
