@@ -38,6 +38,9 @@ CHANGES: dict[str, dict[str, Change]] = {
         "forgetting from 0.5": {"first_forget": 0.5},
         "trust region 1e-3": {"trust_region": 1e-3},
         "twice the time": {"× time": 2.0},
+        "curvature of four batches": {"renew": 0.5, "batches": 3.0, "directions": 64.0},
+        "curvature of nine batches": {"renew": 0.1},
+        "curvature of 33 batches": {"renew": 0.02, "batches": 32.0, "directions": 8.0},
     },
     "K-FAC": COMMON
     | {
@@ -180,7 +183,7 @@ def main() -> None:
         epochs=2,
         judge=5_000,
         whole=60_000,
-        changes=10,
+        changes=13,
         search="tune",
         tuned=20_000,
         methods=";".join(CHANGES),

@@ -20,6 +20,8 @@ from thermoapps.natural_gradient import (
     Asynchronous,
     Averaged,
     ConjugateGradient,
+    Damping,
+    FixedDamping,
     KroneckerFactored,
     NaturalGradient,
     ScheduledDamping,
@@ -94,34 +96,34 @@ def _tngd(
 
 
 def _short(
-    model: nn.Module, seed: int, rate: float, forget: float, time: float, shrink: float = 0.0, **options: Any
-) -> Optimizer:
-    if "steps" in options:
-        return _ramped(model, rate, forget, time, weight_decay=shrink * forget / rate, **options)
-    if "average" in options:
-        return _averaged(model, rate, forget, time, weight_decay=shrink * forget / rate, **options)
-    lr = rate * damping_of(forget, time) / forget  # `rate` where it is flat
-    return TNGD(model, lr, time=time, memory=1 - forget, rng=seed, weight_decay=shrink / lr, **options)
-
-
-def _averaged(
     model: nn.Module,
+    seed: int,
     rate: float,
     forget: float,
     time: float,
-    average: float,
-    batches: int = 8,
-    directions: int = 32,
+    shrink: float = 0.0,
+    renew: float = 1.0,
+    batches: float = 8,
+    directions: float = 32,
     **options: Any,
 ) -> Optimizer:
-    """Short runs on curvature averaged over batches, with this memory."""
-    damping = damping_of(forget, time)
-    solver = Averaged(Thermodynamic(time, start="rest"), average, batches, directions)
-    return NaturalGradient(model, rate * damping / forget, damping, solver=solver, **options)
+    """Short runs, along a ramp if it has steps; each batch renews a share of the curvature."""
+    ramp = {name: options.pop(name) for name in ("steps", "first_time", "first_forget") if name in options}
+    damping: Damping
+    device: Solver
+    if ramp:
+        damping, device = _ramped(forget, time, **ramp)
+        lr = rate / forget  # `rate` where it is flat
+    else:
+        flat = damping_of(forget, time)
+        damping, device = FixedDamping(flat), Thermodynamic(time, start="rest", rng=seed)
+        lr = rate * flat / forget
+    solver = device if renew == 1 else Averaged(device, 1 - renew, int(batches), int(directions))
+    return NaturalGradient(model, lr, damping, solver=solver, weight_decay=shrink / lr, **options)
 
 
-def _spring(model: nn.Module, _: int, rate: float, forget: float, damping: float) -> Optimizer:
-    return NaturalGradient(model, rate * damping, damping, solver=Spring(Woodbury(), 1 - forget))
+def _spring(model: nn.Module, _: int, lr: float, damping: float, forget: float) -> Optimizer:
+    return NaturalGradient(model, lr, damping, solver=Spring(Woodbury(), 1 - forget))
 
 
 def damping_of(forget: float, time: float) -> float:
@@ -152,23 +154,15 @@ class Ramped(Solver):
 
 
 def _ramped(
-    model: nn.Module,
-    rate: float,
-    forget: float,
-    time: float,
-    steps: float,
-    first_time: float | None = None,
-    first_forget: float | None = None,
-    **options: Any,
-) -> Optimizer:
+    forget: float, time: float, steps: float, first_time: float | None = None, first_forget: float | None = None
+) -> tuple[ScheduledDamping, Ramped]:
     """From the first time and share of forgetting to the last, evenly in their logarithms, over so many steps."""
 
     def between(first: float | None, last: float) -> Callable[[int], float]:
         return lambda step: last * ((first or last) / last) ** (1 - min(step / steps, 1.0))
 
     time_at, forget_at = between(first_time, time), between(first_forget, forget)
-    damping = ScheduledDamping(lambda step: damping_of(forget_at(step), time_at(step)))
-    return NaturalGradient(model, rate / forget, damping, solver=Ramped(time_at), **options)
+    return ScheduledDamping(lambda step: damping_of(forget_at(step), time_at(step))), Ramped(time_at)
 
 
 def _tngd_adam(
@@ -189,6 +183,10 @@ SIGNED = {"lr": (1e-4, 3e-3)} | DAMPING
 METHODS = {
     "TNGD": Method(_tngd, CURVED | ANALOG, "#c1272d"),
     "TNGD, short": Method(_short, {"rate": STEP["lr"], "forget": (0.05, 0.5), "time": (0.03, 1.0)}, "#ff6f91"),
+    "TNGD, averaged": Method(
+        _short, {"rate": STEP["lr"], "forget": (0.05, 0.5), "time": (0.03, 1.0), "renew": (0.05, 0.5)}, "#a6344d"
+    ),
+    "SPRING": Method(_spring, CURVED | FORGET, "#6f7f8f"),
     "NGD (Woodbury)": Method(_natural, CURVED | FORGET, "#1f4e9c"),
     "NGD (CG)": Method(partial(_natural, solver=ConjugateGradient(20, space="rows")), CURVED | FORGET, "#5aa9e6"),
     "K-FAC": Method(partial(_natural, solver=KroneckerFactored(period=10)), CURVED | FORGET, "#2e8b57"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,7 +13,7 @@ from thermoapps.natural_gradient.curvature.recording import Recorder
 from thermoapps.natural_gradient.losses import Loss, as_loss, with_curvature
 from thermoapps.natural_gradient.solvers import Solver, Woodbury
 from thermoapps.natural_gradient.step.damping import Damping, as_damping
-from thermoapps.natural_gradient.step.descent import Descent, Start
+from thermoapps.natural_gradient.step.descent import Descent, Progress
 from thermoapps.natural_gradient.step.given import Given
 from thermoapps.natural_gradient.step.group_damping import admit_group_damping
 from thermoapps.natural_gradient.step.replay import Closure
@@ -133,7 +132,7 @@ class NaturalGradient(Optimizer):
         self.callbacks = list(callbacks)
         self.report: StepReport | None = None
         self._model, self._unsupported, self._memory_limit = model, unsupported, memory_limit
-        self._steps = 0
+        self._progress = Progress()
         super().__init__(model.parameters() if params is None else params, {"lr": lr})
         inner = built_update(update, self.param_groups, lr, momentum, weight_decay)
         self._descent = Descent(solver, as_damping(damping), inner, trust_region)
@@ -156,8 +155,6 @@ class NaturalGradient(Optimizer):
     def update(self) -> Optimizer:
         """The torch optimiser that applies the direction."""
         return self._descent.update
-
-    # -- recording --------------------------------------------------------------------------------------------------
 
     def _recorder(self) -> Recorder:
         return Recorder(
@@ -239,6 +236,22 @@ class NaturalGradient(Optimizer):
         """
         return self._given.criterion(outputs, targets)
 
+    def add_curvature(
+        self, outputs: Tensor, targets: Any, loss: Loss | str | Callable[[Tensor, Tensor], Tensor] | None = None
+    ) -> None:
+        """Take the curvature of the last pass of the model into the next step, and leave ``.grad`` as it is.
+
+        The step has the mean curvature over all data given since the last one, those of `backward` included, and the
+        gradient of those that went backward: here, or by a ``backward`` of their own, without any curvature.
+
+        Parameters
+        ----------
+        outputs, targets, loss
+            As for `backward`, and a loss in the place of the optimiser's, such as ``MonteCarloFisher("cross_entropy")``
+            for one row of each datum.
+        """
+        self._given.add_curvature(outputs, targets, loss)
+
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
         """One step on everything since the last one, or on what the closure gives.
@@ -269,30 +282,17 @@ class NaturalGradient(Optimizer):
                 f"{type(judge).__name__} judges a step by the loss after it; call step(closure) with a closure that "
                 "returns (outputs, targets)"
             )
-        if not self._given.batch.parts:
-            raise RuntimeError(
-                "nothing to step on: call backward(outputs, targets) first, or pass a closure that returns (outputs, "
-                "targets) or calls backward(outputs, targets) of this optimizer"
-            )
-        batch, rows = self._given.batch, self._given.batch.rows
-        report = StepReport(
-            self._steps, batch.loss, batch.count, rows.length, rows.shape[1], timings=self._given.timings
-        )
-        if rows.frozen:
-            report.curvature = "approximate curvature: statistics of batches are taken for constants"
-        self._given.forget()
-        loss_again = None if replayed is None else partial(self._given.loss_again, replayed)
-        self._descent.step(Start(rows, loss_again), report)
+        start = self._given.start(replayed)
+        self._progress, report = self._descent.step(start, self._progress)
         if replayed is not None:
             report.timings.forward = replayed.seconds
-        if not rows.formed and report.solver is not None:
+        if not start.rows.formed and report.solver is not None:
             self._given.recorder.learn(report.solver.iterations)
         self.report = report
-        self._steps += 1
         warn_if_refused(report)
         for callback in self.callbacks:
             callback(report)
-        return None if replayed is None else rows.like.new_tensor(batch.loss)
+        return None if replayed is None else start.gradient.new_tensor(start.loss)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, and the curvature rows that belong to them."""
@@ -305,8 +305,8 @@ class NaturalGradient(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state of the update, with the damping, the solver's state and the random generator of the loss."""
         generator = getattr(self.loss, "generator", None)
-        own = self._descent.state_dict() | {
-            "steps": self._steps,
+        own = self._progress.state_dict() | {
+            "solver": self.solver.name,
             "generator": None if generator is None else generator.get_state(),
         }
         return super().state_dict() | {"natural_gradient": own}
@@ -327,9 +327,10 @@ class NaturalGradient(Optimizer):
         own = state_dict.get("natural_gradient")
         if own is None:
             raise ValueError("state_dict has no 'natural_gradient': it is not of a NaturalGradient optimiser")
-        self._descent.load_state_dict(own)
+        if own["solver_state"] is not None and own["solver"] != self.solver.name:
+            raise ValueError(f"state_dict is of a run with solver={own['solver']}, this one has {self.solver.name}")
         super().load_state_dict(state_dict)
-        self._steps = own["steps"]
+        self._progress = Progress.of(own)
         generator = getattr(self.loss, "generator", None)
         if generator is not None and own["generator"] is not None:
             generator.set_state(own["generator"].cpu())
@@ -338,7 +339,7 @@ class NaturalGradient(Optimizer):
     def __getstate__(self) -> dict[str, Any]:
         """The optimiser with its model, without what a loop has given since the last step."""
         kept = ("loss", "callbacks", "report", "defaults", "state", "param_groups")
-        own = ("_model", "_unsupported", "_memory_limit", "_steps", "_descent")
+        own = ("_model", "_unsupported", "_memory_limit", "_descent", "_progress")
         return {name: getattr(self, name) for name in kept + own} | {"_recorder_before": self._given.recorder}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def test_levenberg_marquardt_takes_back_a_bad_step():
     assert not opt.report.accepted
     assert opt.report.new_loss > float(loss)
     assert "would go" in opt.report.message
-    assert opt._descent.left == pytest.approx(1.5e-6)
+    assert opt._progress.damping == pytest.approx(1.5e-6)
     assert not opt.state
 
 
@@ -73,7 +73,7 @@ def test_line_search_of_exact_gauss_newton():
         opt.step()
     loss = opt.step(lambda: (model(inputs), targets))
     report = opt.report
-    share = opt._descent.length
+    share = opt._progress.length
     assert 0 < share < 1
     assert_moved(model, before, expected, 20.0 * share)
     assert nn.functional.cross_entropy(model(inputs), targets).item() == pytest.approx(report.new_loss)
@@ -160,7 +160,7 @@ def test_directions_that_are_not_finite_are_refused():
     with pytest.warns(RefusedStepWarning, match="direction is not finite"):
         opt.step(lambda: (model(inputs), targets))
     assert torch.equal(flat(model), before)
-    assert opt._descent.state is None
+    assert opt._progress.solver is None
     assert not opt.report.accepted
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -9,10 +12,11 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.curvature import Recorder
-from thermoapps.natural_gradient.losses import Loss
+from thermoapps.natural_gradient.losses import Loss, as_loss
 from thermoapps.natural_gradient.step.accumulation import Accumulated
 from thermoapps.natural_gradient.step.replay import Closure, ReplayedClosure
 from thermoapps.natural_gradient.step.report import Timings
+from thermoapps.natural_gradient.step.start import Start
 
 __all__ = ["Given"]
 
@@ -83,6 +87,39 @@ class Given:
         self.timings.forward += max(0.0, perf_counter() - self.recorder.began)
         return loss
 
+    def add_curvature(
+        self, outputs: Tensor, targets: Any, loss: Loss | str | Callable[[Tensor, Tensor], Tensor] | None
+    ) -> None:
+        """Curvature of a pass that has no part in the gradient."""
+        if self._judged is None:
+            began = perf_counter()
+            rows = self.recorder.curvature(outputs, targets, self.loss if loss is None else as_loss(loss))
+            self.batch.parts.append(rows)
+            self.timings.forward += max(0.0, began - self.recorder.began)
+            self.timings.rows += perf_counter() - began
+        self.recorder.clear()
+
+    def start(self, replayed: ReplayedClosure | None) -> Start:
+        """Where a step on all that was given starts; whoever comes next begins anew.
+
+        Raises
+        ------
+        RuntimeError
+            There is no curvature, or no gradient.
+        """
+        batch, timings = self.batch, self.timings
+        if not batch.parts:
+            raise RuntimeError(
+                "nothing to step on: call backward(outputs, targets) first, or pass a closure that returns (outputs, "
+                "targets) or calls backward(outputs, targets) of this optimizer"
+            )
+        if not batch.count and all(parameter.grad is None for parameter in self.recorder.parameters):
+            raise RuntimeError("there is curvature to step on, but no gradient: go backward from the loss as well")
+        self.forget()
+        loss = batch.loss if batch.count else math.nan
+        loss_again = None if replayed is None else partial(self.loss_again, replayed)
+        return Start(batch.rows, loss, batch.count, loss_again, timings)
+
     def run(self, closure: Closure) -> ReplayedClosure | None:
         """Call a closure for what it gives; None if it gives nothing, beside what was there before.
 
@@ -97,7 +134,8 @@ class Given:
         added = isinstance(result, tuple) or self.batch is not batch or len(batch.parts) > parts
         if added and parts and self.batch is batch:
             raise RuntimeError(
-                "backward() was called since the last step: call step() without a closure, or zero_grad()"
+                "backward() or add_curvature() was called since the last step: call step() without a closure, or "
+                "zero_grad()"
             )
         replayed.seconds -= self.timings.rows  # of a closure that goes backward itself
         self._take(result)
@@ -133,5 +171,5 @@ class Given:
 
     def _forget_if_reset(self) -> None:
         """Gradients may have been reset through the model."""
-        if self.batch.parts and all(parameter.grad is None for parameter in self.recorder.parameters):
+        if self.batch.count and all(parameter.grad is None for parameter in self.recorder.parameters):
             self.batch = Accumulated()
