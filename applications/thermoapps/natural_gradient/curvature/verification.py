@@ -10,6 +10,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.curvature.backward import vector_jacobian_products
 from thermoapps.natural_gradient.curvature.factor import CurvatureFactor
+from thermoapps.natural_gradient.curvature.precision import working_dtype
 from thermoapps.natural_gradient.curvature.rows import CurvatureRows
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.losses import HessianRoot, Loss
@@ -18,6 +19,9 @@ __all__ = ["check_adjoint", "check_coordinates", "disagreeing", "inseparable", "
 
 NAMED = 6
 """Parameters that a message names."""
+
+SPLITS, APART = 4, 8.0
+"""How often a sum is split in two to learn how far off rounding leads, and how many times as far rows may be off."""
 
 
 def inseparable(
@@ -126,6 +130,7 @@ def disagreeing(
     slopes = vector_jacobian_products(outputs, checked, cotangent[None])
     sums = rows.by_parameter(rows.rmatvec(coordinates.T.flatten()) * rows.count**0.5)
     differences: dict[int, float] = {}
+    distances: dict[int, float] = {}
     expected = {id(p): _dense(slope, p).view_as(p).to(rows.dtype) for p, slope in zip(checked, slopes, strict=True)}
     norms = {which: float(torch.linalg.vector_norm(slope)) for which, slope in expected.items()}
     total = sum(norm**2 for norm in norms.values()) ** 0.5
@@ -140,7 +145,31 @@ def disagreeing(
         # Sums that cancel are rounding of terms as large as those of other parameters.
         if apart > 2 * precision**0.5 * size + precision**0.75 * total:
             differences[id(p)] = apart / size
+            distances[id(p)] = apart
+    if differences:
+        terms, rounding = _of_terms(outputs, [p for p in checked if id(p) in differences], cotangent, generator)
+        allowed = {which: precision**0.75 * terms + APART * off for which, off in rounding.items()}
+        return {which: apart for which, apart in differences.items() if distances[which] > allowed[which]}
     return differences
+
+
+def _of_terms(
+    outputs: Tensor, parameters: Sequence[Tensor], cotangent: Tensor, generator: torch.Generator
+) -> tuple[float, dict[int, float]]:
+    """How large the terms of Jᵀc are, which may cancel, and how far off each parameter's sum is by rounding alone.
+
+    The sum over a random part of c does not cancel as that over all of it does; those over a part and the rest make up
+    the whole, but for rounding.
+    """
+    masks = torch.randint(0, 2, (SPLITS, *cotangent.shape), generator=generator).to(cotangent)
+    parts = torch.cat([cotangent[None], cotangent * masks, cotangent * (1 - masks)])
+    terms, rounding = 0.0, {}
+    for p, found in zip(parameters, vector_jacobian_products(outputs, parameters, parts), strict=True):
+        slopes = parts.new_zeros(len(parts), 1) if found is None else found.to_dense().reshape(len(parts), -1)
+        whole, some, rest = torch.split(slopes.to(working_dtype([slopes])), [1, SPLITS, SPLITS])
+        terms += float(torch.linalg.vector_norm(some, dim=1).max()) ** 2
+        rounding[id(p)] = float(torch.linalg.vector_norm(some + rest - whole, dim=1).max())
+    return terms**0.5, rounding
 
 
 def check_coordinates(loss: Loss, outputs: Tensor, targets: Tensor, root: HessianRoot) -> None:
