@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
 from thermoapps.natural_gradient.layers.frozen import NODE
 
-__all__ = ["Graph", "consumers", "unclaimed_parameters"]
+__all__ = ["Graph", "consumers", "entrances", "unclaimed_parameters"]
 
 REENTRANT = "CheckpointFunctionBackward"
 
@@ -119,6 +119,25 @@ def consumers(start: Any) -> dict[Any, list[Any]]:
                     pending.append(following)
                 found.setdefault(following, []).append(node)
     return found
+
+
+def entrances(following: Mapping[Any, Sequence[Any]], wanted: Collection[int]) -> dict[int, list[Any]]:
+    """Which nodes of a graph take each of some leaves.
+
+    Parameters
+    ----------
+    following : mapping of Node to sequence of Node
+        As from `consumers`.
+    wanted : collection of int
+        Ids of leaves.
+
+    Returns
+    -------
+    dict of int to list of Node
+        By the id of those that the graph has.
+    """
+    leaves = {id(node.variable): list(after) for node, after in following.items() if hasattr(node, "variable")}
+    return {which: leaves[which] for which in wanted if which in leaves}
 
 
 def unclaimed_parameters(

@@ -13,8 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from thermoapps.natural_gradient.curvature.graph import consumers
-from thermoapps.natural_gradient.layers.projection import Offset, Projection
+from thermoapps.natural_gradient.curvature.graph import consumers, entrances
+from thermoapps.natural_gradient.layers.projection import Projection
+from thermoapps.natural_gradient.layers.spread import Spread
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["with_projections"]
@@ -40,7 +41,7 @@ def with_projections(
     Returns
     -------
     uses : list of Use
-        With further ones, of `Projection` and `Offset` in the place of a layer.
+        With further ones, of `Projection` and `Spread` in the place of a layer.
     owned : dict
         With these parameters as the stand-ins'.
     """
@@ -49,24 +50,19 @@ def with_projections(
     if not attention:
         return found, apart
     following = consumers(outputs.grad_fn)
-    leaves = {id(node.variable): node for node in following if hasattr(node, "variable")}
     for module, own in attention.items():
         calls = [use for use in uses if use.module is module]
-        for role, parameter in list(own.items()):
-            if id(parameter) not in leaves:
-                continue
-            entrances = following[leaves[id(parameter)]]
-            stand_in: Projection | Offset
+        for which, nodes in entrances(following, {id(parameter) for parameter in own.values()}).items():
+            role, parameter = next((role, parameter) for role, parameter in own.items() if id(parameter) == which)
+            stand_in: Projection | Spread
             if parameter.dim() == 2:
-                stand_in, kept = Projection(parameter), "weight"
-                seen = [_projection(entrance, following, calls) for entrance in entrances]
+                stand_in, seen = Projection(parameter), [_projection(node, following, calls) for node in nodes]
             else:
-                stand_in, kept = Offset(), "bias"
-                seen = [_offset(entrance, calls) for entrance in entrances]
+                stand_in, seen = Spread(), [_offset(node, calls) for node in nodes]
             parts = [use for use in seen if use is not None]
             if len(parts) == len(seen):
                 del own[role]
-                apart[stand_in] = {kept: parameter}
+                apart[stand_in] = {"weight": parameter}
                 found += [replace(use, name=f"{use.name}.{role}", module=stand_in) for use in parts]
     return found, apart
 

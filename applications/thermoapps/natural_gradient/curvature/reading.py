@@ -29,7 +29,8 @@ from thermoapps.natural_gradient.curvature.verification import (
     told,
 )
 from thermoapps.natural_gradient.layers import UnsupportedLayerError, Use
-from thermoapps.natural_gradient.layers.projection import Offset, Projection
+from thermoapps.natural_gradient.layers.projection import Projection
+from thermoapps.natural_gradient.layers.spread import Spread
 from thermoapps.natural_gradient.losses import HessianRoot, Loss
 from thermoapps.natural_gradient.losses.roots import Root
 
@@ -49,7 +50,7 @@ REMEMBERED = 1024
 """Kinds of passes that are remembered."""
 
 
-UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, Projection, Offset, nn.Embedding
+UNREPLAYED = nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, Projection, Spread, nn.Embedding
 """Layers that may not be separable or repeatable datum by datum, as they hold data along another axis, draw random
 numbers or serve all data with one output. Single backward passes through the graph are right for them all the same."""
 

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from thermoapps.natural_gradient.curvature.graph import consumers
+from thermoapps.natural_gradient.curvature.graph import consumers, entrances
 from thermoapps.natural_gradient.layers.spread import Spread
 from thermoapps.natural_gradient.layers.use import Use
 
@@ -88,7 +88,8 @@ def spread_parameters(
         if role in module._parameters and _holds_layers(module)
     }
     found = list(uses)
-    for which, nodes in _entrances(outputs, bare).items():
+    following = consumers(outputs.grad_fn) if bare else {}
+    for which, nodes in entrances(following, bare).items():
         module, role, parameter = bare[which]
         if not all(_spreads(node, parameter, len(outputs)) for node in nodes):
             continue
@@ -105,16 +106,6 @@ def spread_parameters(
 def _holds_layers(module: nn.Module) -> bool:
     """Whether it is made of others, and no layer of torch's, whose parts are replayed together."""
     return next(module.children(), None) is not None and not type(module).__module__.startswith("torch.nn")
-
-
-def _entrances(outputs: Tensor, wanted: Mapping[int, Any]) -> dict[int, list[Any]]:
-    """The nodes that take each wanted leaf."""
-    if not wanted:
-        return {}
-    leaves = {
-        id(node.variable): after for node, after in consumers(outputs.grad_fn).items() if hasattr(node, "variable")
-    }
-    return {which: leaves[which] for which in wanted if which in leaves}
 
 
 def _spreads(node: Any, parameter: Tensor, data: int) -> bool:

@@ -15,7 +15,7 @@ from thermoapps.natural_gradient.layers.embedding import EmbeddingRows, embeddin
 from thermoapps.natural_gradient.layers.generic import generic_rows
 from thermoapps.natural_gradient.layers.linear import LinearRows, linear_rows
 from thermoapps.natural_gradient.layers.normalization import normalization_rows
-from thermoapps.natural_gradient.layers.projection import Offset, Projection, offset_rows
+from thermoapps.natural_gradient.layers.projection import Projection
 from thermoapps.natural_gradient.layers.rectifier import rectifier_rows
 from thermoapps.natural_gradient.layers.spread import Spread, spread_rows
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
@@ -43,7 +43,6 @@ RULES: dict[Any, Rule] = {
     nn.PReLU.forward: rectifier_rows,
     Spread.forward: spread_rows,
     Projection.forward: linear_rows,
-    Offset.forward: offset_rows,
     nn.LayerNorm.forward: normalization_rows,
     nn.RMSNorm.forward: normalization_rows,
     nn.GroupNorm.forward: normalization_rows,

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from torch import Tensor, nn
 
-from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows
-from thermoapps.natural_gradient.layers.use import Use
-
-__all__ = ["Offset", "Projection", "offset_rows"]
+__all__ = ["Projection"]
 
 
 class Projection(nn.Module):
@@ -28,29 +23,3 @@ class Projection(nn.Module):
     def forward(self) -> None:
         """Never called."""
         raise NotImplementedError("a projection is called by the layer that it is a part of")
-
-
-class Offset(nn.Module):
-    """Stands for additions of a bias to all positions."""
-
-    def forward(self) -> None:
-        """Never called."""
-        raise NotImplementedError("a bias is no layer")
-
-
-def offset_rows(uses: Sequence[Use], parameters: Mapping[str, Tensor]) -> LayerRows:
-    """Rows Σ_t B[v,n,t] of a bias.
-
-    Parameters
-    ----------
-    uses : sequence of Use
-        Of one bias.
-    parameters : mapping of str to Tensor
-        It, as ``bias``.
-
-    Returns
-    -------
-    LayerRows
-    """
-    parts = [use.cotangents[0].sum(2) for use in uses]
-    return DenseRows.of_parts(uses[0].name, parameters, {"bias": sum(parts[1:], start=parts[0])})
