@@ -8,6 +8,7 @@ from torch import nn
 
 from thermoapps.natural_gradient import curvature_rows
 from thermoapps.natural_gradient.curvature import backward
+from thermoapps.natural_gradient.layers import factored
 from thermoapps.natural_gradient.layers.base import BANDS, NARROW, add_gram
 
 
@@ -32,3 +33,20 @@ def test_add_gram(rows: int, width: int) -> None:
     add_gram(total, second)
     torch.testing.assert_close(total, first @ first.T + second @ second.T)
     torch.testing.assert_close(total, total.T)
+
+
+@pytest.mark.parametrize("budget", [1, 1 << 24])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_sums_with_one_vector_are_those_with_several(budget, columns, monkeypatch):
+    monkeypatch.setattr(factored, "BUDGET", budget)
+    monkeypatch.setattr(factored, "IN_CACHE", budget)
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(*shape):
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    cotangents, change, weights = drawn(3, 5, 2, 4), drawn(5, 2, 4, columns), drawn(3, 5, columns)
+    expected = torch.stack([torch.tensordot(cotangents[:, n], change[n], 2) for n in range(5)], 1)
+    torch.testing.assert_close(factored.weighted_sums(cotangents, change), expected)
+    expected = torch.stack([torch.tensordot(cotangents[:, n], weights[:, n], ([0], [0])) for n in range(5)])
+    torch.testing.assert_close(factored.sums_of_columns(weights, cotangents), expected)

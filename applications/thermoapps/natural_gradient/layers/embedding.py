@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from thermoapps.natural_gradient.layers.base import LayerRows, Selection, side_by_side
-from thermoapps.natural_gradient.layers.factored import FactoredRows, positions
+from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, sums_of_columns, weighted_sums
 from thermoapps.natural_gradient.layers.use import UnsupportedLayerError, Use
 
 __all__ = ["EmbeddingRows", "embedding_rows"]
@@ -51,10 +51,10 @@ class EmbeddingRows(FactoredRows):
         return torch.eq(self.indices[data, :, None, None], other.indices).to(dtype)
 
     def apply(self, tangents: Mapping[str, Tensor]) -> Tensor:
-        return torch.einsum("vnto,ntok->vnk", self.cotangents, tangents["weight"][self.indices])
+        return weighted_sums(self.cotangents, tangents["weight"][self.indices])
 
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
-        change = torch.einsum("vnk,vnto->ntok", weights, self.cotangents)
+        change = sums_of_columns(weights, self.cotangents)
         products = change.new_zeros(*self.parameters["weight"].shape, weights.shape[2])
         return {"weight": products.index_add_(0, self.indices.flatten(), change.flatten(0, 1))}
 

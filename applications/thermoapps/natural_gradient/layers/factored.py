@@ -11,7 +11,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import BUDGET, IN_CACHE, LayerRows, add_gram
 
-__all__ = ["FactoredRows", "positions", "stored_rather"]
+__all__ = ["FactoredRows", "positions", "stored_rather", "sums_of_columns", "weighted_sums"]
 
 SHORT = 1 << 13
 """Entries of a row that may be stored though its factors are fewer."""
@@ -140,3 +140,41 @@ def positions(tensor: Tensor, leading: int) -> Tensor:
     Tensor, shape (…, t, o)
     """
     return tensor.reshape(*tensor.shape[:leading], -1, tensor.shape[-1])
+
+
+def weighted_sums(cotangents: Tensor, change: Tensor) -> Tensor:
+    """Σ_to B[v,n,t,o] C[n,t,o,k]; for one vector elementwise, as products with single columns are slow in libraries.
+
+    Parameters
+    ----------
+    cotangents : Tensor, shape (v, n, t, o)
+        B.
+    change : Tensor, shape (n, t, o, k)
+        C.
+
+    Returns
+    -------
+    Tensor, shape (v, n, k)
+    """
+    if change.shape[3] == 1 and cotangents.numel() <= BUDGET:
+        return (cotangents * change[..., 0]).sum((2, 3))[..., None]
+    return torch.einsum("vnto,ntok->vnk", cotangents, change)
+
+
+def sums_of_columns(weights: Tensor, cotangents: Tensor) -> Tensor:
+    """Σ_v u[v,n,k] B[v,n,t,o]; for one vector and cotangents that fit the cache elementwise.
+
+    Parameters
+    ----------
+    weights : Tensor, shape (v, n, k)
+        u.
+    cotangents : Tensor, shape (v, n, t, o)
+        B.
+
+    Returns
+    -------
+    Tensor, shape (n, t, o, k)
+    """
+    if weights.shape[2] == 1 and cotangents.numel() <= 2 * IN_CACHE:
+        return (weights[..., None] * cotangents).sum(0)[..., None]
+    return torch.einsum("vnk,vnto->ntok", weights, cotangents)

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import DenseRows, LayerRows, Selection, side_by_side
-from thermoapps.natural_gradient.layers.factored import FactoredRows, positions, stored_rather
+from thermoapps.natural_gradient.layers.factored import (
+    FactoredRows,
+    positions,
+    stored_rather,
+    sums_of_columns,
+    weighted_sums,
+)
 from thermoapps.natural_gradient.layers.use import Use
 
 __all__ = ["LinearRows", "linear_rows"]
@@ -62,10 +68,10 @@ class LinearRows(FactoredRows):
             change = torch.einsum("nti,oik->ntok", self.inputs, weight.reshape(o, i, -1))
         if "bias" in self.parameters:
             change = change + tangents["bias"]
-        return torch.einsum("vnto,ntok->vnk", self.cotangents, change)
+        return weighted_sums(self.cotangents, change)
 
     def apply_transposed(self, weights: Tensor) -> dict[str, Tensor]:
-        change = torch.einsum("vnk,vnto->ntok", weights, self.cotangents)
+        change = sums_of_columns(weights, self.cotangents)
         shape = self.parameters["weight"].shape
         if change.shape[3] == 1:
             product = change.flatten(0, 1)[..., 0].T @ self.inputs.flatten(0, 1)

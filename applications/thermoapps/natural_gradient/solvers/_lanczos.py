@@ -58,24 +58,26 @@ def in_row_space(function: Function, shift: float, gram: Tensor, image: Tensor, 
     length = float(torch.linalg.vector_norm(image))
     if length == 0:
         return RowSpaceFunction(torch.zeros_like(image), 0.0)
-    basis = image.new_empty(min(MOST, len(image)), len(image))
-    basis[0] = image / length
+    size = image.shape[0]
+    most = min(MOST, size)
+    basis = image.new_empty(most, size)
+    torch.div(image, length, out=basis[0])
     at_shift = float(function(np.array([shift]))[0])
     diagonal: list[float] = []
     beside: list[float] = []
     previous = None
-    for step in range(1, len(basis) + 1):
-        following = gram @ basis[step - 1]
-        diagonal.append(float(following @ basis[step - 1]))
-        # Twice is enough.
-        for _ in range(2):
-            following -= (basis[:step] @ following) @ basis[:step]
+    for step in range(1, most + 1):
+        following, found = gram @ basis[step - 1], basis[:step]
+        along = found @ following
+        diagonal.append(float(along[-1]))
+        following.addmv_(found.T, along, alpha=-1)
+        following.addmv_(found.T, found @ following, alpha=-1)  # Twice is enough.
         beside.append(float(torch.linalg.vector_norm(following)))
-        complete = beside[-1] <= BREAKDOWN * max(diagonal) or step == len(image)
+        complete = beside[-1] <= BREAKDOWN * max(diagonal) or step == size
         if complete or step % EVERY == 0:
             if not np.isfinite(diagonal).all():
                 return None
-            values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside[:-1]))
+            values, vectors = eigh_tridiagonal(diagonal, beside[:-1], check_finite=False)
             largest = float(values[-1])
             values = values.clip(min=FLOOR * largest)
             modes = length * vectors[0] * (function(shift + values) - at_shift) / values
@@ -87,6 +89,6 @@ def in_row_space(function: Function, shift: float, gram: Tensor, image: Tensor, 
             if complete:
                 return RowSpaceFunction(torch.from_numpy(coordinates).to(basis) @ basis[:step], largest)
             previous = coordinates
-        if step < len(basis):
-            basis[step] = following / beside[-1]
+        if step < most:
+            torch.div(following, beside[-1], out=basis[step])
     return None
