@@ -242,13 +242,12 @@ class NaturalGradient(Optimizer):
         """Take the curvature of the last pass of the model into the next step, and leave ``.grad`` as it is.
 
         The step has the mean curvature over all data given since the last one, those of `backward` included, and the
-        gradient of those that went backward: here, or by a ``backward`` of their own, without any curvature.
+        gradient of those that went backward: here, or by a plain ``backward`` of the loss, without any curvature.
 
         Parameters
         ----------
         outputs, targets, loss
-            As for `backward`, and a loss in the place of the optimiser's, such as ``MonteCarloFisher("cross_entropy")``
-            for one row of each datum.
+            As for `backward`; another loss may be ``MonteCarloFisher("cross_entropy")``, one row for each datum.
         """
         self._given.add_curvature(outputs, targets, loss)
 
