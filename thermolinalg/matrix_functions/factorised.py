@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 
-from thermolinalg._arrays import Array, as_array, eps, namespace, on_host
+from thermolinalg._arrays import Array, eps, namespace
 from thermolinalg._cholesky import cholesky, cholesky_products, cholesky_solve, solve_triangular
 from thermolinalg.laws import InversePolynomial, LinearLaw
 from thermolinalg.laws._linear import Coefficients
 from thermolinalg.matrix_functions.base import Cost, Recent
-from thermolinalg.matrix_functions.selected_inverse import inverse_diagonal
+from thermolinalg.matrix_functions.sparse_factor import SparseFactor, sparse_factor
 from thermolinalg.matrix_functions.spectrum import largest_eigenvalue, smallest_eigenvalue
 from thermolinalg.operators import Operator, Sparse
 
@@ -33,7 +31,7 @@ FILL, MANY, LEAST_FILL = 10.0, 1e5, 2.0
 class Factorised:
     """Inverse polynomials of A, Σ_k c_k A^{-k}, and square roots L^{-T} of A⁻¹, from A = L Lᵀ.
 
-    Dense A by Cholesky, sparse A by SuperLU in symmetric mode (L U with U = D Lᵀ, so that A = L D Lᵀ), on the host.
+    Dense A by Cholesky, sparse A by `sparse_factor`, on the host.
 
     Parameters
     ----------
@@ -51,9 +49,9 @@ class Factorised:
     def __init__(self, operator: Operator, largest: float | None = None) -> None:
         self.operator = operator
         d = operator.shape[0]
-        self._factor: _SparseLDL | _Cholesky
+        self._factor: SparseFactor | _Cholesky
         if isinstance(operator, Sparse):
-            self.name, self._factor = "factorised (sparse LDLᵀ)", _SparseLDL(operator)
+            self.name, self._factor = "factorised (sparse LDLᵀ)", sparse_factor(operator)
         else:
             self.name, self._factor = "factorised (Cholesky)", _Cholesky(operator.dense())
         self._forms: Recent[Coefficients | None] = Recent()
@@ -72,9 +70,11 @@ class Factorised:
         return Cost(setup=fill * fill / d, per_column=4.0 * fill, memory=16.0 * fill)
 
     def cost(self, law: LinearLaw, outputs: Sequence[str], columns: int = 1) -> Cost:
-        """Cost of applying the law in equilibrium."""
-        d = self.operator.shape[0]
-        return Cost(setup=0.0, per_column=12.0 * d**2, memory=8.0 * d**2)
+        """Cost of applying the law in equilibrium: its solves and roots, by the numbers that the factor has."""
+        form, entries = self._form(law), self._factor.entries
+        used = [f for name in outputs for f in form[law.outputs.index(name)] if f is not None] if form else []
+        solves = max((len(f.coefficients) - 1 for f in used), default=0) + 0.5 * any(f.half for f in used)
+        return Cost(setup=0.0, per_column=4.0 * solves * entries, memory=8.0 * entries)
 
     def interval(self) -> tuple[float, float]:
         return self._interval
@@ -142,6 +142,11 @@ class _Cholesky:
                 f"A is not positive definite: its leading minor of order {status} is not positive; pass assume_a='gen'"
             )
 
+    @property
+    def entries(self) -> int:
+        """Numbers in L."""
+        return int(self.factor.shape[0]) * (int(self.factor.shape[0]) + 1) // 2
+
     def solve(self, v: Array) -> Array:
         """A⁻¹ V for a block (d, k)."""
         if v.shape[1] == 1 or self.columns_left > 0:
@@ -162,48 +167,3 @@ class _Cholesky:
     @cached_property
     def _products(self) -> Solve:
         return cholesky_products(self.factor)
-
-
-class _SparseLDL:
-    """A = Pᵀ L D Lᵀ P by SuperLU, from L U with U = D Lᵀ; hence A⁻¹ = W Wᵀ with W = Pᵀ L⁻ᵀ D^{-1/2}."""
-
-    def __init__(self, operator: Sparse) -> None:
-        matrix = scipy.sparse.csc_array(operator.matrix)
-        try:
-            self.lu = scipy.sparse.linalg.splu(
-                matrix.astype(np.float64, copy=False),
-                permc_spec="MMD_AT_PLUS_A",
-                diag_pivot_thresh=0.0,
-                options={"SymmetricMode": True},
-            )
-        except RuntimeError:
-            raise np.linalg.LinAlgError(
-                "A is singular: a pivot of its factorisation is exactly zero; "
-                "use pinv or lstsq for the minimum-norm solution"
-            ) from None
-        self.like, self.upper = operator.like, self.lu.U.tocsr()
-        self.pivots, self.order = self.upper.diagonal(), self.lu.perm_c
-        self._solve, self._root = on_host(self.lu.solve, self.like), on_host(self._scaled_solve, self.like)
-        if np.any(self.lu.perm_r != self.lu.perm_c) or np.any(self.pivots <= 0):
-            raise np.linalg.LinAlgError(
-                f"A is not positive definite: the smallest pivot of its factorisation is {self.pivots.min():.6g}; "
-                "pass assume_a='gen'"
-            )
-
-    def solve(self, v: Array) -> Array:
-        """A⁻¹ V for a block (d, k)."""
-        return self._solve(v)
-
-    def root(self, v: Array) -> Array:
-        """W V."""
-        return self._root(v)
-
-    def _scaled_solve(self, v: np.ndarray) -> np.ndarray:
-        """The same on the host, where L⁻ᵀ is U⁻¹ D."""
-        scaled = np.sqrt(self.pivots)[:, None] * v
-        return np.asarray(scipy.sparse.linalg.spsolve_triangular(self.upper, scaled, lower=False)[self.order])
-
-    def inverse_diagonal(self) -> Iterator[Array | None]:
-        """The diagonal of A⁻¹ as the last item; None while it works."""
-        for found in inverse_diagonal(self.lu.L, self.pivots):
-            yield None if found is None else as_array(found[self.order], self.like)

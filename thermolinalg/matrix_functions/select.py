@@ -23,6 +23,7 @@ from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
 from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
+from thermolinalg.matrix_functions.sparse_factor import cholmod
 from thermolinalg.matrix_functions.spectrum import LARGE, LargeSpectrum, largest_eigenvalue, spectral_interval
 from thermolinalg.operators import (
     BlockDiagonal,
@@ -286,13 +287,10 @@ class Engines:
     def _factorisation(self) -> Plan:
         """The plan of an array's runs in equilibrium."""
         sparse = isinstance(self.operator, Sparse)
-        return Plan(
-            "factorised",
-            f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})",
-            lambda: Factorised(self.operator, self.largest),
-            "windows in equilibrium need one factorisation, not an eigendecomposition",
-            self._factor_price,
-        )
+        name = f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})"
+        by = " by CHOLMOD" if sparse and cholmod() else ""
+        reason = f"windows in equilibrium need one factorisation{by}, not an eigendecomposition"
+        return Plan("factorised", name, lambda: Factorised(self.operator, self.largest), reason, self._factor_price)
 
     def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
         d = self.operator.shape[0]
