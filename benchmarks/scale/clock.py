@@ -33,12 +33,16 @@ def least(calls: Mapping[str, Callable[[], Any]], rounds: int = 3) -> dict[str, 
     return best
 
 
+class TooLong(BaseException):
+    """What takes longer than it may; no failure that a device would be tried again for."""
+
+
 @contextmanager
 def at_most(seconds: int) -> Iterator[None]:
-    """TimeoutError where what is inside takes more CPU time."""
+    """TooLong where what is inside takes more CPU time."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"over {seconds} s")
+        raise TooLong(f"over {seconds} s")
 
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)

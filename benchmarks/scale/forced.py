@@ -12,6 +12,7 @@ from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
 from thermolinalg.matrix_functions.choice import Choice
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
+from thermolinalg.matrix_functions.rational import RationalEngine
 from thermolinalg.matrix_functions.select import ENDS_RTOL, MOST_PRODUCTS, SHARE, Engines
 from thermolinalg.matrix_functions.spectrum import LargeSpectrum, SpectralInterval
 from thermolinalg.operators import Operator
@@ -26,6 +27,7 @@ ENGINES: dict[str, Callable[[Operator], Engine]] = {
     "chebyshev": lambda operator: ChebyshevEngine(operator, _ends(operator), share=SHARE),
     "lanczos": lambda operator: LanczosEngine(operator, _ends(operator)),
     "factorised": Factorised,
+    "rational": lambda operator: RationalEngine(operator, Factorised(operator).interval(), share=SHARE),
 }
 
 

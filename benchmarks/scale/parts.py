@@ -16,7 +16,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, gmres, spl
 
 import thermolinalg as tla
 from benchmarks.scale import problems
-from benchmarks.scale.clock import at_most, held_bytes, least, now, peak_bytes
+from benchmarks.scale.clock import TooLong, at_most, held_bytes, least, now, peak_bytes
 from benchmarks.scale.forced import ENGINES, Forcing
 from thermolinalg.devices import AsWritten
 from thermolinalg.laws import Overdamped
@@ -188,7 +188,7 @@ def conditions(quick: bool) -> Rows:
                     beaten[engine] = "misses 1e-10"
                 except (np.linalg.LinAlgError, ValueError) as refusal:
                     beaten[engine] = type(refusal).__name__
-                except TimeoutError as late:
+                except TooLong as late:
                     beaten[engine] = str(late)
         times = least({name: call for name, call in calls.items() if name not in beaten}, rounds=2)
         forced = {name: times.get(name, beaten.get(name)) for name in ENGINES}

@@ -83,8 +83,8 @@ def test_a_product_that_is_not_finite_is_named():
 def test_products_are_chosen_until_they_have_cost_as_much_as_a_factor(monkeypatch):
     engines, law = Engines(Sparse(grid_laplacian(SIDE, 0.1))), Overdamped().stationary()
     assert engines.choose(law, ("state",)).engine.name == "chebyshev"
-    monkeypatch.setattr(select, "SPARSE_WEIGHT", 1e-9)
-    monkeypatch.setattr(select.Factorised, "price", staticmethod(lambda d, n=None: select.Cost(1.0, 1.0)))
+    monkeypatch.setattr(select.SparsePrice, "exceeds", lambda self, operations: False)
+    monkeypatch.setattr(select.SparsePrice, "cost", select.Cost(1.0, 1.0))
     assert engines.choose(law, ("state",)).engine.name == "factorised (sparse LDLᵀ)"
     assert engines.choose(law, ("state",)).engine.name == "factorised (sparse LDLᵀ)"
 

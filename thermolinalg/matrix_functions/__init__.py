@@ -13,6 +13,7 @@ from thermolinalg.matrix_functions.lanczos import LanczosEngine
 from thermolinalg.matrix_functions.low_rank import LowRankEngine
 from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
 from thermolinalg.matrix_functions.quasi_definite import QuasiDefiniteEngine
+from thermolinalg.matrix_functions.rational import RationalEngine
 from thermolinalg.matrix_functions.select import Choice, Engines, Price
 from thermolinalg.matrix_functions.singular import PreparedEmbedding, SingularEngine, SingularEngines
 from thermolinalg.matrix_functions.singular_factorised import PivotedLUEngine
@@ -42,6 +43,7 @@ __all__ = [
     "PreparedEmbedding",
     "Price",
     "QuasiDefiniteEngine",
+    "RationalEngine",
     "SingularEngine",
     "SingularEngines",
     "SingularValueEngine",

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+
+import numpy as np
 
 from thermolinalg._arrays import is_distributed
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import product_operations
+from thermolinalg.matrix_functions._fill import SparsePrice
+from thermolinalg.matrix_functions._structures import exact_engine
 from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
-from thermolinalg.matrix_functions.block import BlockEngine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
 from thermolinalg.matrix_functions.choice import Choice, Plan, Price
-from thermolinalg.matrix_functions.circulant import CirculantEngine
 from thermolinalg.matrix_functions.dense import DenseEngine
-from thermolinalg.matrix_functions.diagonal import DiagonalEngine
 from thermolinalg.matrix_functions.factorised import Factorised
-from thermolinalg.matrix_functions.kronecker import KroneckerEngine
 from thermolinalg.matrix_functions.lanczos import LanczosEngine
-from thermolinalg.matrix_functions.low_rank import LowRankEngine
 from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
+from thermolinalg.matrix_functions.rational import RationalEngine
 from thermolinalg.matrix_functions.sparse_factor import cholmod
 from thermolinalg.matrix_functions.spectrum import LARGE, LargeSpectrum, largest_eigenvalue, spectral_interval
-from thermolinalg.operators import (
-    BlockDiagonal,
-    Circulant,
-    Dense,
-    Diagonal,
-    Kronecker,
-    KroneckerSum,
-    LowRankPlusIdentity,
-    Normal,
-    Operator,
-    Sparse,
-)
+from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.operators.preconditioned import Preconditioned
 
 __all__ = ["Choice", "Engines", "Price"]
@@ -53,20 +41,21 @@ FORMABLE_NORMAL = 4096
 PROBE = 40
 """Products spent on the ends of the spectrum of an array, to see whether a polynomial will do."""
 
-MOST_PROBES = 1000
-"""Such products at most, whatever a factor would take."""
-
 MOST_PRODUCTS = 4000
-"""Such products at most where there is no factor: enough for condition numbers of a few hundred thousand."""
+"""Such products at most for a large A: enough for condition numbers of a few hundred thousand."""
 
-PRODUCT_WEIGHT = 6.0
-"""A product with A moves memory; a flop in it costs about this many flops of a factorisation."""
+PRODUCT_WEIGHT = 10.0
+"""A product with A moves memory; a flop in it costs about this many flops of a dense factorisation."""
 
-SPARSE_WEIGHT = 10.0
-"""A flop of a sparse factorisation takes about so many of a product: more fill than assumed, in short loops."""
+RUNS = 6
+"""Runs of a refinement, which measures what each has left: what serves them all is worth its price at once."""
 
-PROBING = 0.3
-"""Share of the price of a sparse factor that may be spent on products to see whether it can be spared."""
+SOFTEST = 8
+"""Solves that a factor takes to find the smallest eigenvalue of A."""
+
+ROUGH_DEGREE, SEARCHING = 1.5, 5.0
+"""Degree of the polynomial of such a run, and products to find the ends of the spectrum for it, in square roots of the
+condition number, at least."""
 
 ENDS_RTOL = 0.3
 """Bound of the residual at the ends of a large spectrum: the ends themselves are known two or three times as well."""
@@ -74,14 +63,8 @@ ENDS_RTOL = 0.3
 SHARE = 1e-3
 """Error of a mode, as a share of its noise, that the polynomials of a large sparse A may leave."""
 
-EXACT: dict[type[Operator], tuple[Callable[[Any], Engine], str]] = {
-    Diagonal: (DiagonalEngine, "A is diagonal: its entries are its eigenvalues"),
-    Circulant: (CirculantEngine, "A is circulant: the Fourier transform diagonalises it"),
-    LowRankPlusIdentity: (LowRankEngine, "A is the identity plus low rank: one small Gram matrix has its spectrum"),
-    Kronecker: (KroneckerEngine, "A is a Kronecker product: its factors are diagonalised one by one"),
-    KroneckerSum: (KroneckerEngine, "A is a Kronecker sum: its terms are diagonalised one by one"),
-    BlockDiagonal: (BlockEngine, "A is block diagonal: every block has its own engine"),
-}
+FINE = 1e-6
+"""The same where an eigendecomposition, which is exact, is within reach."""
 
 
 @dataclass
@@ -206,14 +189,8 @@ class Engines:
     @cached_property
     def _known(self) -> Plan | None:
         """The plan that A's structure or size makes at once."""
-        build, reason = next((rule for kind, rule in EXACT.items() if isinstance(self.operator, kind)), (None, ""))
-        if isinstance(self.operator, Normal) and self.operator.is_low_rank:
-            build, reason = EXACT[LowRankPlusIdentity]
-        if self._diagonal_only:
-            build, reason = EXACT[Diagonal]
-        if build is not None:
-            name = getattr(build, "name", "exact")
-            return Plan("exact", name, partial(build, self.operator), reason)
+        if (rule := exact_engine(self.operator)) is not None:
+            return Plan("exact", rule.name, partial(rule.build, self.operator), rule.reason)
         if not self._up_to(SMALL):
             return None
         d = self.operator.shape[0]
@@ -231,11 +208,6 @@ class Engines:
         """The engines of A without M, for what is no solve."""
         assert isinstance(self.operator, Preconditioned)
         return Engines(self.operator.operator, self.largest)
-
-    @cached_property
-    def _diagonal_only(self) -> bool:
-        """Whether a sparse A stores nothing off its diagonal."""
-        return isinstance(self.operator, Sparse) and self.operator.is_diagonal
 
     def _home(self) -> Plan:
         """The engine that a default run uses."""
@@ -265,41 +237,79 @@ class Engines:
         """The ends of its spectrum."""
         return LargeSpectrum(self.operator)
 
+    @cached_property
+    def _sparse_price(self) -> SparsePrice:
+        assert isinstance(self.operator, Sparse)
+        return SparsePrice(self.operator.matrix)
+
     @property
     def _factor_price(self) -> Cost:
-        nonzeros = float(self.operator.matrix.nnz) if isinstance(self.operator, Sparse) else None
-        return Factorised.price(self.operator.shape[0], nonzeros)
+        """Cost of a factor of an array, sparse ones by the estimate of what it fills in."""
+        if not isinstance(self.operator, Sparse):
+            return Factorised.price(self.operator.shape[0])
+        once = self._sparse_price.cost
+        return Cost(once.setup + SOFTEST * once.per_column, once.per_column, memory=once.memory)
 
     def _instead_of_a_factor(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan | None:
-        """Products with a large sparse A, as long as they have taken less than its factor would, or a solve with it."""
+        """Products with a large sparse A, as long as they take less than its factor would, or a solve with it."""
         if not self._large or "factorised" in self._built:
             return None
-        engine, factor = self._chebyshev_engine(), self._factor_price
+        engine = self._chebyshev_engine()
         if not engine.spectrum().settled or engine.degree(law, outputs) is None:
             return None
         price = engine.cost(law, outputs, columns)
         spent = engine.n_matvec * product_operations(self.operator) + price.total(columns)
-        if price.per_column > factor.per_column and spent > SPARSE_WEIGHT * factor.setup:
+        if law.rough:
+            spent = max(spent, RUNS * price.total(columns))
+        factor = None if self._sparse_price.exceeds(spent) else self._factor_price
+        if factor is not None and price.per_column > factor.per_column and spent > factor.setup:
             return None
         return self._chebyshev(f"{price.products} products with A cost less than a sparse factor", price)
 
     @cached_property
     def _factorisation(self) -> Plan:
         """The plan of an array's runs in equilibrium."""
-        sparse = isinstance(self.operator, Sparse)
-        name = f"factorised ({'sparse LDLᵀ' if sparse else 'Cholesky'})"
+        kind = "sparse LDLᵀ" if (sparse := isinstance(self.operator, Sparse)) else "Cholesky"
         by = " by CHOLMOD" if sparse and cholmod() else ""
         reason = f"windows in equilibrium need one factorisation{by}, not an eigendecomposition"
-        return Plan("factorised", name, lambda: Factorised(self.operator, self.largest), reason, self._factor_price)
+        return Plan(
+            "factorised",
+            f"factorised ({kind})",
+            lambda: Factorised(self.operator, self.largest),
+            reason,
+            self._factor_price,
+        )
 
     def _eigh_or_products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
-        d = self.operator.shape[0]
-        direct = DenseEngine.price(d)
-        chebyshev = self._chebyshev_engine()
+        """Runs that a factor of A does not serve: an eigendecomposition, products, or factors of shifted A."""
+        direct, chebyshev = DenseEngine.price(self.operator.shape[0]), self._chebyshev_engine()
         price = chebyshev.cost(law, outputs, columns)
-        if chebyshev.degree(law, outputs) is not None and PRODUCT_WEIGHT * price.total(columns) < direct.total(columns):
-            return self._chebyshev(f"{price.products} products with A cost less than its eigendecomposition", price)
-        return self._eigh("short runs need functions of every eigenvalue: one eigendecomposition", direct)
+        reason = "short runs need functions of every eigenvalue: one eigendecomposition"
+        plan, best = self._eigh(reason, direct), direct.total(columns)
+        if chebyshev.degree(law, outputs) is not None and PRODUCT_WEIGHT * price.total(columns) < best:
+            reason = f"{price.products} products with A cost less than its eigendecomposition"
+            plan, best = self._chebyshev(reason, price), PRODUCT_WEIGHT * price.total(columns)
+        # Products that were paid for already count: factors that serve all further runs cost no more than those.
+        spent = best + PRODUCT_WEIGHT * chebyshev.n_matvec * product_operations(self.operator)
+        if not isinstance(self.operator, Sparse) or self._sparse_price.exceeds(spent / PRODUCT_WEIGHT):
+            return plan
+        if (rational := self._rational_engine) is None:
+            return plan
+        shifted = rational.cost(law, outputs, columns)
+        if PRODUCT_WEIGHT * shifted.total(columns) >= spent or PRODUCT_WEIGHT * shifted.per_column * columns >= best:
+            return plan
+        reason = f"{shifted.products} shifted factors of A cost less than {price.products} products or its eigenvectors"
+        return Plan("rational", rational.name, lambda: rational, reason, shifted)
+
+    @cached_property
+    def _rational_engine(self) -> RationalEngine | None:
+        """Shifted inverses, on the interval that a factor of A tells; None where A is singular."""
+        assert isinstance(self.operator, Sparse)
+        try:
+            interval = self._engine(self._factorisation).interval()
+        except np.linalg.LinAlgError:
+            return None
+        return RationalEngine(self.operator, interval, self._sparse_price, share=SHARE if self._large else FINE)
 
     def _products(self, law: LinearLaw, outputs: Sequence[str], columns: int) -> Plan:
         d = self.operator.shape[0]
@@ -308,7 +318,7 @@ class Engines:
         if self._large and chebyshev.hides(law, outputs):
             reason = f"A is known by its products only; {degree} of them are exact to its noise"
             return self._chebyshev(reason, chebyshev.cost(law, outputs, columns))
-        if self._up_to(FORMABLE) and (degree is None or degree > d):
+        if (degree is None and self._up_to(LARGE)) or (degree is not None and degree > d and self._up_to(FORMABLE)):
             reason = f"forming A takes {d} products, fewer than a polynomial would need"
             return self._eigh(reason, DenseEngine.price(d))
         lanczos = self._engine(self._lanczos(""))
@@ -325,7 +335,7 @@ class Engines:
         if "chebyshev" not in self._built:
             interval, share = None, SHARE if self._large else None
             if self._large:
-                interval = self._ends.interval(ENDS_RTOL, self._probes)
+                interval = self._ends.interval(ENDS_RTOL, MOST_PRODUCTS, self._within_reach)
             elif self._is_array():
                 interval = spectral_interval(self.operator, max_steps=PROBE)
             self._built["chebyshev"] = ChebyshevEngine(self.operator, interval, share=share)
@@ -333,13 +343,11 @@ class Engines:
         assert isinstance(engine, ChebyshevEngine)
         return engine
 
-    @property
-    def _probes(self) -> int:
-        """Products for the ends of a large spectrum: a long search must not cost as much as a factor it may spare."""
-        if not self._is_array():
-            return MOST_PRODUCTS
-        affordable = PROBING * SPARSE_WEIGHT * self._factor_price.setup / product_operations(self.operator)
-        return int(min(max(affordable, PROBE), MOST_PROBES))
+    def _within_reach(self, condition: float) -> bool:
+        """Whether polynomials may do at this condition number at least: a search must not cost what it may spare."""
+        products = (SEARCHING + RUNS * ROUGH_DEGREE) * condition**0.5
+        each = product_operations(self.operator) + 6.0 * self.operator.shape[0]
+        return not self._is_array() or self._sparse_price.exceeds(products * each)
 
     def _lanczos(self, reason: str, cost: Cost | None = None) -> Plan:
         def build() -> Engine:

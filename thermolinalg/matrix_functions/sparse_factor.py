@@ -14,7 +14,8 @@ from thermolinalg._arrays import Array, as_array, on_host
 from thermolinalg.matrix_functions.selected_inverse import inverse_diagonal
 from thermolinalg.operators import Sparse
 
-__all__ = ["SparseFactor", "cholmod", "sparse_factor"]
+__all__ = ["SparseFactor", "cholmod", "sparse_factor", "symmetric_lu"]
+
 
 PRECISE = 1e6
 """Ratio of pivots, the condition number but for a factor of d, up to which a solve takes roots: beyond it, rounding
@@ -92,6 +93,32 @@ def sparse_factor(operator: Sparse) -> SparseFactor:
     return SuperLDL(operator)
 
 
+def symmetric_lu(matrix: Any) -> scipy.sparse.linalg.SuperLU:
+    """L U of a symmetric sparse matrix, real or complex, without row exchanges; RuntimeError if a pivot is zero.
+
+    Parameters
+    ----------
+    matrix : sparse array, shape (d, d)
+        Definite, or with a definite imaginary part.
+
+    Returns
+    -------
+    SuperLU
+
+    References
+    ----------
+    George, Ikramov and Kucherov, On the growth factor in Gaussian elimination for generalized Higham matrices, Numer.
+    Linear Algebra Appl. 9 (2002).
+    """
+    # The columns of a symmetric matrix are its rows, as they stand.
+    return scipy.sparse.linalg.splu(
+        scipy.sparse.csr_array(matrix).T,
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+
+
 class Cholmod:
     """P A Pᵀ = L Lᵀ by supernodes, which is dense algebra for most of the work."""
 
@@ -99,7 +126,7 @@ class Cholmod:
 
     def __init__(self, operator: Sparse, package: Any) -> None:
         # In this mode a pivot that is not positive is an error.
-        matrix = scipy.sparse.csc_matrix(operator.matrix.astype(np.float64, copy=False))
+        matrix = scipy.sparse.csc_matrix(operator.matrix.astype(np.float64, copy=False).T)
         self.factor, self.like = package.cholesky(matrix, mode="supernodal"), operator.like
         self.solve, self.root = on_host(self.factor.solve_A, self.like), on_host(self._root, self.like)
 
@@ -127,21 +154,14 @@ class SuperLDL:
     name = "SuperLU"
 
     def __init__(self, operator: Sparse) -> None:
-        matrix = scipy.sparse.csc_array(operator.matrix)
         try:
-            self.lu = scipy.sparse.linalg.splu(
-                matrix.astype(np.float64, copy=False),
-                permc_spec="MMD_AT_PLUS_A",
-                diag_pivot_thresh=0.0,
-                options={"SymmetricMode": True},
-            )
+            self.lu = symmetric_lu(operator.matrix.astype(np.float64, copy=False))
         except RuntimeError:
             raise np.linalg.LinAlgError(
                 "A is singular: a pivot of its factorisation is exactly zero; "
                 "use pinv or lstsq for the minimum-norm solution"
             ) from None
-        self.like, self.lower, self.upper = operator.like, self.lu.L, self.lu.U.tocsr()
-        self.pivots, self.order = self.upper.diagonal(), self.lu.perm_c
+        self.like, self.pivots, self.order = operator.like, self.lu.U.diagonal(), self.lu.perm_c
         self.solve, self.root = on_host(self.lu.solve, self.like), on_host(self._root, self.like)
         if np.any(self.lu.perm_r != self.lu.perm_c) or np.any(self.pivots <= 0):
             raise np.linalg.LinAlgError(
@@ -151,16 +171,17 @@ class SuperLDL:
 
     @property
     def entries(self) -> int:
-        return int(self.lower.nnz)
+        return int(self.lu.L.nnz)
 
     def _root(self, v: np.ndarray) -> np.ndarray:
         scaled = np.sqrt(self.pivots)[:, None] * v
         if self.pivots.max() > PRECISE * self.pivots.min():
             # L⁻ᵀ is U⁻¹ D.
-            return np.asarray(scipy.sparse.linalg.spsolve_triangular(self.upper, scaled, lower=False)[self.order])
+            upper = self.lu.U.tocsr()
+            return np.asarray(scipy.sparse.linalg.spsolve_triangular(upper, scaled, lower=False)[self.order])
         # A⁻¹ Pᵀ L D^{1/2} is the same, and SuperLU's own solves are ten times as fast as a triangular one by itself.
-        return np.asarray(self.lu.solve((self.lower @ scaled)[self.order]))
+        return np.asarray(self.lu.solve((self.lu.L @ scaled)[self.order]))
 
     def inverse_diagonal(self) -> Iterator[Array | None]:
-        for found in inverse_diagonal(self.lower, self.pivots):
+        for found in inverse_diagonal(self.lu.L, self.pivots):
             yield None if found is None else as_array(found[self.order], self.like)

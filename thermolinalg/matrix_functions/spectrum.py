@@ -31,7 +31,7 @@ LARGE = 4096
 
 _CHECK_EVERY = 4
 _MARGIN = 1.04
-"""Ends found by iteration are moved out by this factor: Ritz values lie inside the spectrum."""
+"""Factor by which ends found by iteration are moved out: Ritz values lie inside the spectrum."""
 _EFFORT = 1e9
 """Steps squared times dimension to spend on the ends of a spectrum: about a second of orthogonalisation."""
 
@@ -191,26 +191,26 @@ class LargeSpectrum:
         """The largest Ritz value, as `largest_eigenvalue` has it."""
         previous = 0.0
         while True:
-            if not self.krylov.steps or previous:
-                self.krylov.extend(1)
+            self.krylov.extend(1 if previous or not self.krylov.steps else 0)
             (_, largest), (_, above) = self._ends()
             settled = above <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
             if settled or self.krylov.complete() or self.krylov.steps >= max_steps:
                 return float(largest)
             previous = float(largest)
 
-    def interval(self, rtol: float, max_steps: int) -> SpectralInterval:
-        """Both ends, as `spectral_interval` has them."""
+    def interval(self, rtol: float, max_steps: int, worth: Callable[[float], bool] = bool) -> SpectralInterval:
+        """Both ends, as `spectral_interval` has them, or no further than a condition number is worth it."""
         krylov, before, needed = self.krylov, 0.0, 0.0
         while True:
-            more = max(_CHECK_EVERY, krylov.steps // 16, int(needed) - krylov.steps - _CHECK_EVERY)
+            more = max(_CHECK_EVERY, krylov.steps // 8, int(needed) - krylov.steps - _CHECK_EVERY)
             krylov.extend(min(more, max_steps - krylov.steps))
             (smallest, largest), (below, above) = self._ends()
             rests = abs(before - smallest) <= rtol**2 * abs(smallest)
             needed = steps_to_show(krylov.dimension, smallest, largest)
             settled = bool(krylov.complete() or (below <= rtol * smallest and rests and krylov.steps >= needed))
-            before = smallest
-            if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
+            before, done = smallest, settled and above <= rtol * largest
+            condition = largest / max(smallest, eps(krylov.start) * largest)
+            if done or krylov.complete() or krylov.steps >= max_steps or not (settled or worth(condition)):
                 break
         ends, bounds = (float(smallest), float(largest)), (float(below), float(above))
         zero = rounding(krylov.dimension, ends[1], eps(krylov.start))

@@ -1,0 +1,105 @@
+"""What a factor of a sparse matrix will cost: how it fills in, told by those of two small parts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csgraph
+
+from thermolinalg.matrix_functions.base import Cost
+from thermolinalg.matrix_functions.sparse_factor import cholmod, symmetric_lu
+
+__all__ = ["SparsePrice", "estimated_entries", "factor_price"]
+
+PLACED, MULTIPLIED, SOLVED = 250.0, 2.5, 10.0
+"""Operations of a product with A, which moves memory, that take the time of: placing a number in L; a multiplication of
+its columns with each other; the two solves with a number in L."""
+
+SUPERNODAL = 0.1
+"""What multiplications by CHOLMOD take beside those of SuperLU: they are dense algebra."""
+
+PARTS = 32, 8
+"""Parts of A, as fractions, whose factors tell how fast L fills in with the number of rows."""
+
+CORNER = 4.0
+"""Numbers in L for each pair of nodes of one distance from the outermost node, at least: where distances are short, a
+part of a graph does not show how it hangs together."""
+
+ESTIMATING = 3000.0
+"""Operations per row that products may take before it is worth to estimate how a factor would fill in."""
+
+
+class SparsePrice:
+    """The price of a factor of one sparse matrix, in operations of products with it, estimated no sooner than it pays.
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (d, d)
+        Symmetric positive definite.
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix, self.d = matrix, matrix.shape[0]
+
+    @cached_property
+    def entries(self) -> float:
+        """About how many numbers L has."""
+        return estimated_entries(self.matrix)
+
+    @property
+    def cost(self) -> Cost:
+        """Of the factor and of one solve with it."""
+        return factor_price(self.d, self.entries)
+
+    def exceeds(self, operations: float) -> bool:
+        """Whether a factor would take more than so many operations of products."""
+        least = factor_price(self.d, self.matrix.nnz / 2).setup
+        return operations <= max(least, ESTIMATING * self.d) or operations <= self.cost.setup
+
+
+def estimated_entries(A: Any) -> float:
+    """About how many numbers L has, from the factors of two small parts of A; exact within a factor of three or so.
+
+    Parts are the nodes next to an outermost one, so that a plane grid shows itself as one, and a cube as one.
+
+    Parameters
+    ----------
+    A : csr_array, shape (d, d)
+        Symmetric positive definite.
+
+    Returns
+    -------
+    float
+    """
+    d = A.shape[0]
+    order, _ = _outwards(A, 0)
+    if len(order) < d:
+        components = csgraph.connected_components(A, directed=False)[1]
+        order, _ = _outwards(A, int(np.argmax(np.bincount(components)[components])))
+    order, before = _outwards(A, int(order[-1]))
+    levels, node = 1, int(order[-1])
+    while (node := before[node]) >= 0:
+        levels += 1
+    counts = []
+    for part in PARTS:
+        nodes = np.sort(order[: -(-len(order) // part)])
+        counts.append((len(nodes), symmetric_lu(A[nodes][:, nodes]).nnz / 2))
+    (few, first), (more, second) = counts
+    power = np.log(second / first) / np.log(more / few) if more > few else 1.0
+    width = len(order) / levels
+    filled = max(second * (len(order) / more) ** power, CORNER * width * (width - 1))
+    return float(min(filled * d / len(order), d * (d + 1) / 2))
+
+
+def _outwards(A: Any, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes in the order of their distance from one of them, and the node before each."""
+    order, before = csgraph.breadth_first_order(A, start)
+    return order, before
+
+
+def factor_price(d: int, entries: float) -> Cost:
+    """Cost of a factor with so many numbers in L, and of one solve, in operations of a product with A."""
+    multiplied = MULTIPLIED * (SUPERNODAL if cholmod() else 1.0)
+    return Cost(PLACED * entries + multiplied * entries**2 / d, SOLVED * entries, memory=24.0 * entries)
