@@ -32,6 +32,7 @@ ORDER = (
     "correlated",
     "dense",
     "conditions",
+    "shifted",
     "solves on two threads",
     "readings on two threads",
 )

@@ -21,6 +21,8 @@ from benchmarks.scale.forced import ENGINES, Forcing
 from thermolinalg.devices import AsWritten
 from thermolinalg.laws import Overdamped
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
+from thermolinalg.matrix_functions.rational import RationalEngine
+from thermolinalg.matrix_functions.select import SHARE, Engines
 from thermolinalg.operators import Sparse
 
 Rows = list[dict[str, Any]]
@@ -193,6 +195,33 @@ def conditions(quick: bool) -> Rows:
         times = least({name: call for name, call in calls.items() if name not in beaten}, rounds=2)
         forced = {name: times.get(name, beaten.get(name)) for name in ENGINES}
         rows.append({**row, "seconds": times["chosen"], "forced": forced})
+    return rows
+
+
+def shifted(quick: bool) -> Rows:
+    """Transitions over a relaxation time by shifted factors and by a polynomial, on the same grids."""
+    rows = []
+    for n, exponent in [(2500, 6)] if quick else [(n, e) for n in (10_000, 40_000) for e in (4, 6, 8)]:
+        A = problems.grid(n, shift=8 * 10.0**-exponent, walls=False)
+        d, smallest, rng = A.shape[0], 8 * 10.0**-exponent, np.random.default_rng(0)
+        law, ends = Overdamped().step(1 / smallest), (smallest, 8 + smallest)
+        z, block = rng.standard_normal((d, 1)), rng.standard_normal((d, 16))
+        polynomial = ChebyshevEngine(Sparse(A), ends, share=SHARE, max_degree=10**5)
+        degree = polynomial.degree(law, ("state",)) or 0
+        start = now()
+        engine = RationalEngine(Sparse(A), ends, share=SHARE)
+        engine.apply(law, [None, None, z], ["state"])
+        spent = now() - start
+        calls: dict[str, Callable[[], Any]] = {
+            "one": lambda engine=engine, law=law, z=z: engine.apply(law, [None, None, z], ["state"]),
+            "16": lambda engine=engine, law=law, block=block: engine.apply(law, [None, None, block], ["state"]),
+        }
+        if 0 < degree * d < 10**8 / 2:
+            calls["polynomial"] = partial(polynomial.apply, law, [None, None, z], ["state"])
+        choice = Engines(Sparse(A)).price(law, ("state",)).name
+        poles = engine.cost(law, ("state",)).products
+        told = {"poles": poles, "first": spent, "degree": degree, "chosen": choice}
+        rows.append({"n": d, "condition": 10.0**exponent, "seconds": least(calls, rounds=2), **told})
     return rows
 
 
@@ -371,6 +400,7 @@ PARTS: dict[str, Callable[[bool], Rows]] = {
     "preconditioned": preconditioned,
     "memory": memory,
     "conditions": conditions,
+    "shifted": shifted,
     "small": small,
     "graphs": graphs,
     "estimates": estimates,

@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 from thermolinalg.matrix_functions.base import Cost
 from thermolinalg.matrix_functions.sparse_factor import cholmod, symmetric_lu
 
-__all__ = ["SparsePrice", "estimated_entries", "factor_price"]
+__all__ = ["RUNS", "SparsePrice", "estimated_entries", "factor_price"]
 
 PLACED, MULTIPLIED, SOLVED = 250.0, 2.5, 10.0
 """Operations of a product with A, which moves memory, that take the time of: placing a number in L; a multiplication of
@@ -29,6 +29,14 @@ part of a graph does not show how it hangs together."""
 
 ESTIMATING = 3000.0
 """Operations per row that products may take before it is worth to estimate how a factor would fill in."""
+
+
+RUNS = 6
+"""Runs of a refinement, which measures what each has left: what serves them all is worth its price at once."""
+
+ROUGH_DEGREE, SEARCHING = 1.5, 5.0
+"""Degree of the polynomial of such a run, and products to find the ends of the spectrum for it, in square roots of the
+condition number, at least."""
 
 
 class SparsePrice:
@@ -57,6 +65,11 @@ class SparsePrice:
         """Whether a factor would take more than so many operations of products."""
         least = factor_price(self.d, self.matrix.nnz / 2).setup
         return operations <= max(least, ESTIMATING * self.d) or operations <= self.cost.setup
+
+    def reaches(self, condition: float) -> bool:
+        """Whether a refinement by products may take less than a factor, if the condition number is so large."""
+        products = (SEARCHING + RUNS * ROUGH_DEGREE) * condition**0.5
+        return self.exceeds(products * (2.0 * self.matrix.nnz + 6.0 * self.d))
 
 
 def estimated_entries(A: Any) -> float:

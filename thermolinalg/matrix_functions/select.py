@@ -12,7 +12,7 @@ import numpy as np
 from thermolinalg._arrays import is_distributed
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import product_operations
-from thermolinalg.matrix_functions._fill import SparsePrice
+from thermolinalg.matrix_functions._fill import RUNS, SparsePrice
 from thermolinalg.matrix_functions._structures import exact_engine
 from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
@@ -47,15 +47,8 @@ MOST_PRODUCTS = 4000
 PRODUCT_WEIGHT = 10.0
 """A product with A moves memory; a flop in it costs about this many flops of a dense factorisation."""
 
-RUNS = 6
-"""Runs of a refinement, which measures what each has left: what serves them all is worth its price at once."""
-
 SOFTEST = 8
 """Solves that a factor takes to find the smallest eigenvalue of A."""
-
-ROUGH_DEGREE, SEARCHING = 1.5, 5.0
-"""Degree of the polynomial of such a run, and products to find the ends of the spectrum for it, in square roots of the
-condition number, at least."""
 
 ENDS_RTOL = 0.3
 """Bound of the residual at the ends of a large spectrum: the ends themselves are known two or three times as well."""
@@ -345,9 +338,7 @@ class Engines:
 
     def _within_reach(self, condition: float) -> bool:
         """Whether polynomials may do at this condition number at least: a search must not cost what it may spare."""
-        products = (SEARCHING + RUNS * ROUGH_DEGREE) * condition**0.5
-        each = product_operations(self.operator) + 6.0 * self.operator.shape[0]
-        return not self._is_array() or self._sparse_price.exceeds(products * each)
+        return not self._is_array() or self._sparse_price.reaches(condition)
 
     def _lanczos(self, reason: str, cost: Cost | None = None) -> Plan:
         def build() -> Engine:
