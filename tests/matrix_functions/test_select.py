@@ -125,6 +125,14 @@ def test_choosing_takes_no_more_products_than_forming_would():
     assert len(products) < 100
 
 
+def test_a_map_too_ill_conditioned_for_polynomials_is_formed():
+    soft = grid(33, 0.0) - (4 - 4 * np.cos(np.pi / 34) - 1e-6) * scipy.sparse.eye_array(33**2)
+    engines = Engines(MatrixFree(aslinearoperator(soft)))
+    choice = engines.choose(LAW.stationary(), ("state",))
+    assert "forming A takes 1089 products" in choice.reason
+    assert engines.interval()[0] == pytest.approx(1e-6, rel=1e-6)
+
+
 PRICED = {
     "small": (lambda: Dense(spd(50)), SHORT),
     "in equilibrium": (lambda: Dense(spd(200)), IN_EQUILIBRIUM),
