@@ -1,7 +1,8 @@
 """Train with the settings that the search found, on part of the images and on all: loss, accuracy and time.
 
 ``--add`` puts the methods beside those of an earlier comparison, in its file; ``--averages 0.9,0.98`` judges running
-averages of the weights too.
+averages of the weights too, ``--warm 0.05`` lets the rate rise for so much of the steps, and
+``--change renew=0.5,batches=3`` changes settings.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def compare(given: Any, settings: dict[str, dict[str, float]], kept: Path) -> di
             epochs=given.epochs,
             points=given.points,
             averages=tuple(float(memory) for memory in given.averages.split(",") if memory),
+            warm=given.warm,
         )
         for name in settings
         for seed in seeds
@@ -76,12 +78,16 @@ def main() -> None:
         name="compare-10k",
         add=False,
         averages="",
+        warm=0.0,
+        change="",
     )
     path = given.results / f"{given.name}.json"
     if not given.draw:
         search = read(given.results / f"{given.search}.json")
         names = given.methods.split(";") if given.methods else list(search["methods"])
-        settings = {name: tuned(search, name, int(given.tuned)) for name in names}
+        changes = dict(change.split("=") for change in given.change.split(",") if change)
+        changed = {name: float(value) for name, value in changes.items()}
+        settings = {name: tuned(search, name, int(given.tuned)) | changed for name in names}
         found = compare(given, settings, unfinished(path))
         write(added(found, path, "methods") if given.add else found, path)
     draw(read(path), given.pictures / f"experiments-{given.name}.png")

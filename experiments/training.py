@@ -53,6 +53,8 @@ class Run:
         The share of the steps after which it begins to fall.
     averages : tuple of float
         Memories of running averages of the weights, each of which is judged too.
+    warm : float
+        The share of the steps in which the rate rises to its first value, from a tenth of it.
     """
 
     method: str
@@ -67,17 +69,23 @@ class Run:
     decay: bool = True
     flat: float = 0.0
     averages: tuple[float, ...] = ()
+    warm: float = 0.0
 
     def rate(self, share: float) -> float:
         """The rate after a share of the steps, relative to the first one."""
+        if share < self.warm:
+            return 0.1 + 0.9 * share / self.warm
         if not self.decay or share <= self.flat:
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * (share - self.flat) / (1 - self.flat)))
 
     @property
     def key(self) -> str:
-        """All of it, as text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """All of it, as text; what was added later only where it is used, so that earlier runs keep their names."""
+        told = asdict(self)
+        if not self.warm:
+            del told["warm"]
+        return json.dumps(told, sort_keys=True)
 
 
 def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
