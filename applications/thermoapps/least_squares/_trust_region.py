@@ -1,0 +1,133 @@
+"""Steps as long as the trust region allows: the damping that makes them so, found from steps of the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thermoapps.least_squares._linear_steps import LinearSteps
+from thermoapps.least_squares._problem import Point
+
+__all__ = ["Step", "TrustRegion"]
+
+Vector = NDArray[np.float64]
+
+NEAR = (0.75, 1.1)
+"""Parts of the radius between which a step counts as just as long: a damping is not worth more solves."""
+
+TRIALS = 10
+"""Dampings tried for one step at most; the last is taken as it is, shortened."""
+
+WEAKEST = 1e-20
+"""Damping, of the largest that a radius can ask for, below which a step counts as undamped."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step p, its length ‖D p‖, whether the region shortened it, and what the model says of it."""
+
+    p: Vector
+    length: float
+    shortened: bool
+    predicted: float
+
+
+@dataclass
+class TrustRegion:
+    """The region ‖D p‖ ≤ radius in which the linear model of the residuals is believed (Moré 1978).
+
+    Parameters
+    ----------
+    steps : LinearSteps
+        Solves for a step at a given damping.
+    radius : float
+        Of the first step.
+    """
+
+    steps: LinearSteps
+    radius: float
+    damping: float = field(default=0.0, init=False)
+    _radius_then: float = field(default=1.0, init=False)
+
+    def undamped(self, point: Point, scale: Vector, room: tuple[Vector, Vector], *, weighted: bool = False) -> Step:
+        """The Gauss–Newton step, however long; of the model, or of the weighted residuals."""
+        return self._step(point, scale, 0.0, room, weighted=weighted)
+
+    def step(self, point: Point, scale: Vector, room: tuple[Vector, Vector]) -> Step:
+        """The step of the model within the region; λ starts from that of the last one."""
+        steepest = float(np.linalg.norm(point.gradient / scale))
+        most = steepest / self.radius  # no step of this damping is longer than the radius
+        low, high = (0.0, np.inf), (most, 0.0)  # dampings and lengths: steps too long, and too short
+        guess = self.damping * self._radius_then / self.radius
+        damping = min(guess, most) if guess > WEAKEST * most else 0.0
+        self._radius_then = self.radius
+        for _ in range(TRIALS):
+            step = self._step(point, scale, damping, room)
+            self.damping = damping
+            if damping >= most or self._fits(step.length, damping):
+                return self._fitted(step, point, room, damping)
+            if step.length > self.radius:
+                low = (damping, step.length)
+            else:
+                high = (damping, step.length)
+            damping = self._between(low, high, most)
+        return self._fitted(step, point, room, damping)
+
+    def _fits(self, length: float, damping: float) -> bool:
+        return length <= NEAR[1] * self.radius and (damping == 0 or length >= NEAR[0] * self.radius)
+
+    def _between(self, low: tuple[float, float], high: tuple[float, float], most: float) -> float:
+        """The next damping: lengths are taken for a power of the damping between two that are known."""
+        (weak, long), (strong, short) = low, high
+        if weak == 0 and not np.isfinite(long):
+            # Only too short steps so far: no damping at all may be right, and tells most if it is not.
+            return 0.0
+        if short == 0:
+            # Only too long ones: with one singular value s², ‖p‖ = ‖g‖/(s² + λ).
+            guess = weak + (most - weak) * (1 - self.radius / long)
+            return float(np.clip(guess, 2 * weak if weak > 0 else 1e-3 * most, most))
+        if weak == 0:
+            # 1/‖p‖ is nearly linear in λ.
+            guess = strong * (1 / self.radius - 1 / long) / (1 / short - 1 / long)
+            return float(np.clip(guess, 1e-3 * strong, 0.9 * strong))
+        slope = np.log(short / long) / np.log(strong / weak)
+        guess = weak * (self.radius / long) ** (1 / min(slope, -1e-3))
+        return float(np.clip(guess, weak * (strong / weak) ** 0.1, weak * (strong / weak) ** 0.9))
+
+    def _step(
+        self, point: Point, scale: Vector, damping: float, room: tuple[Vector, Vector], *, weighted: bool = False
+    ) -> Step:
+        f, jacobian = point.weighted if weighted else (point.residuals, point.jacobian)
+        p = self.steps((f, jacobian), scale, damping, room, point.gradient)
+        return Step(p, float(np.linalg.norm(scale * p)), damping > 0, _predicted(point.gradient, jacobian @ p, p))
+
+    def _fitted(self, step: Step, point: Point, room: tuple[Vector, Vector], damping: float) -> Step:
+        """A damped step brought to the radius, where bounds leave it room."""
+        if damping == 0 or step.length == 0:
+            return step
+        p = step.p / step.length * self.radius
+        if np.any((p < room[0]) | (p > room[1])):
+            if step.length <= self.radius:
+                return step
+            p = np.clip(p, *room)
+        predicted = _predicted(point.gradient, point.jacobian @ p, p)
+        return Step(p, min(self.radius, step.length / NEAR[0]), True, predicted)
+
+    def judge(self, step: Step, actual: float, point: Point) -> float:
+        """The ratio of the actual to the predicted reduction, after which the radius is set for the next step."""
+        ratio = actual / step.predicted if step.predicted > 0 else -1.0
+        if not np.isfinite(ratio) or ratio < 0.25:
+            slope = float(point.gradient @ step.p)
+            # Where a parabola through the slope and the actual cost has its minimum.
+            best = 0.5 * slope / (slope + actual) if np.isfinite(actual) and slope + actual < 0 else 0.1
+            self.radius = float(np.clip(best, 0.1, 0.5)) * min(step.length, self.radius)
+        elif ratio > 0.75 or not step.shortened:
+            self.radius = max(self.radius, 2 * step.length) if step.shortened else 2 * step.length
+        return float(min(ratio, 1.0))
+
+
+def _predicted(gradient: Vector, change: Vector, p: Vector) -> float:
+    """By how much the model falls along p."""
+    return -float(gradient @ p + 0.5 * change @ change)
