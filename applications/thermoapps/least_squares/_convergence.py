@@ -21,11 +21,14 @@ EPS = np.finfo(float).eps
 
 GRADIENT, REDUCTION, STEP, FLAT = 1, 2, 3, -3
 
-VANISHED = 1e-6
-"""Norm of a column, of the largest that it had, below which its variable no longer moves the residuals."""
+VANISHED = (1e-6, 1e-7)
+"""A column has vanished below these parts of its largest norm so far, and of the residuals over the variable's size."""
+
+UNSEEN = 1e-6
+"""Singular value, of the largest of J with columns of norm one, below which J hardly sees a direction."""
 
 PROBE = 1e-3
-"""How far such a variable is moved, of its own size, to see whether the cost rises on both sides."""
+"""How far x is moved in such a direction at least, of its own size, to see whether the cost rises on both sides."""
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Convergence:
         """What makes variables comparable: norms of the columns of J, or D where they are not known."""
         return scale if point.column_norms is None else point.column_norms
 
-    def by_gradient(self, point: Point, scale: Vector, largest: Vector | None) -> bool:
+    def by_gradient(self, point: Point, scale: Vector, largest: Vector | None, typical: Vector) -> bool:
         """Whether no column of J makes an angle with the residuals whose cosine is above gtol.
 
         Residuals that are the rounding of what cancels in them count as orthogonal; columns that have vanished are
@@ -57,7 +60,7 @@ class Convergence:
         size = float(np.linalg.norm(f))
         rounding = 16 * EPS * float(np.linalg.norm(magnitude(jacobian, point.x)))
         free = ~self.problem.held(point)
-        free[self.without_effect(point, largest)] = False
+        free &= ~self.vanished(point, largest, typical)
         if point.column_norms is None:
             steepest = np.where(free, point.gradient / scale, 0.0)
             along = float(np.linalg.norm(jacobian @ (steepest / scale)))
@@ -88,28 +91,45 @@ class Convergence:
             flat, short = np.logical_and((flat, short), tests(longest.predicted, longest.p))
         return {(True, True): 4, (True, False): REDUCTION, (False, True): STEP}.get((bool(flat), bool(short)))
 
-    def without_effect(self, point: Point, largest: Vector | None) -> NDArray[np.intp]:
-        """Variables whose columns have vanished, or were never there."""
-        if largest is None or point.column_norms is None:
-            return np.empty(0, dtype=np.intp)
-        vanished = (point.column_norms <= VANISHED * largest) & ~self.problem.fixed
-        return np.flatnonzero(vanished)
+    def vanished(self, point: Point, largest: Vector | None, typical: Vector) -> NDArray[np.bool_]:
+        """Variables that no longer move the residuals, and those that never did."""
+        norms = point.column_norms
+        if largest is None or norms is None:
+            return np.zeros(point.x.size, dtype=bool)
+        effect = VANISHED[1] * float(np.linalg.norm(point.f))
+        return np.asarray((norms <= VANISHED[0] * largest) & (norms * typical <= effect) | (norms == 0))
 
-    def probed(self, point: Point, variable: int, size: float) -> tuple[bool, Vector | None]:
-        """Whether the cost rises where a variable moves to either side, and where along it the cost is lower."""
-        lower, upper = float(self.problem.lower[variable]), float(self.problem.upper[variable])
-        best, rises, found = point.cost - point.rounding, [], None
+    def unseen(self, point: Point, largest: Vector | None, typical: Vector) -> list[Vector]:
+        """Directions of x in which J moves the residuals by next to nothing, as long as the variables' own sizes."""
+        gone = self.vanished(point, largest, typical) & ~self.problem.fixed
+        alone = [np.where(np.arange(gone.size) == i, typical, 0.0) for i in np.flatnonzero(gone)]
+        seen = np.flatnonzero(~gone & ~self.problem.fixed)
+        if isinstance(point.raw_jacobian, np.ndarray) and seen.size:
+            norms = np.linalg.norm(point.raw_jacobian[:, seen], axis=0)
+            _, s, directions = np.linalg.svd(point.raw_jacobian[:, seen] / norms, full_matrices=True)
+            s = np.concatenate([s, np.zeros(seen.size - s.size)])
+            for direction in directions[s <= UNSEEN * s[0]] / norms:
+                together = np.zeros(gone.size)
+                together[seen] = direction / np.max(abs(direction) / typical[seen])
+                alone.append(together)
+        return alone
 
-        def rise(move: float) -> float:
+    def probed(self, point: Point, direction: Vector) -> tuple[bool, Vector | None]:
+        """Whether the cost rises to either side of a direction, and where along it the cost is lower."""
+        best, found = point.cost - point.rounding, None
+
+        def rise(length: float) -> float:
             nonlocal best, found
-            x = point.x.copy()
-            x[variable] = np.clip(x[variable] + move, lower, upper)
-            cost = self.problem.evaluate(x)[1] if x[variable] != point.x[variable] else np.inf
+            x = np.clip(point.x + length * direction, self.problem.lower, self.problem.upper)
+            cost = self.problem.evaluate(x)[1] if np.any(x != point.x) else np.inf
             if cost < best:
                 best, found = cost, x
             return cost - point.cost
 
-        rises = [rise(-PROBE * size), rise(PROBE * size)]
+        # So far that the rise which J promises would be seen, if x itself is as large.
+        promised = float(np.linalg.norm(point.jacobian @ direction))
+        length = min(1.0, max(PROBE, 100 * point.rounding**0.5 / promised)) if promised > 0 else 1.0
+        rises = [rise(-length), rise(length)]
         if found is None and np.all(np.isfinite(rises)) and (curvature := sum(rises)) > 0:
-            rise(PROBE * size * (rises[0] - rises[1]) / (2 * curvature))  # the lowest point of a parabola through them
+            rise(length * (rises[0] - rises[1]) / (2 * curvature))  # the lowest point of a parabola through them
         return min(rises) > point.rounding, found

@@ -28,7 +28,7 @@ FALLING = 0.9
 than half each and still converge; one would mean that rounding may go on for ever."""
 
 MESSAGES = {
-    -3: "The residuals no longer depend on some of the variables; start elsewhere, or bound them: x[{flat}].",
+    -3: "The residuals no longer determine {}, which ran where they are flat; start elsewhere, or set bounds.",
     -2: "`callback` raised StopIteration.",
     -1: "No step lowers the cost, though the Jacobian says that one does: is it that of `fun`, and is `fun` smooth?",
     0: "The maximum number of function evaluations is exceeded; pass a larger `max_nfev`.",
@@ -48,7 +48,7 @@ class Search:
     watch: Callable[[OptimizeResult], bool]
     point: Point = field(init=False)
     nit: int = field(default=0, init=False)
-    flat: list[int] = field(default_factory=list, init=False)
+    flat: list[Vector] = field(default_factory=list, init=False)
 
     def run(self) -> OptimizeResult:
         """From the start of the problem to a test that is met."""
@@ -61,10 +61,15 @@ class Search:
         scale = problem.scale(self.largest)
         self.region = TrustRegion(self.steps, self._first_radius(scale))
         self.tests = Convergence(problem, self.region)
+        self.unseen_at_start = len(self.tests.unseen(self.point, self.largest, self.sizes))
         status = None
         while status is None:
             scale = problem.scale(self.largest)
-            status = GRADIENT if self.tests.by_gradient(self.point, scale, self.largest) else self._advance(scale)
+            status = (
+                GRADIENT
+                if self.tests.by_gradient(self.point, scale, self.largest, self.sizes)
+                else self._advance(scale)
+            )
             if status is not None and status > 0:
                 status = self._confirmed(status)
         final = self.report(status)
@@ -127,34 +132,44 @@ class Search:
             self.largest = np.maximum(self.largest, following.column_norms)
         self.typical = np.maximum(self.typical, abs(following.x))
 
-    def _confirmed(self, status: int) -> int | None:
-        """A success where every variable without effect stands at a minimum of its own; None to search on from lower.
+    @property
+    def sizes(self) -> Vector:
+        """Of the variables: the largest that they had so far, or one."""
+        return np.where(self.typical > 0, self.typical, 1.0)
 
-        A column of J vanishes at a minimum where the residuals bend, and where a model has saturated.
+    def _confirmed(self, status: int) -> int | None:
+        """A success, unless x has run where J no longer sees a direction; None to search on from a lower point.
+
+        J loses a direction at a minimum where the residuals bend, and where a model has saturated: the cost tells.
         """
-        point = self.point
+        silent = np.empty(0) if self.largest is None else np.flatnonzero((self.largest == 0) & ~self.problem.fixed)
+        unseen = self.tests.unseen(self.point, self.largest, self.sizes)
+        if len(unseen) == self.unseen_at_start and not silent.size:
+            return status
         self.flat = []
-        silent: list[int] = []
-        for i in self.tests.without_effect(point, self.largest):
-            rises, lower = self.tests.probed(point, int(i), float(self.typical[i]) or 1.0)
+        for direction in unseen:
+            rises, lower = self.tests.probed(self.point, direction)
             if lower is not None and self.problem.nfev < self.problem.max_nfev:
                 following = self.problem.point(lower, *self.problem.evaluate(lower), self.typical)
                 if following is not None:
                     self._move(following)
                     return None
             if not rises:
-                (self.flat if self.largest is not None and self.largest[i] > 0 else silent).append(int(i))
-        if silent and not self.flat:
+                self.flat.append(direction)
+        if len(self.flat) > self.unseen_at_start:
+            return FLAT
+        if silent.size:
             names = ", ".join(f"x[{i}]" for i in silent)
             warnings.warn(f"the residuals do not depend on {names} at x0 or later", OptimizeWarning, stacklevel=4)
-        return FLAT if self.flat else status
+        return status
 
     def report(self, status: int | None) -> OptimizeResult:
         """The state of the search as SciPy's result; without a status as callbacks see it."""
         point, problem = self.point, self.problem
         final = {}
         if status is not None:
-            message = MESSAGES[status].format(flat="], x[".join(map(str, self.flat)))
+            moved = np.flatnonzero(np.any(self.flat, axis=0)).tolist() if self.flat else []
+            message = MESSAGES[status].format(", ".join(f"x[{i}]" for i in moved))
             final = {"status": status, "message": message, "success": status > 0}
         return OptimizeResult(
             x=point.x,

@@ -35,6 +35,52 @@ class Step:
 
 
 @dataclass
+class _Secular:
+    """The search for the damping at which a step is as long as the radius.
+
+    Lengths fall with the damping, from the Gauss–Newton step's at none to the radius or less at `most`.
+    """
+
+    radius: float
+    most: float
+    low: float = field(default=0.0, init=False)
+    high: float = field(init=False)
+    seen: list[tuple[float, float]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.high = self.most
+
+    def next_damping(self, damping: float, length: float) -> float:
+        """The next one to try, after a step that is too long or too short."""
+        too_long = length > self.radius
+        self.seen.append((damping, length))
+        if too_long:
+            self.low = max(self.low, damping)
+        else:
+            self.high = min(self.high, damping)
+        undamped = next((size for weight, size in self.seen if weight == 0), None)
+        if not too_long and undamped is None and self.low == 0:
+            return 0.0  # whether no damping at all would do, and what the length is then
+        least = max(self.low * 1.5, 1e-5 * self.high)
+        return float(np.clip(self._guess(undamped), min(least, 0.9 * self.high), max(least, 0.9 * self.high)))
+
+    def _guess(self, undamped: float | None) -> float:
+        damped = [(weight, size) for weight, size in self.seen if weight > 0 and size > 0][-2:]
+        if len(damped) == 2 and damped[0] != damped[1]:
+            # Lengths as a power of the damping.
+            (first, long), (last, short) = damped
+            slope = np.log(short / long) / np.log(last / first)
+            return float(last * np.exp(np.log(self.radius / short) / min(slope, -0.05)))
+        if damped and undamped is not None:
+            # 1/‖p‖ is linear in λ where one singular value counts.
+            weight, size = damped[0]
+            return float(weight * (1 / self.radius - 1 / undamped) / (1 / size - 1 / undamped))
+        if undamped is not None:
+            return self.most * (1 - self.radius / undamped)
+        return damped[0][0] * damped[0][1] / self.radius
+
+
+@dataclass
 class TrustRegion:
     """The region ‖D p‖ ≤ radius in which the linear model of the residuals is believed (Moré 1978).
 
@@ -59,7 +105,7 @@ class TrustRegion:
         """The step of the model within the region; λ starts from that of the last one."""
         steepest = float(np.linalg.norm(point.gradient / scale))
         most = steepest / self.radius  # no step of this damping is longer than the radius
-        low, high = (0.0, np.inf), (most, 0.0)  # dampings and lengths: steps too long, and too short
+        secular = _Secular(self.radius, most)
         guess = self.damping * self._radius_then / self.radius
         damping = min(guess, most) if guess > WEAKEST * most else 0.0
         self._radius_then = self.radius
@@ -67,34 +113,12 @@ class TrustRegion:
             step = self._step(point, scale, damping, room)
             self.damping = damping
             if damping >= most or self._fits(step.length, damping):
-                return self._fitted(step, point, room, damping)
-            if step.length > self.radius:
-                low = (damping, step.length)
-            else:
-                high = (damping, step.length)
-            damping = self._between(low, high, most)
+                break
+            damping = secular.next_damping(damping, step.length)
         return self._fitted(step, point, room, damping)
 
     def _fits(self, length: float, damping: float) -> bool:
         return length <= NEAR[1] * self.radius and (damping == 0 or length >= NEAR[0] * self.radius)
-
-    def _between(self, low: tuple[float, float], high: tuple[float, float], most: float) -> float:
-        """The next damping: lengths are taken for a power of the damping between two that are known."""
-        (weak, long), (strong, short) = low, high
-        if weak == 0 and not np.isfinite(long):
-            # Only too short steps so far: no damping at all may be right, and tells most if it is not.
-            return 0.0
-        if short == 0:
-            # Only too long ones: with one singular value s², ‖p‖ = ‖g‖/(s² + λ).
-            guess = weak + (most - weak) * (1 - self.radius / long)
-            return float(np.clip(guess, 2 * weak if weak > 0 else 1e-3 * most, most))
-        if weak == 0:
-            # 1/‖p‖ is nearly linear in λ.
-            guess = strong * (1 / self.radius - 1 / long) / (1 / short - 1 / long)
-            return float(np.clip(guess, 1e-3 * strong, 0.9 * strong))
-        slope = np.log(short / long) / np.log(strong / weak)
-        guess = weak * (self.radius / long) ** (1 / min(slope, -1e-3))
-        return float(np.clip(guess, weak * (strong / weak) ** 0.1, weak * (strong / weak) ** 0.9))
 
     def _step(
         self, point: Point, scale: Vector, damping: float, room: tuple[Vector, Vector], *, weighted: bool = False
@@ -107,13 +131,15 @@ class TrustRegion:
         """A damped step brought to the radius, where bounds leave it room."""
         if damping == 0 or step.length == 0:
             return step
+        if step.length < NEAR[0] * self.radius:
+            return step
         p = step.p / step.length * self.radius
         if np.any((p < room[0]) | (p > room[1])):
             if step.length <= self.radius:
                 return step
             p = np.clip(p, *room)
         predicted = _predicted(point.gradient, point.jacobian @ p, p)
-        return Step(p, min(self.radius, step.length / NEAR[0]), True, predicted)
+        return Step(p, self.radius, True, predicted)
 
     def judge(self, step: Step, actual: float, point: Point) -> float:
         """The ratio of the actual to the predicted reduction, after which the radius is set for the next step."""
