@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array
 
-__all__ = ["DIFFERENCES", "NOISE", "Differences", "grouped"]
+__all__ = ["DIFFERENCES", "NOISE", "Differences", "grouped", "relative_noise"]
 
 Vector = NDArray[np.float64]
 EPS = np.finfo(float).eps
@@ -61,7 +61,7 @@ class Differences:
     @property
     def noise(self) -> float:
         """Error of a column, relative to its norm, in double precision."""
-        return 8 * float(EPS ** NOISE[self.scheme]) if self.scheme in NOISE else 0.0
+        return relative_noise(self.scheme)
 
     def __call__(self, x: Vector, f: Vector, typical: Vector) -> Any:
         """The Jacobian at x, where fun is f; steps are relative to x, and to `typical` where x is smaller."""
@@ -133,6 +133,11 @@ class Differences:
         where = np.concatenate([np.full(rows.size, i) for i, (rows, _) in columns.items()])
         values = np.concatenate([values for _, values in columns.values()])
         return coo_array((values, (rows, where)), shape=shape).tocsr()
+
+
+def relative_noise(scheme: Any) -> float:
+    """Error of a column of differences, relative to its norm; zero of a Jacobian as exact as its numbers."""
+    return 8 * float(EPS ** NOISE[scheme]) if isinstance(scheme, str) and scheme in NOISE else 0.0
 
 
 def _within(h: float, below: float, above: float, reach: int) -> float:
