@@ -48,7 +48,8 @@ class Spread:
         self._freedom = None if absolute else result.fun.size - free.size
         cutoff = noise or max(jacobian.shape) * np.finfo(float).eps
         s = np.linalg.svd(self._jacobian, compute_uv=False)
-        self.determined = bool(s.size == free.sum() and np.all(s > cutoff * s.max(initial=0.0)))
+        full = s.size == free.sum() and np.all(s > cutoff * s.max(initial=0.0))
+        self.determined = bool(result.success and full and (self._freedom is None or self._freedom > 0))
 
     @property
     def _variance(self) -> float:
@@ -57,7 +58,7 @@ class Spread:
     def covariance(self) -> Vector:
         """s² (JᵀJ)⁻¹, from J⁺ on the device, so that nothing is squared; zero for what is fixed, or all infinite."""
         n = self._free.size
-        if not self.determined or (self._freedom is not None and self._freedom <= 0):
+        if not self.determined:
             return np.full((n, n), np.inf)
         inverse, info = tla.pinv(self._jacobian, device=self._device, rng=self._rng, return_info=True)
         self._result.device_time += float(info.get("device_time", 0.0))
@@ -68,7 +69,7 @@ class Spread:
 
     def draw(self) -> Vector:
         """Errors of the parameters: voltages of the device, times s, drawn along where it is not known."""
-        if not self.determined or (self._freedom is not None and self._freedom <= 0):
+        if not self.determined:
             raise np.linalg.LinAlgError("the data do not determine the parameters: fix some, or take more data")
         normal = self._jacobian.T @ self._jacobian
         draws, info = tla.sample(normal, self._n_samples, device=self._device, rng=self._rng, return_info=True)

@@ -13,6 +13,7 @@ from scipy.linalg import qr
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from thermoapps.least_squares._arguments import METHODS, read_bounds
+from thermoapps.least_squares._convergence import FLAT
 from thermoapps.least_squares._curve_data import Whitening, as_data, number_of_parameters, read_data, start_within
 from thermoapps.least_squares._differences import relative_noise
 from thermoapps.least_squares._spread import Spread
@@ -180,8 +181,8 @@ def thermodynamic_curve_fit(
     Warns
     -----
     OptimizeWarning
-        The data do not determine the parameters, or no more data than parameters and no absolute sigma: pcov is
-        infinite.
+        pcov is infinite: the data do not determine the parameters, the search ran to where f no longer depends on
+        them, or there are no more data than parameters and no absolute sigma.
 
     Notes
     -----
@@ -237,12 +238,13 @@ def thermodynamic_curve_fit(
         result = thermodynamic_least_squares(
             lambda parameters: whitened(f(x, *parameters) - y), start, device=device, rng=generator, **how, **kwargs
         )
-    if not result.success:
+    if not result.success and result.status != FLAT:
         raise RuntimeError("Optimal parameters not found: " + result.message)
     spread = Spread(result, lower < upper, relative_noise(how["jac"]), absolute_sigma, n_samples, device, generator)
     pcov = spread.covariance()
     if not np.all(np.isfinite(pcov)):
-        warnings.warn("Covariance of the parameters could not be estimated", OptimizeWarning, stacklevel=2)
+        why = f": {result.message}" if result.status == FLAT else ""
+        warnings.warn(f"Covariance of the parameters could not be estimated{why}", OptimizeWarning, stacklevel=2)
     entries: tuple[Any, ...] = (result.x, pcov)
     if full_output:
         entries += (_infodict(result, method), result.message, result.status)
