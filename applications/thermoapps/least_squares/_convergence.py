@@ -87,7 +87,7 @@ class Convergence:
         flat, short = tests(step.predicted, step.p)
         flat = flat and abs(actual) <= limits[0] and (ratio > 0.25 or abs(actual) <= point.rounding)
         if (flat or short) and step.shortened:
-            longest = self.region.undamped(point, scale, room, weighted=True)
+            longest = self.region.undamped(point, scale, room)
             flat, short = np.logical_and((flat, short), tests(longest.predicted, longest.p))
         return {(True, True): 4, (True, False): REDUCTION, (False, True): STEP}.get((bool(flat), bool(short)))
 
@@ -106,8 +106,9 @@ class Convergence:
         seen = np.flatnonzero(~gone & ~self.problem.fixed)
         if isinstance(point.raw_jacobian, np.ndarray) and seen.size:
             norms = np.linalg.norm(point.raw_jacobian[:, seen], axis=0)
+            if point.f.size < seen.size:
+                return alone  # directions that no Jacobian of this shape sees
             _, s, directions = np.linalg.svd(point.raw_jacobian[:, seen] / norms, full_matrices=True)
-            s = np.concatenate([s, np.zeros(seen.size - s.size)])
             for direction in directions[s <= UNSEEN * s[0]] / norms:
                 together = np.zeros(gone.size)
                 together[seen] = direction / np.max(abs(direction) / typical[seen])

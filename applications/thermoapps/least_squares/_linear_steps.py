@@ -40,19 +40,25 @@ class LinearSteps:
         The device.
     rng : numpy.random.Generator
         Its noise.
-    noise : float
-        Error of a column of J, relative to its norm: a direction is not seen by J where its singular value is below.
     """
 
     device: Device | None
     rng: np.random.Generator
-    noise: float
     device_time: float = field(default=0.0, init=False)
 
     def __call__(
-        self, model: tuple[Vector, Any], scale: Vector, damping: float, room: tuple[Vector, Vector], gradient: Vector
+        self,
+        model: tuple[Vector, Any],
+        scale: Vector,
+        damping: float,
+        room: tuple[Vector, Vector],
+        gradient: Vector,
+        noise: float = 0.0,
     ) -> Vector:
-        """The step; variables that would leave their room stop at its end, and the others are solved for again."""
+        """The step; variables that would leave their room stop at its end, and the others are solved for again.
+
+        Directions whose singular values are below `noise`, of the columns' norms, are left out of a dense J.
+        """
         f, jacobian = model
         lower, upper = room
         step = np.zeros(scale.size)
@@ -60,7 +66,7 @@ class LinearSteps:
         weights = np.sqrt(damping) * scale
         while free.any():
             rest = f + jacobian @ step if step.any() else f
-            step[free] = self._solve(rest, columns(jacobian, free), weights[free], scale[free])
+            step[free] = self._solve(rest, columns(jacobian, free), weights[free], scale[free], noise)
             leaving = free & ((step < lower) | (step > upper))
             if not leaving.any():
                 break
@@ -69,7 +75,7 @@ class LinearSteps:
             step[free] = 0.0
         return step
 
-    def _solve(self, f: Vector, jacobian: Any, weights: Vector, scale: Vector) -> Vector:
+    def _solve(self, f: Vector, jacobian: Any, weights: Vector, scale: Vector, noise: float) -> Vector:
         """The p that minimises ‖J p + f‖² + ‖weights p‖² without bounds."""
         load = -(jacobian.T @ f)
         if not load.any():
@@ -81,12 +87,15 @@ class LinearSteps:
         with warnings.catch_warnings():
             # A step that is less exact is still judged by the cost it leads to.
             warnings.simplefilter("ignore", tla.ThermodynamicWarning)
-            solve = self._from_normal_equations if issparse(jacobian) else self._from_rows
-            x, info = solve(scaled(jacobian, columns=1 / size), f, load / size, weights / size)
+            jacobian, load, weights = scaled(jacobian, columns=1 / size), load / size, weights / size
+            if issparse(jacobian):
+                x, info = self._from_normal_equations(jacobian, load, weights)
+            else:
+                x, info = self._from_rows(jacobian, f, load, weights, noise)
         self.device_time += float(info.get("device_time", 0.0))
         return np.asarray(np.asarray(x, dtype=float) / size)
 
-    def _from_rows(self, jacobian: Any, f: Vector, load: Vector, weights: Vector) -> tuple[Any, Any]:
+    def _from_rows(self, jacobian: Any, f: Vector, load: Vector, weights: Vector, noise: float) -> tuple[Any, Any]:
         atol = max(ACCURACY * float(np.linalg.norm(load)) / np.sqrt(load.size), 4 * EPS * float(np.linalg.norm(f)))
         how: dict[str, Any] = {"rtol": 0.0, "atol": atol, "device": self.device, "rng": self.rng, "return_info": True}
         if isinstance(jacobian, LinearOperator):
@@ -95,10 +104,10 @@ class LinearSteps:
             # J over the damping: least squares of its rows is the step, at the condition number of J and not of JᵀJ.
             rows = np.concatenate([jacobian, np.diag(weights)]) if weights.any() else jacobian
             right = -np.concatenate([f, np.zeros(rows.shape[0] - f.size)])
-            result, info = tla.lstsq(rows, right, cond=self.noise or max(rows.shape) * EPS, **how)
+            result, info = tla.lstsq(rows, right, cond=max(noise, max(rows.shape) * EPS), **how)
         return result.x, info
 
-    def _from_normal_equations(self, jacobian: Any, f: Vector, load: Vector, weights: Vector) -> tuple[Any, Any]:
+    def _from_normal_equations(self, jacobian: Any, load: Vector, weights: Vector) -> tuple[Any, Any]:
         normal = (jacobian.T @ jacobian).tocsr() + diags_array(np.maximum(weights**2, LEAST_DAMPING), format="csr")
         return tla.solve(
             normal, load, assume_a="pos", rtol=ACCURACY, device=self.device, rng=self.rng, return_info=True

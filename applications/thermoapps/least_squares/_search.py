@@ -27,6 +27,9 @@ FALLING = 0.9
 """What a step judged by its gradient leaves of it at most. Where residuals are large, Gauss–Newton steps leave more
 than half each and still converge; one would mean that rounding may go on for ever."""
 
+FAR = 1e3
+"""So many times its start is far for a variable that J no longer sees: a valley may bend too much for a straight look."""
+
 MESSAGES = {
     -3: "The residuals no longer determine {}, which ran where they are flat; start elsewhere, or set bounds.",
     -2: "`callback` raised StopIteration.",
@@ -41,7 +44,16 @@ MESSAGES = {
 
 @dataclass
 class Search:
-    """What moves while a problem is searched."""
+    """What moves while a problem is searched.
+
+    Parameters
+    ----------
+    problem : Problem
+    steps : LinearSteps
+        What steps are made of.
+    watch : callable
+        Sees the state after each iteration; True ends the search.
+    """
 
     problem: Problem
     steps: LinearSteps
@@ -59,7 +71,7 @@ class Search:
         check_start(problem, self.point)
         self.largest = self.point.column_norms
         scale = problem.scale(self.largest)
-        self.region = TrustRegion(self.steps, self._first_radius(scale))
+        self.region = TrustRegion(self.steps, self._first_radius(scale), problem.noise)
         self.tests = Convergence(problem, self.region)
         self.unseen_at_start = len(self.tests.unseen(self.point, self.largest, self.sizes))
         status = None
@@ -123,7 +135,7 @@ class Search:
 
     def _at_rounding(self, point: Point, scale: Vector, room: tuple[Vector, Vector]) -> int:
         """The status where no step can be taken: a minimum to rounding, or a Jacobian that says what is not so."""
-        longest = self.region.undamped(point, scale, room, weighted=True)
+        longest = self.region.undamped(point, scale, room)
         return 2 if longest.predicted <= max(self.problem.ftol * point.cost, point.rounding) else STUCK
 
     def _move(self, following: Point) -> None:
@@ -144,8 +156,6 @@ class Search:
         """
         silent = np.empty(0) if self.largest is None else np.flatnonzero((self.largest == 0) & ~self.problem.fixed)
         unseen = self.tests.unseen(self.point, self.largest, self.sizes)
-        if len(unseen) == self.unseen_at_start and not silent.size:
-            return status
         self.flat = []
         for direction in unseen:
             rises, lower = self.tests.probed(self.point, direction)
@@ -154,7 +164,7 @@ class Search:
                 if following is not None:
                     self._move(following)
                     return None
-            if not rises:
+            if not rises or self._ran_along(direction):
                 self.flat.append(direction)
         if len(self.flat) > self.unseen_at_start:
             return FLAT
@@ -162,6 +172,12 @@ class Search:
             names = ", ".join(f"x[{i}]" for i in silent)
             warnings.warn(f"the residuals do not depend on {names} at x0 or later", OptimizeWarning, stacklevel=4)
         return status
+
+    def _ran_along(self, direction: Vector) -> bool:
+        """Whether a direction is one in which x has gone a thousand times the size that it started with."""
+        part = abs(direction) > 0.1 * self.sizes
+        start = np.where(self.problem.x0 == 0, self.typical, abs(self.problem.x0))
+        return bool(np.any(part & (abs(self.point.x) > FAR * start)))
 
     def report(self, status: int | None) -> OptimizeResult:
         """The state of the search as SciPy's result; without a status as callbacks see it."""

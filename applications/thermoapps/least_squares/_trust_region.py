@@ -90,16 +90,19 @@ class TrustRegion:
         Solves for a step at a given damping.
     radius : float
         Of the first step.
+    noise : float
+        Error of a column of J, relative to its norm.
     """
 
     steps: LinearSteps
     radius: float
+    noise: float
     damping: float = field(default=0.0, init=False)
     _radius_then: float = field(default=1.0, init=False)
 
-    def undamped(self, point: Point, scale: Vector, room: tuple[Vector, Vector], *, weighted: bool = False) -> Step:
-        """The Gauss–Newton step, however long; of the model, or of the weighted residuals."""
-        return self._step(point, scale, 0.0, room, weighted=weighted)
+    def undamped(self, point: Point, scale: Vector, room: tuple[Vector, Vector]) -> Step:
+        """The Gauss–Newton step of the weighted residuals, however long, where J is more than its noise."""
+        return self._step(point, scale, 0.0, room, weighted=True)
 
     def step(self, point: Point, scale: Vector, room: tuple[Vector, Vector]) -> Step:
         """The step of the model within the region; λ starts from that of the last one."""
@@ -124,7 +127,8 @@ class TrustRegion:
         self, point: Point, scale: Vector, damping: float, room: tuple[Vector, Vector], *, weighted: bool = False
     ) -> Step:
         f, jacobian = point.weighted if weighted else (point.residuals, point.jacobian)
-        p = self.steps((f, jacobian), scale, damping, room, point.gradient)
+        noise = self.noise if weighted else 0.0
+        p = self.steps((f, jacobian), scale, damping, room, point.gradient, noise)
         return Step(p, float(np.linalg.norm(scale * p)), damping > 0, _predicted(point.gradient, jacobian @ p, p))
 
     def _fitted(self, step: Step, point: Point, room: tuple[Vector, Vector], damping: float) -> Step:

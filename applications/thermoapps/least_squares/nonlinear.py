@@ -149,7 +149,7 @@ def thermodynamic_least_squares(
         raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
     if callback is not None and not callable(callback):
         raise ValueError("callback must be callable")
-    steps = LinearSteps(device, np.random.default_rng(rng), problem.noise)
+    steps = LinearSteps(device, np.random.default_rng(rng))
     result = search(problem, steps, _watcher(callback, verbose))
     if verbose:
         print(f"{result.message} F = {result.cost:.6g}, {result.nfev} evaluations, {result.device_time:.3g} τ")
