@@ -5,7 +5,7 @@ MINPACK's tests (Moré, Garbow and Hillstrom 1980, section 2.3) in variables sca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,6 @@ class Convergence:
 
     problem: Problem
     region: TrustRegion
-    farthest: float = field(default=0.0, init=False)
 
     def weights(self, point: Point, scale: Vector) -> Vector:
         """What makes variables comparable: norms of the columns of J, or D where they are not known."""
@@ -78,8 +77,7 @@ class Convergence:
         """
         problem, weights = self.problem, self.weights(point, scale)
         within = float(np.linalg.norm(weights * point.x))
-        self.farthest = max(self.farthest, within)
-        limits = problem.ftol * point.cost, problem.xtol * (problem.xtol * self.farthest + within)
+        limits = problem.ftol * point.cost, problem.xtol * within
 
         def tests(promised: float, p: Vector) -> tuple[bool, bool]:
             return promised <= limits[0] and problem.ftol > 0, float(np.linalg.norm(weights * p)) <= limits[1]

@@ -23,8 +23,8 @@ EPS = np.finfo(float).eps
 ACCURACY = 1e-6
 """Of a step, relative to the part of f that a step can remove: fewer digits cost steps, more cost device time."""
 
-LEAST_DAMPING = 1e-13
-"""λ at least, of the squared columns, where JᵀJ is held: below it damping is the rounding of the products."""
+LEAST_DAMPING = 16 * EPS
+"""λ at least, of the squared columns and for each unknown, where JᵀJ is held: less is the rounding of its products."""
 
 
 @dataclass
@@ -108,7 +108,9 @@ class LinearSteps:
         return result.x, info
 
     def _from_normal_equations(self, jacobian: Any, load: Vector, weights: Vector) -> tuple[Any, Any]:
-        normal = (jacobian.T @ jacobian).tocsr() + diags_array(np.maximum(weights**2, LEAST_DAMPING), format="csr")
+        normal = (jacobian.T @ jacobian).tocsr() + diags_array(
+            np.maximum(weights**2, LEAST_DAMPING * load.size), format="csr"
+        )
         return tla.solve(
             normal, load, assume_a="pos", rtol=ACCURACY, device=self.device, rng=self.rng, return_info=True
         )

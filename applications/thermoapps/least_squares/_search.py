@@ -28,7 +28,7 @@ FALLING = 0.9
 than half each and still converge; one would mean that rounding may go on for ever."""
 
 FAR = 1e3
-"""So many times its start is far for a variable that J no longer sees: a valley may bend too much for a straight look."""
+"""So many times its start is far for a variable that J no longer sees: its valley may bend too much to be probed."""
 
 MESSAGES = {
     -3: "The residuals no longer determine {}, which ran where they are flat; start elsewhere, or set bounds.",
