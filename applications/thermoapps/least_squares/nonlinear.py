@@ -50,9 +50,10 @@ def thermodynamic_least_squares(
 
     The signature, the losses and the result are those of `scipy.optimize.least_squares`. Each Levenberg–Marquardt
     step p minimises ‖J p + f‖² + λ ‖D p‖²: a device that holds J over sqrt(λ) D relaxes to it, and residuals are sent
-    back until the step is exact to six digits. λ follows the ratio of the actual to the predicted reduction. Variables
-    at a bound that the gradient pushes outwards stay there; a step that would cross a bound stops at it in that
-    variable, and the others are solved for again.
+    back until the step is exact to six digits. λ is found from such steps so that ‖D p‖ is the radius of a trust
+    region, which follows the ratio of the actual to the predicted reduction. Variables at a bound that the gradient
+    pushes outwards stay there; a step that would cross a bound stops at it in that variable, and the others are solved
+    for again.
 
     Parameters
     ----------
@@ -61,24 +62,33 @@ def thermodynamic_least_squares(
     x0 : array_like, shape (n,) or float
         Start, within the bounds.
     jac : {'2-point', '3-point', 'cs'} or callable, optional
-        Jacobian: by differences within the bounds, or a function like `fun` that returns shape (m, n), dense or sparse.
+        Jacobian: by differences within the bounds, or a function like `fun` that returns shape (m, n), as an array, a
+        sparse array or a LinearOperator. Of a sparse one the device holds JᵀJ + λD², which stays sparse.
     bounds : 2-tuple of array_like or scipy.optimize.Bounds, optional
-        Lower and upper bounds.
+        Lower and upper bounds; equal ones fix a variable, which SciPy refuses.
     method : {'trf', 'dogbox', 'lm'}, optional
         SciPy's names. All run the method above; 'lm' takes neither bounds nor robust losses, as in SciPy.
     ftol, xtol, gtol : float or None, optional
-        Stop when the reduction of F is below ftol · F by a good model, when ‖p‖ < xtol (xtol + ‖x‖), or when the
-        largest gradient entry of the free variables is below gtol. None switches a test off.
+        Tests that have no units: stop when F falls, and could fall by an undamped step, by no more than ftol · F; when
+        an undamped step is shorter than xtol times x, each variable in units of its column of J; or when no column of
+        a free variable makes an angle with the residuals whose cosine is above gtol. None switches a test off. A step
+        that the trust region shortened ends no search.
     x_scale : array_like, 'jac' or None, optional
-        Characteristic sizes of the variables, 1/D. 'jac' and None take D from the largest column norms of J so far.
+        Characteristic sizes of the variables, 1/D. 'jac' and None take D from the largest column norms of J so far;
+        of a LinearOperator, which does not show them, None is one.
     loss : {'linear', 'soft_l1', 'huber', 'cauchy', 'arctan'} or callable, optional
         ρ; a callable returns ρ, ρ′ and ρ″ of an array z as an array of shape (3, m).
     f_scale : float, optional
         C, the residual at which outliers begin.
     diff_step : array_like, optional
         Relative step of the differences.
-    tr_solver, tr_options, jac_sparsity, workers : optional
-        Accepted for SciPy's sake; no use is made of them.
+    tr_solver : {None, 'exact', 'lsmr'}, optional
+        Accepted for SciPy's sake; 'exact' refuses Jacobians that are not dense, as in SciPy.
+    tr_options, workers : optional
+        Accepted for SciPy's sake; no use is made of them, but options that SciPy does not know are refused.
+    jac_sparsity : array_like or sparse array, shape (m, n), optional
+        Where J may differ from zero: differences then take as many evaluations as a row of J has entries, or few more,
+        and J is sparse.
     max_nfev : int, optional
         Evaluations of `fun` at most, those for differences not counted. Default: 100 n.
     verbose : {0, 1, 2}, optional
@@ -98,7 +108,9 @@ def thermodynamic_least_squares(
     OptimizeResult
         x, cost, fun, jac, grad, optimality, active_mask, nfev, njev, nit, status, message, success as in SciPy, and
         `device_time`: what all steps took in units of the device's time constant. `jac` is that of the model: scaled
-        where the loss is robust.
+        where the loss is robust. Two statuses are ours: −1, no step lowers F though J says that one does; −3, the
+        search ran to where the residuals no longer depend on some variables, which its message names. Where J has lost
+        a direction, the cost is looked at to both sides of it: at a minimum it rises.
 
     Raises
     ------
@@ -106,13 +118,19 @@ def thermodynamic_least_squares(
         Arguments that are out of range or do not fit, residuals that are not finite at `x0`, a Jacobian that is not
         finite.
 
+    Warns
+    -----
+    OptimizeWarning
+        The residuals never depended on some of the variables.
+
     See Also
     --------
     thermoapps.least_squares.thermodynamic_curve_fit : Fits of curves, with confidence bands.
 
     References
     ----------
-    Levenberg (1944), Marquardt (1963); the rule for λ is Nielsen's (Damping Parameter in Marquardt's Method, 1999).
+    Levenberg (1944), Marquardt (1963); J. J. Moré, The Levenberg–Marquardt Algorithm: Implementation and Theory (1978),
+    for the trust region and scaling.
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device.
 
     Examples
