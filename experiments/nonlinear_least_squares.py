@@ -1,6 +1,6 @@
 """Nonlinear least squares: NIST's reference problems against SciPy, and the picture of a fit with its band.
 
-    python experiments/nonlinear_least_squares.py --data FOLDER
+    python experiments/nonlinear_least_squares.py --data FOLDER [--problems NAME ...]
 
 FOLDER holds nist_strd/*.dat; without it only the picture is made.
 """
@@ -39,13 +39,19 @@ ENERGY = np.array([2.138, 3.421, 3.597, 4.340, 4.882, 5.660])
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--problems", nargs="+", help="these only; what is known of the others is kept")
     parser.add_argument("--results", type=Path, default=ROOT / "experiments" / "results")
     parser.add_argument("--pictures", type=Path, default=ROOT / "docs" / "images")
     given = parser.parse_args()
     picture(given.pictures / "curve-fit.png")
     if given.data is not None:
-        rows = reference_problems(given.data / "nist_strd")
-        with replacing(given.results / "nonlinear-least-squares.json", force=True) as stream:
+        path = given.results / "nonlinear-least-squares.json"
+        chosen = given.problems or list(models().MODELS)
+        known = json.loads(path.read_text(encoding="utf-8")) if given.problems else []
+        rows = [row for row in known if row["problem"] not in chosen]
+        rows += reference_problems(given.data / "nist_strd", chosen)
+        rows.sort(key=lambda row: (row["problem"], row["start"]))
+        with replacing(path, force=True) as stream:
             stream.write((json.dumps(rows, indent=1) + "\n").encode())
 
 
@@ -73,11 +79,11 @@ class Timed:
         return value
 
 
-def reference_problems(folder: Path) -> list[dict[str, Any]]:
-    """Both solvers on every problem from both starts, in every scale of the variables and with tight tolerances."""
+def reference_problems(folder: Path, chosen: list[str]) -> list[dict[str, Any]]:
+    """Both solvers on every chosen problem from both starts, in every scale of the variables and with tight tolerances."""
     nist = models()
     rows = []
-    for name in nist.MODELS:
+    for name in chosen:
         reference = nist.read_reference(folder / f"{name}.dat")
         for number, start in enumerate(reference.starts, 1):
             row: dict[str, Any] = {"problem": name, "start": number}

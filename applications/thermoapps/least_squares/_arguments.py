@@ -96,9 +96,6 @@ def read_problem(
 def check_start(problem: Problem, point: Point) -> None:
     """What the arguments ask of the first Jacobian."""
     m, n = point.raw_jacobian.shape
-    pattern = None if problem.differences is None else problem.differences.sparsity
-    if pattern is not None and pattern.shape != (m, n):
-        raise ValueError(f"jac_sparsity must have the shape {(m, n)} of the Jacobian, got {pattern.shape}")
     operator = isinstance(point.raw_jacobian, LinearOperator)
     if problem.square_or_tall and m < n:
         raise ValueError(f"method='lm' asks for as many residuals as variables, got {m} for {n}; leave method out")

@@ -21,8 +21,8 @@ EPS = np.finfo(float).eps
 
 GRADIENT, REDUCTION, STEP, FLAT = 1, 2, 3, -3
 
-VANISHED = (1e-6, 1e-7)
-"""A column has vanished below these parts of its largest norm so far, and of the residuals over the variable's size."""
+VANISHED = 1e-7
+"""A variable has no effect where J moves the residuals by less than this part of them when it moves by its own size."""
 
 UNSEEN = 1e-6
 """Singular value, of the largest of J with columns of norm one, below which J hardly sees a direction."""
@@ -49,7 +49,7 @@ class Convergence:
         """What makes variables comparable: norms of the columns of J, or D where they are not known."""
         return scale if point.column_norms is None else point.column_norms
 
-    def by_gradient(self, point: Point, scale: Vector, largest: Vector | None, typical: Vector) -> bool:
+    def by_gradient(self, point: Point, scale: Vector, sizes: Vector) -> bool:
         """Whether no column of J makes an angle with the residuals whose cosine is above gtol.
 
         Residuals that are the rounding of what cancels in them count as orthogonal; columns that have vanished are
@@ -59,7 +59,7 @@ class Convergence:
         size = float(np.linalg.norm(f))
         rounding = 16 * EPS * float(np.linalg.norm(magnitude(jacobian, point.x)))
         free = ~self.problem.held(point)
-        free &= ~self.vanished(point, largest, typical)
+        free &= ~self.vanished(point, sizes)
         if point.column_norms is None:
             steepest = np.where(free, point.gradient / scale, 0.0)
             along = float(np.linalg.norm(jacobian @ (steepest / scale)))
@@ -89,18 +89,18 @@ class Convergence:
             flat, short = np.logical_and((flat, short), tests(longest.predicted, longest.p))
         return {(True, True): 4, (True, False): REDUCTION, (False, True): STEP}.get((bool(flat), bool(short)))
 
-    def vanished(self, point: Point, largest: Vector | None, typical: Vector) -> NDArray[np.bool_]:
-        """Variables that no longer move the residuals, and those that never did."""
+    def vanished(self, point: Point, sizes: Vector) -> NDArray[np.bool_]:
+        """Variables that do not move the residuals, or by no more than the rounding of what cancels in them."""
         norms = point.column_norms
-        if largest is None or norms is None:
+        if norms is None:
             return np.zeros(point.x.size, dtype=bool)
-        effect = VANISHED[1] * float(np.linalg.norm(point.f))
-        return np.asarray((norms <= VANISHED[0] * largest) & (norms * typical <= effect) | (norms == 0))
+        rounding = 4 * EPS * float(np.linalg.norm(magnitude(point.raw_jacobian, point.x)))
+        return np.asarray(norms * sizes <= max(VANISHED * float(np.linalg.norm(point.f)), rounding))
 
-    def unseen(self, point: Point, largest: Vector | None, typical: Vector) -> list[Vector]:
+    def unseen(self, point: Point, sizes: Vector) -> list[Vector]:
         """Directions of x in which J moves the residuals by next to nothing, as long as the variables' own sizes."""
-        gone = self.vanished(point, largest, typical) & ~self.problem.fixed
-        alone = [np.where(np.arange(gone.size) == i, typical, 0.0) for i in np.flatnonzero(gone)]
+        gone = self.vanished(point, sizes) & ~self.problem.fixed
+        alone = [np.where(np.arange(gone.size) == i, sizes, 0.0) for i in np.flatnonzero(gone)]
         seen = np.flatnonzero(~gone & ~self.problem.fixed)
         if isinstance(point.raw_jacobian, np.ndarray) and seen.size:
             norms = np.linalg.norm(point.raw_jacobian[:, seen], axis=0)
@@ -109,7 +109,7 @@ class Convergence:
             _, s, directions = np.linalg.svd(point.raw_jacobian[:, seen] / norms, full_matrices=True)
             for direction in directions[s <= UNSEEN * s[0]] / norms:
                 together = np.zeros(gone.size)
-                together[seen] = direction / np.max(abs(direction) / typical[seen])
+                together[seen] = direction / np.max(abs(direction) / sizes[seen])
                 alone.append(together)
         return alone
 

@@ -126,6 +126,9 @@ class Problem:
             raise ValueError("Residuals are not finite in the initial point: start elsewhere")
         if not np.isfinite(cost) or (cost < np.finfo(float).tiny and np.any(f)):
             raise ValueError("squares of the residuals at x0 over- or underflow: let fun return other units")
+        pattern = None if self.differences is None else self.differences.sparsity
+        if pattern is not None and pattern.shape[0] != f.size:
+            raise ValueError(f"jac_sparsity must have the shape {(f.size, self.x0.size)} of J, got {pattern.shape}")
         point = self.point(self.x0, f, cost, typical)
         if point is None:
             raise ValueError("jac is not finite at x0; start elsewhere")

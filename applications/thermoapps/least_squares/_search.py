@@ -73,15 +73,11 @@ class Search:
         scale = problem.scale(self.largest)
         self.region = TrustRegion(self.steps, self._first_radius(scale), problem.noise)
         self.tests = Convergence(problem, self.region)
-        self.unseen_at_start = len(self.tests.unseen(self.point, self.largest, self.sizes))
+        self.unseen_at_start = len(self.tests.unseen(self.point, self.sizes))
         status = None
         while status is None:
             scale = problem.scale(self.largest)
-            status = (
-                GRADIENT
-                if self.tests.by_gradient(self.point, scale, self.largest, self.sizes)
-                else self._advance(scale)
-            )
+            status = GRADIENT if self.tests.by_gradient(self.point, scale, self.sizes) else self._advance(scale)
             if status is not None and status > 0:
                 status = self._confirmed(status)
         final = self.report(status)
@@ -155,7 +151,7 @@ class Search:
         J loses a direction at a minimum where the residuals bend, and where a model has saturated: the cost tells.
         """
         silent = np.empty(0) if self.largest is None else np.flatnonzero((self.largest == 0) & ~self.problem.fixed)
-        unseen = self.tests.unseen(self.point, self.largest, self.sizes)
+        unseen = self.tests.unseen(self.point, self.sizes)
         self.flat = []
         for direction in unseen:
             rises, lower = self.tests.probed(self.point, direction)

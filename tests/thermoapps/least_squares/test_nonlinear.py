@@ -200,11 +200,12 @@ def test_success_is_a_minimum_in_every_scale_of_the_variables(x_scale, x0, unit)
     assert result.success or x_scale == [1e6, 1e-6]
 
 
-@pytest.mark.parametrize("jac", ["2-point", "cs", lambda x: [[0.0], [-np.exp(-x[0])]]])
+@pytest.mark.parametrize("jac", ["2-point", "cs"])
 def test_a_variable_that_ran_to_where_it_has_no_effect_is_no_success(jac):
-    result = thermodynamic_least_squares(lambda x: [1.0 + 0 * x[0], np.exp(-x[0])], [3.0], jac, rng=0)
+    t, y = noisy_decay()
+    result = thermodynamic_least_squares(decay, [1.0, 1.0, 1.0], jac, args=(t, 0 * y + 1), rng=0)
     assert (result.success, result.status) == (False, -3)
-    assert "x[0]" in result.message
+    assert "x[1]" in result.message
 
 
 @pytest.mark.parametrize("jac", ["2-point", "3-point", "cs"])
@@ -214,8 +215,9 @@ def test_a_column_may_vanish_at_a_minimum(jac):
     assert np.allclose(result.x, [0, 1], atol=1e-4)
 
 
-def test_a_start_at_the_top_of_a_hill_is_left():
-    result = thermodynamic_least_squares(lambda x: [1 - x[0] ** 2, 0.1 * x[0] ** 3], [0.0], "cs", rng=0)
+@pytest.mark.parametrize("jac", ["3-point", "cs"])
+def test_a_start_at_the_top_of_a_hill_is_left(jac):
+    result = thermodynamic_least_squares(lambda x: [1 - x[0] ** 2, 0.1 * x[0] ** 3], [0.0], jac, rng=0)
     assert result.success
     assert abs(result.x[0]) > 0.9
 
