@@ -80,7 +80,7 @@ class Timed:
 
 
 def reference_problems(folder: Path, chosen: list[str]) -> list[dict[str, Any]]:
-    """Both solvers on every chosen problem from both starts, in every scale of the variables and with tight tolerances."""
+    """Both solvers on chosen problems from both starts, in every scale of the variables and to tight tolerances."""
     nist = models()
     rows = []
     for name in chosen:

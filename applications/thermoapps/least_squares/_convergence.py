@@ -106,7 +106,7 @@ class Convergence:
             norms = np.linalg.norm(point.raw_jacobian[:, seen], axis=0)
             if point.f.size < seen.size:
                 return alone  # directions that no Jacobian of this shape sees
-            _, s, directions = np.linalg.svd(point.raw_jacobian[:, seen] / norms, full_matrices=True)
+            _, s, directions = np.linalg.svd(point.raw_jacobian[:, seen] / norms, full_matrices=False)
             for direction in directions[s <= UNSEEN * s[0]] / norms:
                 together = np.zeros(gone.size)
                 together[seen] = direction / np.max(abs(direction) / sizes[seen])
