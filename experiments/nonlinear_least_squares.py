@@ -1,6 +1,6 @@
 """Nonlinear least squares: NIST's reference problems against SciPy, and the picture of a fit with its band.
 
-    python experiments/nonlinear_least_squares.py --data FOLDER
+    python experiments/nonlinear_least_squares.py --data FOLDER [--problems NAME ...]
 
 FOLDER holds nist_strd/*.dat; without it only the picture is made.
 """
@@ -29,7 +29,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
-HOW: dict[str, Any] = {"jac": "cs", "ftol": None, "xtol": 1e-12, "gtol": None, "max_nfev": 2000}
+TIGHT: dict[str, Any] = {"jac": "cs", "ftol": None, "xtol": 1e-12, "gtol": None, "max_nfev": 2000}
 
 # Energy radiated from a carbon filament lamp against temperature in 1000 K: Daniel and Wood, NIST's DanWood.
 TEMPERATURE = np.array([1.309, 1.471, 1.490, 1.565, 1.611, 1.680])
@@ -39,13 +39,19 @@ ENERGY = np.array([2.138, 3.421, 3.597, 4.340, 4.882, 5.660])
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--problems", nargs="+", help="these only; what is known of the others is kept")
     parser.add_argument("--results", type=Path, default=ROOT / "experiments" / "results")
     parser.add_argument("--pictures", type=Path, default=ROOT / "docs" / "images")
     given = parser.parse_args()
     picture(given.pictures / "curve-fit.png")
     if given.data is not None:
-        rows = reference_problems(given.data / "nist_strd")
-        with replacing(given.results / "nonlinear-least-squares.json", force=True) as stream:
+        path = given.results / "nonlinear-least-squares.json"
+        chosen = given.problems or list(models().MODELS)
+        known = json.loads(path.read_text(encoding="utf-8")) if given.problems else []
+        rows = [row for row in known if row["problem"] not in chosen]
+        rows += reference_problems(given.data / "nist_strd", chosen)
+        rows.sort(key=lambda row: (row["problem"], row["start"]))
+        with replacing(path, force=True) as stream:
             stream.write((json.dumps(rows, indent=1) + "\n").encode())
 
 
@@ -73,39 +79,62 @@ class Timed:
         return value
 
 
-def reference_problems(folder: Path) -> list[dict[str, Any]]:
-    """Both solvers on every problem from both starts."""
+def reference_problems(folder: Path, chosen: list[str]) -> list[dict[str, Any]]:
+    """Both solvers on chosen problems from both starts, in every scale of the variables and to tight tolerances."""
     nist = models()
     rows = []
-    for name in nist.MODELS:
+    for name in chosen:
         reference = nist.read_reference(folder / f"{name}.dat")
         for number, start in enumerate(reference.starts, 1):
             row: dict[str, Any] = {"problem": name, "start": number}
-            for solver, call in {"device": on_device, "scipy": digitally}.items():
+            for variant, (solver, how) in variants(start).items():
                 fun = Timed(nist.residuals_of(name, reference.data))
-                before = time.perf_counter()
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", RuntimeWarning)
-                    result = call(fun, start)
-                row[solver] = {
-                    "digits": round(float(nist.digits(result.x, reference.certified)), 2),
-                    "evaluations": int(result.nfev),
-                    "seconds": round(time.perf_counter() - before, 4),
-                    "seconds in the model": round(fun.seconds, 4),
-                    "cost": float(result.cost),
-                }
-                if solver == "device":
-                    row[solver]["device time"] = float(result.device_time)
+                    row[variant] = judged(solver, fun, start, how, nist, reference)
             rows.append(row)
+            print(name, number, {variant: row[variant]["outcome"] for variant in variants(start)}, flush=True)
     return rows
 
 
-def on_device(fun: Callable[[Any], Any], start: np.ndarray) -> Any:
-    return thermodynamic_least_squares(fun, start, rng=0, **HOW)
+def variants(start: np.ndarray) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
+    """What is run on each problem: solvers and their arguments."""
+    return {
+        "scipy": (least_squares, {"x_scale": "jac", "max_nfev": 2000}),
+        "device": (on_device, {"max_nfev": 2000}),
+        "device, x_scale=1": (on_device, {"x_scale": 1.0, "max_nfev": 2000}),
+        "device, x_scale=|x0|": (on_device, {"x_scale": abs(start), "max_nfev": 2000}),
+        "scipy, tight": (least_squares, {"x_scale": "jac", **TIGHT}),
+        "device, tight": (on_device, TIGHT),
+    }
 
 
-def digitally(fun: Callable[[Any], Any], start: np.ndarray) -> Any:
-    return least_squares(fun, start, x_scale="jac", **HOW)
+def judged(
+    solver: Callable[..., Any], fun: Timed, start: np.ndarray, how: dict[str, Any], nist: ModuleType, reference: Any
+) -> dict[str, Any]:
+    """One run: solved, honest (no success where there is none) or false."""
+    before = time.perf_counter()
+    try:
+        result = solver(fun, start, **how)
+    except (ValueError, np.linalg.LinAlgError) as error:
+        return {"outcome": "failed", "message": str(error)}
+    digits = float(nist.digits(result.x, reference.certified))
+    floor = 1e-20 * float(np.sum(reference.data[:, 0] ** 2))  # squares of residuals at rounding level
+    lowest = result.cost <= reference.cost * (1 + 1e-6) + floor
+    row = {
+        "outcome": ("solved" if lowest else "false") if result.success else "failed",
+        "digits": round(digits, 2),
+        "evaluations": int(result.nfev),
+        "seconds": round(time.perf_counter() - before, 4),
+        "seconds in the model": round(fun.seconds, 4),
+        "cost": float(result.cost),
+        "status": int(result.status),
+    }
+    return row | ({"device time": float(result.device_time)} if "device_time" in result else {})
+
+
+def on_device(fun: Callable[[Any], Any], start: np.ndarray, **how: Any) -> Any:
+    return thermodynamic_least_squares(fun, start, rng=0, **how)
 
 
 def radiation(temperature: Any, factor: float, exponent: float) -> Any:

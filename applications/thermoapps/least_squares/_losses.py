@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thermoapps.least_squares._jacobians import scaled
+
 __all__ = ["LOSSES", "RobustLoss"]
 
 Vector = NDArray[np.float64]
@@ -15,7 +17,7 @@ Vector = NDArray[np.float64]
 
 def _soft_l1(z: Vector) -> tuple[Vector, Vector, Vector]:
     t = 1 + z
-    return 2 * (np.sqrt(t) - 1), t**-0.5, -0.5 * t**-1.5
+    return 2 * z / (np.sqrt(t) + 1), t**-0.5, -0.5 * t**-1.5
 
 
 def _huber(z: Vector) -> tuple[Vector, Vector, Vector]:
@@ -61,6 +63,7 @@ class RobustLoss:
     def __init__(self, loss: str | Callable[[Vector], Any], f_scale: float) -> None:
         self._rho = loss if callable(loss) else LOSSES[loss]
         self.is_linear = loss == "linear"
+        self._named = not callable(loss)
         self._scale = f_scale
 
     def _derivatives(self, f: Vector) -> Vector:
@@ -73,16 +76,24 @@ class RobustLoss:
         """The cost of residuals f; infinite where they are not finite."""
         if not np.all(np.isfinite(f)):
             return np.inf
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             if self.is_linear:
                 return float(0.5 * (f @ f))
             return float(0.5 * self._scale**2 * np.sum(self._derivatives(f)[0]))
 
-    def model(self, f: Vector, jacobian: Vector) -> tuple[Vector, Vector]:
+    def rounding(self, cost: float) -> float:
+        """What a cost is exact to, in units of the precision; a user's ρ may be a difference of numbers near one."""
+        return cost if self._named else max(cost, 0.5 * self._scale**2)
+
+    def weights(self, f: Vector) -> Vector | None:
+        """√ρ′ of each residual, by which it counts in the gradient; None where all count alike."""
+        return None if self.is_linear else np.sqrt(np.maximum(self._derivatives(f)[1], 0.0))
+
+    def model(self, f: Vector, jacobian: Any) -> tuple[Vector, Any]:
         """Residuals and Jacobian of the quadratic model: same gradient, curvature ρ′ + 2 ρ″ (f/C)² per residual."""
         if self.is_linear:
             return f, jacobian
         _, first, second = self._derivatives(f)
         # Negative curvature is cut off at rounding level, which keeps the model convex.
         root = np.sqrt(np.maximum(first + 2 * second * (f / self._scale) ** 2, np.finfo(float).eps))
-        return f * first / root, jacobian * root[:, None]
+        return f * first / root, scaled(jacobian, rows=root)

@@ -10,35 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult
 
-from thermoapps.least_squares._damped_step import DampedSteps
-from thermoapps.least_squares._problem import Point, Problem, read_problem
+from thermoapps.least_squares._arguments import read_problem
+from thermoapps.least_squares._linear_steps import LinearSteps
+from thermoapps.least_squares._search import search
 from thermolinalg.devices import Device
 
 __all__ = ["thermodynamic_least_squares"]
 
 Vector = NDArray[np.float64]
-
-FIRST_DAMPING = 1e-3
-"""λ of the first step, of J with columns of norm one: larger is safer far from the optimum, and slower near it."""
-
-LEAST_DAMPING = 1e-27
-"""λ at least, of the first: steps below it are Gauss–Newton's, and rejected ones need not climb from nothing."""
-
-DAMPING_AGAIN = 1e-13
-"""λ of the first, where a step has failed: below it damping is rounding."""
-
-FALLING = 0.9
-"""What a step judged by its gradient leaves of it at most. Where residuals are large, Gauss–Newton steps leave more
-than half each and still converge; one would mean that rounding may go on for ever."""
-
-MESSAGES = {
-    -2: "`callback` raised StopIteration.",
-    0: "The maximum number of function evaluations is exceeded; pass a larger `max_nfev`.",
-    1: "`gtol` termination condition is satisfied.",
-    2: "`ftol` termination condition is satisfied.",
-    3: "`xtol` termination condition is satisfied.",
-    4: "Both `ftol` and `xtol` termination conditions are satisfied.",
-}
 
 
 def thermodynamic_least_squares(
@@ -54,9 +33,9 @@ def thermodynamic_least_squares(
     loss: str | Callable[[Vector], ArrayLike] = "linear",
     f_scale: float = 1.0,
     diff_step: ArrayLike | None = None,
-    tr_solver: str | None = None,  # noqa: ARG001 - SciPy's
-    tr_options: Mapping[str, Any] | None = None,  # noqa: ARG001 - SciPy's
-    jac_sparsity: Any = None,  # noqa: ARG001 - SciPy's
+    tr_solver: str | None = None,
+    tr_options: Mapping[str, Any] | None = None,
+    jac_sparsity: Any = None,
     max_nfev: int | None = None,
     verbose: int = 0,
     args: Sequence[Any] = (),
@@ -71,9 +50,10 @@ def thermodynamic_least_squares(
 
     The signature, the losses and the result are those of `scipy.optimize.least_squares`. Each Levenberg–Marquardt
     step p minimises ‖J p + f‖² + λ ‖D p‖²: a device that holds J over sqrt(λ) D relaxes to it, and residuals are sent
-    back until the step is exact to six digits. λ follows the ratio of the actual to the predicted reduction. Variables
-    at a bound that the gradient pushes outwards stay there; a step that would cross a bound stops at it in that
-    variable, and the others are solved for again.
+    back until the step is exact to six digits. λ is found from such steps so that ‖D p‖ is the radius of a trust
+    region, which follows the ratio of the actual to the predicted reduction. Variables at a bound that the gradient
+    pushes outwards stay there; a step that would cross a bound stops at it in that variable, and the others are solved
+    for again.
 
     Parameters
     ----------
@@ -82,24 +62,33 @@ def thermodynamic_least_squares(
     x0 : array_like, shape (n,) or float
         Start, within the bounds.
     jac : {'2-point', '3-point', 'cs'} or callable, optional
-        Jacobian: by differences within the bounds, or a function like `fun` that returns shape (m, n), dense or sparse.
+        Jacobian: by differences within the bounds, or a function like `fun` that returns shape (m, n), as an array, a
+        sparse array or a LinearOperator. Of a sparse one the device holds JᵀJ + λD², which stays sparse.
     bounds : 2-tuple of array_like or scipy.optimize.Bounds, optional
-        Lower and upper bounds.
+        Lower and upper bounds; equal ones fix a variable, which SciPy refuses.
     method : {'trf', 'dogbox', 'lm'}, optional
         SciPy's names. All run the method above; 'lm' takes neither bounds nor robust losses, as in SciPy.
     ftol, xtol, gtol : float or None, optional
-        Stop when the reduction of F is below ftol · F by a good model, when ‖p‖ < xtol (xtol + ‖x‖), or when the
-        largest gradient entry of the free variables is below gtol. None switches a test off.
+        Tests that have no units: stop when F falls, and could fall by an undamped step, by no more than ftol · F; when
+        an undamped step is shorter than xtol times x, each variable in units of its column of J; or when no column of
+        a free variable makes an angle with the residuals whose cosine is above gtol. None switches a test off. A step
+        that the trust region shortened ends no search.
     x_scale : array_like, 'jac' or None, optional
-        Characteristic sizes of the variables, 1/D. 'jac' and None take D from the largest column norms of J so far.
+        Characteristic sizes of the variables, 1/D. 'jac' and None take D from the largest column norms of J so far;
+        of a LinearOperator, which does not show them, None is one.
     loss : {'linear', 'soft_l1', 'huber', 'cauchy', 'arctan'} or callable, optional
         ρ; a callable returns ρ, ρ′ and ρ″ of an array z as an array of shape (3, m).
     f_scale : float, optional
         C, the residual at which outliers begin.
     diff_step : array_like, optional
         Relative step of the differences.
-    tr_solver, tr_options, jac_sparsity, workers : optional
-        Accepted for SciPy's sake; no use is made of them.
+    tr_solver : {None, 'exact', 'lsmr'}, optional
+        Accepted for SciPy's sake; 'exact' refuses Jacobians that are not dense, as in SciPy.
+    tr_options, workers : optional
+        Accepted for SciPy's sake; no use is made of them, but options that SciPy does not know are refused.
+    jac_sparsity : array_like or sparse array, shape (m, n), optional
+        Where J may differ from zero: differences then take as many evaluations as a row of J has entries, or few more,
+        and J is sparse.
     max_nfev : int, optional
         Evaluations of `fun` at most, those for differences not counted. Default: 100 n.
     verbose : {0, 1, 2}, optional
@@ -119,7 +108,9 @@ def thermodynamic_least_squares(
     OptimizeResult
         x, cost, fun, jac, grad, optimality, active_mask, nfev, njev, nit, status, message, success as in SciPy, and
         `device_time`: what all steps took in units of the device's time constant. `jac` is that of the model: scaled
-        where the loss is robust.
+        where the loss is robust. Two statuses are ours: −1, no step lowers F though J says that one does; −3, the
+        search ran to where the residuals no longer depend on some variables, which its message names. Where J has lost
+        a direction, the cost is looked at to both sides of it: at a minimum it rises.
 
     Raises
     ------
@@ -127,13 +118,19 @@ def thermodynamic_least_squares(
         Arguments that are out of range or do not fit, residuals that are not finite at `x0`, a Jacobian that is not
         finite.
 
+    Warns
+    -----
+    OptimizeWarning
+        The residuals never depended on some of the variables.
+
     See Also
     --------
     thermoapps.least_squares.thermodynamic_curve_fit : Fits of curves, with confidence bands.
 
     References
     ----------
-    Levenberg (1944), Marquardt (1963); the rule for λ is Nielsen's (Damping Parameter in Marquardt's Method, 1999).
+    Levenberg (1944), Marquardt (1963); J. J. Moré, The Levenberg–Marquardt Algorithm: Implementation and Theory (1978),
+    for the trust region and scaling.
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device.
 
     Examples
@@ -150,88 +147,31 @@ def thermodynamic_least_squares(
     (array([1.2244, 1.5   ]), array([ 0, -1]))
     """
     problem = read_problem(
-        fun, x0, jac, bounds, method, (ftol, xtol, gtol), x_scale, loss, f_scale, diff_step, max_nfev, args, kwargs
+        fun,
+        x0,
+        jac,
+        bounds,
+        method,
+        (ftol, xtol, gtol),
+        x_scale,
+        loss,
+        f_scale,
+        diff_step,
+        (tr_solver, tr_options),
+        jac_sparsity,
+        max_nfev,
+        args,
+        kwargs,
     )
     if verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
     if callback is not None and not callable(callback):
         raise ValueError("callback must be callable")
-    steps = DampedSteps(device, np.random.default_rng(rng))
-    result = _search(problem, steps, _watcher(callback, verbose))
+    steps = LinearSteps(device, np.random.default_rng(rng))
+    result = search(problem, steps, _watcher(callback, verbose))
     if verbose:
         print(f"{result.message} F = {result.cost:.6g}, {result.nfev} evaluations, {result.device_time:.3g} τ")
     return result
-
-
-def _search(problem: Problem, steps: DampedSteps, watch: Callable[[OptimizeResult], bool]) -> OptimizeResult:
-    """Levenberg–Marquardt from the start of the problem to a test that is met."""
-    point = problem.start()
-    nfev, nit, njev, status = 1, 0, 1, None
-    largest = point.column_norms
-    first = FIRST_DAMPING * (float(np.max(largest / problem.scale(largest))) ** 2 or 1.0)
-    damping, growth = first, 2.0
-    while True:
-        largest = np.maximum(largest, point.column_norms)
-        scale = problem.scale(largest)
-        if problem.optimality(point) < problem.gtol:
-            status = 1
-        if nit and watch(_report(problem, point, steps, nfev, njev, nit, status)) and status is None:
-            status = -2
-        moved = False
-        while status is None and not moved:
-            if nfev >= problem.max_nfev:
-                status = 0
-                break
-            room = (problem.lower - point.x, problem.upper - point.x)
-            step = steps(point.residuals, point.jacobian, scale, damping, room)
-            x = np.clip(point.x + step, problem.lower, problem.upper)
-            f = problem.residuals(x)
-            nfev += 1
-            taken = x - point.x
-            change = point.jacobian @ taken
-            predicted = -float(point.gradient @ taken + 0.5 * change @ change)
-            actual = point.cost - problem.loss.cost(f)
-            ratio = min(actual / predicted, 1.0) if predicted > 0 else 0.0
-            status = problem.termination(point, taken, actual, ratio)
-            # Where both reductions are rounding, the cost cannot tell a good step from a bad one; the gradient can.
-            if actual <= 0 < predicted and max(predicted, -actual) < point.rounding:
-                njev += 1
-                following = problem.point(x, f)
-                gain = np.linalg.norm(following.gradient / scale) / np.linalg.norm(point.gradient / scale)
-                moved, ratio = bool(gain < FALLING), 1.0 - float(gain)
-            elif actual > 0:
-                njev += 1
-                following, moved = problem.point(x, f), True
-            if moved:
-                damping, growth = max(damping * max(0.1, 1 - (2 * ratio - 1) ** 3), LEAST_DAMPING * first), 2.0
-            else:
-                damping, growth = max(damping, DAMPING_AGAIN * first) * growth, 2 * growth
-        if not moved:
-            return _report(problem, point, steps, nfev, njev, nit, status)
-        point, nit = following, nit + 1
-        if status is not None:
-            watch(_report(problem, point, steps, nfev, njev, nit, status))
-            return _report(problem, point, steps, nfev, njev, nit, status)
-
-
-def _report(
-    problem: Problem, point: Point, steps: DampedSteps, nfev: int, njev: int, nit: int, status: int | None
-) -> OptimizeResult:
-    final = {} if status is None else {"status": status, "message": MESSAGES[status], "success": status > 0}
-    return OptimizeResult(
-        x=point.x,
-        cost=point.cost,
-        fun=point.f,
-        jac=point.jacobian,
-        grad=point.gradient,
-        optimality=problem.optimality(point),
-        active_mask=problem.active_mask(point.x),
-        nfev=nfev,
-        njev=njev,
-        nit=nit,
-        device_time=steps.device_time,
-        **final,
-    )
 
 
 def _watcher(callback: Callable[..., Any] | None, verbose: int) -> Callable[[OptimizeResult], bool]:

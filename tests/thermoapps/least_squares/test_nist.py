@@ -54,26 +54,42 @@ def chwirut(b, x):
     return np.exp(-b[0] * x) / (b[1] + b[2] * x)
 
 
+def saturation(b, x):
+    return b[0] * (1 - np.exp(-b[1] * x))
+
+
+def cubic_ratio(b, x):
+    return (b[0] + b[1] * x + b[2] * x**2 + b[3] * x**3) / (1 + b[4] * x + b[5] * x**2 + b[6] * x**3)
+
+
 MODELS = {
     "Bennett5": lambda b, x: b[0] * (b[1] + x) ** (-1 / b[2]),
     "Chwirut1": chwirut,
     "Chwirut2": chwirut,
+    "BoxBOD": saturation,
     "DanWood": lambda b, x: b[0] * x ** b[1],
     "ENSO": waves,
     "Eckerle4": lambda b, x: b[0] / b[1] * np.exp(-0.5 * ((x - b[2]) / b[1]) ** 2),
     "Gauss1": two_peaks,
     "Gauss2": two_peaks,
+    "Gauss3": two_peaks,
+    "Hahn1": cubic_ratio,
     "Kirby2": lambda b, x: (b[0] + b[1] * x + b[2] * x**2) / (1 + b[3] * x + b[4] * x**2),
     "Lanczos1": three_decays,
     "Lanczos2": three_decays,
+    "Lanczos3": three_decays,
     "MGH09": lambda b, x: b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3]),
+    "MGH10": lambda b, x: b[0] * np.exp(b[1] / (x + b[2])),
     "MGH17": lambda b, x: b[0] + b[1] * np.exp(-x * b[3]) + b[2] * np.exp(-x * b[4]),
-    "Misra1a": lambda b, x: b[0] * (1 - np.exp(-b[1] * x)),
+    "Misra1a": saturation,
     "Misra1b": lambda b, x: b[0] * (1 - (1 + b[1] * x / 2) ** -2),
     "Misra1c": lambda b, x: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
+    "Misra1d": lambda b, x: b[0] * b[1] * x / (1 + b[1] * x),
     "Nelson": lambda b, x: b[0] - b[1] * x[0] * np.exp(-b[2] * x[1]),
     "Rat42": lambda b, x: b[0] / (1 + np.exp(b[1] - b[2] * x)),
+    "Rat43": lambda b, x: b[0] / (1 + np.exp(b[1] - b[2] * x)) ** (1 / b[3]),
     "Roszman1": lambda b, x: b[0] - b[1] * x - np.arctan(b[2] / (x - b[3])) / np.pi,
+    "Thurber": cubic_ratio,
 }
 
 

@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import Bounds, OptimizeResult, least_squares
+from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, least_squares
+from scipy.sparse.linalg import aslinearoperator
 
 import thermolinalg as tla
 from thermoapps.least_squares import thermodynamic_least_squares
@@ -184,8 +185,123 @@ def test_more_variables_than_residuals():
     assert np.isclose(np.prod(result.x), 1)
 
 
+BOX_X, BOX_Y = np.array([1.0, 2, 3, 5, 7, 10]), np.array([109.0, 149, 149, 191, 213, 224])
+
+
+def box(b):
+    return b[0] * (1 - np.exp(-b[1] * BOX_X)) - BOX_Y
+
+
+@pytest.mark.parametrize("x_scale", [None, "jac", 1.0, [1.0, 1e-2], [1e6, 1e-6]])
+@pytest.mark.parametrize(("x0", "unit"), [([1.0, 1.0], 1.0), ([100.0, 0.75], 1e-12), ([1e5, 1.0], 1.0)])
+def test_success_is_a_minimum_in_every_scale_of_the_variables(x_scale, x0, unit):
+    result = thermodynamic_least_squares(lambda b: unit * box(b), x0, x_scale=x_scale, max_nfev=1000, rng=0)
+    assert not result.success or np.isclose(result.cost, unit**2 * 584.0043828, rtol=1e-6)
+    assert result.success or x_scale == [1e6, 1e-6]
+
+
+@pytest.mark.parametrize("jac", ["2-point", "cs"])
+def test_a_variable_that_ran_to_where_it_has_no_effect_is_no_success(jac):
+    t, y = noisy_decay()
+    result = thermodynamic_least_squares(decay, [1.0, 1.0, 1.0], jac, args=(t, 0 * y + 1), rng=0)
+    assert (result.success, result.status) == (False, -3)
+    assert "x[1]" in result.message
+
+
+@pytest.mark.parametrize("jac", ["2-point", "3-point", "cs"])
+def test_a_column_may_vanish_at_a_minimum(jac):
+    result = thermodynamic_least_squares(lambda x: [x[0] ** 2 + 5.0, x[1] - 1], [2.0, 5.0], jac, rng=0)
+    assert result.success
+    assert np.allclose(result.x, [0, 1], atol=1e-4)
+
+
+@pytest.mark.parametrize("jac", ["3-point", "cs"])
+def test_a_start_at_the_top_of_a_hill_is_left(jac):
+    result = thermodynamic_least_squares(lambda x: [1 - x[0] ** 2, 0.1 * x[0] ** 3], [0.0], jac, rng=0)
+    assert result.success
+    assert abs(result.x[0]) > 0.9
+
+
+def test_a_jacobian_that_is_not_that_of_fun_is_no_success():
+    result = thermodynamic_least_squares(rosenbrock, [-1.2, 1.0], lambda x: -rosenbrock_jacobian(x), rng=0)
+    assert (result.success, result.status) == (False, -1)
+    assert "Jacobian" in result.message
+
+
+def test_a_jacobian_that_is_not_finite_is_a_step_too_far():
+    def jac(x):
+        return [[1 / x[0] if x[0] > 0.5 else np.nan], [1.0]]
+
+    result = thermodynamic_least_squares(lambda x: [np.log(abs(x[0]) + 1e-300), x[0] - 1], [4.0], jac, rng=0)
+    assert result.success
+    assert np.allclose(result.x, 1)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_squares_that_over_or_underflow_are_refused(size):
+    with pytest.raises(ValueError, match="other units"):
+        thermodynamic_least_squares(lambda x: size * rosenbrock(x), [-1.2, 1.0], rng=0)
+
+
+def chain(x):
+    """A nonlinear chain, whose Jacobian has three diagonals."""
+    middle = (3 - 2 * x) * x + 1
+    middle[1:] -= x[:-1]
+    middle[:-1] -= 2 * x[1:]
+    return middle
+
+
+def chain_jacobian(x):
+    n = x.size
+    return sp.diags_array([-np.ones(n - 1), 3 - 4 * x, -2 * np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+
+
+@pytest.mark.parametrize("scheme", ["2-point", "3-point", "cs"])
+def test_differences_of_a_sparse_jacobian_take_few_evaluations(scheme):
+    calls = []
+
+    def fun(x):
+        calls.append(x)
+        return chain(x)
+
+    how = {"max_nfev": 1, "rng": 0}
+    sparse = thermodynamic_least_squares(fun, -np.ones(60), scheme, jac_sparsity=chain_jacobian(np.ones(60)), **how)
+    assert sp.issparse(sparse.jac)
+    assert np.allclose(sparse.jac.toarray(), chain_jacobian(-np.ones(60)).toarray(), atol=1e-6)
+    assert len(calls) <= 1 + 2 * 4
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "operator", "sparsity"])
+@pytest.mark.parametrize("bounds", [(-INF, INF), (-0.7, 1.0)], ids=["free", "bounded"])
+@pytest.mark.parametrize("loss", ["linear", "soft_l1"])
+def test_every_kind_of_jacobian_finds_the_same_minimum(kind, bounds, loss):
+    kinds = {
+        "dense": lambda x: chain_jacobian(x).toarray(),
+        "sparse": chain_jacobian,
+        "operator": lambda x: aslinearoperator(chain_jacobian(x)),
+    }
+    x0 = np.linspace(-0.6, -0.5, 30)
+    pattern = chain_jacobian(np.ones(30)) if kind == "sparsity" else None
+    how = {"bounds": bounds, "loss": loss, "jac_sparsity": pattern}
+    result = thermodynamic_least_squares(chain, x0, kinds.get(kind, "2-point"), **how, rng=0)
+    expected = least_squares(chain, x0, kinds["dense"], bounds=bounds, loss=loss, xtol=1e-12, ftol=1e-12, gtol=1e-12)
+    assert result.success
+    assert np.allclose(result.x, expected.x, atol=1e-4)
+
+
+def test_fixed_variables_are_not_moved():
+    bounds = ([-INF, -INF, 0.5], [INF, INF, 0.5])
+    t, y = noisy_decay()
+    result = thermodynamic_least_squares(decay, [1.0, 1.0, 0.5], bounds=bounds, args=(t, y), rng=0)
+    expected = least_squares(lambda x: decay([*x, 0.5], t, y), [1.0, 1.0])
+    assert result.success
+    assert result.x[2] == 0.5
+    assert np.allclose(result.x[:2], expected.x, rtol=1e-5)
+
+
 def test_a_variable_without_effect_stays():
-    result = thermodynamic_least_squares(lambda x: [x[0] - 1, x[0] + 1.5], [3.0, 7.0], rng=0)
+    with pytest.warns(OptimizeWarning, match=r"do not depend on x\[1\]"):
+        result = thermodynamic_least_squares(lambda x: [x[0] - 1, x[0] + 1.5], [3.0, 7.0], rng=0)
     assert result.success
     assert np.allclose(result.x, [-0.25, 7])
 
@@ -246,7 +362,7 @@ def test_a_coarse_device_finds_the_same_minimum():
     [
         ({"fun": 3}, "fun must be callable"),
         ({"fun": lambda x: np.ones((2, 2))}, "one dimension"),
-        ({"fun": lambda x: [np.nan, x[0]]}, "not finite at x0"),
+        ({"fun": lambda x: [np.nan, x[0]]}, "not finite in the initial point"),
         ({"fun": lambda x: x + 1j}, "real residuals"),
         ({"x0": [1j, 1]}, "x0 must be real"),
         ({"x0": [[1.0, 1.0]]}, "one dimension"),
@@ -259,9 +375,9 @@ def test_a_coarse_device_finds_the_same_minimum():
         ({"bounds": 3}, "bounds must be a pair"),
         ({"bounds": (0, 1, 2)}, "bounds must be a pair"),
         ({"bounds": ([0, 0, 0], 1)}, "shape"),
-        ({"bounds": (1, 0)}, "below its upper"),
-        ({"bounds": (np.nan, 0)}, "below its upper"),
-        ({"bounds": (1.5, 3)}, "outside of the bounds"),
+        ({"bounds": (1, 0)}, "above its upper"),
+        ({"bounds": (np.nan, 0)}, "above its upper"),
+        ({"bounds": (1.5, 3)}, "outside of provided bounds"),
         ({"method": "newton"}, "method must be"),
         ({"method": "lm", "bounds": (0, 3)}, "neither bounds nor robust"),
         ({"method": "lm", "loss": "huber"}, "neither bounds nor robust"),
@@ -280,6 +396,12 @@ def test_a_coarse_device_finds_the_same_minimum():
         ({"max_nfev": 2.5}, "max_nfev"),
         ({"verbose": 3}, "verbose"),
         ({"callback": 3}, "callback"),
+        ({"tr_solver": "best"}, "tr_solver must be"),
+        ({"jac_sparsity": np.ones((3, 2))}, "jac_sparsity must have the shape"),
+        ({"jac_sparsity": np.ones((2, 2)), "tr_solver": "exact"}, "dense"),
+        ({"jac": lambda x: aslinearoperator(np.eye(2)), "x_scale": "jac"}, "LinearOperator"),
+        ({"jac": lambda x: sp.eye_array(2), "method": "lm"}, "dense"),
+        ({"fun": lambda x: x[:1], "method": "lm"}, "as many residuals"),
     ],
 )
 def test_bad_input_is_refused(change, text):
