@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearoperator, eigsh, onenormest
 
+from thermolinalg._progress import watched
 from thermolinalg.devices import Device, Ledger
 from thermolinalg.devices.propagation import CovarianceProducts, ProductProgram, Propagating
 from thermolinalg.devices.protocols import as_correlated
@@ -127,12 +129,6 @@ class Generator:
             return math.sqrt(float(abs(A).sum(axis=0).max()) * float(abs(A).sum(axis=1).max()))
         return math.sqrt(float(onenormest(A)) * float(onenormest(A.H)))
 
-    @property
-    def entries(self) -> int:
-        """Numbers that a product reads."""
-        A = self.held
-        return int(A.nnz if scipy.sparse.issparse(A) else A.size if isinstance(A, np.ndarray) else 10 * A.shape[0])
-
 
 def _largest_eigenvalue(A: Any, sign: int, otherwise: float) -> float:
     """Of the symmetric part of ±A, with what Lanczos leaves open."""
@@ -223,18 +219,19 @@ class Chains:
                 total += steps * CHAINS * (program.independent_readings(n).total + n * lag)
         return total
 
-    def run(self, B: np.ndarray, n: int, rng: np.random.Generator, bar: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def run(self, B: np.ndarray, n: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Mean and standard error (d, k) at every time."""
         V = np.broadcast_to(self.generator.into(B), (CHAINS, *B.shape)).copy()
+        steps = watched(range(self.steps), "step")
         for t in self.intervals:
             if t:
-                program, steps, shift = self.program(t)
+                program, count, shift = self.program(t)
                 schedule = program.independent_readings(n)
-                for _ in range(steps):
+                for _ in islice(steps, count):
                     V = math.exp(shift) * program.lagged_products(V, schedule, rng=rng)
-                    bar()
             outer = np.stack([self.generator.back(each) for each in V])
             yield outer.mean(axis=0), outer.std(axis=0, ddof=1) / math.sqrt(CHAINS)
+        next(steps, None)  # which counts the last one
 
     def rounding(self, noise: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
         """An error of rounding grows as one of noise does; readings have their own."""
