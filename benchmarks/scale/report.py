@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import duration, short, table
-from benchmarks.scale import ranks_report
+from benchmarks.scale import kernels, ranks_report
 
 Results = dict[str, Any]
 Rows = Sequence[Results]
@@ -87,7 +87,14 @@ def page(results: Results) -> str:
     if "conditions" in results:
         growth += "\n![Engines](images/scale-engines.png)\n"
     return "\n".join(
-        [about, growth, tables(results), ranks_report.section(), f"Python {machine['python']}; {versions}.\n"]
+        [
+            about,
+            growth,
+            tables(results),
+            kernels.section(),
+            ranks_report.section(),
+            f"Python {machine['python']}; {versions}.\n",
+        ]
     )
 
 
