@@ -44,6 +44,15 @@ MEMORY = """\
 What a call adds at its peak to a process that holds A and b, in vectors of n numbers. The device holds a balanced copy
 of A beside the user's."""
 
+ACCELERATORS = """\
+## Accelerators
+
+Not measured: no accelerator was at hand. Tensors are simulated where they live, and every engine is tested to give for
+them, on the host, the numbers that it gives for NumPy's arrays. `python -m benchmarks.scale.gpu` measures a dense
+matrix of 10,000 rows, a stencil with n = 10⁷ known by its products and steps of `TNGD` beside Adam's on CUDA; it
+refuses where there is none, and `--device cpu --dense 1000 --side 300 --width 128` tries it on the host.
+"""
+
 CONDITIONS = """\
 `solve` to 1e-10 on grids without walls, whose smallest eigenvalue is the shift, with the engine that is chosen and with
 each by itself; one that takes over 4 s is left out from there on. *Chosen / best* is 1 where the choice is right;
