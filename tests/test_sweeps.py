@@ -205,3 +205,22 @@ def test_joblib_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "joblib", None)
     with pytest.raises(ImportError, match=r"thermolinalg\[parallel\]"):
         tla.sweep(tla.solve, INPUTS, rng=0, n_jobs=2)
+
+
+def test_a_cluster_that_is_gone_is_named(monkeypatch):
+    joblib = pytest.importorskip("joblib")
+
+    def gone(n_jobs):
+        raise AttributeError("'NoneType' object has no attribute 'ncores'")  # joblib's, once Dask's scheduler is closed
+
+    monkeypatch.setattr(joblib, "effective_n_jobs", gone)
+    with pytest.raises(ConnectionError, match="connect to a scheduler that runs"):
+        tla.sweep(tla.solve, INPUTS, rng=0, n_jobs=2)
+
+
+@pytest.mark.peers
+def test_a_cluster_that_never_was_is_named():
+    joblib = pytest.importorskip("joblib")
+    pytest.importorskip("distributed")
+    with pytest.raises(ValueError, match="create a Dask client"), joblib.parallel_config(backend="dask"):
+        tla.sweep(tla.solve, INPUTS, rng=0)

@@ -81,6 +81,8 @@ def sweep(
         `n_jobs` is given and joblib is not installed: ``pip install 'thermolinalg[parallel]'``.
     ValueError
         The folder `checkpoint` holds another sweep.
+    ConnectionError
+        The scheduler of the cluster that joblib is told to use is gone.
     Exception
         Whatever a call raised, with a note that tells which one.
 
@@ -213,7 +215,13 @@ def _fair_shares(n_jobs: int | None) -> Iterator[None]:
     from joblib.parallel import get_active_backend
 
     backend, _ = get_active_backend()
-    workers = effective_n_jobs(n_jobs)
+    try:
+        workers = effective_n_jobs(n_jobs)
+    except Exception as error:  # of whatever kind backends have
+        raise ConnectionError(
+            f"the workers of joblib's {type(backend).__name__} do not answer: {error}; connect to a scheduler that "
+            "runs, or leave the block of joblib.parallel_config"
+        ) from error
     if workers == 1 or not getattr(backend, "uses_threads", False):
         yield
         return
@@ -222,9 +230,11 @@ def _fair_shares(n_jobs: int | None) -> Iterator[None]:
     except ImportError:  # it comes with the extra
         yield
         return
-    controller, share = ThreadpoolController(), max(1, cpu_count() // workers)
-    allowed = [pool["num_threads"] for pool in controller.info()]
-    with controller.limit(limits=min([share, *allowed])):
+    controller, limits = ThreadpoolController(), dict[str, int]()
+    for pool in controller.info():
+        kind, share = pool["user_api"], max(1, cpu_count() // workers)
+        limits[kind] = min(limits.get(kind, share), pool["num_threads"])
+    with controller.limit(limits=limits):
         yield
 
 

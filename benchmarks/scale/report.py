@@ -101,6 +101,7 @@ def page(results: Results) -> str:
             growth,
             tables(results),
             kernels.section(),
+            ACCELERATORS,
             ranks_report.section(),
             f"Python {machine['python']}; {versions}.\n",
         ]

@@ -19,11 +19,12 @@ from thermolinalg.devices.propagation import CovarianceProducts, ProductProgram,
 from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.operators import Dense
+from thermolinalg.operators.matrix_free import product
 from thermolinalg.primitives._coordinates import numerical_abscissa, plan
 from thermolinalg.primitives._exponential import margin
 from thermolinalg.primitives._lyapunov import embedding
 
-__all__ = ["CHAINS", "DENSE", "Chains", "Generator", "real_form"]
+__all__ = ["CHAINS", "DENSE", "Chains", "Generator", "Looked", "real_form"]
 
 CHAINS = 32
 """Independent chains whose mean is the answer; their scatter tells its standard error with 31 degrees of freedom."""
@@ -152,6 +153,28 @@ def _largest_eigenvalue(A: Any, sign: int, otherwise: float) -> float:
         ) from None
     x = vectors[:, 0]
     return float(values[0] + np.linalg.norm(symmetric @ x - values[0] * x))
+
+
+class Looked(LinearOperator):  # type: ignore[misc]
+    """A map whose products are looked at, each of them: of the right shape, numbers, finite.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+    """
+
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(operator.dtype, operator.shape)
+        self.operator = operator
+
+    def _matmat(self, block: np.ndarray) -> np.ndarray:
+        image = product(self.operator, block)
+        if not np.isfinite(image).all() and np.isfinite(block).all():
+            raise ValueError("products with A give NaN or infinity")
+        return image
+
+    def _adjoint(self) -> LinearOperator:
+        return Looked(self.operator.H)
 
 
 @dataclass
