@@ -18,3 +18,10 @@ def deadly(A, b, *, rng, mark):
 def warned(b, *, rng):
     """A call that cannot certify its answer."""
     return tla.solve([[2.0, 1.0], [1.0, 2.0]], b, rtol=1e-12, maxiter=1, rng=rng)
+
+
+def threads(*, rng):
+    """How many threads BLAS may use."""
+    from threadpoolctl import threadpool_info
+
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")

@@ -63,6 +63,9 @@ class Interrupted(LinearOperator):
             raise KeyboardInterrupt
         return self.matrix @ x
 
+    def _adjoint(self):
+        return self
+
 
 @pytest.mark.parametrize("side", [12, 66])
 def test_an_interrupted_device_answers_as_if_nothing_had_been(side):
@@ -81,3 +84,27 @@ def test_an_interrupted_device_answers_as_if_nothing_had_been(side):
         x, info = device.solve(b, return_info=True)
         assert info.success
         assert relative_residual(matrix, x, b) <= 1.01e-10
+
+
+FRESH = {
+    "solve": lambda A, b: tla.solve(A, b, assume_a="pos", rng=0),
+    "langevin": lambda A, b: tla.langevin(A, b, assume_a="pos", rng=0)[0],
+    "sample": lambda A, b: tla.sample(A, 3, assume_a="pos", rng=0),
+    "inv_diagonal": lambda A, b: tla.inv_diagonal(A, rtol=0.3, assume_a="pos", rng=0),
+    "slogdet": lambda A, b: tla.slogdet(A, atol=3.0, max_readings=500, assume_a="pos", rng=0).logabsdet,
+    "expm_multiply": lambda A, b: tla.expm_multiply(-A, b, rtol=0.5, rng=0),
+}
+
+
+@pytest.mark.parametrize("name", FRESH)
+def test_an_interrupt_in_a_product_leaves_the_next_call_alone(name):
+    call, matrix = FRESH[name], grid(34, 1.0)
+    b = np.ones(matrix.shape[0])
+    A = Interrupted(matrix)
+    expected = call(A, b)
+    for last in np.linspace(1, A.taken, 4).astype(int):
+        A = Interrupted(matrix)
+        A.last = int(last)
+        with pytest.raises(KeyboardInterrupt):
+            call(A, b)
+        np.testing.assert_array_equal(call(A, b), expected)

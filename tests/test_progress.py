@@ -68,6 +68,8 @@ WATCHED = {
         "block of readings",
         lambda p: tla.slogdet(LARGE, atol=3.0, max_readings=2000, rng=0, progress=p),
     ),
+    "expm": ("run", lambda p: tla.expm(-A, rng=0, progress=p)),
+    "expm_multiply": ("step", lambda p: tla.expm_multiply(-A, B, 0.0, 2.0, 3, rng=0, progress=p)),
     "a prepared device": ("run", lambda p: tla.program(A, rng=0).solve(B, progress=p)),
     "its inverse": ("run", lambda p: tla.program(A, rng=0).inv(progress=p)),
     "its samples": ("block of readings", lambda p: tla.program(A, rng=0).sample(3, progress=p)),

@@ -14,6 +14,14 @@ A = spd(8, 30.0)
 INPUTS = [(A, b) for b in np.random.default_rng(0).standard_normal((12, 8))]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Last digits are those of BLAS on one thread, as workers have it that share two cores."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        yield
+
+
 @pytest.fixture(scope="module")
 def plain():
     return tla.sweep(tla.solve, INPUTS, rng=0)
@@ -33,6 +41,24 @@ def test_threads_change_nothing(plain):
     joblib = pytest.importorskip("joblib")
     with joblib.parallel_config(backend="threading", n_jobs=2):
         assert np.array_equal(tla.sweep(tla.solve, INPUTS, rng=0), plain)
+
+
+@pytest.mark.parametrize(("n_jobs", "allowed", "share"), [(2, 8, 4), (3, 8, 2), (64, 8, 1), (2, 1, 1), (1, 8, 8)])
+def test_threads_share_the_cores(n_jobs, allowed, share, monkeypatch):
+    joblib, threadpoolctl = pytest.importorskip("joblib"), pytest.importorskip("threadpoolctl")
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    with threadpoolctl.threadpool_limits(allowed, "blas"):
+        before = own_calls.threads(rng=None)
+        with joblib.parallel_config(backend="threading", n_jobs=n_jobs):
+            found = tla.sweep(own_calls.threads, [()] * 3)
+        assert own_calls.threads(rng=None) == before
+    assert found == [min(share, before)] * 3
+
+
+def test_processes_share_the_cores():
+    joblib = pytest.importorskip("joblib")
+    found = tla.sweep(own_calls.threads, [()] * 4, n_jobs=2)
+    assert max(found) <= max(1, joblib.cpu_count() // 2)
 
 
 def test_a_killed_worker_costs_a_second_try(plain, tmp_path):
@@ -179,3 +205,22 @@ def test_joblib_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "joblib", None)
     with pytest.raises(ImportError, match=r"thermolinalg\[parallel\]"):
         tla.sweep(tla.solve, INPUTS, rng=0, n_jobs=2)
+
+
+def test_a_cluster_that_is_gone_is_named(monkeypatch):
+    joblib = pytest.importorskip("joblib")
+
+    def gone(n_jobs):
+        raise AttributeError("'NoneType' object has no attribute 'ncores'")  # joblib's, once Dask's scheduler is closed
+
+    monkeypatch.setattr(joblib, "effective_n_jobs", gone)
+    with pytest.raises(ConnectionError, match="connect to a scheduler that runs"):
+        tla.sweep(tla.solve, INPUTS, rng=0, n_jobs=2)
+
+
+@pytest.mark.peers
+def test_a_cluster_that_never_was_is_named():
+    joblib = pytest.importorskip("joblib")
+    pytest.importorskip("distributed")
+    with pytest.raises(ValueError, match="create a Dask client"), joblib.parallel_config(backend="dask"):
+        tla.sweep(tla.solve, INPUTS, rng=0)

@@ -9,7 +9,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import MethodType
@@ -81,14 +81,17 @@ def sweep(
         `n_jobs` is given and joblib is not installed: ``pip install 'thermolinalg[parallel]'``.
     ValueError
         The folder `checkpoint` holds another sweep.
+    ConnectionError
+        The scheduler of the cluster that joblib is told to use is gone.
     Exception
         Whatever a call raised, with a note that tells which one.
 
     Notes
     -----
     A worker that dies, by a signal or for want of memory, costs a second try of what it had at hand: the rest is kept.
-    Dask tries again by itself. `n_jobs` counts workers; each may run as many threads as its linear algebra likes, which
-    joblib limits to the cores there are.
+    Dask tries again by itself. `n_jobs` counts workers, which share the cores: the linear algebra of each runs as many
+    threads as there are cores for it. joblib sees to that where workers are processes, threadpoolctl where they are
+    threads of this one.
 
     Examples
     --------
@@ -187,21 +190,52 @@ def _done(tasks: list[_Task], n_jobs: int | None) -> Iterator[_Outcome]:
         raise ImportError("n_jobs needs joblib: pip install 'thermolinalg[parallel]'") from None
     left = {task.place: task for task in tasks}
     for attempt in range(1, ATTEMPTS + 1):
-        pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        outcomes = pool(delayed(_run)(task, os.getpid()) for task in list(left.values()))
-        try:
-            for outcome in outcomes:
-                del left[outcome.place]
-                yield outcome
-        except Exception as error:
-            if type(error).__name__ not in DEATHS or attempt == ATTEMPTS:
-                raise
-        finally:
-            with warnings.catch_warnings():  # of results that nobody waits for after an early end
-                warnings.simplefilter("ignore", UserWarning)
-                outcomes.close()
+        with _fair_shares(n_jobs):
+            pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+            outcomes = pool(delayed(_run)(task, os.getpid()) for task in list(left.values()))
+            try:
+                for outcome in outcomes:
+                    del left[outcome.place]
+                    yield outcome
+            except Exception as error:
+                if type(error).__name__ not in DEATHS or attempt == ATTEMPTS:
+                    raise
+            finally:
+                with warnings.catch_warnings():  # of results that nobody waits for after an early end
+                    warnings.simplefilter("ignore", UserWarning)
+                    outcomes.close()
         if not left:
             return
+
+
+@contextmanager
+def _fair_shares(n_jobs: int | None) -> Iterator[None]:
+    """Workers that are threads have a share of the cores each, whose linear algebra knows nothing of the others."""
+    from joblib import cpu_count, effective_n_jobs
+    from joblib.parallel import get_active_backend
+
+    backend, _ = get_active_backend()
+    try:
+        workers = effective_n_jobs(n_jobs)
+    except Exception as error:  # of whatever kind backends have
+        raise ConnectionError(
+            f"the workers of joblib's {type(backend).__name__} do not answer: {error}; connect to a scheduler that "
+            "runs, or leave the block of joblib.parallel_config"
+        ) from error
+    if workers == 1 or not getattr(backend, "uses_threads", False):
+        yield
+        return
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:  # it comes with the extra
+        yield
+        return
+    controller, limits = ThreadpoolController(), dict[str, int]()
+    for pool in controller.info():
+        kind, share = pool["user_api"], max(1, cpu_count() // workers)
+        limits[kind] = min(limits.get(kind, share), pool["num_threads"])
+    with controller.limit(limits=limits):
+        yield
 
 
 class _Folder:

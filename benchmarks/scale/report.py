@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import duration, short, table
-from benchmarks.scale import ranks_report
+from benchmarks.scale import kernels, ranks_report
 
 Results = dict[str, Any]
 Rows = Sequence[Results]
@@ -43,6 +43,15 @@ at d = 5000. The recorded parts come from two runs of the bench."""
 MEMORY = """\
 What a call adds at its peak to a process that holds A and b, in vectors of n numbers. The device holds a balanced copy
 of A beside the user's."""
+
+ACCELERATORS = """\
+## Accelerators
+
+Not measured: no accelerator was at hand. Tensors are simulated where they live, and every engine is tested to give for
+them, on the host, the numbers that it gives for NumPy's arrays. `python -m benchmarks.scale.gpu` measures a dense
+matrix of 10,000 rows, a stencil with n = 10⁷ known by its products and steps of `TNGD` beside Adam's on CUDA; it
+refuses where there is none, and `--device cpu --dense 1000 --side 300 --width 128` tries it on the host.
+"""
 
 CONDITIONS = """\
 `solve` to 1e-10 on grids without walls, whose smallest eigenvalue is the shift, with the engine that is chosen and with
@@ -92,7 +101,15 @@ def page(results: Results) -> str:
     if "conditions" in results:
         growth += "\n![Engines](images/scale-engines.png)\n"
     return "\n".join(
-        [about, growth, tables(results), ranks_report.section(), f"Python {machine['python']}; {versions}.\n"]
+        [
+            about,
+            growth,
+            tables(results),
+            kernels.section(),
+            ACCELERATORS,
+            ranks_report.section(),
+            f"Python {machine['python']}; {versions}.\n",
+        ]
     )
 
 

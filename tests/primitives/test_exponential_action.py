@@ -162,15 +162,6 @@ def test_long_device_time_is_announced():
         tla.expm_multiply(1e4 * MATRICES["rotation"][:4, :4], normal(4), rtol=1e-4, rng=0)
 
 
-def test_many_products_are_announced(monkeypatch):
-    monkeypatch.setattr("thermolinalg.primitives.exponential_action.SPEED", 1.0)
-    with pytest.warns(tla.ThermodynamicWarning, match="pass progress=True"):
-        tla.expm_multiply(heat(200), normal(200), rng=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tla.expm_multiply(heat(200), normal(200), progress=True, rng=0)
-
-
 def test_precision_seed_and_empty():
     A, B = heat(30).astype(np.float32), normal(30).astype(np.float32)
     assert tla.expm_multiply(A, B, rng=0).dtype == np.float32

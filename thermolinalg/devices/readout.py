@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import cast
 
 import numpy as np
 
 from thermolinalg._arrays import Array, is_distributed, namespace
-from thermolinalg._progress import watched
+from thermolinalg._progress import told, watched
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import Simulated
 from thermolinalg.laws import LinearLaw, Overdamped, forgotten
 from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.simulation.covariances import sample_covariance, sample_variance, wishart_factor
-from thermolinalg.simulation.readings import CHUNK, autoregressive_path, modal_readings
+from thermolinalg.simulation.readings import CHUNK, autoregressive_blocks, modal_readings
 
 __all__ = ["anticipate", "covariance", "readings", "variances"]
 
@@ -39,24 +40,33 @@ def readings(
     count, _ = schedule.grid()
     load, gains = program.load(b, gain, rng)
     if _independent(program, schedule):
-        value = _independent_readings(program, load, gains, count, rng)
+        blocks = _independent_blocks(program, load, count, rng)
     else:
         first, step = _steps(program, schedule)
         engine = program.told(program.engines.choose(step, ("state",), count)).engine
-        path = autoregressive_path(engine, first, step, program.started(start, gains), load, count, rng).T
-        value = program.to_user(program.unclipped(program.convert(path, rng)), gains).T
+        blocks = autoregressive_blocks(engine, first, step, program.started(start, gains), load, count, rng)
+    taken: list[Array] = []
+    with closing(blocks):
+        for block in blocks:
+            taken.append(program.to_user(program.unclipped(program.convert(block, rng)), gains).T)
+            if told("samples", lambda: {"x": taken[-1], "n_readings": sum(map(len, taken))}):
+                break
+    value = taken[0] if len(taken) == 1 else namespace(load).concat(taken)
+    if len(value) < count:
+        schedule = schedule.up_to(count := len(value))
     program.ledger.record(b.shape[0], 1, schedule.total, count)
     return Reading(value, schedule.total, schedule, state=value[-1], condition=program.condition)
 
 
-def _independent_readings(program: Simulated, load: Array, gains: Array, count: int, rng: np.random.Generator) -> Array:
-    """Readings (n, d) in equilibrium, in the user's units, a block at a time: memory for one copy, and a way out."""
+def _independent_blocks(
+    program: Simulated, load: Array, count: int, rng: np.random.Generator
+) -> Generator[Array, None, None]:
+    """Readings in equilibrium, in blocks (d, n): memory for one copy, and a way out."""
     law, d = program.in_device(program.law.stationary()), load.shape[0]
-    width, blocks = max(1, BLOCK // max(d, 1)), []
+    width = max(1, BLOCK // max(d, 1))
     for begin in watched(range(0, count, width), "block of readings"):
         (block,) = program.draw(law, ("state",), load, None, rng, columns=min(width, count - begin))
-        blocks.append(program.to_user(program.unclipped(program.convert(block, rng)), gains).T)
-    return blocks[0] if len(blocks) == 1 else namespace(load).concat(blocks)
+        yield block
 
 
 def covariance(program: Simulated, schedule: Schedule, rng: np.random.Generator) -> CovarianceReading:

@@ -103,6 +103,11 @@ class Schedule:
         """The same timetable read so many times."""
         return replace(self, readings=readings, spacing=None)
 
+    def up_to(self, readings: int) -> Schedule:
+        """The same timetable, ended after so many readings."""
+        _, spacing = self.grid()
+        return replace(self, readings=readings, duration=readings * spacing)
+
     def lengthened(self, times: int) -> Schedule:
         """The same timetable with a window, or readings, so many times as long."""
         if self.readings is None:

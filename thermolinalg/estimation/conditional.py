@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace
-from thermolinalg._progress import watched
+from thermolinalg._progress import told, watched
 from thermolinalg.devices import Program, Reading, Schedule
 from thermolinalg.operators import Operator
 
@@ -30,11 +30,14 @@ class ConditionalVariances(NamedTuple):
         The estimate and its standard error.
     schedule : Schedule
         Of all readings.
+    stopped : int, optional
+        Readings after which a callback ended it.
     """
 
     value: Array
     noise: Array
     schedule: Schedule
+    stopped: int | None = None
 
 
 def conditional_variances(
@@ -72,15 +75,18 @@ def conditional_variances(
     """
     diagonal = matrix.diagonal()
     assert diagonal is not None
-    known, squares, count = 1 / diagonal, 0 * diagonal, 0
+    known, squares, count, stopped = 1 / diagonal, 0 * diagonal, 0, None
     for reading in watched(blocks(program, matrix, most, rng, WIDEST), "block of readings"):
         x = namespace(matrix.like).asarray(reading.value.T, copy=True)
         mean = x - known[:, None] * matrix.apply(x)
         squares, count = squares + namespace(mean).sum(mean * mean, axis=1), count + x.shape[1]
+        if told("diagonal", lambda: {"x": known + squares / count, "n_readings": count}):
+            stopped = count
         noise = (2 / count) ** 0.5 * squares / count
-        if count >= FEWEST and bool((noise <= rtol * (known + squares / count)).all()):
+        if stopped or (count >= FEWEST and bool((noise <= rtol * (known + squares / count)).all())):
             break
-    return ConditionalVariances(known + squares / count, noise, Schedule.for_covariance(count, program.rate()))
+    schedule = Schedule.for_covariance(count, program.rate())
+    return ConditionalVariances(known + squares / count, noise, schedule, stopped)
 
 
 def blocks(

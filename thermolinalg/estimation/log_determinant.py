@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thermolinalg._info import ThermodynamicWarning
-from thermolinalg._progress import watched
+from thermolinalg._progress import told, watched
 from thermolinalg.devices import Drivable, Spectrum
 from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, logistic, work_moments
@@ -72,11 +72,12 @@ class Report(TypedDict, total=False):
 
 
 class Measured(NamedTuple):
-    """log det H − d log a as measured, its standard error, and what to report."""
+    """log det H − d log a as measured, its standard error, what to report, and whether a callback ended it."""
 
     value: float
     standard_error: float
     report: Report
+    stopped: bool = False
 
 
 class Budget(NamedTuple):
@@ -172,22 +173,20 @@ def by_work(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.rando
     per_drive = 2 * plan.steps * plan.modes
     affordable = max(2, int(min(budget.drives(), numbers / per_drive)))
     block = max(1, int(BLOCK / per_drive), ABREAST // plan.modes)
-    forward, reverse, wanted = np.empty(0), np.empty(0), min(plan.trajectories, affordable)
+    works: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    wanted, stopped = min(plan.trajectories, affordable), False
     while True:
-        runs = [
-            program.work(plan.drive, plan.steps, min(block, wanted - done), rng=rng)
-            for done in watched(range(len(forward), wanted, block), "driving")
-        ]
-        forward = np.concatenate([forward, *(run[0] for run in runs)])
-        reverse = np.concatenate([reverse, *(run[1] for run in runs)])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ThermodynamicWarning)  # the effective sizes are in the report
-            estimate, one_sided = bennett(forward, reverse), jarzynski(forward)
+        for done in watched(range(_runs(works) // 2, wanted, block), "driving"):
+            works.append(program.work(plan.drive, plan.steps, min(block, wanted - done), rng=rng))
+            if stopped := told("logarithm", lambda: {"x": 2 * _weighed(works)[0].value, "n_runs": _runs(works)}):
+                break
+        estimate, one_sided = _weighed(works)
         error = 2 * estimate.standard_error if estimate.reliable else math.inf
-        if error <= budget.atol or wanted >= affordable:
+        if stopped or error <= budget.atol or wanted >= affordable:
             break
         more = min(max(1.05, 1.1 * (error / budget.atol) ** 2), 4.0)
         wanted = min(math.ceil(wanted * more), affordable)
+    forward, reverse = (np.concatenate(way) for way in zip(*works, strict=True))
     report = Report(
         steps=plan.steps,
         trajectories=2 * len(forward),
@@ -199,7 +198,20 @@ def by_work(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.rando
         effective_sample_size=estimate.effective_size,
         degrees_of_freedom=math.inf,
     )
-    return Measured(2 * estimate.value, error, report)
+    return Measured(2 * estimate.value, error, report, stopped)
+
+
+def _runs(works: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> int:
+    """Drives both ways."""
+    return 2 * sum(len(forward) for forward, _ in works)
+
+
+def _weighed(works: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> tuple[FreeEnergy, FreeEnergy]:
+    """Bennett's estimate from the work of all drives, and Jarzynski's of those forward."""
+    forward, reverse = (np.concatenate(way) for way in zip(*works, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ThermodynamicWarning)  # the effective sizes are in the report
+        return bennett(forward, reverse), jarzynski(forward)
 
 
 def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: np.random.Generator) -> Measured:
@@ -213,19 +225,25 @@ def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: n
     nodes, step = _log_odds_grid(spectrum, 0.01 * min(budget.atol, 1.0))
     most = budget.readings(spectrum, len(nodes))
 
-    def read(counts: NDArray[np.int_]) -> list[NDArray[np.float64]]:
-        pairs = watched(list(zip(nodes, counts, strict=True)), "reading")
-        return [program.readings_along(spectrum.start, float(u), int(n), rng=rng) for u, n in pairs]
+    def read(u: float, n: int) -> NDArray[np.float64]:
+        return program.readings_along(spectrum.start, u, n, rng=rng)
 
-    taken = np.full(len(nodes), PILOT)
-    pilot = read(taken)
-    groups = len(pilot[0])
-    deviations = np.array([np.std(means, ddof=1) * PILOT**0.5 for means in pilot])
+    def integrated() -> FreeEnergy:
+        return thermodynamic_integration(means, np.full(len(nodes), step))
+
+    taken, stopped = np.full(len(nodes), PILOT), False
+    means = [read(float(u), PILOT) for u in watched(nodes.tolist(), "reading")]
+    groups = len(means[0])
+    deviations = np.array([np.std(each, ddof=1) * PILOT**0.5 for each in means])
     counts = _share_out(deviations, step, 0.85 * budget.atol, most, groups)
     while True:
-        taken = taken + counts
-        estimate = thermodynamic_integration(read(counts), np.full(len(nodes), step))
-        if estimate.standard_error <= budget.atol or (most is not None and 2 * groups * taken.sum() > most):
+        for i, u in enumerate(watched(nodes.tolist(), "reading")):
+            means[i] = read(u, int(counts[i]))
+            taken[i] += counts[i]
+            if stopped := told("logarithm", lambda: {"x": integrated().value, "n_runs": groups * int(taken.sum())}):
+                break
+        estimate = integrated()
+        if stopped or estimate.standard_error <= budget.atol or (most is not None and 2 * groups * taken.sum() > most):
             break
         counts = np.ceil(counts * 1.3 * (estimate.standard_error / budget.atol) ** 2).astype(int)
     report = Report(
@@ -235,7 +253,7 @@ def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: n
         effective_sample_size=float(groups * counts.min()),
         degrees_of_freedom=estimate.effective_size,
     )
-    return Measured(estimate.value, estimate.standard_error, report)
+    return Measured(estimate.value, estimate.standard_error, report, stopped)
 
 
 def _log_odds_grid(spectrum: Spectrum, tolerance: float) -> tuple[NDArray[np.float64], float]:

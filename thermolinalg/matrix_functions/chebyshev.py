@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from thermolinalg._arrays import Array, add_multiple, as_array, multiple, namespace, to_numpy
+from thermolinalg._arrays import Array, add_multiple, as_array, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import Blocks, function_table, norms, product_operations
+from thermolinalg.matrix_functions._mapped import Mapped
 from thermolinalg.matrix_functions._nodes import coefficients_of
 from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE, Truncation, truncation
 from thermolinalg.matrix_functions.base import Cost, Recent
@@ -295,25 +297,27 @@ class ChebyshevEngine(ByProducts):
             kept[key] = truncation(law, outputs, (lower, upper), sizes, share=share, max_degree=self.max_degree)
         return kept[key]
 
+    @cached_property
+    def _mapped(self) -> Mapped:
+        """2Ã."""
+        return Mapped(self.operator, *self.spectrum()[:2])
+
     def _summed(self, vectors: Array, weights: np.ndarray) -> list[Array]:
         """Σ_n w_n T_n(Ã) V for each output, with weights (outputs, degree + 1, columns or 1)."""
         lower, upper = self.spectrum()[:2]
         degree, start = weights.shape[1] - 1, to_numpy(norms(vectors)).astype(np.float64)
-        scale, shift = 4.0 / (upper - lower) if degree else 0.0, (upper + lower) / 2
         table = as_array(np.moveaxis(weights, 0, 1), vectors)
         parts = [weight * vectors for weight in table[0]]
-        previous, current, scaled = None, vectors, namespace(vectors).empty_like(vectors)
+        previous, current = vectors + 0.0, vectors
         for n in range(1, degree + 1):
-            # T₁ = Ãv, then T_{n+1} = 2Ã T_n − T_{n−1}, where 2Ã = scale (A − shift). What is kept is ±T_n, with the
-            # signs + + − − + + …, so that the next vector is added to the last but one without a pass to negate it.
-            scaled = multiple(scale / 2 if n == 1 else -scale if n % 2 == 0 else scale, current, scaled)
-            if previous is None:
-                following = self.operator.add_product(scaled, namespace(scaled).zeros_like(scaled))
+            # T₁ = Ãv, then T_{n+1} = 2Ã T_n − T_{n−1}. What is kept is ±T_n, with the signs + + − − + + …, so that the
+            # next vector is added to the last but one without a pass to negate it.
+            if n == 1:
+                following = self._mapped.add(0.5 * vectors, namespace(vectors).zeros_like(vectors), 1)
             else:
-                following = self.operator.add_product(scaled, previous)
-            add_multiple(-shift, scaled, following)
+                following = self._mapped.add(current, previous, -1 if n % 2 == 0 else 1)
             self.n_matvec += 1
-            previous, current = (vectors + 0.0 if n == 1 else current), following
+            previous, current = (previous if n == 1 else current), following
             sign = 1.0 if n % 4 < 2 else -1.0
             for part, weight in zip(parts, weights[:, n], strict=True):
                 if weight.shape[-1] == 1:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from thermolinalg._arrays import Array, as_array, column_norms, namespace, to_numpy
+from thermolinalg._arrays import Array, as_array, column_norms, eps, namespace, to_numpy
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions._truncation import ROUGH_LOAD, ROUGH_NOISE
@@ -38,6 +38,9 @@ RESTART, CYCLES = 60, 20
 
 FINER = 0.1
 """Accuracy of a solve with A as a share of what is asked of one with M, which takes several."""
+
+FINEST = 500.0
+"""Times eps: the smallest residual that is asked for, as products in that precision allow."""
 
 
 class KrylovSolvesEngine(PivotedLUEngine):
@@ -88,7 +91,7 @@ class KrylovSolvesEngine(PivotedLUEngine):
     def solve(self, block: Array, alpha: float, rtol: float = 0.0) -> Array:
         """M⁻¹c for a block c (2n, k), to an accuracy relative to ‖M⁻¹c‖."""
         smallest, largest = self.interval()
-        self._accuracy = max(FINER * rtol * smallest / largest, 1e-13)
+        self._accuracy = max(FINER * rtol * smallest / largest, FINEST * eps(self.operator.like))
         return super().solve(block, alpha, rtol)
 
     def apply(self, law: LinearLaw, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:

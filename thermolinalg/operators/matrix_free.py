@@ -32,19 +32,23 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # whoever takes the product looks at what it gives
         if block.shape[1] != 1:
             with contextlib.suppress(ValueError):
-                return _numeric(operator.matmat(block))
+                return _numeric(operator.matmat(block), operator, block)
         try:
             columns = [operator.matvec(column) for column in block.T]
         except ValueError as error:  # SciPy's own says neither what should have come nor from where
             raise ValueError(f"matvec of a map of shape {(m, n)} must make {m} numbers of {n}: {error}") from error
-    return _numeric(np.stack(columns, axis=1)) if columns else np.zeros((m, 0), block.dtype)
+    return _numeric(np.stack(columns, axis=1), operator, block) if columns else np.zeros((m, 0), block.dtype)
 
 
-def _numeric(found: Any) -> np.ndarray:
-    """A product, where it is one of numbers."""
+def _numeric(found: Any, operator: LinearOperator, block: np.ndarray) -> np.ndarray:
+    """A product, where it is one of numbers, and of real ones where map and block are real."""
     array = np.asarray(found)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"products with a map must be numbers, not {array.dtype}")
+    if array.dtype.kind == "c" and block.dtype.kind != "c" and np.dtype(operator.dtype or float).kind != "c":
+        raise TypeError(
+            f"products with a map must be real numbers, as its dtype {operator.dtype} says, not {array.dtype}"
+        )
     return array
 
 

@@ -321,5 +321,5 @@ def _from_linear_operator(op: LinearOperator, assume: str, lower: bool, name: st
                 + ("" if assume in GENERAL else ", or pass assume_a='sym' if it is symmetric all the same")
             )
         symmetric, notice = True, f"{name} is taken as symmetric: its products show it to the accuracy of differences"
-    operator = MatrixFree(_real(op) if is_complex else op, symmetric=symmetric, like=like)
+    operator = MatrixFree(_real(op) if is_complex else op, symmetric=symmetric, like=like, name=name)
     return ReadMatrix(operator, symmetric, is_complex, assume, name, notice, None if symmetric else found)

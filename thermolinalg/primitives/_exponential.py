@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from thermolinalg._info import Info, warn
+from thermolinalg._progress import told, watched
 from thermolinalg._validation import as_nonnegative, as_positive
 from thermolinalg.devices import Correlated, Device, Schedule
 from thermolinalg.devices.protocols import as_correlated
@@ -19,7 +21,7 @@ from thermolinalg.estimation.squaring import deviations, power, spread_of_power
 from thermolinalg.operators import Dense
 from thermolinalg.primitives._coordinates import Plan, numerical_abscissa, plan
 from thermolinalg.primitives._lyapunov import embedding
-from thermolinalg.primitives._readings import declare, empty_report
+from thermolinalg.primitives._readings import declare, empty_report, end_early
 from thermolinalg.primitives._tolerance import read_rtol
 
 __all__ = ["FEWEST_READINGS", "LONG", "MARGIN", "MOST_READINGS", "Precision", "announce", "estimate", "margin"]
@@ -195,17 +197,20 @@ def estimate(A: np.ndarray, wanted: Precision, device: Device, rng: np.random.Ge
     step = Step(plan(embedding(A) if is_complex else A), is_complex, device, rng)
     if step.growth == 0.0:
         return np.zeros_like(A), empty_report(np.zeros(A.shape), "every entry of e^A is below the range of float64")
-    schedule, runs = wanted.schedule, 1
+    schedule, runs, stopped = wanted.schedule, 1, False
     if schedule is not None:
         found = step.read(schedule)
     else:
-        found, schedule, runs = _read_until(step, wanted)
+        found, schedule, runs, stopped = _read_until(step, wanted)
     if not np.isfinite(found.value).all():
         raise OverflowError(f"e^A leaves the range of float64; {SMALLER}")
-    return found.value, _report(step, found, schedule, runs)
+    info = _report(step, found, schedule, runs)
+    if stopped:
+        end_early(info, runs, "runs")
+    return found.value, info
 
 
-def _read_until(step: Step, wanted: Precision) -> tuple[Reading, Schedule, int]:
+def _read_until(step: Step, wanted: Precision) -> tuple[Reading, Schedule, int, bool]:
     """Runs with more and more readings: where errors are squared, or relative, the first only tells how many."""
     direct = step.plan.squarings == 0 and not wanted.rtol
     if direct:
@@ -214,20 +219,22 @@ def _read_until(step: Step, wanted: Precision) -> tuple[Reading, Schedule, int]:
         n = math.ceil(step.pairs(wanted.atol))
     else:
         n = max(PILOT, 4 * len(step.drift) * 4**step.plan.squarings)
-    n, runs, announced = max(n, FEWEST_READINGS), 0, LONG
-    while True:
+    n, announced = max(n, FEWEST_READINGS), LONG
+    for runs in watched(count(1), "run"):
         schedule = step.program.independent_readings(n)
         time = schedule.total + n * float(np.linalg.norm(step.drift, 2))
         announced = announce("e^A", time, n, announced)
-        found, runs = step.read(schedule), runs + 1
+        found = step.read(schedule)
+        stopped = told("exponential", lambda: {"x": found.value, "n_runs": runs, "standard_error": found.noise})
         target, error = wanted.target(found.value), float(found.noise.max())
         if direct or (resolved := math.isfinite(error)):
             _refuse_rounding(step, found.rounding, target, _least(error, n))
-        if direct or (resolved and error <= target):
-            return found, schedule, runs
+        if stopped or direct or (resolved and error <= target):
+            return found, schedule, runs, stopped and not (direct or error <= target)
         growth = min(1.2 * (error / target) ** 2, FASTER) if math.isfinite(error / target) else FASTER
         _refuse_many(growth * n, _least(error, n))
         n = math.ceil(growth * n)
+    raise AssertionError  # the count has no end
 
 
 def _least(error: float, n: int) -> float:

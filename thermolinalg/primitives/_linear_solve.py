@@ -12,7 +12,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, all_true, eps, highest, to_numpy
 from thermolinalg._info import Info, warn
-from thermolinalg._progress import watched
+from thermolinalg._progress import told, watched
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.watched import DeviceError
@@ -94,11 +94,22 @@ def solve_refined(
     def residual(state: State) -> str:
         return f"residual {highest(state.norms[-1] / scale):.0e}"
 
+    def see(state: State) -> bool:
+        norms = to_numpy(state.norms[0])
+        return told(
+            "solution",
+            lambda: {
+                "x": shape(outer.back(state.x)),
+                "residual_norm": outer_norms(outer, norms),
+                "n_runs": state.n_runs,
+            },
+        )
+
     slow = SLOW if held.distortion else PROGRESS
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
     try:
         with closing(watched(states, "run", tell=residual)) as runs:
-            state, certificate, stopped = _run(runs, equation, goal, wanted)
+            state, certificate, stopped = _run(runs, equation, goal, wanted, see)
     except DeviceError as failure:
         _attach(failure, equation, goal, outer, shape)
         raise
@@ -123,6 +134,7 @@ def solve_refined(
         residual_norm=outer_norms(outer, certificate.norms),
         backward_error=largest(outer, certificate.backward_error),
         **bar_entries(outer, shape, lambda: bar().noise, lambda: bar().rounding, lambda: 0.0 * bar().noise),
+        **({"stopped": True} if stopped else {}),
     )
     return state.x, with_device(info, held, state)
 
@@ -145,17 +157,16 @@ def _attach(
     )
 
 
-def _run(states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted) -> tuple[State, Certificate, bool]:
+def _run(
+    states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted, stops: Callable[[State], bool]
+) -> tuple[State, Certificate, bool]:
     """The state at which the refinement ends, its certificate, and whether a callback stopped it."""
     state = next(states)
     best = state.x, state.residual, state.norms, state.sizes
     least, scale = np.inf, equation.loads[-1] + (equation.loads[-1] == 0)
     while True:
-        if state.n_runs and wanted.callback is not None:
-            try:
-                wanted.callback(state)
-            except StopIteration:
-                return state, Certificate.of(equation, state, goal), True
+        if state.n_runs and stops(state):
+            return state, Certificate.of(equation, state, goal), True
         resolved = wanted.resolved is None or wanted.resolved(equation, state)
         if resolved and goal.reached(equation, state):
             break

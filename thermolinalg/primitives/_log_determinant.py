@@ -11,6 +11,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, namespace, to_numpy
 from thermolinalg._info import Info, warn
+from thermolinalg._progress import seen_as
 from thermolinalg._validation import as_count, as_positive
 from thermolinalg.devices import Device, Drivable, Spectrum
 from thermolinalg.devices.protocols import as_drivable
@@ -23,7 +24,7 @@ from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._gradients import Write
-from thermolinalg.primitives._readings import declare, empty_report
+from thermolinalg.primitives._readings import declare, empty_report, end_early
 from thermolinalg.primitives._refusals import refusing
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.rescaled import matrix_exponent
@@ -108,8 +109,13 @@ def measure(
     target = max(atol - rounding, LEAST_SHARE * atol) / power
     protocol, reason = (asked.method, "as asked") if asked.method else choose_protocol(spectrum, target)
     run = by_work if protocol == "work" else by_integration
-    measured = run(program, spectrum, Budget(target, most), rng)
-    value = power * (scaled.known + spectrum.offset + start + measured.value)
+
+    def of_user(part: float) -> float:
+        return float(power * (scaled.known + spectrum.offset + start + part))
+
+    with seen_as(lambda part: as_scalar(of_user(part), read.operator)):
+        measured = run(program, spectrum, Budget(target, most), rng)
+    value = of_user(measured.value)
     rounding += eps(read.operator.like) * abs(value)
     if "jarzynski" in measured.report:
         known = power * (scaled.known + spectrum.offset + start)
@@ -119,7 +125,7 @@ def measure(
         info.reason = f"{info.reason}; {read.notice}"
     info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
     poor = info.condition * ILL_CONDITIONED * eps(read.operator.like) > 1
-    if poor or not info.success:
+    if poor or not (info.success or measured.stopped):
         told = f"A is ill-conditioned: its condition number is {info.condition:.3g}; " if poor else ""
         warn(told + info.message)
     if health is not None and spectrum.modes is not None:
@@ -127,6 +133,8 @@ def measure(
         off = np.float64(measured.value - counts @ np.log(values / spectrum.start))
         with np.errstate(divide="ignore", invalid="ignore"):
             health.note("spectrum", off / measured.standard_error)
+    if measured.stopped:
+        end_early(info, info.n_runs, "runs", enough=info.success)
     declare(info, health)
     return value, info, partial(_for_solves, read, program, device, driven=hold != "normal")
 

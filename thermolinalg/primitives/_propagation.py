@@ -6,22 +6,25 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearoperator, eigsh, onenormest
 
+from thermolinalg._progress import watched
 from thermolinalg.devices import Device, Ledger
 from thermolinalg.devices.propagation import CovarianceProducts, ProductProgram, Propagating
 from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.operators import Dense
+from thermolinalg.operators.matrix_free import product
 from thermolinalg.primitives._coordinates import numerical_abscissa, plan
 from thermolinalg.primitives._exponential import margin
 from thermolinalg.primitives._lyapunov import embedding
 
-__all__ = ["CHAINS", "DENSE", "Chains", "Generator", "real_form"]
+__all__ = ["CHAINS", "DENSE", "Chains", "Generator", "Looked", "real_form"]
 
 CHAINS = 32
 """Independent chains whose mean is the answer; their scatter tells its standard error with 31 degrees of freedom."""
@@ -127,12 +130,6 @@ class Generator:
             return math.sqrt(float(abs(A).sum(axis=0).max()) * float(abs(A).sum(axis=1).max()))
         return math.sqrt(float(onenormest(A)) * float(onenormest(A.H)))
 
-    @property
-    def entries(self) -> int:
-        """Numbers that a product reads."""
-        A = self.held
-        return int(A.nnz if scipy.sparse.issparse(A) else A.size if isinstance(A, np.ndarray) else 10 * A.shape[0])
-
 
 def _largest_eigenvalue(A: Any, sign: int, otherwise: float) -> float:
     """Of the symmetric part of ±A, with what Lanczos leaves open."""
@@ -156,6 +153,28 @@ def _largest_eigenvalue(A: Any, sign: int, otherwise: float) -> float:
         ) from None
     x = vectors[:, 0]
     return float(values[0] + np.linalg.norm(symmetric @ x - values[0] * x))
+
+
+class Looked(LinearOperator):  # type: ignore[misc]
+    """A map whose products are looked at, each of them: of the right shape, numbers, finite.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+    """
+
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(operator.dtype, operator.shape)
+        self.operator = operator
+
+    def _matmat(self, block: np.ndarray) -> np.ndarray:
+        image = product(self.operator, block)
+        if not np.isfinite(image).all() and np.isfinite(block).all():
+            raise ValueError("products with A give NaN or infinity")
+        return image
+
+    def _adjoint(self) -> LinearOperator:
+        return Looked(self.operator.H)
 
 
 @dataclass
@@ -223,18 +242,19 @@ class Chains:
                 total += steps * CHAINS * (program.independent_readings(n).total + n * lag)
         return total
 
-    def run(self, B: np.ndarray, n: int, rng: np.random.Generator, bar: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def run(self, B: np.ndarray, n: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Mean and standard error (d, k) at every time."""
         V = np.broadcast_to(self.generator.into(B), (CHAINS, *B.shape)).copy()
+        steps = watched(range(self.steps), "step")
         for t in self.intervals:
             if t:
-                program, steps, shift = self.program(t)
+                program, count, shift = self.program(t)
                 schedule = program.independent_readings(n)
-                for _ in range(steps):
+                for _ in islice(steps, count):
                     V = math.exp(shift) * program.lagged_products(V, schedule, rng=rng)
-                    bar()
             outer = np.stack([self.generator.back(each) for each in V])
             yield outer.mean(axis=0), outer.std(axis=0, ddof=1) / math.sqrt(CHAINS)
+        next(steps, None)  # which counts the last one
 
     def rounding(self, noise: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
         """An error of rounding grows as one of noise does; readings have their own."""

@@ -10,7 +10,7 @@ from thermolinalg.devices import Ledger, Program, Schedule
 from thermolinalg.estimation.covariance import effective_readings
 from thermolinalg.estimation.health import Health
 
-__all__ = ["declare", "empty_report", "readings_report", "relative_rounding"]
+__all__ = ["declare", "empty_report", "end_early", "readings_report", "relative_rounding"]
 
 
 def readings_report(program: Program, schedule: Schedule, moment: float, message: str) -> Info:
@@ -87,6 +87,23 @@ def empty_report(bar: Any, message: str) -> Info:
 def relative_rounding(d: int, like: Array, condition: float | None) -> float:
     """Share of a covariance of d nodes that rounding of the spectrum moves, √d · eps · κ; 0 where κ is unknown."""
     return 0.0 if condition is None else d**0.5 * eps(like) * condition
+
+
+def end_early(info: Info, count: int, what: str, *, enough: bool = False) -> None:
+    """Put into the report that a callback ended the call.
+
+    Parameters
+    ----------
+    info : Info
+    count : int
+        How many there are.
+    what : str
+        Of what, in the plural.
+    enough : bool, optional
+        Whether they are enough for what was asked: then they are a success all the same.
+    """
+    message = f"stopped by the callback after {count} {what}; {info['message']}"
+    info.update(success=enough, status=0 if enough else max(info.n_runs, 1), message=message, stopped=True)
 
 
 def declare(info: Info, health: Health | None) -> None:

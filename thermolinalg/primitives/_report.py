@@ -14,7 +14,17 @@ from thermolinalg.estimation.refinement import State
 from thermolinalg.systems import Chain
 from thermolinalg.systems.placed import Held
 
-__all__ = ["bar_entries", "joined", "largest", "once", "outer_norms", "scalar", "with_device"]
+__all__ = [
+    "bar_entries",
+    "joined",
+    "largest",
+    "not_reached",
+    "once",
+    "outer_norms",
+    "scalar",
+    "side_by_side",
+    "with_device",
+]
 
 
 def bar_entries(
@@ -95,13 +105,31 @@ def once(function: Callable[[], Any]) -> Callable[[], Any]:
     return value
 
 
+def side_by_side(parts: list[Array], whole: Array) -> Array:
+    """Blocks of columns as one block as wide as `whole`; columns that are not there are zero."""
+    missing = whole.shape[1] - sum(part.shape[1] for part in parts)
+    if len(parts) == 1 and not missing:
+        return parts[0]
+    xp, like = namespace(parts[0]), parts[0]
+    rest = xp.zeros((like.shape[0], missing), dtype=like.dtype, device=like.device)
+    return xp.concat([*parts, rest], axis=1)
+
+
+def not_reached(info: Info, columns: Array) -> Info:
+    """The report of right-hand sides that no run has reached: zero is their answer, and nothing is known of it."""
+    bar = abs(columns) + np.inf
+    bars = {name: bar for name in ("noise", "rounding", "systematic", "standard_error")}
+    ones = np.ones(columns.shape[1])
+    return Info(info | bars | dict(success=False, n_runs=0, n_matvec=0, residual_norm=ones, backward_error=ones))
+
+
 def joined(infos: list[Info]) -> Info:
     """One report for all blocks of columns: that of the worst one, with sums and all columns."""
     if len(infos) == 1:
         return infos[0]
     worst = min(infos, key=lambda info: bool(info.success))
 
-    def side_by_side(name: str) -> Callable[[], Any]:
+    def bars(name: str) -> Callable[[], Any]:
         def parts_together() -> Any:
             parts = [info[name] for info in infos]
             return None if parts[0] is None else namespace(parts[0]).concat(parts, axis=1)
@@ -119,6 +147,6 @@ def joined(infos: list[Info]) -> Info:
             residual_norm=numbers("residual_norm"),
             backward_error=numbers("backward_error"),
             device_time=infos[-1].device_time,
-            **{name: side_by_side(name) for name in ("noise", "rounding", "systematic", "standard_error")},
+            **{name: bars(name) for name in ("noise", "rounding", "systematic", "standard_error")},
         )
     )

@@ -103,8 +103,6 @@ class Wanted:
         Timetable of every run; default: chosen by the device for each load.
     preconditioner : callable, optional
         See `thermolinalg.estimation.refinement.refine`.
-    callback : callable, optional
-        Called with the `State` after each run; StopIteration ends the iteration cleanly.
     quiet : bool
         Whether warnings are left to the caller.
     resolved : callable, optional
@@ -116,6 +114,5 @@ class Wanted:
     maxiter: int = MAXITER
     schedule: Schedule | None = None
     preconditioner: Callable[[Array], Array] | None = None
-    callback: Callable[[State], None] | None = None
     quiet: bool = False
     resolved: Callable[[Equation, State], bool] | None = None

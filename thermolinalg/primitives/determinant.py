@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from thermolinalg._arrays import dtype_name, namespace
@@ -41,6 +42,7 @@ def slogdet(
     check_finite: bool = True,
     device: Device | None = None,
     rng: Any = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     return_info: bool = False,
 ) -> Any:
@@ -76,6 +78,9 @@ def slogdet(
         Default: an ideal overdamped `LangevinDevice`. Of its imperfections, those of A and of the temperature act.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    callback : callable, optional
+        Shown the estimate of log|det A| so far, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where
+        its parameter has that name. StopIteration ends the call with that.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
@@ -123,7 +128,7 @@ def slogdet(
     read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     negative = is_negative(require_symmetric(read, "the sign of a determinant", GENERAL))
     asked = Asked(atol, method, max_readings, device, as_rng(rng))
-    with showing(progress):
+    with showing(progress, callback, "logarithm"):
         value, info, written = measure(read, "negated" if negative else "itself", asked, GENERAL)
     sign = as_scalar(-1.0 if negative and read.shape[0] % 2 else 1.0, read.operator, is_complex=read.is_complex)
     logarithm = of_log_determinant(as_scalar(value, read.operator), written, read.graph, asked.rng)
@@ -143,6 +148,7 @@ def logabsdet(
     check_finite: bool = True,
     device: Device | None = None,
     rng: Any = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     return_info: bool = False,
 ) -> Any:
@@ -171,6 +177,9 @@ def logabsdet(
         Default: an ideal overdamped `LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    callback : callable, optional
+        Shown the estimate of log|det A| so far, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where
+        its parameter has that name. StopIteration ends the call with that.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
@@ -204,7 +213,7 @@ def logabsdet(
     read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
     hold: Literal["itself", "normal"] = "itself" if read.symmetric and read.assume == "pos" else "normal"
     asked = Asked(atol, method, max_readings, device, as_rng(rng))
-    with showing(progress):
+    with showing(progress, callback, "logarithm"):
         value, info, written = measure(read, hold, asked, "leave assume_a out to hold AᵀA" if hold == "itself" else "")
     result = of_log_determinant(as_scalar(value, read.operator), written, read.graph, asked.rng)
     return (result, info) if return_info else result
@@ -222,6 +231,7 @@ def det(
     check_finite: bool = True,
     device: Device | None = None,
     rng: Any = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     return_info: bool = False,
 ) -> Any:
@@ -247,6 +257,9 @@ def det(
         Default: an ideal overdamped `LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    callback : callable, optional
+        Shown the estimate of log|det A| so far, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where
+        its parameter has that name. StopIteration ends the call with that.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
@@ -284,6 +297,7 @@ def det(
         check_finite=check_finite,
         device=device,
         rng=rng,
+        callback=callback,
         progress=progress,
         return_info=True,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._info import Info
+from thermolinalg._progress import seen_as, showing
 from thermolinalg._validation import as_rng, checked_array
 from thermolinalg.devices import Device, GeneralDevice, Schedule
 from thermolinalg.primitives._batches import batched
@@ -40,6 +42,8 @@ def expm(
     atol: float | None = None,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    callback: Callable[..., Any] | None = None,
+    progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
 ) -> Any:
@@ -71,6 +75,11 @@ def expm(
         `readings` pairs that are independent; the tolerances are ignored then.
     device : Device, optional
         Its programs have the methods of `thermolinalg.devices.Correlated`. Default: an ideal `GeneralDevice`.
+    callback : callable, optional
+        Shown the estimate after each run, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where its
+        parameter has that name. StopIteration ends the call with that.
+    progress : bool, optional
+        Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
     return_info : bool, optional
@@ -146,7 +155,8 @@ def expm(
     else:
         matrix = matrix.astype(np.complex128 if np.iscomplexobj(matrix) else np.float64)
         _refuse_overflow(matrix)
-        value, info = estimate(matrix, wanted, device, generator)
+        with showing(progress, callback, "exponential"), seen_as(lambda x: in_namespace_of(x, like)):
+            value, info = estimate(matrix, wanted, device, generator)
     value = in_namespace_of(value, like)
     for name in ("noise", "rounding", "systematic", "standard_error"):
         info[name] = None if info[name] is None else in_namespace_of(info[name], like)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import dtype_name, is_sparse_tensor, is_torch, to_numpy
-from thermolinalg._info import Info, warn
+from thermolinalg._info import Info
+from thermolinalg._progress import seen_as, showing, told
 from thermolinalg._validation import (
     as_count,
     as_rng,
@@ -23,8 +25,8 @@ from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._exponential import FEWEST_READINGS, MOST_READINGS, Precision, announce
-from thermolinalg.primitives._propagation import CHAINS, DENSE, Chains, Generator, real_form
-from thermolinalg.primitives._readings import empty_report
+from thermolinalg.primitives._propagation import CHAINS, DENSE, Chains, Generator, Looked, real_form
+from thermolinalg.primitives._readings import empty_report, end_early
 from thermolinalg.primitives.exponential import in_namespace_of
 
 __all__ = ["expm_multiply"]
@@ -34,12 +36,6 @@ RTOL = 1e-2
 
 SAFETY = 1.5
 """More readings than the scatter of the chains asks for: a scatter that happens to be small must not decide."""
-
-PATIENCE = 20.0
-"""Seconds after which one wants to see progress."""
-
-SPEED = 1e9
-"""Entries times columns that products go through in a second."""
 
 
 def expm_multiply(
@@ -56,6 +52,7 @@ def expm_multiply(
     schedule: Schedule | None = None,
     device: Device | None = None,
     rng: Any = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     return_info: bool = False,
 ) -> Any:
@@ -95,8 +92,11 @@ def expm_multiply(
         that holds A by its products.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    callback : callable, optional
+        Shown the estimate after each run, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where its
+        parameter has that name. StopIteration ends the call with that.
     progress : bool, optional
-        Whether to show a progress bar over the steps.
+        Whether to show a progress bar over the steps at once; long work shows one anyway.
     return_info : bool, optional
         Whether to return an `Info` beside the result.
 
@@ -121,7 +121,7 @@ def expm_multiply(
     Warns
     -----
     ThermodynamicWarning
-        Before device time beyond 1e12 τ, or minutes without a progress bar, are spent.
+        Before device time beyond 1e12 τ is spent.
 
     See Also
     --------
@@ -162,6 +162,11 @@ def expm_multiply(
     generator, shape = as_rng(rng), (*(() if start is None else times.shape), *vectors.shape)
     holder = None if device is None else as_device(device)
     columns, restore = _real_columns(matrix, vectors if vectors.ndim == 2 else vectors[:, None])
+    like = _like(like_A, like_B)
+
+    def restored(x: np.ndarray) -> np.ndarray:
+        return np.asarray(restore(x, lambda real, imaginary: real + 1j * imaginary).reshape(shape))
+
     if not columns.size:
         value, bar = np.zeros(shape, np.result_type(vectors, like_A)), np.zeros(shape)
         info = empty_report(bar, "nothing to multiply with")
@@ -169,13 +174,13 @@ def expm_multiply(
         real = real_form(matrix) if np.dtype(matrix.dtype).kind == "c" else matrix
         reach = float(np.abs(np.diff(times, prepend=0.0)).max())
         chains = Chains(Generator(real, reach), np.diff(times, prepend=0.0), holder)
-        means, bars, info = _run(chains, columns, wanted, generator, progress=progress)
-        value = restore(means, lambda x, y: x + 1j * y).reshape(shape)
+        with showing(progress, callback, "exponential"), seen_as(lambda x: in_namespace_of(restored(x), like)):
+            means, bars, info = _run(chains, columns, wanted, generator)
+        value = restored(means)
         for name in ("noise", "rounding"):
             info[name] = restore(bars[name], np.hypot).reshape(shape)
         info["standard_error"] = info["noise"] + info["rounding"]
         info["systematic"] = 0.0 * info["noise"] if info.pop("ideal") else None
-    like = _like(like_A, like_B)
     for name in ("noise", "rounding", "systematic", "standard_error"):
         info[name] = None if info[name] is None else in_namespace_of(info[name], like)
     return (in_namespace_of(value, like), info) if return_info else in_namespace_of(value, like)
@@ -202,7 +207,7 @@ def _read_matrix(A: Any) -> tuple[Any, Any]:
     elif is_sparse_tensor(A):
         matrix, like = checked_sparse_tensor(A, "A")
     elif hasattr(A, "matvec"):
-        matrix = as_linear_operator(A, "A")
+        matrix = Looked(as_linear_operator(A, "A"))
         like = np.empty(0, matrix.dtype)
         _probe(matrix)
     else:
@@ -218,19 +223,17 @@ def _read_matrix(A: Any) -> tuple[Any, Any]:
 
 
 def _probe(A: LinearOperator) -> None:
-    """TypeError for an operator without an adjoint, ValueError for one that returns NaN."""
-    x = np.ones(A.shape[1])
-    images = [A.matvec(x)]
-    if A.shape[0] == A.shape[1] and np.isfinite(images[0]).all():
-        try:
-            images.append(A.rmatvec(x))
-        except NotImplementedError:
-            raise TypeError(
-                "A is a linear operator without rmatvec, which the largest eigenvalue of its symmetric part takes; "
-                "pass A @ np.eye(A.shape[1])"
-            ) from None
-    if not all(np.isfinite(image).all() for image in images):
-        raise ValueError("products with A contain NaN or infinity")
+    """TypeError for an operator without an adjoint, and what is wrong with its products if anything is."""
+    A.matvec(np.ones(A.shape[1]))
+    if A.shape[0] != A.shape[1]:
+        return
+    try:
+        A.rmatvec(np.ones(A.shape[0]))
+    except NotImplementedError:
+        raise TypeError(
+            "A is a linear operator without rmatvec, which the largest eigenvalue of its symmetric part takes; "
+            "pass A @ np.eye(A.shape[1])"
+        ) from None
 
 
 def _real_columns(A: Any, B: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -254,23 +257,23 @@ def _like(a: Any, b: Any) -> Any:
 
 
 def _run(
-    chains: Chains, B: np.ndarray, wanted: Precision, rng: np.random.Generator, *, progress: bool
+    chains: Chains, B: np.ndarray, wanted: Precision, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, np.ndarray], Info]:
     """Runs of all chains with more and more readings, until the standard error is small enough."""
     n = FEWEST_READINGS if not chains.steps else max(FEWEST_READINGS, 4 * len(B) * chains.steps)
     if wanted.schedule is not None:
         n = max((wanted.schedule.readings or 1) // CHAINS, 1)
-    _warn_of_work(chains, B, progress)
     announced, runs = announce("e^A B", chains.device_time(n), CHAINS * n), 0
     while True:
-        found = [np.stack(parts) for parts in zip(*_watched(chains, B, n, rng, progress=progress), strict=True)]
+        found = [np.stack(parts) for parts in zip(*chains.run(B, n, rng), strict=True)]
         value, noise, runs = found[0], found[1], runs + 1
         if not np.isfinite(value).all():
             raise OverflowError("e^A B leaves the range of float64; pass a smaller B")
         rounding = chains.rounding(noise, value, n)
         target = wanted.atol + wanted.rtol * np.abs(value).max(axis=(0, 1))
         share = _worst(noise.max(axis=(0, 1)), target)
-        if wanted.schedule is not None:
+        stopped = told("exponential", lambda: {"x": value, "n_runs": runs}) and share > 1
+        if wanted.schedule is not None or stopped:
             break
         if share <= 1:
             if (worst := _worst(rounding.max(axis=(0, 1)), target)) > 1:
@@ -288,36 +291,16 @@ def _run(
             )
         n = math.ceil(SAFETY * share**2 * n)
         announced = announce("e^A B", chains.device_time(n), CHAINS * n, announced)
-    return value, {"noise": noise, "rounding": rounding}, _report(chains, float(noise.max()), n, runs)
+    info = _report(chains, float(noise.max()), n, runs)
+    if stopped and wanted.schedule is None:
+        end_early(info, runs, "runs")
+    return value, {"noise": noise, "rounding": rounding}, info
 
 
 def _worst(error: np.ndarray, target: np.ndarray) -> float:
     """The largest of the errors over what they may be; zero where there is none."""
     with np.errstate(divide="ignore"):
         return float(np.where(error > 0, error / np.where(target > 0, target, np.nan), 0.0).max())
-
-
-def _watched(chains: Chains, B: np.ndarray, n: int, rng: np.random.Generator, *, progress: bool) -> Any:
-    """The results at all times, with a bar over the steps where one is wanted."""
-    if not progress:
-        yield from chains.run(B, n, rng, lambda: None)
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=chains.steps, desc="steps") as bar:
-        yield from chains.run(B, n, rng, bar.update)
-
-
-def _warn_of_work(chains: Chains, B: np.ndarray, progress: bool) -> None:
-    """Products that take a while are announced."""
-    times = np.abs(chains.intervals)
-    products = 1.5 * float(times.sum()) * chains.generator.size + 20.0 * chains.steps
-    seconds = products * CHAINS * B.shape[1] * chains.generator.entries / SPEED
-    if seconds > PATIENCE and not progress:
-        warn(
-            f"{products:.2g} products with A on {CHAINS * B.shape[1]} columns take about {seconds:.2g} s; "
-            "pass progress=True to watch them"
-        )
 
 
 def _report(chains: Chains, error: float, n: int, runs: int) -> Info:

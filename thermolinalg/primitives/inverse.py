@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 from thermolinalg._arrays import Array, namespace, to_numpy
@@ -52,6 +53,7 @@ def inv(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
@@ -89,6 +91,10 @@ def inv(
         Timetable of a run; raw, with ``readings``. Default raw: independent readings.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
+    callback : callable, optional
+        Called after each run with the iterate, ``callback(xk)``; as ``callback(intermediate_result=info)`` where its
+        parameter has that name, with `x`, `residual_norm` and `n_runs`. StopIteration ends the call with what there is;
+        columns that no run has reached are zero.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
@@ -146,7 +152,7 @@ def inv(
     as_count(maxiter, "maxiter")
     if refine or 0 in read.shape:
         asked: dict[str, Any] = {"rtol": rtol, "atol": atol, "maxiter": maxiter, "schedule": timetable}
-        return prepared.inv(**asked, progress=progress, return_info=return_info)
+        return prepared.inv(**asked, callback=callback, progress=progress, return_info=return_info)
     with showing(progress):
         if prepared.held.kind in ("definite", "negative"):
             x, info = _covariance(prepared, RAW_RTOL if rtol is None else as_relative(rtol, "rtol"), timetable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast, overload
@@ -11,7 +12,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, dtype_name, namespace
 from thermolinalg._info import Info, warn
-from thermolinalg._progress import showing, watched
+from thermolinalg._progress import seen_as, showing, told, watched
 from thermolinalg._validation import as_relative, as_rng
 from thermolinalg.devices import Device, LangevinDevice, LangevinProgram, Program, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
@@ -25,7 +26,7 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._gradients import of_inverse_diagonal
-from thermolinalg.primitives._readings import declare, empty_report, readings_report, relative_rounding
+from thermolinalg.primitives._readings import declare, empty_report, end_early, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.chosen import undistorted
@@ -36,6 +37,9 @@ __all__ = ["inv_diagonal"]
 
 SLACK = 1.01
 """Readings are planned for an error of rtol to the last digit: rounding of up to a hundredth of it is no failure."""
+
+ROUNDS = 16
+"""In which variances are read where a callback looks at them."""
 
 GENERAL = "inv(A) takes any A that is not singular"
 """What works where a matrix is not positive definite."""
@@ -61,6 +65,7 @@ def inv_diagonal(
     check_finite: bool = True,
     device: Device | None = None,
     rng: Any = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     return_info: bool = False,
 ) -> Any:
@@ -89,6 +94,9 @@ def inv_diagonal(
         Default: an ideal overdamped `LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness; None is fresh entropy.
+    callback : callable, optional
+        Shown the estimate so far, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where its parameter
+        has that name; variances are then read in rounds. StopIteration ends the call with what there is.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     return_info : bool, optional
@@ -153,16 +161,22 @@ def inv_diagonal(
         with showing(progress):
             return _digital(read, matrix, exponent, rtol, device, generator, return_info=return_info)
     count = readings_for(rtol, 1, copies=copies)
+
+    def of_one_copy(value: Array) -> Array:
+        half = value.shape[0] // copies
+        return (value[:half] + value[half:]) / 2 if read.is_complex else value
+
     device = as_device(device)
-    with refusing(GENERAL, singular=SINGULAR), showing(progress):
+    with refusing(GENERAL, singular=SINGULAR), showing(progress, callback, "diagonal") as watch:
         refuse_structurally_singular(matrix, is_complex=read.is_complex)
         program = watched_program(device, matrix, generator)
         if (itself := undistorted(device, matrix)) is not None:
             itself.rate()
-        found = _read(program, matrix, rtol, count, rng=generator, progress=progress)
-    d = read.shape[0]
+        with seen_as(lambda value: times_two_to(np.array([-exponent]), of_one_copy(value)[:, None])[:, 0]):
+            rounds = 1 if watch.callback is None else ROUNDS
+            found = _read(program, matrix, rtol, count, rng=generator, rounds=rounds)
     if read.is_complex:
-        found = replace(found, value=(found.value[:d] + found.value[d:]) / 2, noise=found.noise[:d] / 2**0.5)
+        found = replace(found, value=of_one_copy(found.value), noise=found.noise[: read.shape[0]] / 2**0.5)
     if found.health is None or not found.health.failed:
         value = _in_user_units(found.value, exponent)
     else:  # whatever a sick device reads
@@ -244,6 +258,8 @@ class Found:
         As those of a `CovarianceReading`.
     health : Health, optional
         Of a device that is not the package's own.
+    stopped : int, optional
+        Readings after which a callback ended the call.
     """
 
     value: Array
@@ -252,11 +268,10 @@ class Found:
     condition: float | None
     systematic: float | None
     health: Health | None = None
+    stopped: int | None = None
 
 
-def _read(
-    program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.random.Generator, progress: bool
-) -> Found:
+def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.random.Generator, rounds: int) -> Found:
     """The diagonal by the spread of each node, or of its conditional mean where that takes fewer readings."""
     program.rate()  # which refuses what has no equilibrium
     d, diagonal = matrix.shape[0], matrix.diagonal()
@@ -265,26 +280,41 @@ def _read(
     if many and diagonal is not None and bool((diagonal > 0).all()) and program.vouched:
         few = conditional_variances(program, matrix, rtol, count, rng=rng)
         condition = getattr(program, "condition", None)
-        return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0)
-    share = math.sqrt(2 / (count - 1))
+        return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0, stopped=few.stopped)
     if not program.vouched:
-        return _examined(program, matrix, count, share, rng=rng)
-    reading = program.variances(count, rng=rng, progress=progress)
-    noise = namespace(reading.value).ones_like(reading.value) * share
-    return Found(reading.value, noise, reading.schedule, reading.condition, reading.systematic)
+        return _examined(program, matrix, count, rng=rng)
+    total, degrees, stopped = 0.0, 0, None
+    each = max(2, math.ceil((count - 1) / rounds) + 1)
+    while degrees < count - 1 and stopped is None:
+        reading = program.variances(n := min(each, count - degrees), rng=rng)
+        total, degrees = total + (n - 1) * reading.value, degrees + n - 1
+        if told("diagonal", lambda: {"x": total / degrees, "n_readings": degrees + 1}):
+            stopped = degrees + 1
+    value = total / degrees
+    noise = namespace(value).ones_like(value) * math.sqrt(2 / degrees)
+    schedule = Schedule.for_covariance(degrees + 1, program.rate())
+    return Found(value, noise, schedule, reading.condition, reading.systematic, stopped=stopped)
 
 
-def _examined(program: Any, matrix: Operator, count: int, share: float, *, rng: np.random.Generator) -> Found:
+def _examined(program: Any, matrix: Operator, count: int, *, rng: np.random.Generator) -> Found:
     """The diagonal from readings that are looked at."""
-    examination, squares, sums, condition = Examination(matrix, centred=True), 0.0, 0.0, None
+    examination, squares, sums, taken = Examination(matrix, centred=True), 0.0, 0.0, 0
+
+    def estimate() -> Array:
+        return (squares - sums**2 / taken) / (taken - 1)
+
+    stopped = None
     for reading in watched(blocks(program, matrix, count, rng), "block of readings"):
         x, xp = reading.value, namespace(reading.value)
         examination.take(x)
-        squares, sums, condition = squares + xp.sum(x * x, axis=0), sums + xp.sum(x, axis=0), reading.condition
-    value = (squares - sums**2 / count) / (count - 1)
-    noise, schedule = namespace(value).ones_like(value) * share, Schedule.for_covariance(count, program.rate())
+        squares, sums, taken = squares + xp.sum(x * x, axis=0), sums + xp.sum(x, axis=0), taken + len(x)
+        if taken > 1 and told("diagonal", lambda: {"x": estimate(), "n_readings": taken}):
+            stopped = taken
+            break
+    value, schedule = estimate(), Schedule.for_covariance(taken, program.rate())
+    noise = namespace(value).ones_like(value) * math.sqrt(2 / (taken - 1))
     systematic = 0.0 if getattr(program, "ideal", False) else None
-    return Found(value, noise, schedule, condition, systematic, examination.verdict())
+    return Found(value, noise, schedule, reading.condition, systematic, examination.verdict(), stopped)
 
 
 def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
@@ -299,7 +329,7 @@ def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
     else:
         advice = f"of which rounding alone has {rounding:.2g} at the condition number {found.condition or 1:.3g}"
     message = f"no residual can certify a diagonal: its relative standard error is {error:.2g}; {advice}"
-    if not success:
+    if not (success or found.stopped):
         warn(message)
     if systematic is None:
         message = (
@@ -309,5 +339,7 @@ def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
     info.update(success=success, status=0 if success else 1, condition=found.condition)
     info.update(noise=noise * value, rounding=rounding * value, standard_error=errors * value)
     info.systematic = None if systematic is None else systematic * value
+    if found.stopped:
+        end_early(info, found.stopped, "readings", enough=success)
     declare(info, found.health)
     return info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +11,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, as_array, column_norms, dtype_name, is_torch, namespace, to_numpy
 from thermolinalg._autograd import detached
-from thermolinalg._info import Info
-from thermolinalg._progress import showing
+from thermolinalg._progress import seen_as, showing
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices import Device, Schedule
-from thermolinalg.estimation.refinement import State
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_solution
@@ -134,7 +131,7 @@ def langevin(
     start = _start(x0, preconditioner, rhs)
     if 0 in rhs.block.shape:
         return _as_scipy(rhs.block), 0
-    with showing(progress):
+    with showing(progress, callback), seen_as(lambda x: _as_scipy(x[:, None] if rhs.is_vector else x)):
         x, info = prepared.refined(
             rhs,
             Tolerance(0.0, target, math.inf),
@@ -143,7 +140,6 @@ def langevin(
             rng=prepared.rng,
             x0=start,
             preconditioner=None if preconditioner is None or short else direction_of(preconditioner, rhs.block),
-            callback=None if callback is None else _observer(callback),
             quiet=True,
         )
     # The residual is all that is asked for, however little that may say about x where A is ill-conditioned.
@@ -194,21 +190,3 @@ def _start(x0: Any, M: LinearOperator | None, rhs: RightHandSide) -> Array | Non
             raise ValueError("x0 is complex although A and b are real; pass x0.real, or a complex b")
     vanishes = xp.all(rhs.block == 0, axis=0)
     return xp.where(~vanishes, as_array(x, rhs.block), xp.zeros_like(rhs.block))
-
-
-def _observer(callback: Callable[..., Any]) -> Callable[[Array, Any, State], None]:
-    """The user's callback, fed with iterates."""
-    try:
-        wants_info = "intermediate_result" in inspect.signature(callback).parameters
-    except ValueError:  # a builtin without a signature
-        wants_info = False
-
-    def observe(x: Array, norms: np.ndarray, state: State) -> None:
-        x = _as_scipy(x)
-        if wants_info:
-            norm = float(norms[0]) if len(norms) == 1 else norms
-            callback(intermediate_result=Info(x=x, residual_norm=norm, n_runs=state.n_runs))
-        else:
-            callback(x)
-
-    return observe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,7 @@ def lstsq(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
@@ -77,6 +79,9 @@ def lstsq(
         Timetable of each run.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
+    callback : callable, optional
+        Called after each run with the iterate, ``callback(xk)``; as ``callback(intermediate_result=info)`` where its
+        parameter has that name, with `x`, `residual_norm` and `n_runs`. StopIteration ends the call with what there is.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
@@ -136,7 +141,7 @@ def lstsq(
         as_nonnegative(damp, "damp"),
     )
     cutoff = max(read.shape) * eps(rhs.block) if cond is None else as_nonnegative(cond, "cond")
-    with showing(progress):
+    with showing(progress, callback):
         result, info = least_squares(read, rhs, cutoff, settings, generator)
     if wants_gradients(a, b):
         loads = b if is_torch(b) else rhs.given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal, overload
@@ -47,6 +48,7 @@ def solve_continuous_lyapunov(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
@@ -84,6 +86,9 @@ def solve_continuous_lyapunov(
         (1e-2 if not given).
     device : Device, optional
         Default: an ideal `GeneralDevice`.
+    callback : callable, optional
+        Called after each run with the iterate, ``callback(xk)``; as ``callback(intermediate_result=info)`` where its
+        parameter has that name, with `x`, `residual_norm` and `n_runs`. StopIteration ends the call with what there is.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
@@ -142,7 +147,7 @@ def solve_continuous_lyapunov(
         x = equation.restore(equation.q)
         info = empty_report(abs(x), "an empty equation")
     elif refine:
-        with showing(progress):
+        with showing(progress, callback):
             x, info = _Problem(equation).refined(generator, Wanted(tolerance, maxiter, schedule))
     else:
         x, info = _Problem(equation).raw(generator, asked, schedule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,8 @@ from thermolinalg.primitives.sampling import sample
 from thermolinalg.primitives.solver import Solver
 
 __all__ = ["PreparedDevice", "QuadraticForm", "program"]
+
+Watcher = Callable[..., Any] | None
 
 
 class PreparedDevice(Solver):
@@ -44,18 +47,17 @@ class PreparedDevice(Solver):
     # -- other questions ----------------------------------------------------------------------------------------------
 
     def diagonal(
-        self, *, rtol: float = 1e-2, progress: bool = False, rng: Any = None, return_info: bool = False
+        self,
+        *,
+        rtol: float = 1e-2,
+        callback: Watcher = None,
+        progress: bool = False,
+        rng: Any = None,
+        return_info: bool = False,
     ) -> Any:
         """Diagonal of A⁻¹ from the variance of each node; all else as `thermolinalg.inv_diagonal`."""
-        read_off: Any = inv_diagonal
-        return read_off(
-            self.read,
-            rtol=rtol,
-            device=self._written("definite"),
-            rng=self._stream(rng),
-            progress=progress,
-            return_info=return_info,
-        )
+        asked: dict[str, Any] = {"rtol": rtol, "callback": callback, "progress": progress, "return_info": return_info}
+        return inv_diagonal(self.read, device=self._written("definite"), rng=self._stream(rng), **asked)
 
     def logdet(
         self,
@@ -63,6 +65,7 @@ class PreparedDevice(Solver):
         atol: float = 1e-2,
         method: str | None = None,
         max_readings: int | None = None,
+        callback: Watcher = None,
         progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
@@ -78,6 +81,7 @@ class PreparedDevice(Solver):
             atol=atol,
             method=method,
             max_readings=max_readings,
+            callback=callback,
             progress=progress,
             device=self._written("definite", "negative"),
             rng=self._stream(rng),
@@ -94,6 +98,7 @@ class PreparedDevice(Solver):
         mean: Any = None,
         temperature: float = 1.0,
         schedule: Schedule | None = None,
+        callback: Watcher = None,
         progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
@@ -107,6 +112,7 @@ class PreparedDevice(Solver):
             mean=mean,
             temperature=temperature,
             schedule=schedule,
+            callback=callback,
             progress=progress,
             device=self._written("definite"),
             rng=self._stream(rng),

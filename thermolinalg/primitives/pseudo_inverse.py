@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,7 @@ def pinv(
     refine: bool = True,
     schedule: Schedule | None = None,
     device: Device | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
@@ -63,6 +65,9 @@ def pinv(
         Timetable of each run.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`.
+    callback : callable, optional
+        Called after each run with the iterate, ``callback(xk)``; as ``callback(intermediate_result=info)`` where its
+        parameter has that name, with `x`, `residual_norm` and `n_runs`. StopIteration ends the call with what there is.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
@@ -105,7 +110,7 @@ def pinv(
     """
     how = as_count(maxiter, "maxiter"), refine, as_schedule(schedule), as_device(device)
     cutoffs = (None if x is None else as_nonnegative(x, name) for x, name in ((atol, "atol"), (rtol, "rtol")))
-    with showing(progress):
+    with showing(progress, callback):
         value, rank, info = _pinv(a, *cutoffs, check_finite, tol, how, rng=rng)
     extras = [rank] * return_rank + [info] * return_info
     return (value, *extras) if extras else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -11,7 +12,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, dtype_name, eps, is_torch, namespace
 from thermolinalg._autograd import detached, refuse_gradients, wants_gradients
 from thermolinalg._info import Info, warn
-from thermolinalg._progress import showing
+from thermolinalg._progress import seen_as, showing
 from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Reading, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
@@ -23,7 +24,7 @@ from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._gaussian_units import Units
 from thermolinalg.primitives._gradients import Moments, of_gaussian
-from thermolinalg.primitives._readings import declare, readings_report, relative_rounding
+from thermolinalg.primitives._readings import declare, end_early, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.solver import Solver
@@ -59,6 +60,7 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
     check_finite: bool = True,
     device: Device | None = None,
     schedule: Schedule | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
@@ -97,6 +99,9 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
     schedule : Schedule, optional
         Timetable of the readings, which are then correlated as its spacing makes them, in order. Default: independent
         samples.
+    callback : callable, optional
+        Shown the samples (k, d) that came last, as ``callback(xk)``, or as ``callback(intermediate_result=info)`` where
+        its parameter has that name. StopIteration ends the call with those that came, shape (n, d).
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
@@ -152,7 +157,7 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
         raise ValueError("b is a load of A, and cov is its inverse: pass mean")
     else:
         matrix = cov
-    with showing(progress):
+    with showing(progress, callback, "samples"):
         return _samples(
             matrix,
             size,
@@ -213,7 +218,16 @@ def _samples(
     if read.is_complex:
         load = realify(load)
     held_load = units.load(load)
-    reading = program.readings(held_load[:, 0], timetable, rng=generator, temperature=units.temperature)
+
+    def in_user_units(held: Array) -> Array:
+        held = units.back(units.held(operator).apply(held.T) if is_covariance else held.T)
+        held = complexify(held) if read.is_complex else held
+        return (held if offset is None else held + offset).T
+
+    with seen_as(in_user_units):
+        reading = program.readings(held_load[:, 0], timetable, rng=generator, temperature=units.temperature)
+    if stopped := len(reading.value) < max(count, 1):
+        timetable, count, shape = reading.schedule, len(reading.value), (len(reading.value),)
     health = None
     if not program.vouched:
         share = min(effective_readings(timetable, rate / 2) / timetable.grid()[0], 1.0) if schedule is not None else 1.0
@@ -222,19 +236,18 @@ def _samples(
         health = examination.verdict()
     _warn_if_ill_conditioned(name, operator.like, reading.condition)
     _warn_of_mean(name, reading, operator)
-    x = reading.value.T[:, :count]
-    x = units.back(units.held(operator).apply(x) if is_covariance else x)
-    x = complexify(x) if read.is_complex else x
-    x = x if offset is None else x + offset
+    x = in_user_units(reading.value[:count])
     if not is_finite(x):
-        raise ValueError(f"the samples leave the range of {dtype_name(abs(x[:, :0]))}; scale {name}, b or mean")
-    x = namespace(x).reshape(x.T, (*shape, read.shape[0]))
+        raise ValueError(f"the samples leave the range of {dtype_name(abs(x[:0]))}; scale {name}, b or mean")
+    x = namespace(x).reshape(x, (*shape, read.shape[0]))
     written = partial(Solver, read, AlreadyWritten(program))
     x = of_gaussian(x, written, moments, generator, is_covariance=is_covariance)
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
     if not getattr(program, "ideal", False):
         message = f"of the law of this device, which errs in ways that it does not tell; {message}"
     info = readings_report(program, timetable, 1.0, message)
+    if stopped:
+        end_early(info, count, "samples")
     declare(info, health)
     rounding = relative_rounding(operator.shape[0], operator.like, reading.condition)
     info.update(condition=reading.condition, rounding=rounding)

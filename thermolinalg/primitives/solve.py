@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 from thermolinalg._arrays import Array
@@ -42,6 +43,7 @@ def solve(
     schedule: Schedule | None = None,
     M: Any = None,
     device: Device | None = None,
+    callback: Callable[..., Any] | None = None,
     progress: bool = False,
     rng: Any = None,
     return_info: bool = False,
@@ -87,6 +89,9 @@ def solve(
         simulated by preconditioned solves. It changes what a simulation takes and not what is simulated.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
+    callback : callable, optional
+        Called after each run with the iterate, ``callback(xk)``; as ``callback(intermediate_result=info)`` where its
+        parameter has that name, with `x`, `residual_norm` and `n_runs`. StopIteration ends the call with what there is.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
     rng : None, int or numpy.random.Generator, optional
@@ -150,6 +155,7 @@ def solve(
         refine=refine,
         schedule=schedule,
         check_finite=check_finite,
+        callback=callback,
         progress=progress,
         return_info=return_info,
     )

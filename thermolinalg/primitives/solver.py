@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, is_torch, namespace, to_numpy
+from thermolinalg._arrays import Array, is_torch
 from thermolinalg._autograd import detached, wants_gradients
 from thermolinalg._info import Info
-from thermolinalg._progress import showing, watched
+from thermolinalg._progress import seen_as, showing, watched
 from thermolinalg._validation import as_count, as_nonnegative, as_rng
 from thermolinalg.devices import Device, Ledger, Program, Schedule
-from thermolinalg.estimation.refinement import State
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix
 from thermolinalg.primitives._devices import as_schedule
 from thermolinalg.primitives._gradients import of_inverse, of_solution
 from thermolinalg.primitives._linear_solve import RAW_RTOL, solve_raw, solve_refined
-from thermolinalg.primitives._report import joined
+from thermolinalg.primitives._report import joined, not_reached, side_by_side
 from thermolinalg.primitives._rhs import RightHandSide, identity, read_rhs
 from thermolinalg.primitives._tolerance import MAXITER, Tolerance, Wanted, read_rtol
 from thermolinalg.primitives._units import units_around
@@ -157,6 +156,7 @@ class Solver:
         refine: bool = True,
         schedule: Schedule | None = None,
         check_finite: bool = True,
+        callback: Callable[..., Any] | None = None,
         progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
@@ -166,7 +166,7 @@ class Solver:
         Parameters
         ----------
         b : array_like, shape (d,) or (d, k)
-        rtol, atol, maxiter, refine, schedule, check_finite, progress, rng, return_info
+        rtol, atol, maxiter, refine, schedule, check_finite, callback, progress, rng, return_info
             As `thermolinalg.solve`; `rng` None goes on with the device's own stream.
 
         Returns
@@ -178,7 +178,7 @@ class Solver:
         generator = self.rng if rng is None else as_rng(rng)
         asked: dict[str, Any] = {"rtol": rtol, "maxiter": maxiter, "schedule": schedule}
         given: dict[str, Any] = {"atol": atol, "refine": refine, "check_finite": check_finite}
-        with showing(progress):
+        with showing(progress, callback):
             x, info = self.answer(detached(b), **asked, **given, rng=generator)
         if wants_gradients(self.read.graph, b):
             loads = b if is_torch(b) else read_rhs(self.read, b).given
@@ -219,7 +219,6 @@ class Solver:
         rng: np.random.Generator,
         x0: Array | None = None,
         preconditioner: Callable[[Chain, Array], Array] | None = None,
-        callback: Callable[[Array, Any, State], None] | None = None,
         quiet: bool = False,
     ) -> tuple[Array, Info]:
         """Refined solutions of checked right-hand sides, in the shape of the user's b, and the report.
@@ -234,14 +233,10 @@ class Solver:
             Guesses, in the user's numbers.
         preconditioner : callable, optional
             ``preconditioner(outer, r)``: a direction for a residual of the equation inside `outer`.
-        callback : callable, optional
-            ``callback(x, norms, state)`` after each run, in the user's units.
         quiet : bool, optional
             Whether to leave warnings to the caller.
         """
-        solve = partial(
-            self._refined, rhs, tolerance, maxiter, schedule, rng, x0, preconditioner, callback, quiet=quiet
-        )
+        solve = partial(self._refined, rhs, tolerance, maxiter, schedule, rng, x0, preconditioner, quiet=quiet)
         held = self.held
         try:
             return solve(held)
@@ -261,7 +256,6 @@ class Solver:
         rng: np.random.Generator,
         x0: Array | None,
         preconditioner: Callable[[Chain, Array], Array] | None,
-        callback: Callable[[Array, Any, State], None] | None,
         held: Held,
         *,
         quiet: bool,
@@ -269,14 +263,8 @@ class Solver:
         """The same with A held in one way."""
         outer = self.outer(held, rhs.block)
         equation = held.equation(outer.into(rhs.block))
-        observer, direction = None, None if preconditioner is None else partial(preconditioner, outer)
-        if callback is not None:
-            seen = callback
-
-            def observer(state: State) -> None:
-                seen(outer.back(state.x), outer.norms(to_numpy(state.norms[0])), state)
-
-        wanted = Wanted(tolerance, maxiter, schedule, direction, observer, quiet)
+        direction = None if preconditioner is None else partial(preconditioner, outer)
+        wanted = Wanted(tolerance, maxiter, schedule, direction, quiet)
         start = None if x0 is None else outer.start(x0)
         x, info = solve_refined(held, equation, outer, wanted, rng, start, rhs.shaped)
         return rhs.shaped(outer.back(x)), info
@@ -311,6 +299,7 @@ class Solver:
         atol: float = 0.0,
         maxiter: int = MAXITER,
         schedule: Schedule | None = None,
+        callback: Callable[..., Any] | None = None,
         progress: bool = False,
         rng: Any = None,
         return_info: bool = False,
@@ -325,7 +314,7 @@ class Solver:
         """
         generator = self.rng if rng is None else as_rng(rng)
         asked: dict[str, Any] = {"rtol": rtol, "maxiter": maxiter, "schedule": schedule}
-        with showing(progress):
+        with showing(progress, callback):
             x, info = self.columns(atol=atol, rng=generator, **asked)
         x = of_inverse(x, self, self.read.graph, generator, **asked)
         return (x, info) if return_info else x
@@ -337,7 +326,17 @@ class Solver:
             return columns.empty_solution()
         starts = range(0, columns.size, COLUMNS)
         blocks = watched(starts, "block of columns") if columns.size > COLUMNS else starts
-        answers = [self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked) for begin in blocks]
-        parts, infos = [x for x, _ in answers], [info for _, info in answers]
-        x = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=1)
-        return x, joined(infos)
+        parts: list[Array] = []
+        infos: list[Info] = []
+
+        def together(x: Array) -> Array:
+            return side_by_side([*parts, x], columns.block)
+
+        for begin in blocks:
+            with seen_as(together):
+                x, info = self.answer(columns.block[:, begin : begin + COLUMNS], rng=rng, **asked)
+            parts, infos = [*parts, x], [*infos, info]
+            if info.get("stopped") and (rest := columns.block[:, begin + COLUMNS :]).shape[1]:
+                infos.append(not_reached(info, rest))
+                break
+        return side_by_side(parts, columns.block), joined(infos)

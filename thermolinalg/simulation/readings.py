@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from thermolinalg._progress import watched
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.base import Diagonalising, Engine, evaluate
 
-__all__ = ["autoregressive_path", "modal_readings"]
+__all__ = ["autoregressive_blocks", "modal_readings"]
 
 CHUNK = 1024
 """Readings whose noise is drawn at once."""
@@ -23,7 +23,7 @@ MEMORY = {"x0": "state", "v0": "velocity"}
 """What a law remembers: its inputs at the start of a step, and the outputs that carry them on."""
 
 
-def autoregressive_path(
+def autoregressive_blocks(
     engine: Engine,
     first: LinearLaw,
     step: LinearLaw,
@@ -31,28 +31,28 @@ def autoregressive_path(
     load: Array,
     readings: int,
     rng: np.random.Generator,
-) -> Array:
-    """Readings (n, d) of x ← step(x, b, z), the first drawn by `first` from `start`; velocities start at rest.
+) -> Generator[Array, None, None]:
+    """Readings of x ← step(x, b, z), the first drawn by `first` from `start`, in blocks (d, n); velocities rest first.
 
     Engines that diagonalise A run in its eigenbasis, where a step costs O(d); the others apply the law at each step.
     """
     if isinstance(engine, Diagonalising):
         origin = None if start is None else engine.to_modes(start)[:, 0]
         chunks = modal_readings(engine.eigenvalues(), first, step, origin, engine.to_modes(load)[:, 0], readings, rng)
-        blocks = watched(chunks, "block of readings", total=-(-readings // CHUNK))
-        return namespace(load).concat([engine.from_modes(chunk.T).T for chunk in blocks])
+        for chunk in watched(chunks, "block of readings", total=-(-readings // CHUNK)):
+            yield engine.from_modes(chunk.T)
+        return
     names = [name for name in step.inputs if name in MEMORY]
     outputs = [MEMORY[name] for name in names]
     known: dict[str, Array | None] = dict.fromkeys(names) | {"x0": start, "b": load}
-    path, law = [], first
+    law = first
     for _ in watched(range(readings), "reading"):
         noise = {name: standard_normal(rng, tuple(load.shape), load) for name in law.normal_inputs()}
         inputs = known | noise
         states = engine.apply(law, [inputs[name] for name in law.inputs], outputs)
         known.update(zip(names, states, strict=True))
-        path.append(states[0][:, 0])
+        yield states[0]
         law = step
-    return namespace(load).stack(path)
 
 
 def modal_readings(

@@ -40,7 +40,7 @@ def test_a_resumed_run_goes_on_bit_by_bit(run):
         losses = []
         for number in numbers:
             inputs, targets = batch(seed=number)
-            losses.append(float(opt.step(lambda: (model(inputs), targets))))  # noqa: B023
+            losses.append(float(opt.step(lambda: (model(inputs), targets))))
         return losses
 
     model = mlp().float().double()

@@ -1,0 +1,54 @@
+"""Benchmarks of what is not at hand everywhere: that they run small, and refuse in a sentence."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
+
+
+def ran(*arguments):
+    """A benchmark in a process of its own, as users start it."""
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.mark.peers
+@needs_torch
+def test_the_bench_of_accelerators_runs_on_the_host():
+    run = ran("benchmarks.scale.gpu", "--device", "cpu", "--dense", "140", "--side", "34", "--width", "8")
+    assert run.returncode == 0, run.stderr
+    parts = {line.partition(" ")[0]: json.loads(line.partition(" ")[2]) for line in run.stdout.splitlines()}
+    assert [(row["d"], row["dtype"]) for row in parts["dense"]] == [(140, "torch.float32"), (140, "torch.float64")]
+    assert all(row["n"] == 1156 and row["residual"] < 2e-5 for row in parts["stencil"])
+    assert set(parts["steps"][0]["seconds"]) == {"TNGD", "Adam"}
+
+
+@pytest.mark.peers
+@needs_torch
+@pytest.mark.parametrize("asked", [[], ["--device", "cuda:7"], ["--device", "abacus"]])
+def test_it_refuses_where_there_is_no_such_device(asked):
+    import torch
+
+    if not asked and torch.cuda.is_available():
+        pytest.skip("there is one")
+    run = ran("benchmarks.scale.gpu", *asked)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.startswith("torch finds no CUDA device here" if not asked else "torch has no device")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_the_bench_of_kernels_runs():
+    run = ran("benchmarks.scale.kernels", "--quick")
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(run.stdout)
+    assert {(row["width"], row["dtype"]) for row in rows} == {
+        (k, t) for k in (1, 2, 16) for t in ("float64", "float32")
+    }
+    assert all(seconds > 0 for row in rows for seconds in row["seconds"].values())
