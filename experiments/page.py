@@ -172,17 +172,20 @@ def tried(results: dict[str, Any]) -> str:
     return table(["method", "change", "last weights", "best average (its memory)"], rows)
 
 
-def averaged(*comparisons: dict[str, Any]) -> str:
-    """Test accuracies with the last weights and with each running average, where runs have these."""
-    rows, names = [], []
-    for comparison_of in comparisons:
-        for method, found in comparison_of["methods"].items():
-            runs = found["runs"]
-            names = [name for name in runs[0] if name.startswith("accuracy, ")] or names
-            if names and names[0] in runs[0]:
-                means = [percent(median(run[name][-1] for run in runs)) for name in names]
-                rows.append([method, f"{len(runs)}", accuracy(runs), *means])
-    return table(["method", "seeds", "last weights", *(name.removeprefix("accuracy, ") for name in names)], rows)
+def ended(extended: dict[str, Any], *comparisons: dict[str, Any]) -> str:
+    """Test accuracies at the end of the best changes and of what was tried after them, with two averages of weights."""
+    found = [(method, entry["label"], entry["runs"]) for method, entry in extended["finals"].items()]
+    for comparison_of, label in zip(
+        comparisons, ("rate warms up", "curvature of four batches, rate warms up"), strict=True
+    ):
+        found += [(method, label, entry["runs"]) for method, entry in comparison_of["methods"].items()]
+    rows = []
+    for method, label, runs in found:
+        averages = [percent(median(run[f"accuracy, memory {memory}"][-1] for run in runs)) for memory in (0.98, 0.995)]
+        seconds = f"{mean(run['seconds'][-1] for run in runs):.0f}"
+        rows.append([method, label, f"{len(runs)}", accuracy(runs), *averages, seconds])
+    head = ["method", "change", "seeds", "last weights", "memory 0.98", "memory 0.995", "processor seconds"]
+    return table(head, rows)
 
 
 def fitted(results: dict[str, Any]) -> str:
@@ -273,8 +276,8 @@ TABLES: dict[str, tuple[Any, ...]] = {
     "part": (comparison, "compare-10k"),
     "whole": (comparison, "compare-60k"),
     "first": (comparison, "compare-60k-first"),
-    "averaged": (averaged, "compare-60k-first", "compare-60k-averages"),
     "tried": (tried, "extend"),
+    "ended": (ended, "extend", "compare-60k-warm", "compare-60k-curvature"),
     "runtime": (curves, "runtime"),
     **{name: (sweep, f"sweep-{name}") for name in SWEEPS},
     "steps": (steps, "step-time"),
