@@ -105,15 +105,16 @@ def _by_inverse(loaded: Loaded, y: np.ndarray) -> Slope:
 
 
 def _measured(loaded: Loaded, y: np.ndarray, readings: int) -> Slope:
-    """The slope, its traces from readings x of covariance M⁻¹."""
-    targets, x = y.shape[1], loaded.readings(readings)
+    """The slope, its traces from vectors u, v with E uvᵀ = M⁻¹."""
+    targets, (u, v) = y.shape[1], loaded.probes(readings)
     weights = loaded.solve(y)
-    ahead = loaded.slopes(np.hstack([weights, x]))
+    ahead = loaded.slopes(np.hstack([weights, v] if u is v else [weights, v, u]))
     quadratic = np.array([np.sum(weights * product[:, :targets]) for product in ahead])
-    moved = [product[:, targets:] for product in ahead]
+    moved = [product[:, targets : targets + readings] for product in ahead]
     solved = np.split(loaded.solve(np.hstack(moved), MEASURED), len(moved), axis=1)
-    traces = np.array([np.sum(x * part) for part in moved]) / readings
-    return _slope(quadratic, traces, _products([part.T for part in moved], solved) / readings, targets)
+    traces = np.array([np.sum(u * part) for part in moved]) / readings
+    left = [product[:, -readings:].T for product in ahead]
+    return _slope(quadratic, traces, _products(left, solved) / readings, targets)
 
 
 def _products(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:

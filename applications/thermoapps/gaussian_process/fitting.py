@@ -12,8 +12,9 @@ from sklearn.base import clone
 from thermoapps._reading import read_number
 from thermoapps.gaussian_process.ascent import fisher_scoring
 from thermoapps.gaussian_process.evidence import Slope, log_evidence, slope_of
+from thermoapps.gaussian_process.finding import structure_of
 from thermoapps.gaussian_process.loaded import Loaded
-from thermoapps.gaussian_process.structures import Dense, Structure, structure_of
+from thermoapps.gaussian_process.structures import Dense, Structure
 
 __all__ = ["Evidence", "Optimum", "maximum"]
 
@@ -90,7 +91,7 @@ class Evidence:
         """The kernel's matrix on the device; the one that is there if it is the same."""
         structure: Structure = Dense(self.X)
         if self.structure == "auto" and not dense:
-            structure = structure_of(kernel, self.X, uniform=not np.ndim(self.noise))
+            structure = structure_of(kernel, self.X, self.noise)
         there = self._latest
         if there is not None and type(there.structure) is type(structure) and there.kernel == kernel:
             return there

@@ -11,6 +11,7 @@ import numpy as np
 import thermolinalg as tla
 from thermoapps._reading import read_number
 from thermoapps.gaussian_process.inverse import Inverse
+from thermoapps.gaussian_process.low_rank import Products
 from thermoapps.gaussian_process.structures import Dense, Structure
 
 __all__ = ["Loaded", "read_noise"]
@@ -23,6 +24,9 @@ SECOND_ORDER = 1e-6
 
 CORRECTIONS = 6
 """Residuals sent back before a variance is taken as it is."""
+
+SIGNS = 1e-3
+"""Relative residual of the solutions that measure traces."""
 
 DOUBTED = 0.2
 """Part of a variance beyond which its rounding is told."""
@@ -91,10 +95,10 @@ class Loaded:
 
     def _write(self) -> None:
         """Put M on the device, at once."""
-        self.matrix = self.structure.system(
-            self.parts, self.shift[self.order] if self.shift.ndim else float(self.shift)
-        )
-        self._program = tla.program(self.matrix, assume_a="pos", device=self.device, rng=self.rng)
+        shift = self.shift[self.order] if self.shift.ndim else float(self.shift)
+        self.matrix = self.structure.system(self.parts, shift)
+        inverse = self.structure.preconditioner(self.parts, shift)
+        self._program = tla.program(self.matrix, assume_a="pos", M=inverse, device=self.device, rng=self.rng)
         _ = self._program.held
 
     @property
@@ -198,9 +202,13 @@ class Loaded:
 
     # -- readings and products --------------------------------------------------------------------------------------
 
-    def readings(self, count: int) -> np.ndarray:
-        """Voltages (n, count) of covariance M⁻¹."""
-        return np.asarray(self._program.sample(count, rng=self.rng)).T[self._back]
+    def probes(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors u, v (n, count) with E uvᵀ = M⁻¹: readings of the device, twice, or signs and what solves them."""
+        if not isinstance(self.structure, Products):
+            readings = np.asarray(self._program.sample(count, rng=self.rng)).T[self._back]
+            return readings, readings
+        signs = self.rng.choice([-1.0, 1.0], (len(self.order), count))
+        return self.solve(signs, SIGNS), signs
 
     def times(self, V: np.ndarray) -> np.ndarray:
         """K V for V of shape (n, k), without noise."""

@@ -22,9 +22,9 @@ from thermoapps.gaussian_process.kernels import Wendland
 from thermoapps.gaussian_process.white import terms, white_noise
 from thermolinalg.operators import Circulant, Kronecker, Toeplitz
 
-__all__ = ["Structure", "structure_of"]
+__all__ = ["Dense", "Grid", "Line", "Sparse", "Structure", "factors_of"]
 
-Parts = list[np.ndarray]
+Parts = list[Any]
 
 Read = Callable[[Any, int], np.ndarray]
 """``read(A, count)``: readings (n, count) of a device that holds A, of covariance A⁻¹."""
@@ -35,9 +35,6 @@ with large exponents multiply (a rational quadratic near its Gaussian limit); a 
 
 JITTER = 1e-8
 """What is added to the diagonal of a covariance before it is loaded, as a part of the variance."""
-
-REGULAR = 1e-9
-"""Spacings of a regular grid differ by no more than this part of its length."""
 
 
 class Structure(ABC):
@@ -64,6 +61,10 @@ class Structure(ABC):
     @abstractmethod
     def system(self, parts: Parts, shift: float | np.ndarray) -> Any:
         """K + shift I, as `thermolinalg.solve` takes it."""
+
+    def preconditioner(self, parts: Parts, shift: float | np.ndarray) -> Any:
+        """An approximation of the inverse of that system, where simulated runs need one; else None."""
+        return None
 
     @abstractmethod
     def times(self, parts: Parts, V: np.ndarray) -> np.ndarray:
@@ -164,7 +165,7 @@ class Sparse(Structure):
         self.distances = np.linalg.norm(X[self.pairs[:, 0]] - X[self.pairs[:, 1]], axis=1)
 
     def parts(self, kernel: Any) -> Parts:
-        leaves = _factors(kernel)
+        leaves = factors_of(kernel)
         values = [leaf.of_distances(self.distances) for leaf in leaves if isinstance(leaf, Wendland)]
         return [_constant(leaves) * np.concatenate([*values, np.ones(1)])]
 
@@ -201,7 +202,7 @@ class Grid(Structure):
         self.place = np.array([[axis[0] for axis in axes]])
 
     def parts(self, kernel: Any) -> Parts:
-        leaves = _factors(kernel)
+        leaves = factors_of(kernel)
         factors = []
         for j, axis in enumerate(self.axes):
             along = (_along(leaf, j)(axis[:, None]) for leaf in leaves if isinstance(leaf, RBF))
@@ -271,40 +272,7 @@ def _raised(K: np.ndarray, shift: float | np.ndarray) -> np.ndarray:
     return K
 
 
-def structure_of(kernel: Any, X: np.ndarray, *, uniform: bool = True) -> Structure:
-    """The cheapest form of the covariance matrix of some data.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        Of scikit-learn, or `Wendland`.
-    X : array, shape (n, d)
-        Where the data are.
-    uniform : bool, optional
-        Whether all data have the same noise, as grids need.
-
-    Returns
-    -------
-    Structure
-    """
-    factors = _factors(kernel)
-    kinds = [type(leaf) for leaf in factors if not isinstance(leaf, ConstantKernel)]
-    if kinds == [Wendland]:
-        (leaf,) = (leaf for leaf in factors if isinstance(leaf, Wendland))
-        return Sparse(X, leaf.length_scale)
-    if not uniform or len(X) < 2:
-        return Dense(X)
-    if X.shape[1] == 1:
-        order = np.argsort(X[:, 0], kind="stable")
-        axis = X[order, 0]
-        steps = np.diff(axis)
-        regular = np.ptp(steps) <= REGULAR * (axis[-1] - axis[0]) and steps[0] > 0
-        return Line(axis, order) if regular and kernel.is_stationary() else Dense(X)
-    found = _grid(X) if kinds and set(kinds) == {RBF} else None
-    return Dense(X) if found is None else Grid(*found)
-
-
-def _factors(kernel: Any) -> list[Any]:
+def factors_of(kernel: Any) -> list[Any]:
     """The factors of the one term beside white noise; none if there are several."""
     found = [term for term in terms(kernel) if not isinstance(term, WhiteKernel)]
 
@@ -322,15 +290,3 @@ def _along(leaf: Any, j: int) -> Any:
     """The factor of a Gaussian kernel that belongs to one coordinate."""
     length = leaf.length_scale[j] if leaf.anisotropic else leaf.length_scale
     return clone(leaf).set_params(length_scale=length)
-
-
-def _grid(X: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
-    """Axes of a full grid and the order of its points row by row, or None."""
-    found = [np.unique(column, return_inverse=True) for column in X.T]
-    axes, places = [axis for axis, _ in found], tuple(place for _, place in found)
-    shape = tuple(len(axis) for axis in axes)
-    if prod(shape) != len(X) or min(shape) < 2:
-        return None
-    flat = np.ravel_multi_index(places, shape)
-    order = np.argsort(flat)
-    return (axes, order) if np.array_equal(flat[order], np.arange(len(X))) else None

@@ -13,7 +13,8 @@ from processes import CASES, STRUCTURED
 from sklearn.gaussian_process.kernels import RBF
 
 from thermoapps.gaussian_process import Wendland
-from thermoapps.gaussian_process.structures import Dense, structure_of
+from thermoapps.gaussian_process.finding import structure_of
+from thermoapps.gaussian_process.structures import Dense
 from thermoapps.gaussian_process.white import white_noise
 
 
@@ -55,8 +56,8 @@ def test_prior_draws_have_the_kernel_as_covariance(name):
 
 def test_data_with_noise_of_their_own_have_no_grid():
     X, _ = CASES["Gaussian on a grid"].make()
-    assert structure_of(CASES["Gaussian on a grid"].kernel, X, uniform=False).name == "dense"
-    assert structure_of(Wendland(), X, uniform=False).name == "sparse"
+    assert structure_of(CASES["Gaussian on a grid"].kernel, X, np.ones(len(X))).name == "dense"
+    assert structure_of(Wendland(), X, np.ones(len(X))).name == "sparse"
 
 
 @pytest.mark.parametrize("X", [[[0.0]], [[0.0], [0.0]], [[1.0, 2.0]], [[0.0, 0.0], [0.0, 1.0]]])
