@@ -97,7 +97,8 @@ def _by_inverse(loaded: Loaded, y: np.ndarray) -> Slope:
     weights = loaded.solve(y)
     changes = loaded.structure.gradients(loaded.kernel)
     quadratic = np.array([np.sum(weights * (change @ weights)) for change in changes])
-    moved = [inverse.X @ change for change in changes]
+    # In this order: (∂K)M⁻¹R is small where R is, and M⁻¹R(∂K) is not where M is ill-conditioned.
+    moved = [change @ inverse.X for change in changes]
     traces = np.array([np.trace(product) for product in moved])
     rounding = inverse.residual * np.array([np.linalg.norm(product) for product in moved])
     slope = _slope(quadratic, traces, _products(moved, moved), targets)

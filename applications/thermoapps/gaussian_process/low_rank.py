@@ -154,7 +154,7 @@ class Products(Structure):
     def system(self, parts: Parts, shift: float | np.ndarray) -> Any:
         def product(V: np.ndarray) -> np.ndarray:
             V = V.reshape(len(self.X), -1)
-            return self.times(parts, V) + np.reshape(shift, (-1, 1)) * V
+            return np.asarray(self.times(parts, V) + np.reshape(shift, (-1, 1)) * V)
 
         shape = (len(self.X), len(self.X))
         return LinearOperator(shape, matvec=product, matmat=product, rmatvec=product, rmatmat=product, dtype=float)

@@ -30,6 +30,8 @@ class Posterior:
         Targets.
     loaded : Loaded
         M.
+    seed : int
+        Of the noise of the device, the same for each question.
 
     Attributes
     ----------
@@ -37,8 +39,8 @@ class Posterior:
         M⁻¹y.
     """
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, loaded: Loaded) -> None:
-        self.X, self.loaded, self.kernel = X, loaded, loaded.kernel
+    def __init__(self, X: np.ndarray, y: np.ndarray, loaded: Loaded, seed: int) -> None:
+        self.X, self.loaded, self.kernel, self.seed = X, loaded, loaded.kernel, seed
         self.weights = loaded.solve(y)
 
     def mean(self, X: np.ndarray) -> np.ndarray:
@@ -52,7 +54,7 @@ class Posterior:
         means, variances = [], []
         for part in self._parts(X):
             cross, prior = self.kernel(part, self.X), self.kernel.diag(part)
-            x, r = self.loaded.explained(cross, prior)
+            x, r = self._explained(cross, prior)
             means.append(cross @ self.weights)
             variances.append(prior - np.einsum("ij,ij->j", x, cross[:, self.loaded.order].T + r))
         return np.concatenate(means), _positive(np.concatenate(variances))
@@ -60,7 +62,7 @@ class Posterior:
     def covariance(self, X: np.ndarray) -> np.ndarray:
         """(m, m) at places X (m, d)."""
         cross, prior = self.kernel(X, self.X), self.kernel(X)
-        x, r = self.loaded.explained(cross, prior.diagonal())
+        x, r = self._explained(cross, prior.diagonal())
         explained = x.T @ (cross[:, self.loaded.order].T + r)
         return np.asarray(prior - (explained + explained.T) / 2)
 
@@ -78,6 +80,11 @@ class Posterior:
         noise = np.sqrt(loaded.shift).reshape(-1, 1) * rng.standard_normal(prior.shape)
         fresh = np.sqrt(white_noise(self.kernel, X))[:, None] * rng.standard_normal(prior.shape)
         return np.asarray(prior - loaded.times(loaded.solve(prior + noise)) + fresh)
+
+    def _explained(self, cross: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the data say, the same whatever was asked before."""
+        self.loaded.rng = np.random.default_rng(self.seed)
+        return self.loaded.explained(cross, prior)
 
     def _is_structured(self, X: np.ndarray) -> bool:
         return not isinstance(self.loaded.structure, Dense) and np.array_equal(X, self.X)

@@ -198,7 +198,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.theta_std_ = best.slope.deviations()
         loaded = evidence.load(self.kernel_)
         loaded.tell()
-        self._posterior = Posterior(self.X_train_, evidence.y, loaded)
+        self._posterior = Posterior(self.X_train_, evidence.y, loaded, evidence.seed)
         self.alpha_ = self._posterior.weights.reshape(self.y_train_.shape)
         self.structure_ = loaded.structure.name
         self.device_time_ = evidence.device_time

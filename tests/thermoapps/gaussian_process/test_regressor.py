@@ -24,6 +24,7 @@ from thermoapps.gaussian_process.evidence import Slope
 from thermolinalg import Imperfections, LangevinDevice
 
 
+@pytest.mark.filterwarnings("ignore:The optimal value:sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [ThermodynamicGPRegressor(), ThermodynamicGPRegressor(RBF(), alpha=1.0, normalize_y=True, tol=0.01)]
 )
