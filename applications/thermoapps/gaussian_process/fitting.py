@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.optimize
@@ -139,8 +139,22 @@ class Optimum:
     iterations: int
 
 
+class Climbed(Protocol):
+    """What an ascent asks of an evidence."""
+
+    @property
+    def kernels(self) -> int:
+        """How many were on the device."""
+
+    def slope(self, kernel: Any) -> Slope:
+        """The slope at a kernel's parameters."""
+
+    def value(self, kernel: Any, atol: float) -> tuple[float, float]:
+        """The evidence as measured, and its standard error."""
+
+
 def maximum(
-    evidence: Evidence,
+    evidence: Climbed,
     kernel: Any,
     optimizer: Any,
     *,
@@ -152,8 +166,8 @@ def maximum(
 
     Parameters
     ----------
-    evidence : Evidence
-        What to climb.
+    evidence : Climbed
+        Of a regression or a classification.
     kernel : Kernel
         To start with, and whose bounds hold.
     optimizer : {"fisher_scoring", "fmin_l_bfgs_b"} or callable
