@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thermoapps._random_state import read_random_state
-from thermoapps._rows import read_number
+from thermoapps._reading import read_number
 from thermoapps.gaussian_process.fitting import maximum
 from thermoapps.gaussian_process.laplace import LaplaceEvidence, averaged_logistic
 from thermoapps.gaussian_process.white import refuse_compound
@@ -258,17 +258,7 @@ class ThermodynamicGPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Classes of new samples.
-
-        Parameters
-        ----------
-        X : array_like, shape (m, n_features)
-            Samples.
-
-        Returns
-        -------
-        array, shape (m,)
-        """
+        """Classes (m,) of new samples X (m, n_features)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return np.asarray(self.base_estimator_.predict(X))

@@ -16,7 +16,7 @@ from thermoapps.gaussian_process.structures import Dense, Structure
 
 __all__ = ["Loaded", "read_noise"]
 
-COARSE = 0.1
+COARSE = 1e-2
 """Relative residual of solves whose own residuals are sent back."""
 
 SECOND_ORDER = 1e-6
@@ -74,7 +74,7 @@ class Loaded:
         self.structure, self.kernel, self.device, self.rng = structure, kernel, device, rng
         self.parts, self.order = structure.parts(kernel), structure.order
         self._back = np.argsort(self.order)
-        self.rtol = rtol
+        self.rtol = max(rtol, structure.rtol)
         self.shift = np.asarray(np.asarray(noise, dtype=float) + structure.white(kernel))
         self._inverse: Inverse | None = None
         self.raised = 0.0
@@ -124,8 +124,8 @@ class Loaded:
             x, within = self._inverse.solve(loads.reshape(len(loads), -1), target)
             if within:
                 return np.asarray(x.reshape(loads.shape)[self._back])
-        if rtol > self.rtol:
-            return np.asarray(self._rough(loads, rtol)[self._back])
+        if rtol > self.rtol or self.structure.rtol:
+            return np.asarray(self._rough(loads, target)[self._back])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", tla.ThermodynamicWarning)
             x, info = self._program.solve(loads, rtol=target, rng=self.rng, return_info=True)

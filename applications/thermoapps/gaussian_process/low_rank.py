@@ -139,7 +139,7 @@ class Products(Structure):
         Points whose columns make the factor.
     """
 
-    name = "products"
+    name, rtol = "products", 1e-8
 
     def __init__(self, X: np.ndarray, pivots: np.ndarray) -> None:
         self.X, self.order, self.place = X, np.arange(len(X)), X[:1]

@@ -25,7 +25,8 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     The device holds M = K + αI in the cheapest form: a Kronecker product where the data fill a grid and the kernel is a
     product of Gaussian ones, a Toeplitz matrix where they stand at regular intervals and it is stationary, a sparse
-    matrix where it is `Wendland`'s, times constants and beside white noise in each case; else a dense matrix.
+    matrix where it is `Wendland`'s, times constants and beside white noise in each case; else a dense matrix of up to
+    6000 data, and beyond that a factor of low rank if no more than 1e-5 of the noise is left out, or products alone.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     max_iter : int, optional
         Most steps of it.
     rtol : float, optional
-        Relative residual of the linear systems to reach, as far as rounding lets it fall.
+        Relative residual of the linear systems, as far as rounding lets it fall; 1e-8 or more for products alone.
     device : thermolinalg.devices.Device, optional
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional

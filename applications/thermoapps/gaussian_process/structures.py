@@ -48,7 +48,11 @@ class Structure(ABC):
         The data in the order of the form.
     place : array, shape (1, d)
         One of them, which has the white noise of all.
+    rtol : float
+        Least relative residual that is worth its products.
     """
+
+    rtol: float = 0.0
 
     name: str
     order: np.ndarray

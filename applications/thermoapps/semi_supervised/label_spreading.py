@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import thermolinalg as tla
 from thermoapps._random_state import read_random_state
-from thermoapps._rows import read_number
+from thermoapps._reading import read_number
 from thermoapps.semi_supervised.graphs import Harmonic, Spread, checked_weights, weights_between
 
 __all__ = ["ThermodynamicLabelPropagation", "ThermodynamicLabelSpreading"]

@@ -104,7 +104,8 @@ def test_the_average_of_a_logistic(mean, deviation):
     if deviation == 0:
         right = expit(mean)
     else:
-        edges = sorted({-mean / deviation, *np.linspace(-9, 9, 13)})
+        step = (-mean + np.array([-40.0, 0.0, 40.0])) / deviation  # where the logistic rises
+        edges = sorted({*np.clip(step, -9, 9), *np.linspace(-9, 9, 13)})
         parts = pairwise(edges)
         right = sum(quad(lambda z: expit(mean + deviation * z) * norm.pdf(z), *part, epsabs=1e-13)[0] for part in parts)
     found = averaged_logistic(np.array([mean]), np.array([deviation**2]))[0]
