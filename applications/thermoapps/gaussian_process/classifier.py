@@ -12,8 +12,7 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thermoapps._random_state import read_random_state
-from thermoapps._reading import read_number
+from thermoapps._reading import read_number, read_rng
 from thermoapps.gaussian_process.fitting import maximum
 from thermoapps.gaussian_process.laplace import LaplaceEvidence, averaged_logistic
 from thermoapps.gaussian_process.white import refuse_compound
@@ -130,7 +129,7 @@ class ThermodynamicGPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         Whether another `fit` begins with the mode of the one before.
     copy_X_train : bool, optional
         Whether to keep a copy of the data.
-    random_state : None, int, numpy.random.RandomState or numpy.random.Generator, optional
+    random_state : None, int, numpy.random.RandomState, optional
         scikit-learn's name of `rng`.
     multi_class : {"one_vs_rest", "one_vs_one"}, optional
         How more than two classes are told apart; the latter gives no probabilities.
@@ -234,7 +233,7 @@ class ThermodynamicGPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
         ThermodynamicGPClassifier
             The estimator itself.
         """
-        rng = read_random_state(self.rng, self.random_state)
+        rng = read_rng(self.rng, self.random_state)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         refuse_compound(self.kernel)

@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thermoapps._random_state import read_random_state
-from thermoapps._reading import read_number
+from thermoapps._reading import read_number, read_rng
 from thermoapps.gaussian_process.fitting import Evidence, maximum
 from thermoapps.gaussian_process.loaded import read_noise
 from thermoapps.gaussian_process.posterior import Posterior
@@ -46,7 +45,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Whether to keep a copy of the data, and not the data themselves.
     n_targets : int, optional
         Number of targets, of the prior before `fit`; default 1.
-    random_state : None, int, numpy.random.RandomState or numpy.random.Generator, optional
+    random_state : None, int, numpy.random.RandomState, optional
         scikit-learn's name of `rng`.
     structure : {"auto", "dense"}, optional
         Whether to look for a cheaper form.
@@ -170,7 +169,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ThermodynamicGPRegressor
             The estimator itself.
         """
-        rng = read_random_state(self.rng, self.random_state)
+        rng = read_rng(self.rng, self.random_state)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         noise = read_noise(self.alpha, len(X))
         y = np.array(y, dtype=np.float64)
@@ -254,7 +253,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Where.
         n_samples : int, optional
             How many functions.
-        random_state : None, int, numpy.random.RandomState or numpy.random.Generator, optional
+        random_state : None, int, numpy.random.RandomState, optional
             scikit-learn's name of `rng`.
         rng : None, int or numpy.random.Generator, optional
             Source of randomness; None is fresh entropy.
@@ -265,7 +264,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Values of the functions without noise.
         """
         count = int(read_number(n_samples, "n_samples", positive=True))
-        rng = read_random_state(rng, random_state)
+        rng = read_rng(rng, random_state)
         if not hasattr(self, "alpha_"):
             kernel, X, targets = self._prior(X)
             return prior_draws(kernel, X, targets, count, self.device, rng)

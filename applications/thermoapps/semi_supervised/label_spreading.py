@@ -11,8 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import thermolinalg as tla
-from thermoapps._random_state import read_random_state
-from thermoapps._reading import read_number
+from thermoapps._reading import read_number, read_rng
 from thermoapps.semi_supervised.graphs import Harmonic, Spread, checked_weights, weights_between
 
 __all__ = ["ThermodynamicLabelPropagation", "ThermodynamicLabelSpreading"]
@@ -47,7 +46,7 @@ class _OnGraph(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         estimator
             The estimator itself.
         """
-        rng = read_random_state(self.rng, self.random_state)
+        rng = read_rng(self.rng, self.random_state)
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=np.float64)
         check_classification_targets(y)
         self.classes_ = np.unique(y[y != -1])

@@ -144,7 +144,7 @@ def test_an_imperfect_device_gives_the_same_classes():
         ({"optimizer": "adam", "kernel": RBF()}, [0, 1], "optimizer"),
         ({"max_iter_predict": 0}, [0, 1], "max_iter_predict"),
         ({"kernel": CompoundKernel([RBF(), RBF()])}, [0, 1], "CompoundKernel"),
-        ({"rng": 0, "random_state": 0}, [0, 1], "not both"),
+        ({"rng": 0, "random_state": 0}, [0, 1], "both rng"),
     ],
 )
 def test_bad_settings_are_refused(options, y, match):

@@ -48,7 +48,7 @@ def test_parameters_are_scikit_learns_and_more():
         assert ours[name].default == theirs_[name].default
 
 
-@pytest.mark.parametrize("state", [3, np.random.default_rng(3), np.random.RandomState(3)], ids=["int", "new", "old"])
+@pytest.mark.parametrize("state", [3, np.random.RandomState(3)], ids=["int", "state"])
 def test_random_state_is_another_name_of_rng(state):
     X, y = CASES["one Gaussian"].make()
     model = ThermodynamicGPRegressor(RBF(1.5), alpha=0.1, optimizer=None, random_state=copy.deepcopy(state)).fit(X, y)
@@ -59,9 +59,9 @@ def test_random_state_is_another_name_of_rng(state):
 
 
 def test_two_sources_of_randomness_are_refused():
-    with pytest.raises(ValueError, match="rng or random_state, not both"):
+    with pytest.raises(ValueError, match="both rng and random_state"):
         ThermodynamicGPRegressor(rng=0, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
-    with pytest.raises(ValueError, match="rng or random_state, not both"):
+    with pytest.raises(ValueError, match="both rng and random_state"):
         ThermodynamicGPRegressor().sample_y([[0.0]], random_state=0, rng=0)
 
 

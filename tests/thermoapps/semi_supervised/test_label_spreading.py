@@ -114,7 +114,7 @@ def test_a_directed_graph():
         ({"kernel": lambda X, Z: np.full((len(X), len(Z)), np.nan)}, [[0.0], [1.0]], [0, -1], "finite"),
         ({"max_iter": 0}, [[0.0], [1.0]], [0, -1], "max_iter"),
         ({"tol": -1.0}, [[0.0], [1.0]], [0, -1], "tol"),
-        ({"rng": 0, "random_state": 0}, [[0.0], [1.0]], [0, -1], "not both"),
+        ({"rng": 0, "random_state": 0}, [[0.0], [1.0]], [0, -1], "both rng"),
     ],
 )
 def test_bad_input_is_refused(options, X, y, match):
