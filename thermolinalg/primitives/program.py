@@ -14,6 +14,7 @@ from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.devices.watched import AlreadyWritten
 from thermolinalg.operators.read import read_matrix, shifted_matrix
+from thermolinalg.primitives._preconditioner import approximate_inverse, as_map, shortens
 from thermolinalg.primitives._pricing import CallPrice, price_of
 from thermolinalg.primitives._quadratic_form import QuadraticForm, form_of, variances_of
 from thermolinalg.primitives.determinant import logabsdet, slogdet
@@ -301,6 +302,7 @@ def program(
     assume_a: str | None = None,
     lower: bool = False,
     check_finite: bool = True,
+    M: Any = None,
     device: Device | None = None,
     rng: Any = None,
 ) -> PreparedDevice:
@@ -316,6 +318,8 @@ def program(
         Likewise.
     check_finite : bool, optional
         Whether to refuse NaN and infinity.
+    M : array_like, sparse array or LinearOperator, shape (d, d), optional
+        Approximation of A⁻¹ for a symmetric positive definite A, as `thermolinalg.solve` takes it.
     device : Device, optional
         Default: an ideal overdamped `LangevinDevice`; a `GeneralDevice` where `assume_a` is 'stable'.
     rng : None, int or numpy.random.Generator, optional
@@ -345,6 +349,6 @@ def program(
     >>> np.allclose(device.solve([1.0, 2.0]), [1 / 11, 7 / 11])
     True
     """
-    return PreparedDevice(
-        read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True), device, as_rng(rng)
-    )
+    read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
+    short = M is not None and shortens(as_map(M, read.shape[0], is_complex=read.is_complex), read, device)
+    return PreparedDevice(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)

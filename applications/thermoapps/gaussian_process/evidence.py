@@ -1,11 +1,11 @@
-"""Slope and curvature of the evidence in a kernel's parameters, and the ascent by Fisher scoring.
+"""Slope and curvature of the evidence in a kernel's parameters.
 
 With M = K + noise and a = M⁻¹y the logarithmic evidence of one target has
 
     slope        ∂_j = ½ aᵀ(∂_j K) a − ½ tr(M⁻¹ ∂_j K)
     information  I_ij = ½ tr(M⁻¹ ∂_i K M⁻¹ ∂_j K)
 
-in the logarithms θ of the parameters. Neither needs a determinant. Traces are exact from n solves, or measured:
+in the logarithms θ of the parameters. Neither needs a determinant. Traces are those of one inverse, or measured:
 readings x of the device that holds M have covariance M⁻¹, so that xᵀ(∂_j K)x has the mean tr(M⁻¹ ∂_j K). With m
 readings θ is then known to 1/√m of its own posterior standard deviation.
 """
@@ -13,24 +13,17 @@ readings θ is then known to 1/√m of its own posterior standard deviation.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from thermoapps.gaussian_process.loaded import Loaded
+from thermoapps.gaussian_process.structures import Dense
 
-__all__ = ["Slope", "fisher_scoring", "log_evidence", "slope_of"]
+__all__ = ["Slope", "log_evidence", "slope_of"]
 
-LONGEST = 2.0
-"""Longest step in a logarithmic parameter."""
-
-HALVINGS = 20
-
-EXACT, MEASURED = 1e-9, 1e-3
-"""Relative residuals of the solves for traces and information, and of those for the information alone."""
+MEASURED = 1e-3
+"""Relative residual of the solves for the information alone."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +36,17 @@ class Slope:
         ∂, in logarithmic parameters.
     information : array, shape (p, p)
         I.
+    rounding : array, shape (p,)
+        What the residual of an inverse leaves unknown of ∂.
     """
 
     gradient: np.ndarray
     information: np.ndarray
+    rounding: np.ndarray | float = 0.0
+
+    def deviations(self) -> np.ndarray:
+        """Standard deviations (p,) of the parameters, by the information."""
+        return np.sqrt(np.maximum(np.linalg.pinv(self.information, hermitian=True).diagonal(), 0))
 
 
 def log_evidence(loaded: Loaded, y: np.ndarray, weights: np.ndarray, atol: float) -> tuple[float, float]:
@@ -77,112 +77,51 @@ def slope_of(loaded: Loaded, y: np.ndarray, readings: int | None) -> Slope:
     Parameters
     ----------
     loaded : Loaded
-        M.
+        M, dense where there are no readings.
     y : array, shape (n, k)
         Targets.
     readings : int, optional
-        Number of readings from which traces are measured; None takes n solves instead.
+        Number of readings from which traces are measured; None takes the inverse instead.
 
     Returns
     -------
     Slope
     """
-    n, targets = y.shape
-    probes = np.eye(n) if readings is None else loaded.readings(readings)
+    return _by_inverse(loaded, y) if readings is None else _measured(loaded, y, readings)
+
+
+def _by_inverse(loaded: Loaded, y: np.ndarray) -> Slope:
+    """The slope from one inverse."""
+    assert isinstance(loaded.structure, Dense)
+    targets, inverse = y.shape[1], loaded.inverse().sharpened()
     weights = loaded.solve(y)
-    ahead = loaded.slopes(np.hstack([weights, probes]))
+    changes = loaded.structure.gradients(loaded.kernel)
+    quadratic = np.array([np.sum(weights * (change @ weights)) for change in changes])
+    # In this order: (∂K)M⁻¹R is small where R is, and M⁻¹R(∂K) is not where M is ill-conditioned.
+    moved = [change @ inverse.X for change in changes]
+    traces = np.array([np.trace(product) for product in moved])
+    rounding = inverse.residual * np.array([np.linalg.norm(product) for product in moved])
+    slope = _slope(quadratic, traces, _products(moved, moved), targets)
+    return Slope(slope.gradient, slope.information, targets * rounding / 2)
+
+
+def _measured(loaded: Loaded, y: np.ndarray, readings: int) -> Slope:
+    """The slope, its traces from vectors u, v with E uvᵀ = M⁻¹."""
+    targets, (u, v) = y.shape[1], loaded.probes(readings)
+    weights = loaded.solve(y)
+    ahead = loaded.slopes(np.hstack([weights, v] if u is v else [weights, v, u]))
     quadratic = np.array([np.sum(weights * product[:, :targets]) for product in ahead])
-    moved = [product[:, targets:] for product in ahead]
-    rtol = EXACT if readings is None else MEASURED
-    solved = np.split(loaded.solve(np.hstack(moved), rtol), len(moved), axis=1)
-    if readings is None:
-        traces = np.array([np.trace(part) for part in solved])
-        products = np.array([[np.sum(a * b.T) for b in solved] for a in solved])
-    else:
-        traces = np.array([np.sum(probes * part) for part in moved]) / readings
-        products = np.array([[np.sum(a * b) for b in solved] for a in moved]) / readings
+    moved = [product[:, targets : targets + readings] for product in ahead]
+    solved = np.split(loaded.solve(np.hstack(moved), MEASURED), len(moved), axis=1)
+    traces = np.array([np.sum(u * part) for part in moved]) / readings
+    left = [product[:, -readings:].T for product in ahead]
+    return _slope(quadratic, traces, _products(left, solved) / readings, targets)
+
+
+def _products(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:
+    """The traces tr(a_i b_j)."""
+    return np.array([[np.sum(left * right.T) for right in b] for left in a])
+
+
+def _slope(quadratic: np.ndarray, traces: np.ndarray, products: np.ndarray, targets: int) -> Slope:
     return Slope((quadratic - targets * traces) / 2, targets * (products + products.T) / 4)
-
-
-def fisher_scoring(
-    slope_at: Callable[[np.ndarray], Slope], start: np.ndarray, bounds: np.ndarray, *, tol: float, max_iter: int
-) -> tuple[np.ndarray, Slope, int]:
-    """Climb the evidence within bounds: a natural gradient I⁻¹∂ first, then steps that BFGS corrects.
-
-    Fisher's information is the mean of what the curvature may be; the changes of the slope on the way tell what it is.
-    The rise along a step is the integral of the slope, taken by the trapezoidal rule; where it is not positive the
-    step is halved.
-
-    Parameters
-    ----------
-    slope_at : callable
-        The `Slope` at θ.
-    start : array, shape (p,)
-        θ to begin with.
-    bounds : array, shape (p, 2)
-        Of θ.
-    tol : float
-        Largest entry to reach of the slope, where no bound holds it.
-    max_iter : int
-        Most steps.
-
-    Returns
-    -------
-    theta : array, shape (p,)
-        Where it ended.
-    slope : Slope
-        There.
-    iterations : int
-        Steps taken.
-
-    Warns
-    -----
-    ConvergenceWarning
-        The slope is larger than `tol` after `max_iter` steps, or no step is uphill any more.
-    """
-    theta = np.clip(start, bounds[:, 0], bounds[:, 1])
-    slope = slope_at(theta)
-    curvature = slope.information
-    for iteration in range(max_iter):
-        free = _free(theta, slope.gradient, bounds)
-        if np.abs(slope.gradient[free]).max(initial=0.0) <= tol:
-            return theta, slope, iteration
-        step = np.zeros_like(theta)
-        block = curvature[np.ix_(free, free)]
-        step[free] = np.linalg.lstsq(block, slope.gradient[free], rcond=None)[0]
-        step *= min(1.0, LONGEST / np.abs(step).max())
-        for _ in range(HALVINGS):
-            there = np.clip(theta + step, bounds[:, 0], bounds[:, 1])
-            slope_there = slope_at(there)
-            rise = (slope.gradient + slope_there.gradient) @ (there - theta)
-            if rise > 0:
-                break
-            step /= 2
-        else:
-            _warn(f"no step from here is uphill; largest slope {np.abs(slope.gradient[free]).max():.2g}")
-            return theta, slope, iteration
-        curvature = _corrected(curvature, there - theta, slope.gradient - slope_there.gradient, slope_there)
-        theta, slope = there, slope_there
-    free = _free(theta, slope.gradient, bounds)
-    if np.abs(slope.gradient[free]).max(initial=0.0) > tol:
-        _warn(f"{max_iter} steps left a slope of {np.abs(slope.gradient[free]).max():.2g}; pass a larger max_iter")
-    return theta, slope, max_iter
-
-
-def _corrected(curvature: np.ndarray, step: np.ndarray, change: np.ndarray, slope: Slope) -> np.ndarray:
-    """The curvature after BFGS's correction, or the information where the evidence is not concave along the step."""
-    seen, expected = float(step @ change), float(step @ curvature @ step)
-    if seen <= 1e-3 * expected or expected <= 0:
-        return slope.information
-    ahead = curvature @ step
-    corrected: np.ndarray = curvature - np.outer(ahead, ahead) / expected + np.outer(change, change) / seen
-    return corrected
-
-
-def _free(theta: np.ndarray, gradient: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Which parameters no bound holds back."""
-    return ~(((theta <= bounds[:, 0]) & (gradient < 0)) | ((theta >= bounds[:, 1]) & (gradient > 0)))
-
-
-def _warn(message: str) -> None:
-    warnings.warn(f"Fisher scoring of the kernel's parameters: {message}", ConvergenceWarning, stacklevel=4)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
 
 import thermolinalg as tla
 from thermoapps.gaussian_process.loaded import Loaded
-from thermoapps.gaussian_process.structures import JITTER, Dense, white_noise
+from thermoapps.gaussian_process.structures import JITTER, Dense
+from thermoapps.gaussian_process.white import white_noise
 
 __all__ = ["Posterior", "drawn"]
 
@@ -28,6 +30,8 @@ class Posterior:
         Targets.
     loaded : Loaded
         M.
+    seed : int
+        Of the noise of the device, the same for each question.
 
     Attributes
     ----------
@@ -35,8 +39,8 @@ class Posterior:
         M⁻¹y.
     """
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, loaded: Loaded) -> None:
-        self.X, self.loaded, self.kernel = X, loaded, loaded.kernel
+    def __init__(self, X: np.ndarray, y: np.ndarray, loaded: Loaded, seed: int) -> None:
+        self.X, self.loaded, self.kernel, self.seed = X, loaded, loaded.kernel, seed
         self.weights = loaded.solve(y)
 
     def mean(self, X: np.ndarray) -> np.ndarray:
@@ -45,16 +49,22 @@ class Posterior:
             return self.loaded.times(self.weights)
         return np.concatenate([self.kernel(part, self.X) @ self.weights for part in self._parts(X)])
 
-    def variance(self, X: np.ndarray) -> np.ndarray:
-        """(m,) at places X (m, d)."""
-        explained = [self.loaded.variances(self.kernel(part, self.X)) for part in self._parts(X)]
-        return np.asarray(self.kernel.diag(X) - np.concatenate(explained))
+    def moments(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (m, k) and variance (m,) at places X (m, d)."""
+        means, variances = [], []
+        for part in self._parts(X):
+            cross, prior = self.kernel(part, self.X), self.kernel.diag(part)
+            x, r = self._explained(cross, prior)
+            means.append(cross @ self.weights)
+            variances.append(prior - np.einsum("ij,ij->j", x, cross[:, self.loaded.order].T + r))
+        return np.concatenate(means), _positive(np.concatenate(variances))
 
     def covariance(self, X: np.ndarray) -> np.ndarray:
         """(m, m) at places X (m, d)."""
-        cross = self.kernel(X, self.X)
-        explained = cross @ self.loaded.solve(cross.T)
-        return np.asarray(self.kernel(X) - (explained + explained.T) / 2)
+        cross, prior = self.kernel(X, self.X), self.kernel(X)
+        x, r = self._explained(cross, prior.diagonal())
+        explained = x.T @ (cross[:, self.loaded.order].T + r)
+        return np.asarray(prior - (explained + explained.T) / 2)
 
     def deviations(self, X: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
         """Deviations (m, count) of random functions from the mean.
@@ -68,8 +78,13 @@ class Posterior:
         loaded.rng = rng
         prior = loaded.draws(count)
         noise = np.sqrt(loaded.shift).reshape(-1, 1) * rng.standard_normal(prior.shape)
-        fresh = white_noise(self.kernel) ** 0.5 * rng.standard_normal(prior.shape)
+        fresh = np.sqrt(white_noise(self.kernel, X))[:, None] * rng.standard_normal(prior.shape)
         return np.asarray(prior - loaded.times(loaded.solve(prior + noise)) + fresh)
+
+    def _explained(self, cross: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the data say, the same whatever was asked before."""
+        self.loaded.rng = np.random.default_rng(self.seed)
+        return self.loaded.explained(cross, prior)
 
     def _is_structured(self, X: np.ndarray) -> bool:
         return not isinstance(self.loaded.structure, Dense) and np.array_equal(X, self.X)
@@ -77,6 +92,18 @@ class Posterior:
     def _parts(self, X: np.ndarray) -> list[np.ndarray]:
         step = max(1, NUMBERS // len(self.X))
         return [X[start : start + step] for start in range(0, len(X), step)]
+
+
+def _positive(variances: np.ndarray) -> np.ndarray:
+    """Variances, zero where rounding left less."""
+    if (variances < 0).any():
+        warnings.warn(
+            "Predicted variances smaller than 0, by rounding, are set to 0; a larger alpha makes the kernel's matrix "
+            "less ill-conditioned",
+            tla.ThermodynamicWarning,
+            stacklevel=4,
+        )
+    return np.asarray(np.maximum(variances, 0.0))
 
 
 def drawn(covariance: np.ndarray, count: int, device: Any, rng: np.random.Generator) -> np.ndarray:

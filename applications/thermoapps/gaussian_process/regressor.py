@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thermoapps._reading import read_number
-from thermoapps.gaussian_process.evidence import Slope, fisher_scoring, log_evidence, slope_of
-from thermoapps.gaussian_process.loaded import Loaded, read_noise
-from thermoapps.gaussian_process.posterior import Posterior, drawn
-from thermoapps.gaussian_process.structures import Dense, structure_of
+from thermoapps._reading import read_number, read_rng
+from thermoapps.gaussian_process.fitting import Evidence, maximum
+from thermoapps.gaussian_process.loaded import read_noise
+from thermoapps.gaussian_process.posterior import Posterior
+from thermoapps.gaussian_process.prior import Units, default_kernel, prior_draws, prior_moments
+from thermoapps.gaussian_process.white import refuse_compound
 
 __all__ = ["ThermodynamicGPRegressor"]
-
-READINGS, MANY = 16, 1_000
-"""Readings from which traces are measured where M is not dense, and the number of data from which they are."""
 
 
 class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -26,33 +24,40 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     The device holds M = K + αI in the cheapest form: a Kronecker product where the data fill a grid and the kernel is a
     product of Gaussian ones, a Toeplitz matrix where they stand at regular intervals and it is stationary, a sparse
-    matrix where it is `Wendland`'s, times constants and beside white noise in each case; else a dense matrix.
+    matrix where it is `Wendland`'s, times constants and beside white noise in each case; else a dense matrix of up to
+    6000 data, and beyond that a factor of low rank if no more than 1e-5 of the noise is left out, or products alone.
 
     Parameters
     ----------
     kernel : sklearn.gaussian_process.kernels.Kernel, optional
-        Covariance function. Default: scikit-learn's, RBF of length 1 that stays as it is.
+        Covariance function. Default: ``ConstantKernel() * RBF()``, as in scikit-learn.
     alpha : float or array, shape (n_samples,), optional
-        Variance of the noise, > 0; it also bounds the condition of the system.
-    optimizer : {"fisher_scoring", None}, optional
+        Variance of the noise, ≥ 0; it also bounds the condition of the system.
+    optimizer : {"fisher_scoring", "fmin_l_bfgs_b", None} or callable, optional
         How the kernel's free parameters climb the evidence: by natural gradients, which need solves and no
-        determinant (a measured one has a standard error, which a line search would climb); or not at all.
+        determinant; by scikit-learn's choice or one of the user's, ``optimizer(objective, theta, bounds=bounds)``,
+        whose values are measured with a standard error of 0.01; or not at all.
     n_restarts_optimizer : int, optional
         Further starts, uniform within the logarithmic bounds. The end with the largest evidence as measured stays.
     normalize_y : bool, optional
         Whether to give the targets mean 0 and variance 1 first.
+    copy_X_train : bool, optional
+        Whether to keep a copy of the data, and not the data themselves.
+    n_targets : int, optional
+        Number of targets, of the prior before `fit`; default 1.
+    random_state : None, int, numpy.random.RandomState, optional
+        scikit-learn's name of `rng`.
     structure : {"auto", "dense"}, optional
         Whether to look for a cheaper form.
     n_readings : int, optional
-        Measure traces in the slope of the evidence by so many readings of the device, instead of n solves for each
-        parameter. Default: 16 for more than 1000 data whose form is not dense, else none.
+        Measure traces in the slope of the evidence by so many readings of the device, instead of one inverse for each
+        kernel. Default: 16 for more than 1000 data whose form is not dense, else none.
     tol : float, optional
-        Largest slope of the evidence, in logarithmic parameters, at which the ascent ends.
+        Largest slope of the evidence, in logarithmic parameters, at which Fisher scoring ends.
     max_iter : int, optional
-        Most steps of the ascent.
+        Most steps of it.
     rtol : float, optional
-        Relative residual of the linear systems to reach, or machine epsilon times a bound on their condition number
-        if that is larger.
+        Relative residual of the linear systems, as far as rounding lets it fall; 1e-8 or more for products alone.
     device : thermolinalg.devices.Device, optional
         Default: an ideal overdamped `thermolinalg.LangevinDevice`.
     rng : None, int or numpy.random.Generator, optional
@@ -68,27 +73,34 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The data, y normalised.
     alpha_ : array, shape of y
         M⁻¹y.
+    log_marginal_likelihood_value_ : float
+        The evidence of `kernel_`, measured when first asked for.
     structure_ : str
         Form in which the device holds M.
     n_iter_ : int
         Number of kernels on the way to `kernel_`, itself included.
     device_time_ : float
-        Time that the device took for the solves of `fit`, in units of its time constant τ.
+        Time that the device took for `fit`, in units of its time constant τ.
     n_features_in_ : int
         Number of features.
+    feature_names_in_ : array, shape (n_features_in_,)
+        Their names, where X had any.
 
     Raises
     ------
     ValueError
-        In `fit`: a setting out of range, NaN or infinity in the data, noise that does not fit them, or restarts without
-        finite bounds.
+        In `fit`: a setting out of range, NaN or infinity in the data, noise that does not fit them, restarts without
+        finite bounds, or a `CompoundKernel`.
+    LinAlgError
+        The kernel's matrix is not positive semidefinite.
 
     Warns
     -----
     ConvergenceWarning
-        The ascent of the evidence ended before its slope was below `tol`.
+        The ascent of the evidence ended before its slope was below `tol`, or with a parameter on a bound.
     ThermodynamicWarning
-        A linear system was not solved to its tolerance, or a determinant not measured to its.
+        `alpha` is so small beside the kernel that rounding shows, in a solve, a variance or a determinant; or that it
+        had to be raised for the matrix to be positive definite.
 
     References
     ----------
@@ -111,10 +123,13 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self,
         kernel: Any = None,
         *,
-        alpha: Any = 1e-4,
-        optimizer: str | None = "fisher_scoring",
+        alpha: Any = 1e-10,
+        optimizer: Any = "fisher_scoring",
         n_restarts_optimizer: int = 0,
         normalize_y: bool = False,
+        copy_X_train: bool = True,
+        n_targets: int | None = None,
+        random_state: Any = None,
         structure: str = "auto",
         n_readings: int | None = None,
         tol: float = 1e-5,
@@ -128,6 +143,9 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.optimizer = optimizer
         self.n_restarts_optimizer = n_restarts_optimizer
         self.normalize_y = normalize_y
+        self.copy_X_train = copy_X_train
+        self.n_targets = n_targets
+        self.random_state = random_state
         self.structure = structure
         self.n_readings = n_readings
         self.tol = tol
@@ -151,33 +169,40 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ThermodynamicGPRegressor
             The estimator itself.
         """
+        rng = read_rng(self.rng, self.random_state)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        self._noise = read_noise(self.alpha, len(X))
-        if self.optimizer not in ("fisher_scoring", None):
-            raise ValueError(f"optimizer must be 'fisher_scoring' or None, got {self.optimizer!r}")
-        if self.structure not in ("auto", "dense"):
-            raise ValueError(f"structure must be 'auto' or 'dense', got {self.structure!r}")
+        noise = read_noise(self.alpha, len(X))
         y = np.array(y, dtype=np.float64)
-        self._y_mean = y.mean(axis=0) if self.normalize_y else np.zeros(y.shape[1:])
-        spread = y.std(axis=0) if self.normalize_y else np.ones(y.shape[1:])
-        self._y_std = np.where(spread > 0, spread, 1.0)
-        self.X_train_, self.y_train_ = X.copy(), (y - self._y_mean) / self._y_std
-        rng = np.random.default_rng(self.rng)
-        self._seed = int(rng.integers(2**63))
-        self.device_time_ = 0.0
-        self.kernel_, self.n_iter_ = _default_kernel() if self.kernel is None else clone(self.kernel), 1
-        slope = None
+        if self.n_targets is not None and self.n_targets != (targets := y.size // len(y)):
+            raise ValueError(f"y has {targets} targets where n_targets is {self.n_targets}")
+        self._units = Units.of(y, normalize=self.normalize_y)
+        self.X_train_, self.y_train_ = (X.copy() if self.copy_X_train else X), self._units.into(y)
+        self.kernel_ = default_kernel() if self.kernel is None else clone(self.kernel)
+        refuse_compound(self.kernel_)
+        evidence = Evidence(
+            self.X_train_,
+            self.y_train_.reshape(len(X), -1),
+            noise,
+            structure=self.structure,
+            readings=self.n_readings,
+            rtol=self.rtol,
+            device=self.device,
+            seed=int(rng.integers(2**63)),
+        )
+        self.n_iter_, self.theta_std_ = 1, np.full(self.kernel_.n_dims, np.nan)
         if self.optimizer is not None and self.kernel_.n_dims:
-            self.kernel_, slope, self.n_iter_ = self._ascended(rng)
-        loaded = self._load(self.kernel_)
-        self._posterior = Posterior(self.X_train_, self.y_train_.reshape(len(X), -1), loaded)
+            restarts, limits = self.n_restarts_optimizer, (self.tol, self.max_iter)
+            best = maximum(evidence, self.kernel_, self.optimizer, restarts=restarts, limits=limits, rng=rng)
+            self.kernel_, self.n_iter_ = self.kernel_.clone_with_theta(best.theta), best.iterations
+            self.kernel_._check_bounds_params()
+            self.theta_std_ = best.slope.deviations()
+        loaded = evidence.load(self.kernel_)
+        loaded.tell()
+        self._posterior = Posterior(self.X_train_, evidence.y, loaded, evidence.seed)
         self.alpha_ = self._posterior.weights.reshape(self.y_train_.shape)
         self.structure_ = loaded.structure.name
-        if slope is None:
-            self.theta_std_ = np.full(self.kernel_.n_dims, np.nan)
-        else:
-            self.theta_std_ = np.sqrt(np.maximum(np.linalg.pinv(slope.information, hermitian=True).diagonal(), 0))
-        self.device_time_ += loaded.device_time
+        self.device_time_ = evidence.device_time
+        self._evidence, self._value = evidence, math.nan
         return self
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
@@ -202,19 +227,21 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if return_std and return_cov:
             raise ValueError("return_std and return_cov exclude each other; the diagonal of the covariance has both")
         if not hasattr(self, "alpha_"):
-            return self._prior(X, return_std, return_cov)
+            kernel, X, targets = self._prior(X)
+            return prior_moments(kernel, X, targets, return_std=return_std, return_cov=return_cov)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        mean, scale = self._in_units(self._posterior.mean(X)), np.ravel(self._y_std)
+        found, variance = self._posterior.moments(X) if return_std else (self._posterior.mean(X), None)
+        mean, scale = self._units.back(found), np.ravel(self._units.scale)
         single = mean.ndim == 1 or mean.shape[1] == 1
         mean = mean.reshape(len(X), -1)[:, 0] if single else mean
         if not (return_std or return_cov):
             return mean
         scales = scale[0] if single else np.broadcast_to(scale, mean.shape[1])
-        if return_std:
-            return mean, np.multiply.outer(np.sqrt(np.maximum(self._posterior.variance(X), 0)), scales)
+        if variance is not None:
+            return mean, np.multiply.outer(np.sqrt(variance), scales)
         return mean, np.multiply.outer(self._posterior.covariance(X), scales**2)
 
-    def sample_y(self, X: Any, n_samples: int = 1, rng: Any = None) -> np.ndarray:
+    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> np.ndarray:
         """Functions drawn from the posterior, made from readings of a device; from the prior before `fit`.
 
         A device that holds a covariance matrix C has readings x of covariance C⁻¹, so that C x has the covariance C.
@@ -226,6 +253,8 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Where.
         n_samples : int, optional
             How many functions.
+        random_state : None, int, numpy.random.RandomState, optional
+            scikit-learn's name of `rng`.
         rng : None, int or numpy.random.Generator, optional
             Source of randomness; None is fresh entropy.
 
@@ -235,19 +264,25 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Values of the functions without noise.
         """
         count = int(read_number(n_samples, "n_samples", positive=True))
-        rng = np.random.default_rng(rng)
+        rng = read_rng(rng, random_state)
         if not hasattr(self, "alpha_"):
-            mean, covariance = self.predict(X, return_cov=True)
-            return np.asarray(mean[:, None] + drawn(covariance, count, self.device, rng))
+            kernel, X, targets = self._prior(X)
+            return prior_draws(kernel, X, targets, count, self.device, rng)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         targets = self._posterior.weights.shape[1]
         deviations = self._posterior.deviations(X, count * targets, rng).reshape(len(X), targets, count)
-        mean = self._in_units(self._posterior.mean(X)).reshape(len(X), targets, 1)
-        values = mean + deviations * np.broadcast_to(self._y_std, targets)[:, None]
+        mean = self._units.back(self._posterior.mean(X)).reshape(len(X), targets, 1)
+        values = mean + deviations * np.broadcast_to(self._units.scale, targets)[:, None]
         return np.asarray(values[:, 0] if targets == 1 else values)
 
     def log_marginal_likelihood(
-        self, theta: Any = None, eval_gradient: bool = False, *, atol: float = 1e-2, return_std: bool = False
+        self,
+        theta: Any = None,
+        eval_gradient: bool = False,
+        clone_kernel: bool = True,
+        *,
+        atol: float = 1e-2,
+        return_std: bool = False,
     ) -> Any:
         """Log evidence of the kernel, summed over targets, as measured.
 
@@ -257,6 +292,8 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Logarithmic parameters of the kernel; by default those of `kernel_`.
         eval_gradient : bool, optional
             Whether to return the slope in them, too.
+        clone_kernel : bool, optional
+            Whether `kernel_` stays as it is, or takes `theta` as its own.
         atol : float, optional
             Standard error to reach of the log-determinant of M.
         return_std : bool, optional
@@ -272,77 +309,41 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Only with ``return_std=True``.
         """
         check_is_fitted(self)
-        loaded, weights = self._posterior.loaded, self.alpha_
+        kernel = self.kernel_
         if theta is not None:
-            loaded = self._load(self.kernel_.clone_with_theta(np.asarray(theta, dtype=float)))
-            weights = loaded.solve(self.y_train_)
-        value, error = log_evidence(loaded, self.y_train_, weights, atol)
+            theta = np.asarray(theta, dtype=float)
+            if clone_kernel:
+                kernel = kernel.clone_with_theta(theta)
+            else:
+                kernel.theta = theta
+        value, error = self._evidence.value(kernel, read_number(atol, "atol", positive=True))
         found: list[Any] = [value]
-        found += [self._slope(loaded).gradient] if eval_gradient else []
+        found += [self._evidence.slope(kernel).gradient] if eval_gradient else []
         found += [error] if return_std else []
         return tuple(found) if len(found) > 1 else value
 
-    # -- the ascent -------------------------------------------------------------------------------------------------
+    @property
+    def log_marginal_likelihood_value_(self) -> float:
+        """The evidence of `kernel_`, measured when first asked for."""
+        if not hasattr(self, "alpha_"):
+            raise AttributeError("it is there after fit")
+        if math.isnan(self._value):
+            self._value = float(self.log_marginal_likelihood())
+        return self._value
 
-    def _ascended(self, rng: np.random.Generator) -> tuple[Any, Slope, int]:
-        """The kernel with the largest evidence found, the slope there, and the steps it took."""
-        kernel, bounds = self.kernel_, self.kernel_.bounds
-        starts = [kernel.theta]
-        restarts = int(read_number(self.n_restarts_optimizer, "n_restarts_optimizer"))
-        if restarts:
-            if not np.isfinite(bounds).all():
-                raise ValueError("n_restarts_optimizer > 0 needs finite bounds of all parameters of the kernel")
-            starts += list(rng.uniform(bounds[:, 0], bounds[:, 1], (restarts, len(bounds))))
+    @property
+    def L_(self) -> np.ndarray:
+        """There is none: the device holds M itself."""
+        raise AttributeError("the device holds the kernel's matrix and no Cholesky factor of it; use alpha_ or predict")
 
-        def slope_at(theta: np.ndarray) -> Slope:
-            loaded = self._load(kernel.clone_with_theta(theta))
-            slope = self._slope(loaded)
-            self.device_time_ += loaded.device_time
-            return slope
+    # -- inside -----------------------------------------------------------------------------------------------------
 
-        def evidence_at(theta: np.ndarray) -> float:
-            loaded = self._load(kernel.clone_with_theta(theta))
-            return log_evidence(loaded, self.y_train_, loaded.solve(self.y_train_), 1e-2)[0]
-
-        tol, most = read_number(self.tol, "tol"), int(read_number(self.max_iter, "max_iter"))
-        ends = [fisher_scoring(slope_at, start, bounds, tol=tol, max_iter=most) for start in starts]
-        best = int(np.argmax([evidence_at(end[0]) for end in ends])) if restarts else 0
-        theta, slope, iterations = ends[best]
-        return kernel.clone_with_theta(theta), slope, iterations + 1
-
-    def _slope(self, loaded: Loaded) -> Slope:
-        count = self.n_readings
-        if count is None and len(self.X_train_) > MANY and not isinstance(loaded.structure, Dense):
-            count = READINGS
-        if count is not None:
-            count = int(read_number(count, "n_readings", positive=True))
-            # The same noise at every θ: what is measured is a smooth function of it.
-            loaded.rng = np.random.default_rng(self._seed)
-        return slope_of(loaded, self.y_train_.reshape(len(self.X_train_), -1), count)
-
-    def _in_units(self, normalised: np.ndarray) -> np.ndarray:
-        """Values (m, k) in the units and the shape of y."""
-        return np.asarray(normalised.reshape(len(normalised), *self.y_train_.shape[1:]) * self._y_std + self._y_mean)
-
-    def _load(self, kernel: Any) -> Loaded:
-        X, uniform = self.X_train_, not np.ndim(self._noise)
-        structure = Dense(X) if self.structure == "dense" else structure_of(kernel, X, uniform=uniform)
-        rng = np.random.default_rng(self._seed)
-        return Loaded(structure, kernel, self._noise, read_number(self.rtol, "rtol"), self.device, rng)
-
-    def _prior(self, X: Any, return_std: bool, return_cov: bool) -> Any:
-        X = validate_data(self, X, dtype=np.float64)
-        kernel = _default_kernel() if self.kernel is None else self.kernel
-        mean = np.zeros(len(X))
-        if return_cov:
-            return mean, kernel(X)
-        return (mean, np.sqrt(kernel.diag(X))) if return_std else mean
+    def _prior(self, X: Any) -> tuple[Any, np.ndarray, int]:
+        """Kernel, places and number of targets before `fit`."""
+        kernel = default_kernel() if self.kernel is None else self.kernel
+        return kernel, validate_data(self, X, dtype=np.float64), self.n_targets or 1
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         return tags
-
-
-def _default_kernel() -> Any:
-    return ConstantKernel(1.0, "fixed") * RBF(1.0, "fixed")

@@ -2,7 +2,7 @@
 
 A structure takes from a kernel the few arrays that its matrix K is made of, its parts: the matrix itself, the entries
 of a sparse one, the factors of a Kronecker product, the first column of a Toeplitz matrix. K is linear in each of them.
-White noise is kept apart: it adds to the diagonal.
+White noise is kept apart, wherever it stands in the kernel: it adds to the diagonal.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 from sklearn.base import clone
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Product, StationaryKernelMixin, Sum, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Product, WhiteKernel
 
 from thermoapps.gaussian_process.kernels import Wendland
+from thermoapps.gaussian_process.white import terms, white_noise
 from thermolinalg.operators import Circulant, Kronecker, Toeplitz
 
-__all__ = ["Structure", "structure_of", "white_noise"]
+__all__ = ["Dense", "Grid", "Line", "Sparse", "Structure", "factors_of"]
 
-Parts = list[np.ndarray]
+Parts = list[Any]
 
 Read = Callable[[Any, int], np.ndarray]
 """``read(A, count)``: readings (n, count) of a device that holds A, of covariance A⁻¹."""
@@ -35,9 +36,6 @@ with large exponents multiply (a rational quadratic near its Gaussian limit); a 
 JITTER = 1e-8
 """What is added to the diagonal of a covariance before it is loaded, as a part of the variance."""
 
-REGULAR = 1e-9
-"""Spacings of a regular grid differ by no more than this part of its length."""
-
 
 class Structure(ABC):
     """The covariance matrix of data in one form.
@@ -48,10 +46,17 @@ class Structure(ABC):
         Of the form.
     order : array, shape (n,)
         The data in the order of the form.
+    place : array, shape (1, d)
+        One of them, which has the white noise of all.
+    rtol : float
+        Least relative residual that is worth its products.
     """
+
+    rtol: float = 0.0
 
     name: str
     order: np.ndarray
+    place: np.ndarray
 
     @abstractmethod
     def parts(self, kernel: Any) -> Parts:
@@ -60,6 +65,10 @@ class Structure(ABC):
     @abstractmethod
     def system(self, parts: Parts, shift: float | np.ndarray) -> Any:
         """K + shift I, as `thermolinalg.solve` takes it."""
+
+    def preconditioner(self, parts: Parts, shift: float | np.ndarray) -> Any:
+        """An approximation of the inverse of that system, where simulated runs need one; else None."""
+        return None
 
     @abstractmethod
     def times(self, parts: Parts, V: np.ndarray) -> np.ndarray:
@@ -73,6 +82,10 @@ class Structure(ABC):
     @abstractmethod
     def variance(self, parts: Parts) -> float:
         """Prior variance of one value."""
+
+    def white(self, kernel: Any) -> float | np.ndarray:
+        """Variance of the kernel's white noise, one number or (n,)."""
+        return float(white_noise(kernel, self.place)[0])
 
     def slopes(self, kernel: Any, V: np.ndarray) -> list[np.ndarray]:
         """(∂K/∂θ_j) V for every logarithmic parameter θ_j of the kernel, white noise included."""
@@ -93,7 +106,7 @@ class Structure(ABC):
             theta = kernel.theta.copy()
             theta[j] += steps * STEP
             moved = kernel.clone_with_theta(theta)
-            return [*self.parts(moved), np.array(white_noise(moved))]
+            return [*self.parts(moved), np.array(self.white(moved))]
 
         near = zip(at(1), at(-1), strict=True)
         far = zip(at(2), at(-2), strict=True)
@@ -112,13 +125,16 @@ class Dense(Structure):
     name = "dense"
 
     def __init__(self, X: np.ndarray) -> None:
-        self.X, self.order = X, np.arange(len(X))
+        self.X, self.order, self.place = X, np.arange(len(X)), X[:1]
+
+    def white(self, kernel: Any) -> np.ndarray:
+        return white_noise(kernel, self.X)
 
     def parts(self, kernel: Any) -> Parts:
-        return [kernel(self.X) - white_noise(kernel) * np.eye(len(self.X))]
+        return [_raised(kernel(self.X), -self.white(kernel))]
 
     def system(self, parts: Parts, shift: float | np.ndarray) -> np.ndarray:
-        return parts[0] + np.diag(np.broadcast_to(shift, len(self.X)))
+        return _raised(parts[0].copy(), shift)
 
     def times(self, parts: Parts, V: np.ndarray) -> np.ndarray:
         return np.asarray(parts[0] @ V)
@@ -127,8 +143,11 @@ class Dense(Structure):
         return float(parts[0].diagonal().max())
 
     def slopes(self, kernel: Any, V: np.ndarray) -> list[np.ndarray]:
-        gradient = kernel(self.X, eval_gradient=True)[1]
-        return [gradient[:, :, j] @ V for j in range(gradient.shape[2])]
+        return [change @ V for change in self.gradients(kernel)]
+
+    def gradients(self, kernel: Any) -> list[np.ndarray]:
+        """∂K/∂θ_j (n, n) for every logarithmic parameter, white noise included."""
+        return list(np.ascontiguousarray(np.moveaxis(kernel(self.X, eval_gradient=True)[1], 2, 0)))
 
 
 class Sparse(Structure):
@@ -145,12 +164,12 @@ class Sparse(Structure):
     name = "sparse"
 
     def __init__(self, X: np.ndarray, length: float) -> None:
-        self.n, self.order = len(X), np.arange(len(X))
+        self.n, self.order, self.place = len(X), np.arange(len(X)), X[:1]
         self.pairs = cKDTree(X).query_pairs(length * (1 + 4 * STEP), output_type="ndarray")
         self.distances = np.linalg.norm(X[self.pairs[:, 0]] - X[self.pairs[:, 1]], axis=1)
 
     def parts(self, kernel: Any) -> Parts:
-        leaves = _factors(kernel)
+        leaves = factors_of(kernel)
         values = [leaf.of_distances(self.distances) for leaf in leaves if isinstance(leaf, Wendland)]
         return [_constant(leaves) * np.concatenate([*values, np.ones(1)])]
 
@@ -184,9 +203,10 @@ class Grid(Structure):
 
     def __init__(self, axes: Sequence[np.ndarray], order: np.ndarray) -> None:
         self.axes, self.order = axes, order
+        self.place = np.array([[axis[0] for axis in axes]])
 
     def parts(self, kernel: Any) -> Parts:
-        leaves = _factors(kernel)
+        leaves = factors_of(kernel)
         factors = []
         for j, axis in enumerate(self.axes):
             along = (_along(leaf, j)(axis[:, None]) for leaf in leaves if isinstance(leaf, RBF))
@@ -222,12 +242,11 @@ class Line(Structure):
     name = "Toeplitz"
 
     def __init__(self, axis: np.ndarray, order: np.ndarray) -> None:
-        self.axis, self.order = axis[:, None], order
+        self.axis, self.order, self.place = axis[:, None], order, axis[:1, None]
 
     def parts(self, kernel: Any) -> Parts:
         column = kernel(self.axis, self.axis[:1])[:, 0]
-        column[0] = kernel.diag(self.axis[:1])[0] - white_noise(kernel)
-        return [column]
+        return [np.array(column)]
 
     def system(self, parts: Parts, shift: float | np.ndarray) -> Any:
         column = parts[0].copy()
@@ -251,82 +270,27 @@ class Line(Structure):
         return float(parts[0][0])
 
 
-def structure_of(kernel: Any, X: np.ndarray, *, uniform: bool = True) -> Structure:
-    """The cheapest form of the covariance matrix of some data.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        Of scikit-learn, or `Wendland`.
-    X : array, shape (n, d)
-        Where the data are.
-    uniform : bool, optional
-        Whether all data have the same noise, as grids need.
-
-    Returns
-    -------
-    Structure
-    """
-    factors = _factors(kernel)
-    kinds = [type(leaf) for leaf in factors if not isinstance(leaf, ConstantKernel)]
-    if kinds == [Wendland]:
-        (leaf,) = (leaf for leaf in factors if isinstance(leaf, Wendland))
-        return Sparse(X, leaf.length_scale)
-    if not uniform or len(X) < 2:
-        return Dense(X)
-    if X.shape[1] == 1:
-        order = np.argsort(X[:, 0], kind="stable")
-        axis = X[order, 0]
-        steps = np.diff(axis)
-        regular = np.ptp(steps) <= REGULAR * (axis[-1] - axis[0]) and steps[0] > 0
-        return Line(axis, order) if regular and _is_stationary(kernel) else Dense(X)
-    found = _grid(X) if kinds and set(kinds) == {RBF} else None
-    return Dense(X) if found is None else Grid(*found)
+def _raised(K: np.ndarray, shift: float | np.ndarray) -> np.ndarray:
+    """K with something added to its diagonal, in place."""
+    K[np.diag_indices_from(K)] += shift
+    return K
 
 
-def white_noise(kernel: Any) -> float:
-    """Variance of the white noise among the terms of a kernel."""
-    return sum((float(term.noise_level) for term in _terms(kernel) if isinstance(term, WhiteKernel)), start=0.0)
-
-
-def _terms(kernel: Any) -> list[Any]:
-    return [*_terms(kernel.k1), *_terms(kernel.k2)] if isinstance(kernel, Sum) else [kernel]
-
-
-def _factors(kernel: Any) -> list[Any]:
+def factors_of(kernel: Any) -> list[Any]:
     """The factors of the one term beside white noise; none if there are several."""
-    terms = [term for term in _terms(kernel) if not isinstance(term, WhiteKernel)]
+    found = [term for term in terms(kernel) if not isinstance(term, WhiteKernel)]
 
     def split(node: Any) -> list[Any]:
         return [*split(node.k1), *split(node.k2)] if isinstance(node, Product) else [node]
 
-    return split(terms[0]) if len(terms) == 1 else []
+    return split(found[0]) if len(found) == 1 else []
 
 
 def _constant(leaves: Sequence[Any]) -> float:
     return prod(float(leaf.constant_value) for leaf in leaves if isinstance(leaf, ConstantKernel))
 
 
-def _is_stationary(kernel: Any) -> bool:
-    """Whether K_ij depends on the difference of two points only, white noise left aside."""
-    if isinstance(kernel, Sum | Product):
-        return _is_stationary(kernel.k1) and _is_stationary(kernel.k2)
-    return isinstance(kernel, StationaryKernelMixin | ConstantKernel)
-
-
 def _along(leaf: Any, j: int) -> Any:
     """The factor of a Gaussian kernel that belongs to one coordinate."""
     length = leaf.length_scale[j] if leaf.anisotropic else leaf.length_scale
     return clone(leaf).set_params(length_scale=length)
-
-
-def _grid(X: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
-    """Axes of a full grid and the order of its points row by row, or None."""
-    found = [np.unique(column, return_inverse=True) for column in X.T]
-    axes, places = [axis for axis, _ in found], tuple(place for _, place in found)
-    shape = tuple(len(axis) for axis in axes)
-    if prod(shape) != len(X) or min(shape) < 2:
-        return None
-    flat = np.ravel_multi_index(places, shape)
-    order = np.argsort(flat)
-    return (axes, order) if np.array_equal(flat[order], np.arange(len(X))) else None

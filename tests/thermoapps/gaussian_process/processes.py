@@ -64,7 +64,9 @@ CASES = {
     "incomplete grid": Case(RBF(1.0), lambda rng: plane(rng)[:-1], "dense"),
     "stationary on a line": Case(ConstantKernel(2.0) * Matern(1.5) + WhiteKernel(0.05), line, "Toeplitz"),
     "sum on a line": Case(
-        RationalQuadratic(1.0) + 0.3 * ExpSineSquared(1.0, 2.0) + ConstantKernel(0.2), line, "Toeplitz"
+        RationalQuadratic(1.0) + 0.3 * ExpSineSquared(1.0, 6.0, periodicity_bounds=(3, 12)) + ConstantKernel(0.2),
+        line,
+        "Toeplitz",
     ),
     "not stationary on a line": Case(RBF(1.0) + DotProduct(1.0), line, "dense"),
     "irregular line": Case(RBF(1.0), lambda rng: scattered(rng, 1), "dense"),

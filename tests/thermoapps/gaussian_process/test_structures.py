@@ -13,7 +13,9 @@ from processes import CASES, STRUCTURED
 from sklearn.gaussian_process.kernels import RBF
 
 from thermoapps.gaussian_process import Wendland
-from thermoapps.gaussian_process.structures import Dense, structure_of, white_noise
+from thermoapps.gaussian_process.finding import structure_of
+from thermoapps.gaussian_process.structures import Dense
+from thermoapps.gaussian_process.white import white_noise
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -24,7 +26,7 @@ def test_every_form_is_the_same_matrix(name):
     assert form.name == case.form
     V, back = np.random.default_rng(1).standard_normal((len(X), 3)), np.argsort(form.order)
     parts, expected = form.parts(case.kernel), case.kernel(X)
-    expected = expected - white_noise(case.kernel) * np.eye(len(X))
+    expected = expected - np.diag(white_noise(case.kernel, X))
     assert close(form.times(parts, V[form.order])[back], expected @ V, 1e-12)
     assert close((form.system(parts, 0.3) @ V[form.order])[back], expected @ V + 0.3 * V, 1e-12)
     for actual, slope in zip(form.slopes(case.kernel, V[form.order]), dense.slopes(case.kernel, V), strict=True):
@@ -46,7 +48,7 @@ def test_prior_draws_have_the_kernel_as_covariance(name):
         return (vectors / np.sqrt(values)) @ rng.standard_normal((A.shape[0], count))
 
     draws = form.draws(parts, read, count)
-    expected = (case.kernel(X) - white_noise(case.kernel) * np.eye(len(X)))[np.ix_(form.order, form.order)]
+    expected = (case.kernel(X) - np.diag(white_noise(case.kernel, X)))[np.ix_(form.order, form.order)]
     variances = expected.diagonal()
     error = np.sqrt((np.multiply.outer(variances, variances) + expected**2) / count)
     assert np.max(np.abs(np.cov(draws) - expected) / error) < 6
@@ -54,8 +56,8 @@ def test_prior_draws_have_the_kernel_as_covariance(name):
 
 def test_data_with_noise_of_their_own_have_no_grid():
     X, _ = CASES["Gaussian on a grid"].make()
-    assert structure_of(CASES["Gaussian on a grid"].kernel, X, uniform=False).name == "dense"
-    assert structure_of(Wendland(), X, uniform=False).name == "sparse"
+    assert structure_of(CASES["Gaussian on a grid"].kernel, X, np.ones(len(X))).name == "dense"
+    assert structure_of(Wendland(), X, np.ones(len(X))).name == "sparse"
 
 
 @pytest.mark.parametrize("X", [[[0.0]], [[0.0], [0.0]], [[1.0, 2.0]], [[0.0, 0.0], [0.0, 1.0]]])
