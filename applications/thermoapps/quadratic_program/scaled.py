@@ -57,12 +57,8 @@ class Scaled:
         C, below, above = problem.rows()
         kept = np.flatnonzero(np.isfinite(below) | np.isfinite(above))
         C, P, q = C[kept], problem.P, problem.q
-        D, E = np.ones(problem.n), np.ones(len(kept))
-        for _ in range(RUIZ):
-            largest = np.maximum(_largest(P, 0), _largest(C, 0))
-            d, e = _inverse_root(largest), _inverse_root(_largest(C, 1))
-            P, C = _scale(P, d, d), _scale(C, e, d)
-            D, E = D * d, E * e
+        D, E = _equilibrated(P.tocoo(), C.tocoo())
+        P, C = _scale(P, D, D), _scale(C, E, D)
         size = max(float(_largest(P, 0).mean()), float(np.abs(D * q).max()))
         c = 1 / size if size > 0 else 1.0
         n_rows = len(below)
@@ -116,6 +112,20 @@ class Scaled:
         slack += outside.max(initial=0.0) * max(1.0, float(np.abs(v).sum()))
         fall = -float(self.q @ d)
         return bool(fall > 1e-9 and MARGIN * slack <= fall)
+
+
+def _equilibrated(P: Any, C: Any) -> tuple[Vector, Vector]:
+    """Scales of columns and rows after all passes, found on the entries alone."""
+    D, E = np.ones(P.shape[1]), np.ones(C.shape[0])
+    costs, rows = np.abs(P.data), np.abs(C.data)
+    for _ in range(RUIZ):
+        cost, row = costs * D[P.row] * D[P.col], rows * E[C.row] * D[C.col]
+        columns, lines = np.zeros(len(D)), np.zeros(len(E))
+        np.maximum.at(columns, P.col, cost)
+        np.maximum.at(columns, C.col, row)
+        np.maximum.at(lines, C.row, row)
+        D, E = D * _inverse_root(columns), E * _inverse_root(lines)
+    return D, E
 
 
 def _largest(matrix: Any, axis: int) -> Vector:
