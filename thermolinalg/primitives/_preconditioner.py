@@ -19,7 +19,7 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.systems import Chain, Rescaled
 
-__all__ = ["applied", "approximate_inverse", "as_map", "direction_of", "shortens"]
+__all__ = ["applied", "approximate_inverse", "as_map", "direction_of", "shortening", "shortens"]
 
 
 def as_map(M: Any, size: int, *, is_complex: bool) -> LinearOperator:
@@ -57,6 +57,13 @@ def shortens(M: LinearOperator, read: ReadMatrix, device: Device | None) -> bool
     if np.dtype(M.dtype).kind == "c" and not read.is_complex:
         return False
     return device is None or bool(getattr(device, "averages_are_solves", False))
+
+
+def shortening(M: Any, read: ReadMatrix, device: Device | None) -> Operator | None:
+    """M as an approximate inverse where it makes simulated runs short, else None."""
+    if M is None or not shortens(as_map(M, read.shape[0], is_complex=read.is_complex), read, device):
+        return None
+    return approximate_inverse(M, read)
 
 
 def approximate_inverse(M: Any, read: ReadMatrix) -> Operator:

@@ -14,7 +14,7 @@ from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.devices.watched import AlreadyWritten
 from thermolinalg.operators.read import read_matrix, shifted_matrix
-from thermolinalg.primitives._preconditioner import approximate_inverse, as_map, shortens
+from thermolinalg.primitives._preconditioner import shortening
 from thermolinalg.primitives._pricing import CallPrice, price_of
 from thermolinalg.primitives._quadratic_form import QuadraticForm, form_of, variances_of
 from thermolinalg.primitives.determinant import logabsdet, slogdet
@@ -312,12 +312,8 @@ def program(
     ----------
     A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
         Any square matrix.
-    assume_a : str, optional
+    assume_a, lower, check_finite : optional
         As `thermolinalg.solve`.
-    lower : bool, optional
-        Likewise.
-    check_finite : bool, optional
-        Whether to refuse NaN and infinity.
     M : array_like, sparse array or LinearOperator, shape (d, d), optional
         Approximation of A⁻¹ for a symmetric positive definite A, as `thermolinalg.solve` takes it.
     device : Device, optional
@@ -350,5 +346,4 @@ def program(
     True
     """
     read = read_matrix(A, assume_a=assume_a, lower=lower, check_finite=check_finite, gradients=True)
-    short = M is not None and shortens(as_map(M, read.shape[0], is_complex=read.is_complex), read, device)
-    return PreparedDevice(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)
+    return PreparedDevice(read, device, as_rng(rng), shortening(M, read, device))

@@ -11,7 +11,7 @@ from thermolinalg._validation import as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
-from thermolinalg.primitives._preconditioner import approximate_inverse, as_map, shortens
+from thermolinalg.primitives._preconditioner import shortening
 from thermolinalg.primitives._rhs import in_precision_of, one_row
 from thermolinalg.primitives._tolerance import MAXITER
 from thermolinalg.primitives.solver import Solver
@@ -141,11 +141,11 @@ def solve(
     read = read_matrix(
         a, assume_a=assume_a, lower=lower, check_finite=check_finite, scalar=True, gradients=True, name="a"
     )
-    short = M is not None and shortens(as_map(M, read.shape[0], is_complex=read.is_complex), read, device)
+    inverse = shortening(M, read, device)
     if M is not None and not read.symmetric:
         raise ValueError("M approximates the inverse of a symmetric positive definite A, and a is not symmetric")
     read = read.transposed() if transposed else read
-    prepared = Solver(read, device, as_rng(rng), approximate_inverse(M, read) if short else None)
+    prepared = Solver(read, device, as_rng(rng), inverse)
     loads, shape = one_row(b) if read.shape == (1, 1) else (b, None)
     answer = prepared.solve(
         loads,
