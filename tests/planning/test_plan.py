@@ -370,7 +370,7 @@ def test_nothing_runs_on_a_device(monkeypatch):
         (np.eye(2), {"hardware": "breadboard"}, ValueError, "hardware must be one of 'paper', 'pcb', 'integrated'"),
         (np.eye(2), {"hardware": 5}, TypeError, "hardware must be a Hardware"),
         (np.eye(2), {"digital": "guessed"}, TypeError, "digital must be None, 'measured' or a Computer"),
-        (np.eye(2), {"device": "a box"}, ValueError, "no device is registered as 'a box'"),
+        (np.eye(2), {"device": "a box"}, TypeError, "device must be None or have a method program"),
         (np.eye(2), {"b": np.ones(3)}, ValueError, "b has 3 rows where A has 2"),
         (np.eye(2), {"b": np.array([1.0, np.nan])}, ValueError, "b contains NaN"),
         (np.eye(2), {"b": np.ones((2, 0))}, ValueError, "b is empty"),

@@ -49,15 +49,15 @@ def named_device(name: str) -> Device:
 
     Raises
     ------
-    ValueError
+    TypeError
         None is registered under that name; the message lists those that are.
     """
     known = entry_points(group=GROUP)
     if name not in known.names:
         names = ", ".join(installed_devices()) or "none"
-        raise ValueError(
-            f"no device is registered as {name!r}; registered are {names}. Pass a device itself, such as "
-            f"LangevinDevice(), or register one under the entry points {GROUP!r}"
+        raise TypeError(
+            f"device must be None or have a method program(operator), such as LangevinDevice(); not {name!r}, which is "
+            f"no name of a registered device either (registered: {names})"
         )
     made: Device = known[name].load()
     device: Device = made() if isinstance(made, type) or not callable(getattr(made, "program", None)) else made  # type: ignore[operator]

@@ -14,10 +14,9 @@ def as_device(device: object, *, stable: bool = False) -> Device:
 
     Raises
     ------
-    ValueError
-        No device is registered under that name.
     TypeError
-        It is no device, or cannot hold A as the drift itself although `stable` asks for it.
+        It is no device, and no name of a registered one; or it cannot hold A as the drift itself although `stable`
+        asks for it.
     """
     if device is None:
         return GeneralDevice() if stable else LangevinDevice()

@@ -215,7 +215,7 @@ X0, Y0 = np.arange(8.0).reshape(4, 2) ** 2, np.array([0.0, 1.0, 1.0, 0.0])
         (ThermodynamicRidge(), Y0, [0, 0, 0, 0], ValueError, "weight"),
         (ThermodynamicRidge(), [np.nan, 1, 1, 0], None, ValueError, "NaN"),
         (ThermodynamicRidge(rtol=-1.0), Y0, None, ValueError, "rtol"),
-        (ThermodynamicRidge(device="fast"), Y0, None, ValueError, "device"),
+        (ThermodynamicRidge(device="fast"), Y0, None, TypeError, "device"),
         (ThermodynamicBayesianRidge(max_iter=0), Y0, None, ValueError, "max_iter"),
         (ThermodynamicBayesianRidge(alpha_init=0.0), Y0, None, ValueError, "alpha_init"),
         (ThermodynamicBayesianRidge(lambda_2=-1.0), Y0, None, ValueError, "lambda_2"),
