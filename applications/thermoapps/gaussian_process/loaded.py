@@ -31,6 +31,9 @@ SIGNS = 1e-3
 DOUBTED = 0.2
 """Part of a variance beyond which its rounding is told."""
 
+WEIGHTS = 1e-6
+"""Part of the weights of the data beyond which their error is told."""
+
 RAISES = 6
 """Powers of ten through which noise below rounding is raised."""
 
@@ -131,10 +134,12 @@ class Loaded:
             x, info = self._program.solve(loads, rtol=target, rng=self.rng, return_info=True)
         if not info.success and not self.raised:
             error = np.linalg.norm(info.standard_error) / max(np.linalg.norm(x), np.finfo(float).tiny)
-            _warn(
-                f"the weights of the data are known to {min(error, 1.0):.1g} of themselves only: alpha is small beside "
-                "the kernel, whose matrix is ill-conditioned on these X; pass a larger alpha, or a larger rtol"
-            )
+            if error > max(WEIGHTS, self.rtol):
+                _warn(
+                    f"the weights of the data are known to {min(error, 1.0):.1g} of themselves only: alpha is small "
+                    "beside the kernel, whose matrix is ill-conditioned on these X; pass a larger alpha, or a larger "
+                    "rtol"
+                )
         return np.asarray(x)[self._back]
 
     def inverse(self) -> Inverse:
