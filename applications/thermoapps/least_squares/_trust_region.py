@@ -14,8 +14,8 @@ __all__ = ["Step", "TrustRegion"]
 
 Vector = NDArray[np.float64]
 
-NEAR = (0.75, 1.1)
-"""Parts of the radius between which a step counts as just as long: a damping is not worth more solves."""
+NEAR = (0.9, 1.1)
+"""Parts of the radius between which a step counts as just as long, as in MINPACK."""
 
 TRIALS = 10
 """Dampings tried for one step at most; the last is taken as it is, shortened."""
