@@ -13,7 +13,6 @@ from thermolinalg._arrays import is_distributed
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions._blocks import product_operations
 from thermolinalg.matrix_functions._fill import RUNS, SparsePrice
-from thermolinalg.matrix_functions._structures import exact_engine
 from thermolinalg.matrix_functions.base import Cost, Diagonalising, Engine
 from thermolinalg.matrix_functions.chebyshev import ChebyshevEngine
 from thermolinalg.matrix_functions.choice import Choice, Plan, Price
@@ -24,6 +23,7 @@ from thermolinalg.matrix_functions.preconditioned import PreconditionedEngine
 from thermolinalg.matrix_functions.rational import RationalEngine
 from thermolinalg.matrix_functions.sparse_factor import cholmod
 from thermolinalg.matrix_functions.spectrum import LARGE, LargeSpectrum, largest_eigenvalue, spectral_interval
+from thermolinalg.matrix_functions.structures import exact_engine
 from thermolinalg.operators import Dense, Normal, Operator, Sparse
 from thermolinalg.operators.preconditioned import Preconditioned
 
