@@ -150,7 +150,6 @@ class Search:
 
         J loses a direction at a minimum where the residuals bend, and where a model has saturated: the cost tells.
         """
-        silent = np.empty(0) if self.largest is None else np.flatnonzero((self.largest == 0) & ~self.problem.fixed)
         unseen = self.tests.unseen(self.point, self.sizes)
         self.flat = []
         for direction in unseen:
@@ -164,7 +163,8 @@ class Search:
                 self.flat.append(direction)
         if len(self.flat) > self.unseen_at_start:
             return FLAT
-        if silent.size:
+        silent = [i for i in np.flatnonzero(self.largest == 0) if any(d[i] for d in self.flat)] if self.flat else []
+        if silent:
             names = ", ".join(f"x[{i}]" for i in silent)
             warnings.warn(f"the residuals do not depend on {names} at x0 or later", OptimizeWarning, stacklevel=4)
         return status

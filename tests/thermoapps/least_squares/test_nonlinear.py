@@ -215,6 +215,12 @@ def test_a_column_may_vanish_at_a_minimum(jac):
     assert np.allclose(result.x, [0, 1], atol=1e-4)
 
 
+def test_a_start_at_a_minimum_where_the_column_is_zero():
+    result = thermodynamic_least_squares(lambda x: x**2 + 5.0, [0.0], "cs", rng=0)  # warnings are errors
+    assert result.success
+    assert result.x == 0
+
+
 @pytest.mark.parametrize("jac", ["3-point", "cs"])
 def test_a_start_at_the_top_of_a_hill_is_left(jac):
     result = thermodynamic_least_squares(lambda x: [1 - x[0] ** 2, 0.1 * x[0] ** 3], [0.0], jac, rng=0)
