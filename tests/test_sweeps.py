@@ -222,5 +222,5 @@ def test_a_cluster_that_is_gone_is_named(monkeypatch):
 def test_a_cluster_that_never_was_is_named():
     joblib = pytest.importorskip("joblib")
     pytest.importorskip("distributed")
-    with pytest.raises(ValueError, match="(?i)create a Dask client"), joblib.parallel_config(backend="dask"):
+    with pytest.raises(ValueError, match=r"(?i)create a Dask client"), joblib.parallel_config(backend="dask"):
         tla.sweep(tla.solve, INPUTS, rng=0)

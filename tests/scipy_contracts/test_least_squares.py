@@ -29,7 +29,7 @@ DEPARTURES = {
     ),
     ("TestLM", "test_full_result"): ("Jacobians are counted whatever the method is called", AssertionError),
     ("TestCurveFit", "test_gh4555"): (
-        "the data do not determine five parameters: ours runs to a singularity of the model, lower than SciPy's end, and "
+        "the data do not determine five parameters: ours runs to a singularity of the model, below SciPy's end, and "
         "says that it is no minimum or that the covariance is infinite; SciPy's covariance is rounding",
         (RuntimeError, OptimizeWarning),
     ),
