@@ -80,7 +80,8 @@ class LinearPredictor:
     def _narrow(self) -> bool:
         rows = self._given.dense()
         basis = row_space(np.sqrt(self._given.weights)[:, None] * rows)
-        if not 0 < basis.shape[1] < len(basis):
+        rank = basis.shape[1]
+        if rank == len(basis) or not (rank or self.intercept):
             return False
         self.basis = basis
         self.design = Design(rows @ basis, self._given.weights, centre=False)

@@ -153,6 +153,19 @@ def test_logistic_regression_of_repeated_features(n, p, classes):
     np.testing.assert_allclose(np.hsplit(twice.coef_, 2), [once.coef_ / 2] * 2, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(3, 5), (6, 2)])
+def test_constant_features_leave_the_intercept_alone(shape, kind):
+    X = kind(np.full(shape, 0.1))
+    labels, counts = np.arange(shape[0]) == 0, np.arange(1.0, shape[0] + 1)
+    classifier = ThermodynamicLogisticRegression(C=np.inf, rng=0).fit(X, labels)
+    np.testing.assert_allclose(classifier.predict_proba(X)[:, 1], np.mean(labels), rtol=1e-8)
+    regressor = ThermodynamicPoissonRegressor(alpha=0.0, rng=0).fit(X, counts)
+    np.testing.assert_allclose(regressor.predict(X), np.mean(counts), rtol=1e-8)
+    assert not np.any(classifier.coef_)
+    assert not np.any(regressor.coef_)
+
+
 def test_separated_classes_without_a_penalty_are_reported():
     X = samples(30, 2)
     with pytest.warns(ConvergenceWarning, match="separated .* pass a finite C"):
