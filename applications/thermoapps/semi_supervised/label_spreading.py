@@ -20,12 +20,28 @@ __all__ = ["ThermodynamicLabelPropagation", "ThermodynamicLabelSpreading"]
 class _OnGraph(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """What both estimators share."""
 
-    kernel: Any
-    device: Any
-    tol: float
-    max_iter: int
-    rng: Any
-    random_state: Any
+    def __init__(
+        self,
+        kernel: Any = "rbf",
+        *,
+        gamma: float = 20,
+        n_neighbors: int = 7,
+        max_iter: int = 100,
+        tol: float = 1e-10,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        device: Any = None,
+        rng: Any = None,
+    ) -> None:
+        self.kernel = kernel
+        self.gamma = gamma
+        self.n_neighbors = n_neighbors
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.device = device
+        self.rng = rng
 
     @abstractmethod
     def _system(self, weights: Any, labels: np.ndarray) -> Any:
@@ -199,16 +215,18 @@ class ThermodynamicLabelSpreading(_OnGraph):
         device: Any = None,
         rng: Any = None,
     ) -> None:
-        self.kernel = kernel
-        self.gamma = gamma
-        self.n_neighbors = n_neighbors
+        super().__init__(
+            kernel,
+            gamma=gamma,
+            n_neighbors=n_neighbors,
+            max_iter=max_iter,
+            tol=tol,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            device=device,
+            rng=rng,
+        )
         self.alpha = alpha
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.device = device
-        self.rng = rng
 
     def _system(self, weights: Any, labels: np.ndarray) -> Spread:
         alpha = read_number(self.alpha, "alpha", positive=True)
@@ -250,29 +268,6 @@ class ThermodynamicLabelPropagation(_OnGraph):
     >>> chain.label_distributions_.round(6)[:, 1]
     array([0.      , 0.333333, 0.666667, 1.      ])
     """
-
-    def __init__(
-        self,
-        kernel: Any = "rbf",
-        *,
-        gamma: float = 20,
-        n_neighbors: int = 7,
-        max_iter: int = 100,
-        tol: float = 1e-10,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        device: Any = None,
-        rng: Any = None,
-    ) -> None:
-        self.kernel = kernel
-        self.gamma = gamma
-        self.n_neighbors = n_neighbors
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.device = device
-        self.rng = rng
 
     def _system(self, weights: Any, labels: np.ndarray) -> Harmonic:
         return Harmonic(weights, labels)
