@@ -60,8 +60,20 @@ class Integrator(Protocol):
         """Relative error of variances in equilibrium, or its leading order, for h × curvature = z."""
         ...
 
+    def length(self, ratio: float) -> float:
+        """The step h for a curvature, from z over the curvature."""
+        ...
 
-class _Plain:
+
+class _Overdamped:
+    """What integrators of cells without inertia share."""
+
+    def length(self, ratio: float) -> float:
+        """The step whose h × curvature is z, from z over the curvature."""
+        return ratio
+
+
+class _Plain(_Overdamped):
     """What integrators without a memory share."""
 
     def begin(self, equation: Equation, x: Array, rng: np.random.Generator) -> State:
@@ -137,7 +149,7 @@ class Heun(_Plain):
 
 
 @dataclass(frozen=True)
-class LeimkuhlerMatthews(_Plain):
+class LeimkuhlerMatthews(_Overdamped):
     """x ← x + h f + sqrt(Th/2) (ξ + ξ′), with the next step's ξ′: order 1 on the way, 2 in equilibrium.
 
     Linear cells have the exact variance in equilibrium. At rails the order falls to that of Euler.
@@ -166,7 +178,7 @@ class LeimkuhlerMatthews(_Plain):
 
 
 @dataclass(frozen=True)
-class MALA:
+class MALA(_Overdamped):
     """A tamed step, accepted or refused by Metropolis's rule: no error in equilibrium, whatever the step and the rails.
 
     With Euler's own step, replicas far out would propose to overshoot, and be refused for ever.
@@ -269,6 +281,10 @@ class BAOAB:
     def bias(self, z: float) -> float:
         """To leading order of what a quartic term adds, with z = h² × curvature/m; none of a linear cell."""
         return z / 4 if z < self.stable else math.inf
+
+    def length(self, ratio: float) -> float:
+        """The step with h² × curvature/m = z."""
+        return math.sqrt(ratio * self.mass)
 
     def _drift(self, equation: Equation, x: Array, velocity: Array, time: float) -> tuple[Array, Array]:
         """Free flight between the rails."""

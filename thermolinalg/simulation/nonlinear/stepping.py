@@ -13,7 +13,7 @@ from thermolinalg._progress import watched
 from thermolinalg._validation import as_rng
 from thermolinalg.simulation.nonlinear.energies import finite
 from thermolinalg.simulation.nonlinear.equation import Equation, Trajectory
-from thermolinalg.simulation.nonlinear.integrators import BAOAB, MALA, Integrator, LeimkuhlerMatthews
+from thermolinalg.simulation.nonlinear.integrators import MALA, Integrator, LeimkuhlerMatthews
 
 __all__ = ["chosen_step", "simulate"]
 
@@ -182,10 +182,7 @@ class _Pace:
     @property
     def step(self) -> float:
         """The shorter of both."""
-        inertia = isinstance(self.integrator, BAOAB)
-        mass = self.integrator.mass if isinstance(self.integrator, BAOAB) else 1.0
-        step = min(self.z / self.typical, self.integrator.stable / 2 / self.largest) * mass
-        return math.sqrt(step) if inertia else step
+        return self.integrator.length(min(self.z / self.typical, self.integrator.stable / 2 / self.largest))
 
     def meet(self, equation: Equation, x: Array, rng: np.random.Generator) -> None:
         """Take the curvatures at the replicas x into account."""
