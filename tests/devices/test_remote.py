@@ -70,6 +70,7 @@ def test_it_conforms(remote):
     assert set(check_device(remote)) == set(check_device(LangevinDevice()))
 
 
+@pytest.mark.slow
 def test_general_devices_too():
     with RemoteDevice(GeneralDevice) as device:
         solution = tla.solve_continuous_lyapunov(A, np.eye(2), device=device, rng=0)
@@ -115,6 +116,7 @@ def test_a_device_that_hangs_is_started_again(tmp_path):
     assert "no answer in 1 s" in " ".join(info.failures)
 
 
+@pytest.mark.slow
 def test_a_device_that_always_dies_is_given_up():
     with RemoteDevice(Fatal) as device:
         program = device.program(Dense(A))
@@ -143,6 +145,7 @@ def test_what_the_device_has_not_is_not_there(remote):
     assert not hasattr(program, "temperature_of_the_room")
 
 
+@pytest.mark.slow
 def test_it_pickles(remote):
     with pickle.loads(pickle.dumps(remote)) as copy:
         np.testing.assert_allclose(tla.solve(A, B, device=copy, rng=0), X, rtol=1e-9)

@@ -70,7 +70,7 @@ RAILED = {
 def test_equilibrium_is_that_of_quadrature(name, integrator):
     equation = EQUATIONS[name]
     start = np.random.default_rng(1).standard_normal((dimension(equation), REPLICAS))
-    x = simulate(equation, start, time=25.0, tolerance=0.02, integrator=integrator, rng=2).last[0]
+    x = simulate(equation, start, time=15.0, tolerance=0.02, integrator=integrator, rng=2).last[0]
     for power in (1, 2, 4):
         values, expected = x**power, moment(equation, power)
         bias = 0.0 if isinstance(integrator, MALA) else 0.03 * moment(equation, 2 * math.ceil(power / 2))

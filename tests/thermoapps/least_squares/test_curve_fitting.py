@@ -38,6 +38,7 @@ def test_samples_have_the_covariance():
     assert np.all(abs(covariance - np.eye(3)) < 4.5 * errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 7], ids=["40 data", "6 data"])
 def test_bands_cover_the_truth(every):
     t, x = np.array([0.3, 1.0, 3.0]), TIMES[::every]

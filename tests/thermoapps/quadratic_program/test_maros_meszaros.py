@@ -32,7 +32,7 @@ SOLVED = [
     "QADLITTL",
     "QAFIRO",
     "QPCBLEND",
-    "QSHARE1B",
+    pytest.param("QSHARE1B", marks=pytest.mark.slow),
     "TAME",
 ]
 
