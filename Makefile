@@ -8,13 +8,14 @@ NEWEST_READY := .venv-newest/.ready
 BENCH_READY := .venv-bench/.ready
 BENCH_NGD_READY := .venv-bench/.ready-ngd
 BENCH_SCALE_READY := .venv-bench-scale/.ready
+BENCH_SAMPLING_READY := .venv-bench-sampling/.ready
 TESTED := .[sde,plot,cli,sklearn,parallel,test]
 LIGHT := .[sde,plot,cli,sklearn,parallel,test,docs]
 EVERYTHING := .[all,dask,mpi,test,docs]
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd bench-scale clean help
+.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd bench-scale bench-sampling clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -68,8 +69,11 @@ bench-ngd: $(BENCH_NGD_READY)  ## steps of natural gradient descent beside Adam 
 bench-scale: $(BENCH_SCALE_READY)  ## a million unknowns, any condition, small systems; goes on where it was stopped
 	.venv-bench-scale/bin/python -m benchmarks.scale
 
+bench-sampling: $(BENCH_SAMPLING_READY)  ## annealing, fields, series and posteriors beside what their fields use
+	.venv-bench-sampling/bin/python -m benchmarks.sampling
+
 clean:  ## back to a fresh clone
-	rm -rf .venv .venv-bench .venv-bench-scale .venv-oldest .venv-newest site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-bench-scale .venv-bench-sampling .venv-oldest .venv-newest site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -101,6 +105,9 @@ $(BENCH_NGD_READY): benchmarks/requirements-ngd.txt $(BENCH_READY)
 
 $(BENCH_SCALE_READY): benchmarks/requirements-scale.txt pyproject.toml constraints.txt
 	$(call environment,.venv-bench-scale,-c constraints.txt -r benchmarks/requirements-scale.txt -e .)
+
+$(BENCH_SAMPLING_READY): benchmarks/requirements-sampling.txt pyproject.toml constraints.txt
+	$(call environment,.venv-bench-sampling,-c constraints.txt -r benchmarks/requirements-sampling.txt -e .)
 
 # $(1) the folder, $(2) what pip installs into it; the stamp is written only when all went well.
 define environment

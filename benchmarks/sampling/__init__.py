@@ -1,0 +1,1 @@
+"""Sampling, inference and annealing on simulated devices, beside what their fields use."""
