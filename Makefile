@@ -15,7 +15,7 @@ EVERYTHING := .[all,dask,mpi,test,docs]
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd bench-scale bench-sampling clean help
+.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd bench-scale bench-sampling dist clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -72,8 +72,18 @@ bench-scale: $(BENCH_SCALE_READY)  ## a million unknowns, any condition, small s
 bench-sampling: $(BENCH_SAMPLING_READY)  ## annealing, fields, series and posteriors beside what their fields use
 	.venv-bench-sampling/bin/python -m benchmarks.sampling
 
+dist: $(READY)  ## sdist and wheel into dist/, checked, and installed into an empty environment for a quick demonstration
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist .venv-dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet "$$(ls dist/*.whl)[cli,plot,sklearn]"
+	cd dist && ../.venv-dist/bin/thermolinalg demo --quick --output ../.venv-dist/demo.png
+	rm -rf .venv-dist build
+
 clean:  ## back to a fresh clone
-	rm -rf .venv .venv-bench .venv-bench-scale .venv-bench-sampling .venv-oldest .venv-newest site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-bench-scale .venv-bench-sampling .venv-oldest .venv-newest .venv-dist site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list

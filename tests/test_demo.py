@@ -10,6 +10,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
+from thermolinalg.cli import main
 from thermolinalg.demo import run
 from thermolinalg.demo.problems import problems
 
@@ -82,6 +83,15 @@ def test_the_table_and_the_last_lines(capsys):
 def test_the_same_seed_gives_the_same_numbers():
     first, second = (run(None, seed=3, size=20) for _ in range(2))
     assert [(row.error, row.standard_error) for row in first] == [(row.error, row.standard_error) for row in second]
+
+
+def test_a_quick_look_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--quick"]) == 0
+    out = capsys.readouterr().out
+    assert "digits, graph Laplacian" in out
+    assert "race" not in out
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.png"]
 
 
 def test_problems_are_positive_definite():
