@@ -27,7 +27,7 @@ test: lint types imports unit docs  ## the checks of every day, in minutes and w
 test-peers: $(PEERS_READY)  ## other packages' suites re-aimed at this one, and all that needs torch
 	$(BIN)/mypy
 	$(call PYTEST,.venv) -m "peers and not slow"
-	$(call PYTEST,.venv) README.md docs/natural_gradient.md docs/extending_natural_gradients.md docs/gradients.md
+	$(call PYTEST,.venv) README.md docs/natural_gradient.md docs/extending_natural_gradients.md docs/gradients.md docs/tutorials/training.md
 
 test-slow: $(READY)  ## grids of error bars, and fuzzing in full
 	$(call PYTEST,.venv) -m slow

@@ -20,7 +20,12 @@ PEERS = (
 )
 """What the names of tests of the tier `peers` contain."""
 
-TORCH_PAGES = ["docs/natural_gradient.md", "docs/extending_natural_gradients.md", "docs/gradients.md"]
+TORCH_PAGES = [
+    "docs/natural_gradient.md",
+    "docs/extending_natural_gradients.md",
+    "docs/gradients.md",
+    "docs/tutorials/training.md",
+]
 """Pages whose examples are torch's; `make test-peers` names them as well."""
 
 collect_ignore_glob = ["*/thermoapps/natural_gradient/*", *TORCH_PAGES] if LIGHT else []
