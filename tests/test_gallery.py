@@ -61,7 +61,7 @@ def test_scripts_are_short_and_pictures_are_small():
 
 def test_every_script_is_on_the_page_with_its_title_and_its_code():
     text = page()
-    for example in gallery().examples():
+    for example in gallery().examples().values():
         title, told = example.told
         assert title
         assert told in text
@@ -84,8 +84,10 @@ def test_every_picture_has_a_description_and_the_script_that_draws_it():
         assert (ROOT / picture.script).is_file(), picture.script
 
 
-def test_a_picture_without_a_script_is_told(monkeypatch, caplog):
+def test_pictures_and_scripts_that_are_forgotten_are_told(monkeypatch, caplog):
     module = gallery()
     monkeypatch.setattr(module, "NAMED_WHEN_RUN", {})
-    module.written("<!-- pictures -->")
+    module.written("<!-- pictures --> <!-- examples: wells -->")
     assert "no script is known to draw" in caplog.text
+    assert "does not name examples/gallery/rails.py" in caplog.text
+    assert "wells.py" not in caplog.text

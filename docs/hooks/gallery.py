@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, EXAMPLES, PICTURES = "gallery.md", "<!-- examples -->", "<!-- pictures -->"
-SOURCES = ("experiments", "benchmarks")
+PAGE, SCRIPTS, PICTURES = "gallery.md", "<!-- scripts -->", "<!-- pictures -->"
+GROUP = re.compile(r"<!-- examples:(?P<names>[\w\s]+)-->")
+SOURCES = ("experiments/*.py", "benchmarks/**/*.py", "examples/*.py")
 
 NAMED_WHEN_RUN = {
     "demo.png": "thermolinalg/demo/picture.py",
@@ -23,7 +24,7 @@ NAMED_WHEN_RUN = {
 """Beginnings of the names of pictures that no script spells out, and who draws them; the first that fits."""
 
 SHOWN = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?:\.\./)*(?P<picture>images/[\w/.-]+\.png)\)")
-HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
+TITLE, HEADING = re.compile(r"^# (.+)$", re.MULTILINE), re.compile(r"^#{2,4} (.+)$", re.MULTILINE)
 
 log = logging.getLogger("mkdocs.hooks.gallery")
 
@@ -68,21 +69,21 @@ class Picture:
     def script(self) -> str | None:
         """Who draws it, from the root of the repository; None where that is not found."""
         name = Path(self.picture).name
-        for folder in SOURCES:
-            for path in sorted((ROOT / folder).rglob("*.py")):
+        for pattern in SOURCES:
+            for path in sorted(ROOT.glob(pattern)):
                 if f'"{name}"' in path.read_text(encoding="utf-8"):
                     return str(path.relative_to(ROOT))
         return next((script for start, script in NAMED_WHEN_RUN.items() if name.startswith(start)), None)
 
 
-def examples() -> list[Example]:
-    """Every script of examples/gallery, by name.
+def examples() -> dict[str, Example]:
+    """Every script of examples/gallery.
 
     Returns
     -------
-    list of Example
+    dict of str to Example
     """
-    return [Example(path) for path in sorted((ROOT / "examples" / "gallery").glob("[a-z]*.py"))]
+    return {path.stem: Example(path) for path in sorted((ROOT / "examples" / "gallery").glob("[a-z]*.py"))}
 
 
 def pictures() -> Iterator[Picture]:
@@ -96,38 +97,54 @@ def pictures() -> Iterator[Picture]:
     for page in sorted(docs.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         for found in SHOWN.finditer(text):
-            title = HEADING.search(text)
-            where = str(page.relative_to(docs))
-            yield Picture(found["picture"], found["alt"], where, title["title"] if title else where)
+            title, above = TITLE.search(text), HEADING.findall(text, 0, found.start())
+            parts = ([title[1]] if title else []) + above[-1:]
+            yield Picture(found["picture"], found["alt"], page.relative_to(docs).as_posix(), " · ".join(parts))
 
 
 def written(markdown: str) -> str:
-    """The page with its two grids and its scripts.
+    """The page with its grids and its scripts.
 
     Parameters
     ----------
     markdown : str
-        With the places of both.
+        With names of examples in groups, the place of their scripts, and that of all pictures.
 
     Returns
     -------
     str
     """
-    thumbnails, sections, shown = [], [], []
-    for example in examples():
-        title, text = example.told
-        image = f"images/gallery/{example.name}.png"
-        thumbnails.append(_card(image, title, f"#{example.name}", title))
-        sections.append(
-            f"### {title} {{ #{example.name} }}\n\n{text}\n\n![{title}]({image}){{ loading=lazy }}\n\n"
-            f'```python title="examples/gallery/{example.name}.py"\n{example.code}\n```\n'
-        )
-    for picture in pictures():
-        if picture.script is None:
-            log.warning("%s shows %s, and no script is known to draw it", picture.page, picture.picture)
-        caption = f"{picture.title}<br><small>{picture.script}</small>"
-        shown.append(_card(picture.picture, picture.alt, picture.page, caption))
-    return markdown.replace(EXAMPLES, _grid(thumbnails) + "\n\n" + "\n".join(sections)).replace(PICTURES, _grid(shown))
+    known = examples()
+    named = [name for group in GROUP.finditer(markdown) for name in group["names"].split()]
+    for name in known.keys() - set(named):
+        log.warning("%s does not name examples/gallery/%s.py", PAGE, name)
+    markdown = GROUP.sub(lambda group: _grid([_thumbnail(known[name]) for name in group["names"].split()]), markdown)
+    markdown = markdown.replace(SCRIPTS, "\n".join(_section(known[name]) for name in named))
+    return markdown.replace(PICTURES, _grid([_linked(picture) for picture in pictures()]))
+
+
+def _thumbnail(example: Example) -> str:
+    """The card of an example; its text begins with a sentence for those who do not see the picture."""
+    title, text = example.told
+    sentence = " ".join(text.split()).replace("`", "").partition(". ")[0]
+    return _card(f"images/gallery/{example.name}.png", sentence, f"#{example.name}", title)
+
+
+def _section(example: Example) -> str:
+    """Text, picture and script."""
+    title, text = example.told
+    return (
+        f"### {title} {{ #{example.name} }}\n\n{text}\n\n"
+        f"![{title}](images/gallery/{example.name}.png){{ loading=lazy }}\n\n"
+        f'```python title="examples/gallery/{example.name}.py"\n{example.code}\n```\n'
+    )
+
+
+def _linked(picture: Picture) -> str:
+    """The card of a picture of another page."""
+    if picture.script is None:
+        log.warning("%s shows %s, and no script is known to draw it", picture.page, picture.picture)
+    return _card(picture.picture, picture.alt, picture.page, f"{picture.title}<br><small>{picture.script}</small>")
 
 
 def _card(image: str, alt: str, target: str, caption: str) -> str:
