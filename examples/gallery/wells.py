@@ -16,7 +16,7 @@ from thermolinalg.simulation.nonlinear import Equation, Wells, simulate
 
 pump, temperature = 1.0, 0.12
 equation = Equation(Wells(pump), temperature)
-run = simulate(equation, np.zeros((1, 4000)), time=60.0, readings=300, rng=1)
+run = simulate(equation, np.zeros((1, 2000)), time=60.0, readings=300, rng=1)
 
 
 def density(x):
@@ -29,7 +29,7 @@ for replica, colour in ((0, BLUE), (4, ORANGE)):
     left.plot(run.times, run.x[:, 0, replica], color=colour, linewidth=0.9)
 finish(left, "Two replicas of one cell", "time", "voltage", legend=False)
 grid = np.linspace(-2, 2, 300)
-right.hist(run.last[0], 60, density=True, color=SKY, label="4000 replicas")
+right.hist(run.last[0], 40, density=True, color=SKY, label="2000 replicas")
 right.plot(grid, density(grid) / quad(density, -3, 3)[0], color=RED, label="exp(−U/T)")
 finish(right, "In equilibrium", "voltage", "density")
 right.legend(frameon=False, fontsize=8, loc="upper center")
