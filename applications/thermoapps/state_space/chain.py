@@ -212,12 +212,13 @@ def _with_the_odd(links: Links, P: np.ndarray, X: np.ndarray) -> tuple[np.ndarra
     """Covariances of all ends of the links, and those of neighbours, from those of every second one."""
     earlier, later = links[::2], links[1::2]
     k, d = len(earlier), links.A.shape[-1]
+    P, X = P[: k + 1], X[:k]
     M, W = _between(earlier, later)
     reached = symmetric(later.A @ W @ transposed(later.A)) + later.C
     right = W @ transposed(later.A) @ pinv(reached)
     kept = np.eye(d) - right @ later.A
     left = kept @ M @ earlier.A
-    P_l, P_r = P[:k], P[1:]
+    P_l, P_r = P[:-1], P[1:]
     mixed = left @ X @ transposed(right)
     odd = kept @ W @ transposed(kept) + right @ later.C @ transposed(right)
     odd = symmetric(odd + left @ P_l @ transposed(left) + right @ P_r @ transposed(right) + mixed + transposed(mixed))

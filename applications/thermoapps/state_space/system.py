@@ -85,23 +85,19 @@ class Precision:
         R = _inverse(model.R) if len(model.R) == 1 and model.observed.all() else _inverse(model.observations[1])
         return start, model.transitions(Q), np.broadcast_to(R, (model.sizes[0], *R.shape[1:]))
 
-    def multipliers(self, rows: Rows) -> Rows:
-        """Weights times rows."""
+    def multipliers(self, rows: Rows, known: Rows | None = None) -> Rows:
+        """Weights times rows, whatever was known."""
         start, Q, R = self.weights
         return rows[0] @ start, times(Q, rows[1]), times(R, rows[2])
 
-    def step(self, rows: Rows) -> tuple[np.ndarray, Rows]:
-        """The change of the states that minimises the weighted squares of the rows, and the rows' multipliers."""
-        model, weighed = self.model, self.multipliers(rows)
-        start, along, seen = weighed
-        load = times(transposed(model.observations[0]), seen)
-        load[..., 0, :] += start
-        load[..., 1:, :] += along
-        load[..., :-1, :] -= times(transposed(model.transitions(model.F)), along)
+    def step(self, rows: Rows, known: Rows | None = None) -> tuple[np.ndarray, Rows | None]:
+        """The change of the states that minimises the weighted squares of the rows."""
+        model, (start, along, seen) = self.model, self.multipliers(rows)
+        load = _balance_of_forces(model, start, along, seen)
         columns = np.asarray(load, dtype=float).reshape(-1, self.held.shape[0]).T
         with naming("the precision of all states", ADVICE):
             x = _answer(self, columns)
-        return x.T.reshape(load.shape), weighed
+        return x.T.reshape(load.shape), None
 
     def sample(self, size: int, rng: Any) -> np.ndarray:
         """Readings of the device in equilibrium: deviations from the posterior mean, (size, n, d)."""
@@ -143,19 +139,30 @@ class Augmented:
         self.held = tla.program(self._matrix(), assume_a="sym", device=device, rng=rng)
         self.device_time = 0.0
 
-    def step(self, rows: Rows) -> tuple[np.ndarray, Rows]:
-        """The change of the states that minimises the rows in their covariances, and the rows' multipliers."""
-        n, d, m = self.model.sizes
-        lead = rows[0].shape[:-1]
-        load = np.zeros((*lead, n, 2 * d + m))
-        load[..., 0, :d], load[..., 1:, :d], load[..., 2 * d :] = rows
-        columns = load[..., self.places].reshape(-1, self.held.shape[0]).T
+    def multipliers(self, rows: Rows, known: Rows | None = None) -> Rows:
+        """Those that are known from the steps, zeros at first."""
+        if known is not None:
+            return known
+        return np.zeros_like(rows[0]), np.zeros_like(rows[1]), np.zeros_like(rows[2])
+
+    def step(self, rows: Rows, known: Rows | None = None) -> tuple[np.ndarray, Rows | None]:
+        """The change of the states that minimises the rows in their covariances, and the rows' multipliers after it."""
+        model = self.model
+        n, d, m = model.sizes
+        start, along, seen = known = self.multipliers(rows, known)
+        load = np.zeros((*rows[0].shape[:-1], n, 2 * d + m), dtype=rows[0].dtype)
+        load[..., 0, :d] = rows[0] - times(model.covariance, start)
+        load[..., 1:, :d] = rows[1] - times(model.transitions(model.Q), along)
+        load[..., d : 2 * d] = _balance_of_forces(model, start, along, seen)
+        load[..., 2 * d :] = rows[2] - times(model.observations[1], seen)
+        columns = np.asarray(load[..., self.places], dtype=float).reshape(-1, self.held.shape[0]).T
         with naming("the augmented system of all states", ADVICE):
             found = _answer(self, columns)
-        full = np.zeros_like(load)
-        full[..., self.places] = found.T.reshape(*lead, -1)
-        # Its rows are −Qλ and −Rμ: the multipliers of what the step leaves have the other sign.
-        return full[..., d : 2 * d], (-full[..., 0, :d], -full[..., 1:, :d], -full[..., 2 * d :])
+        full = np.zeros(load.shape)
+        full[..., self.places] = found.T.reshape(*load.shape[:-2], -1)
+        # Its unknowns are minus the multipliers of the rows that a step leaves.
+        new = (start - full[..., 0, :d], along - full[..., 1:, :d], seen - full[..., 2 * d :])
+        return full[..., d : 2 * d], new
 
     def sample(self, size: int, rng: Any) -> np.ndarray:
         """Deviations from the posterior mean: draws of the model less what their own observations tell of them.
@@ -200,37 +207,42 @@ class Mode:
         Size of the last correction, relative to the largest state.
     energy : float
         Squares of all residuals, weighted.
-    multipliers : Rows
     """
 
     x: np.ndarray
     rest: np.ndarray
     error: float
     energy: float
-    multipliers: Rows
 
 
 def mode_of(system: Precision | Augmented) -> Mode:
     """The states at which no step is left: residuals in extended precision, steps from the device, until these are rounding."""
     model = system.model
     x = np.zeros(model.sizes[:2], dtype=np.longdouble)
-    before, size = np.inf, 0.0
+    known: Rows | None = None
+    before = now = np.inf
     for _ in range(ROUNDS):
-        rows = residuals(model, x)
-        change, multipliers = system.step(rows)
+        change, known = system.step(residuals(model, x), known)
         x = x + change
-        size = float(np.abs(x).max(initial=0.0))
-        now = float(np.abs(change).max(initial=0.0))
-        if now <= SETTLED * size or now > before / 2:
+        before, now = now, float(np.abs(change).max(initial=0.0))
+        if now <= SETTLED * float(np.abs(x).max(initial=0.0)) or now > before / 2:
             break
-        before = now
     rows = residuals(model, x)
-    if isinstance(system, Precision):
-        multipliers = system.multipliers(rows)
-    energy = sum(float(np.sum(np.asarray(a) * np.asarray(b))) for a, b in zip(rows, multipliers, strict=True))
+    multipliers = system.multipliers(rows, known)
+    energy = sum(float(np.sum(a * b)) for a, b in zip(rows, multipliers, strict=True))
+    size = float(np.abs(x).max(initial=0.0))
     rounded = x.astype(float)
     rest = (x - rounded).astype(float)
-    return Mode(rounded, rest, now / size if size else 0.0, energy, multipliers)
+    return Mode(rounded, rest, now / size if size else 0.0, energy)
+
+
+def _balance_of_forces(model: Model, start: np.ndarray, along: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """What multipliers of the rows pull at each state, (…, n, d)."""
+    load = times(transposed(model.observations[0]), seen)
+    load[..., 0, :] += start
+    load[..., 1:, :] += along
+    load[..., :-1, :] -= times(transposed(model.transitions(model.F)), along)
+    return load
 
 
 def _answer(system: Precision | Augmented, columns: np.ndarray) -> np.ndarray:
