@@ -35,7 +35,7 @@ def log_abs_det(A: np.ndarray) -> np.ndarray:
 def pinv(A: np.ndarray) -> np.ndarray:
     """Pseudo-inverse of semidefinite matrices, of rows and columns scaled to a unit diagonal."""
     if A.shape[-1] == 1:
-        return np.divide(1.0, A, out=np.zeros_like(A), where=A > 0)
+        return np.asarray(np.divide(1.0, A, out=np.zeros_like(A), where=A > 0))
     sizes = np.sqrt(np.maximum(np.einsum("...ii->...i", A), 0.0))
     sizes = np.where(sizes > 0, sizes, 1.0)
     scales = sizes[..., :, None] * sizes[..., None, :]

@@ -95,7 +95,7 @@ def links_of(model: Model, rows: tuple[np.ndarray, np.ndarray]) -> Links:
     rows : tuple of arrays, shapes (n − 1, d) and (n, m)
         What stands in the place of c and y: residuals at states that all the Gaussians are then relative to.
     """
-    n, d, _ = model.sizes
+    d = model.sizes[1]
     F, Q = model.transitions(model.F), model.transitions(model.Q)
     H, R, y, g = _condensed(model, rows[1])
     H, R, y, c = H[1:], R[1:], y[1:], rows[0]

@@ -114,7 +114,7 @@ class Filtered:
         return forecast_from(self.model, Gaussian(self.means[-1], self.covariances[-1]) if n else None, steps)
 
 
-def filter(  # noqa: A001 - the field's word
+def filter(
     F: Any,
     Q: Any,
     H: Any,

@@ -58,12 +58,12 @@ class Model:
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Number of times, states and observations of a time: (n, d, m)."""
-        return (*self.y.shape[:1], self.F.shape[-1], self.y.shape[1])
+        return self.y.shape[0], self.F.shape[-1], self.y.shape[1]
 
     @cached_property
     def observed(self) -> np.ndarray:
         """Which observations there are, (n, m)."""
-        return ~np.isnan(self.y)
+        return np.asarray(~np.isnan(self.y))
 
     def transitions(self, array: np.ndarray) -> np.ndarray:
         """What leads from t to t + 1, for t = 0 … n − 2, of an array of `F`'s kind."""
@@ -72,7 +72,7 @@ class Model:
 
     @cached_property
     def observations(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """H (n, m, d), R (n, m, m) and y − e (n, m); where nothing is observed, zero is, through nothing, with noise 1."""
+        """H (n, m, d), R (n, m, m), y − e (n, m); what is missing is a zero, seen through zeros in unit noise."""
         n, d, m = self.sizes
         seen = self.observed
         y = np.where(seen, self.y - self.offsets[1], 0.0)
@@ -106,8 +106,8 @@ class Model:
         """The first n times."""
         cut = {name: getattr(self, name) for name in "FQHRy"}
         cut = {name: array if len(array) == 1 and name != "y" else array[:n] for name, array in cut.items()}
-        offsets = tuple(array if len(array) == 1 else array[:n] for array in self.offsets)
-        return replace(self, **cut, offsets=offsets)
+        c, e = (array if len(array) == 1 else array[:n] for array in self.offsets)
+        return replace(self, **cut, offsets=(c, e))
 
 
 def read_model(
@@ -137,19 +137,16 @@ def read_model(
     }
     mean = np.zeros(d) if initial_mean is None else np.broadcast_to(_real(initial_mean, "initial_mean"), (d,)) + 0.0
     covariance, diffuse = _initial(initial_covariance, d)
-    return Model(**arrays, y=y, offsets=_offsets(inputs, B, D, n, (d, m)), mean=mean, covariance=covariance, diffuse=diffuse)
+    return Model(
+        **arrays, y=y, offsets=_offsets(inputs, B, D, n, (d, m)), mean=mean, covariance=covariance, diffuse=diffuse
+    )
 
 
 def _real(value: Any, name: str, *, missing: bool = False, infinite: bool = False) -> np.ndarray:
     """Real numbers in double precision, finite but for what is allowed."""
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        try:
-            array = array.astype(float) if array.dtype.kind == "O" else None
-        except (TypeError, ValueError):
-            array = None
-        if array is None:
-            raise TypeError(f"{name} must hold real numbers, got {np.asarray(value).dtype}")
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
     array = array.astype(float)
     if (np.isnan(array).any() and not missing) or (np.isinf(array).any() and not infinite):
         kinds = "infinity" if missing else "NaN" if infinite else "NaN or infinity"
@@ -220,7 +217,7 @@ def _offsets(inputs: Any, B: Any, D: Any, n: int, sizes: tuple[int, int]) -> tup
 
 def _units(model: Model) -> tuple[np.ndarray, np.ndarray]:
     """Sizes of noise, passed on through F and H to what has none."""
-    n, d, m = model.sizes
+    _, d, m = model.sizes
     largest = {name: np.abs(getattr(model, name)).max(axis=0, initial=0.0) for name in "FQHR"}
     F, H = largest["F"], largest["H"]
     s = np.sqrt(np.maximum(np.diag(largest["Q"]), np.diag(model.covariance)))

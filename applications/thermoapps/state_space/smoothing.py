@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thermoapps.state_space.filtering import Forecast, forecast_from
 from thermoapps.state_space.chain import Gaussian
+from thermoapps.state_space.filtering import Forecast, forecast_from
 from thermoapps.state_space.model import Model, read_model
 from thermoapps.state_space.posterior import Posterior
 from thermoapps.state_space.system import Precision

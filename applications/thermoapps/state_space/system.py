@@ -4,14 +4,14 @@ With W_t = Q_t⁻¹ the precision of all states given all observations has the b
 
     A_tt = W_{t−1} + F_tᵀ W_t F_t + H_tᵀ R_t⁻¹ H_t,   A_{t,t+1} = −F_tᵀ W_t
 
-with P_0⁻¹ in the place of W_{−1} (H. E. Rauch, F. Tung and C. T. Striebel, AIAA Journal 3 (1965); A. Aravkin, J. V. Burke,
-L. Ljung, A. Lozano and G. Pillonetto, Automatica 86 (2017), section 2). Where a covariance is singular, or nearly so, there
-is no W: then the system is augmented by the multipliers λ of the transitions and μ of the observations,
+with P_0⁻¹ in the place of W_{−1} (H. E. Rauch, F. Tung and C. T. Striebel, AIAA Journal 3 (1965); A. Aravkin, J. V.
+Burke, L. Ljung, A. Lozano and G. Pillonetto, Automatica 86 (2017), section 2). Where a covariance is singular, or
+nearly so, there is no W: then the system is augmented by the multipliers λ of the transitions and μ of the observations,
 
     x_{t+1} − F_t x_t − Q_t λ_{t+1} = c_t,   H_t x_t − R_t μ_t = y_t,   λ_t − F_tᵀ λ_{t+1} + H_tᵀ μ_t = 0
 
-(Å. Björck, Numerical Methods for Least Squares Problems, SIAM (1996), section 4.3, for problems of this form), which holds
-covariances as they are; an infinite variance is a multiplier that is left out.
+(Å. Björck, Numerical Methods for Least Squares Problems, SIAM (1996), section 4.3, for problems of this form), which
+holds covariances as they are; an infinite variance is a multiplier that is left out.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ REGULAR = 1e-6
 RTOL = 1e-10
 ROUNDS = 12
 SETTLED = 4 * np.finfo(float).eps
-ADVICE = (
-    "the observations do not determine all states that no variance limits; give diffuse states a finite initial variance"
-)
+ADVICE = "the observations do not determine all diffuse states; give those a finite initial variance"
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """What belongs to x_0 (k, d), to transitions (k, n − 1, d) and to observations (k, n, m), or without the first axis."""
@@ -216,7 +214,7 @@ class Mode:
 
 
 def mode_of(system: Precision | Augmented) -> Mode:
-    """The states at which no step is left: residuals in extended precision, steps from the device, until these are rounding."""
+    """The states at which no step is left: residuals in extended precision, steps from the device."""
     model = system.model
     x = np.zeros(model.sizes[:2], dtype=np.longdouble)
     known: Rows | None = None
@@ -259,7 +257,7 @@ def _answer(system: Precision | Augmented, columns: np.ndarray) -> np.ndarray:
 
 def _proper(model: Model) -> np.ndarray:
     """Covariance of the coordinates of x_0 that are not diffuse."""
-    return model.covariance[np.ix_(~model.diffuse, ~model.diffuse)]
+    return np.asarray(model.covariance[np.ix_(~model.diffuse, ~model.diffuse)])
 
 
 def _regular(covariances: np.ndarray) -> bool:
