@@ -135,7 +135,10 @@ def read_model(
         "H": _over_time(H, "H", n, (m, d)),
         "R": _covariances(R, "R", n, m),
     }
-    mean = np.zeros(d) if initial_mean is None else np.broadcast_to(_real(initial_mean, "initial_mean"), (d,)) + 0.0
+    mean = np.zeros(d) if initial_mean is None else _real(initial_mean, "initial_mean")
+    if mean.shape not in ((d,), ()):
+        raise ValueError(f"initial_mean must have shape {(d,)}, got {mean.shape}")
+    mean = np.broadcast_to(mean, (d,))
     covariance, diffuse = _initial(initial_covariance, d)
     return Model(
         **arrays, y=y, offsets=_offsets(inputs, B, D, n, (d, m)), mean=mean, covariance=covariance, diffuse=diffuse

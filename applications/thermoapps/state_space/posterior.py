@@ -12,7 +12,7 @@ from thermoapps._reading import naming
 from thermoapps.state_space._batches import transposed
 from thermoapps.state_space.chain import links_of, smoothed
 from thermoapps.state_space.model import Model
-from thermoapps.state_space.system import ADVICE, Augmented, Mode, Precision, Rows, mode_of, residuals
+from thermoapps.state_space.system import Augmented, Mode, Precision, Rows, advice, mode_of, residuals
 
 __all__ = ["Posterior"]
 
@@ -45,7 +45,7 @@ class Posterior:
                 pass
             else:
                 return precision
-        with naming("the augmented system of all states", ADVICE):
+        with naming("the augmented system of all states", advice(self.inner)):
             return Augmented(self.inner, self._device, self._rng)
 
     @cached_property

@@ -6,7 +6,8 @@ With W_t = Q_t⁻¹ the precision of all states given all observations has the b
 
 with P_0⁻¹ in the place of W_{−1} (H. E. Rauch, F. Tung and C. T. Striebel, AIAA Journal 3 (1965); A. Aravkin, J. V.
 Burke, L. Ljung, A. Lozano and G. Pillonetto, Automatica 86 (2017), section 2). Where a covariance is singular, or
-nearly so, there is no W: then the system is augmented by the multipliers λ of the transitions and μ of the observations,
+nearly so, there is no W: then the system is augmented by the multipliers λ of the transitions and μ of the
+observations,
 
     x_{t+1} − F_t x_t − Q_t λ_{t+1} = c_t,   H_t x_t − R_t μ_t = y_t,   λ_t − F_tᵀ λ_{t+1} + H_tᵀ μ_t = 0
 
@@ -29,18 +30,23 @@ from thermoapps._reading import naming
 from thermoapps.state_space._batches import solve, symmetric, times, transposed
 from thermoapps.state_space.model import Model
 
-__all__ = ["Augmented", "Mode", "Precision", "Rows", "mode_of", "residuals"]
+__all__ = ["Augmented", "Mode", "Precision", "Rows", "advice", "mode_of", "residuals"]
 
-REGULAR = 1e-6
+REGULAR = 1e-4
 """Reciprocal condition of a covariance, in units of its variances, from which on it is inverted."""
 
 RTOL = 1e-10
 ROUNDS = 12
 SETTLED = 4 * np.finfo(float).eps
-ADVICE = "the observations do not determine all diffuse states; give those a finite initial variance"
-
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """What belongs to x_0 (k, d), to transitions (k, n − 1, d) and to observations (k, n, m), or without the first axis."""
+
+
+def advice(model: Model) -> str:
+    """What to do about a system that is singular."""
+    if model.diffuse.any():
+        return "the observations do not determine all diffuse states; give those a finite initial variance"
+    return "some observations without noise repeat others; give R a small variance there"
 
 
 def residuals(model: Model, x: np.ndarray) -> Rows:
@@ -93,7 +99,7 @@ class Precision:
         model, (start, along, seen) = self.model, self.multipliers(rows)
         load = _balance_of_forces(model, start, along, seen)
         columns = np.asarray(load, dtype=float).reshape(-1, self.held.shape[0]).T
-        with naming("the precision of all states", ADVICE):
+        with naming("the precision of all states", advice(model)):
             x = _answer(self, columns)
         return x.T.reshape(load.shape), None
 
@@ -154,7 +160,7 @@ class Augmented:
         load[..., d : 2 * d] = _balance_of_forces(model, start, along, seen)
         load[..., 2 * d :] = rows[2] - times(model.observations[1], seen)
         columns = np.asarray(load[..., self.places], dtype=float).reshape(-1, self.held.shape[0]).T
-        with naming("the augmented system of all states", ADVICE):
+        with naming("the augmented system of all states", advice(model)):
             found = _answer(self, columns)
         full = np.zeros(load.shape)
         full[..., self.places] = found.T.reshape(*load.shape[:-2], -1)

@@ -36,7 +36,11 @@ def random_model(seed, n=7, d=2, m=2, *, missing=False, singular=(), diffuse=Fal
         "initial_covariance": np.diag(np.full(d, np.inf)) if diffuse else covariance(d, "P"),
     }
     if inputs:
-        model |= {"inputs": rng.standard_normal((n, 1)), "B": rng.standard_normal((d, 1)), "D": rng.standard_normal((m, 1))}
+        model |= {
+            "inputs": rng.standard_normal((n, 1)),
+            "B": rng.standard_normal((d, 1)),
+            "D": rng.standard_normal((m, 1)),
+        }
     return model
 
 
@@ -51,7 +55,11 @@ def _numbers(matrix):
 
 def _each(array, n, shape):
     array = np.asarray(array, dtype=float)
-    return array if array.ndim == len(shape) + 1 and len(array) == n else np.broadcast_to(array.reshape(shape), (n, *shape))
+    return (
+        array
+        if array.ndim == len(shape) + 1 and len(array) == n
+        else np.broadcast_to(array.reshape(shape), (n, *shape))
+    )
 
 
 def joint(F, Q, H, R, y, initial_covariance, initial_mean=None, inputs=None, B=None, D=None):
@@ -97,8 +105,8 @@ def joint(F, Q, H, R, y, initial_covariance, initial_mean=None, inputs=None, B=N
             short = short - G * mean
             cross = full * G.T
             S = G * cross + noise
-            gain = mpmath.lu_solve(S, cross.T).T
-            weighed = mpmath.lu_solve(S, short)
+            inverse = S**-1
+            gain, weighed = cross * inverse, inverse * short
             likelihood = -(mpmath.log(mpmath.det(S)) + (short.T * weighed)[0] + k * mpmath.log(2 * mpmath.pi)) / 2
             likelihood += int(diffuse.sum()) * mpmath.log(FAR) / 2
             mean = mean + gain * short
@@ -133,3 +141,42 @@ def plain_smoother(F, Q, H, R, y, initial_mean, initial_covariance):
         smoothed.append((m + G @ (smoothed[-1][0] - next_m), P + G @ (smoothed[-1][1] - next_P) @ G.T))
     arrays = [np.array(part) for pairs in (filtered, smoothed[::-1]) for part in zip(*pairs, strict=True)]
     return SimpleNamespace(filtered=arrays[:2], means=arrays[2], covariances=arrays[3], log_likelihood=value)
+
+
+COMPANION = {
+    "F": [[0.5, 0.3, 0.1], [1, 0, 0], [0, 1, 0]],
+    "Q": np.diag([1.0, 0, 0]),
+    "H": [[1.0, 0, 0]],
+    "y": [1.0, 0.5, np.nan, 2.0, -1.0, 0.3],
+}
+TREND = {"F": [[1.0, 1.0], [0.0, 1.0]], "H": [[1.0, 0.0]], "y": [0.0, 1.0, 4.0, 9.0, np.nan, 25.0, 36.0, 50.0]}
+
+CASES = {
+    "regular": random_model(0),
+    "missing": random_model(1, missing=True),
+    "changing": random_model(2, changing=True, missing=True),
+    "inputs": random_model(3, inputs=True, missing=True),
+    "singular Q": random_model(4, singular="Q"),
+    "singular R": random_model(5, singular="R"),
+    "singular P": random_model(6, singular="P"),
+    "all singular": random_model(7, d=3, singular="QRP"),
+    "diffuse": random_model(8, d=3, diffuse=True, missing=True),
+    "diffuse, singular": random_model(9, d=3, diffuse=True, singular="QR"),
+    "many observations": random_model(10, n=4, m=4, missing=True),
+    "many observations, diffuse": random_model(11, n=4, m=4, diffuse=True),
+    "one time": random_model(12, n=1),
+    "one time, diffuse": random_model(13, n=1, m=5, diffuse=True),
+    "two times": random_model(14, n=2),
+    "one state": random_model(15, d=1, m=1, missing=True),
+    "known start": random_model(16) | {"initial_covariance": 0.0},
+    "partly diffuse": random_model(17, d=2) | {"initial_covariance": np.diag([np.inf, 2.0])},
+    "no noise of states": random_model(18) | {"Q": np.zeros((2, 2))},
+    "unstable": random_model(19) | {"F": 5 * np.eye(2) + 1.0},
+    "autoregression": COMPANION | {"R": [[0.5]], "initial_covariance": 1.0},
+    "autoregression, exact": COMPANION | {"R": [[0.0]], "initial_covariance": 1.0},
+    "smooth trend": TREND | {"Q": np.diag([0.0, 1e-2]), "R": [[1.0]], "initial_covariance": np.inf},
+    "small R": TREND | {"Q": np.diag([1.0, 1e-2]), "R": [[1e-12]], "initial_covariance": np.inf},
+    "small Q": TREND | {"Q": np.diag([1e-12, 1e-14]), "R": [[1.0]], "initial_covariance": np.inf},
+    "nothing observed": random_model(20, missing=True) | {"y": np.full((7, 2), np.nan)},
+    "large mean": random_model(21) | {"y": 1e9 + random_model(21)["y"], "initial_covariance": np.inf},
+}

@@ -5,54 +5,16 @@ import pytest
 from helpers import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linear_gaussian import joint, plain_smoother, random_model
+from linear_gaussian import CASES, joint, plain_smoother, random_model
 
 import thermolinalg as tla
 from thermoapps.state_space import smooth
-
-COMPANION = {
-    "F": [[0.5, 0.3, 0.1], [1, 0, 0], [0, 1, 0]],
-    "Q": np.diag([1.0, 0, 0]),
-    "H": [[1.0, 0, 0]],
-    "y": [1.0, 0.5, np.nan, 2.0, -1.0, 0.3],
-}
-TREND = {"F": [[1.0, 1.0], [0.0, 1.0]], "H": [[1.0, 0.0]], "y": [0.0, 1.0, 4.0, 9.0, np.nan, 25.0, 36.0, 50.0]}
-
-CASES = {
-    "regular": random_model(0),
-    "missing": random_model(1, missing=True),
-    "changing": random_model(2, changing=True, missing=True),
-    "inputs": random_model(3, inputs=True, missing=True),
-    "singular Q": random_model(4, singular="Q"),
-    "singular R": random_model(5, singular="R"),
-    "singular P": random_model(6, singular="P"),
-    "all singular": random_model(7, d=3, singular="QRP"),
-    "diffuse": random_model(8, d=3, diffuse=True, missing=True),
-    "diffuse, singular": random_model(9, d=3, diffuse=True, singular="QR"),
-    "many observations": random_model(10, m=5, missing=True),
-    "many observations, diffuse": random_model(11, m=5, diffuse=True),
-    "one time": random_model(12, n=1),
-    "one time, diffuse": random_model(13, n=1, m=5, diffuse=True),
-    "two times": random_model(14, n=2),
-    "one state": random_model(15, d=1, m=1, missing=True),
-    "known start": random_model(16) | {"initial_covariance": 0.0},
-    "partly diffuse": random_model(17, d=2) | {"initial_covariance": np.diag([np.inf, 2.0])},
-    "no noise of states": random_model(18) | {"Q": np.zeros((2, 2))},
-    "unstable": random_model(19) | {"F": 5 * np.eye(2) + 1.0},
-    "autoregression": COMPANION | {"R": [[0.5]], "initial_covariance": 1.0},
-    "autoregression, exact": COMPANION | {"R": [[0.0]], "initial_covariance": 1.0},
-    "smooth trend": TREND | {"Q": np.diag([0.0, 1e-2]), "R": [[1.0]], "initial_covariance": np.inf},
-    "small R": TREND | {"Q": np.diag([1.0, 1e-2]), "R": [[1e-12]], "initial_covariance": np.inf},
-    "small Q": TREND | {"Q": np.diag([1e-12, 1e-14]), "R": [[1.0]], "initial_covariance": np.inf},
-    "nothing observed": random_model(20, missing=True) | {"y": np.full((7, 2), np.nan)},
-    "large mean": random_model(21) | {"y": 1e9 + random_model(21)["y"], "initial_covariance": np.inf},
-}
 
 
 @pytest.mark.parametrize("model", CASES.values(), ids=CASES)
 def test_all_of_the_posterior(model):
     found, right = smooth(**model, rng=0), joint(**model)
-    assert close(found.means, right.means, 1e-13)
+    assert close(found.means, right.means, 1e-12)
     assert close(found.covariances, right.covariances, 1e-11)
     assert close(found.cross_covariances, right.cross_covariances, 1e-11)
     assert abs(found.log_likelihood - right.log_likelihood) < 1e-10 * max(abs(right.log_likelihood), 1.0)
@@ -95,10 +57,8 @@ def test_the_recursions_of_the_books(seed, n, d, m, missing, singular):
     model = random_model(seed, n, d, m, missing=missing, singular=singular)
     model["F"] *= 0.9 / np.abs(np.linalg.eigvals(model["F"])).max()
     model["R"] = model["R"] + np.eye(m)
-    if singular:
-        model["F"] = model["F"] + 0.0
-        model["initial_covariance"] = model["initial_covariance"] + 1e-3 * np.eye(d)
-        model["Q"] = model["Q"] + 1e-3 * np.eye(d)
+    model["initial_covariance"] = model["initial_covariance"] + 1e-3 * np.eye(d)
+    model["Q"] = model["Q"] + 1e-3 * np.eye(d)
     found, right = smooth(**model, rng=0), plain_smoother(**model)
     assert close(found.means, right.means, 1e-8)
     assert close(found.covariances, right.covariances, 1e-8)
@@ -106,9 +66,9 @@ def test_the_recursions_of_the_books(seed, n, d, m, missing, singular):
 
 
 @pytest.mark.parametrize("name", ["regular", "autoregression", "diffuse", "diffuse, singular"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 def test_readings_have_the_posterior_s_covariances(name, seed):
-    model, k = CASES[name], 4000
+    model, k = CASES[name], 1000
     found = smooth(**model, rng=seed)
     value, error = found.measured_covariances(k)
     P = found.covariances
@@ -150,7 +110,8 @@ def test_an_empty_series_is_answered():
 
 
 @pytest.mark.parametrize(
-    "device", [tla.LangevinDevice(imperfections=tla.Imperfections(bits=8)), tla.LangevinDevice(temperature=1e-3)]
+    "device",
+    [tla.LangevinDevice(imperfections=tla.Imperfections(matrix_bits=8)), tla.LangevinDevice(law=tla.Overdamped(1e-6))],
 )
 def test_other_devices(device):
     model = CASES["regular"]
