@@ -115,7 +115,7 @@ def carbon_dioxide() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "device time of one smoothing, time constants": smoothed.device_time,
     }
     drawn = {
-        "years": np.asarray(years.year + (years.dayofyear - 1) / 365.25),
+        "years": np.asarray(years.year + (years.day_of_year - 1) / 365.25),
         "y": y,
         "trend": trend,
         "cycle": cycle,

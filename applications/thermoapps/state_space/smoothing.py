@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thermoapps.state_space._batches import transposed
 from thermoapps.state_space.chain import Gaussian
 from thermoapps.state_space.filtering import Forecast, forecast_from
 from thermoapps.state_space.model import Model, read_model
@@ -13,6 +14,9 @@ from thermoapps.state_space.posterior import Posterior
 from thermoapps.state_space.system import Precision
 
 __all__ = ["Measured", "Smoothed", "smooth"]
+
+ROUNDING = 1e-8
+"""Of a reading, relative to the largest deviation of its state at any time: systems of draws are solved to 1e-10."""
 
 
 class Measured(NamedTuple):
@@ -85,7 +89,7 @@ class Smoothed:
         -------
         Measured
             (value, standard_error), each (n, d, d); the error of entry ij is sqrt((c_ii c_jj + c_ij²)/readings), by
-            Wishart's law.
+            Wishart's law, and what the rounding of readings and means comes to.
         """
         if readings < 2:
             raise ValueError(f"readings must be at least 2, got {readings!r}")
@@ -93,7 +97,12 @@ class Smoothed:
         value = np.einsum("kti,ktj->tij", deviations, deviations) / readings
         variances = np.einsum("tii->ti", value)
         squares = variances[:, :, None] * variances[:, None, :] + value**2
-        return Measured(value, np.sqrt(squares / readings))
+        spread = np.sqrt(variances.max(axis=0, initial=0.0))
+        rounding = ROUNDING * spread + np.finfo(float).eps * np.abs(self.means).max(axis=0, initial=0.0)
+        crossed = np.sqrt(variances)[:, :, None] * rounding
+        return Measured(
+            value, np.sqrt(squares / readings) + crossed + transposed(crossed) + np.outer(rounding, rounding)
+        )
 
     def sample(self, size: int, rng: Any = None) -> np.ndarray:
         """Trajectories of the posterior, each of all states together.
