@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.markdown import duration, table as markdown
+from benchmarks.markdown import duration
+from benchmarks.markdown import table as markdown
 from thermoapps.state_space import smooth
 
 SERIES = {
@@ -127,7 +128,7 @@ def measured(model: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def measure(data: Path) -> dict[str, Any]:
+def measure(data: Path) -> dict[str, Any]:  # noqa: ARG001 - as every part has it
     """Every series; `data` is not needed."""
     return {name: measured(model_of(*sizes)) for name, sizes in SERIES.items()}
 
@@ -162,9 +163,9 @@ def table(results: dict[str, Any]) -> str:
     more = ["series", "means", "covariances", "recursion's means", "last correction", f"{DRAWS} trajectories"]
     return "\n\n".join(
         [
-            "All means, covariances and neighbours' covariances of a series with a tenth of its times missing. statsmodels' "
-            "smoother is compiled and always finds everything; the simulated device finds the means, and the elimination "
-            "covariances and the likelihood.",
+            "All means, covariances and neighbours' covariances of a series with a tenth of its times missing. "
+            "statsmodels' smoother is compiled and always finds everything; the simulated device finds the means, and "
+            "the elimination covariances and the likelihood.",
             markdown(heads, times),
             "Differences from statsmodels, relative to the largest entry; the last correction that the device gave; "
             "trajectories of the posterior by both.",
