@@ -87,9 +87,8 @@ class Model:
         """Powers of two near the sizes of states (d,) and observations (m,)."""
         return _units(self)
 
-    def in_units(self) -> Model:
-        """The same in `units` of its own: powers of two, so that nothing is rounded."""
-        s, o = self.units
+    def in_units(self, s: np.ndarray, o: np.ndarray) -> Model:
+        """The same in units of states (d,) and observations (m,): powers of two, so that nothing is rounded."""
         return Model(
             self.F * (s / s[:, None]),
             self.Q / (s * s[:, None]),
@@ -129,6 +128,8 @@ def read_model(
     y = y.reshape(len(y), -1) if y.size else y.reshape(len(y), y.shape[1] if y.ndim == 2 else 1)
     n, m = y.shape
     d = np.shape(F)[-1] if np.ndim(F) else 1
+    if d == 0:
+        raise ValueError("F has no states; a model needs at least one")
     arrays = {
         "F": _over_time(F, "F", n, (d, d)),
         "Q": _covariances(Q, "Q", n, d),
@@ -147,6 +148,10 @@ def read_model(
 
 def _real(value: Any, name: str, *, missing: bool = False, infinite: bool = False) -> np.ndarray:
     """Real numbers in double precision, finite but for what is allowed."""
+    if isinstance(value, np.ma.MaskedArray):
+        if not missing:
+            raise TypeError(f"{name} is masked; only y may have missing entries")
+        value = np.where(np.ma.getmaskarray(value), np.nan, np.ma.getdata(value).astype(float))
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got {array.dtype}")

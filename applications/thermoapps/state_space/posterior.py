@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -30,30 +31,49 @@ class Posterior:
 
     def __init__(self, model: Model, device: Any, rng: Any) -> None:
         self.model = model
-        self.inner = model.in_units()
         self.states, self.observations = model.units
+        self.inner = model.in_units(self.states, self.observations)
         self._device, self._rng = device, np.random.default_rng(rng)
 
     @cached_property
-    def system(self) -> Precision | Augmented:
-        """The precision where it exists and is regular, else the augmented system; written."""
+    def solved(self) -> tuple[Precision | Augmented, Mode]:
+        """The system that is written, and its mode: the precision where it is regular, else the augmented system."""
+        ways: list[Callable[[], Precision | Augmented]] = [self._augmented, self._augmented_in_deviations]
         if Precision.exists(self.inner):
+            ways.insert(0, self._precision)
+        refusals = []
+        for way in ways:
             try:
-                precision = Precision(self.inner, self._device, self._rng)
-                self.__dict__["mode"] = mode_of(precision)
-            except tla.SingularError:
-                pass
-            else:
-                return precision
+                system = way()
+                return system, mode_of(system)
+            except tla.SingularError as error:
+                refusals.append(error)
+        raise refusals[-2]  # of the augmented system in the model's own units
+
+    @property
+    def system(self) -> Precision | Augmented:
+        """What the device holds."""
+        return self.solved[0]
+
+    @property
+    def mode(self) -> Mode:
+        """The posterior means, in the units of the model."""
+        return self.solved[1]
+
+    def _precision(self) -> Precision:
+        return Precision(self.inner, self._device, self._rng)
+
+    def _augmented(self) -> Augmented:
         with naming("the augmented system of all states", advice(self.inner)):
             return Augmented(self.inner, self._device, self._rng)
 
-    @cached_property
-    def mode(self) -> Mode:
-        """The posterior means, in the units of the model."""
-        system = self.system
-        known = vars(self).get("mode")
-        return known if isinstance(known, Mode) else mode_of(system)
+    def _augmented_in_deviations(self) -> Augmented:
+        """The same, each state in a unit near its posterior deviation, where noise is much smaller than that."""
+        deviations = np.sqrt(np.median(np.einsum("tii->ti", self.moments[0]), axis=0))
+        units = 2.0 ** np.round(np.log2(np.where(deviations > 0, deviations, self.states)))
+        self.inner, self.states = self.model.in_units(units, self.observations), units
+        del self.__dict__["moments"]  # whose determinants are those of the units before
+        return self._augmented()
 
     @cached_property
     def remaining(self) -> Rows:
@@ -65,9 +85,9 @@ class Posterior:
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray, float]:
         """Covariances, those of neighbours in the user's units, and −2 log density of residuals around the means."""
-        rows = self.remaining
+        n, d, m = self.inner.sizes
         # Without residuals, of which the device's energy is the better sum, the chain's evidence is determinants.
-        nothing = tuple(np.zeros_like(array) for array in rows)
+        nothing = np.zeros(d), np.zeros((n - 1, d)), np.zeros((n, m))
         links = links_of(self.inner, (nothing[1], nothing[2]))
         P, X, evidence = smoothed(links, self.inner, nothing)
         scales = self.states * self.states[:, None]

@@ -12,6 +12,8 @@ GOOD = {"F": np.eye(2), "Q": np.eye(2), "H": [[1.0, 0.0]], "R": 1.0, "y": [1.0, 
 BAD = [
     ({"F": np.eye(3)[:2]}, ValueError, r"F must have shape \(3, 3\)"),
     ({"F": [[np.nan, 0], [0, 1]]}, ValueError, "F holds NaN"),
+    ({"F": np.zeros((0, 0))}, ValueError, "F has no states"),
+    ({"F": np.ma.masked_equal(np.eye(2), 0.0)}, TypeError, "F is masked"),
     ({"F": np.eye(2) * 1j}, TypeError, "F must hold real numbers"),
     ({"F": np.ones((4, 2, 2))}, ValueError, "to change with time"),
     ({"Q": np.eye(3)}, ValueError, r"Q must have shape \(2, 2\)"),

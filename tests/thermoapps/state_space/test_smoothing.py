@@ -99,6 +99,30 @@ def test_the_same_seed_has_the_same_numbers():
     assert not np.array_equal(one.sample(3), two.sample(3, rng=1))
 
 
+@pytest.mark.parametrize("ratio", [1e-14, 1e-18])
+def test_states_far_longer_known_than_noise_moves_them(ratio):
+    n = 400
+    y = np.random.default_rng(0).standard_normal(n)
+    trend = {"F": [[1.0, 1.0], [0.0, 1.0]], "H": [[1.0, 0.0]], "R": 1.0, "initial_covariance": np.inf}
+    found = smooth(**trend, Q=np.diag([ratio, ratio / 100]), y=y, rng=0)
+    line = np.polynomial.Polynomial.fit(np.arange(n), y, 1).convert()
+    assert np.allclose(found.means[:, 0], line(np.arange(n)), atol=1e6 * ratio + 1e-12)
+    assert np.allclose(found.covariances[:, 1, 1], 12 / (n**3 - n), rtol=n**3 * ratio + 1e-9)
+    assert found.error < 1e-14
+
+
+def test_masked_observations_are_missing():
+    y = np.ma.masked_equal([1, -99, 3], -99)
+    one, two = (smooth(1.0, 1.0, 1.0, 1.0, y, initial_covariance=1.0, rng=0) for y in (y, [1.0, np.nan, 3.0]))
+    assert np.array_equal(one.means, two.means)
+
+
+def test_nothing_to_observe_is_the_model_alone():
+    found = smooth(0.5, 1.0, np.zeros((0, 1)), np.zeros((0, 0)), np.zeros((3, 0)), initial_covariance=4.0, rng=0)
+    assert np.allclose(found.covariances[:, 0, 0], [4.0, 2.0, 1.5])
+    assert found.log_likelihood == 0.0
+
+
 def test_an_empty_series_is_answered():
     empty = smooth(np.eye(2), np.eye(2), np.eye(2), np.eye(2), np.zeros((0, 2)), initial_covariance=1.0, rng=0)
     assert empty.means.shape == (0, 2)
