@@ -267,8 +267,8 @@ def _refuse_singular(S: np.ndarray) -> None:
         if S.shape[-1] == 1 or (np.linalg.eigvalsh(correlations)[:, 0] > SINGULAR).all():
             return
     raise tla.SingularError(
-        "the observations have a combination without any noise, neither in R nor by Q through H; read "
-        "measured_covariances, or give R a small variance there"
+        "the observations have a combination without any noise, neither in R nor by Q through H; give R "
+        "a small variance there, or read measured_covariances of smooth, which need none"
     )
 
 

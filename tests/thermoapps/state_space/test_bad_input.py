@@ -71,6 +71,19 @@ def test_observations_that_repeat_each_other_without_noise():
     assert np.allclose(found.covariances, right.covariances, rtol=1e-6, atol=0)
 
 
+def test_observations_that_the_time_before_determines():
+    trend = {"F": [[1.0, 1.0], [0.0, 1.0]], "Q": np.diag([0.0, 1.0]), "H": [[1.0, 0.0]], "R": 0.0}
+    trend |= {"y": [0.0, 1.0, np.nan, 2.0, 5.0], "initial_covariance": np.inf}
+    found, right = smooth(**trend, rng=0), joint(**trend)
+    assert np.allclose(found.means, right.means, rtol=0, atol=1e-12)
+    with pytest.raises(tla.SingularError, match="give R a small variance there, or read measured_covariances"):
+        _ = found.covariances
+    value, error = found.measured_covariances(1000, rng=1)
+    assert np.all(np.abs(value - right.covariances) < 4 * error)
+    advised = trend | {"R": 1e-10}
+    assert np.allclose(smooth(**advised, rng=0).covariances, joint(**advised).covariances, rtol=1e-8, atol=1e-16)
+
+
 @pytest.mark.parametrize("size", [-1, 1.5, True])
 def test_sizes(size):
     with pytest.raises(ValueError, match="size must be a whole number"):

@@ -52,7 +52,7 @@ def test_units_do_not_matter(name):
     st.booleans(),
     st.sampled_from(["", "Q", "P", "QP"]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_recursions_of_the_books(seed, n, d, m, missing, singular):
     model = random_model(seed, n, d, m, missing=missing, singular=singular)
     model["F"] *= 0.9 / np.abs(np.linalg.eigvals(model["F"])).max()
