@@ -182,7 +182,7 @@ def lengths() -> dict[str, dict[str, float]]:
 def draw(river: dict[str, Any], air: dict[str, Any], times: dict[str, Any], path: Any) -> None:
     """Level of the Nile, weeks at Mauna Loa, seconds by length."""
     plt = pyplot()
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.9), layout="constrained")
     years = FIRST_YEAR + np.arange(len(river["y"]))
     ax = axes[0]
     ax.plot(years, river["y"], ".", color="0.5", markersize=4, label="flow, 10⁸ m³")
