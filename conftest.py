@@ -15,6 +15,7 @@ PEERS = (
     "natural_gradient/",
     "/estimators/test_checks",
     "scikit_learn_checks",
+    "statsmodels",
     "torch",
     "tensor",
 )
