@@ -9,6 +9,7 @@ from thermolinalg.simulation.nonlinear.integrators import (
     Heun,
     Integrator,
     LeimkuhlerMatthews,
+    State,
     TamedEuler,
 )
 from thermolinalg.simulation.nonlinear.schedules import Annealing, GeometricRamp, LinearRamp, Ramp, Sequence
@@ -33,6 +34,7 @@ __all__ = [
     "Ramp",
     "Scaled",
     "Sequence",
+    "State",
     "Sum",
     "TamedEuler",
     "Trajectory",
