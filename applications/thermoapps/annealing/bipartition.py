@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,9 @@ from thermoapps.annealing.bifurcation import Bifurcation
 from thermoapps.annealing.ising import Ising, Vector
 
 __all__ = ["Bipartition", "bipartition"]
+
+PENALTY = 4.0
+"""Drive of a cell when all are on one side, over what its neighbours do: a stronger one swings all cells as one."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def bipartition(
     n, method, generator = graph.n, method or Bifurcation(), np.random.default_rng(rng)
     if n == 0:
         return Bipartition(np.zeros(0), 0.0, 0, 0.0)
-    penalty = float(np.mean(graph.scales)) / math.sqrt(n)
+    penalty = PENALTY * float(np.mean(graph.scales)) / n
 
     def product(x: Any) -> Any:
         return penalty * (x.sum(axis=0, keepdims=True) - x) - W @ x

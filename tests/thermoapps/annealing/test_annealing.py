@@ -143,6 +143,22 @@ def test_two_far_clusters_are_told_apart():
     assert abs(found.side @ side) == 200
 
 
+def test_the_penalty_holds_the_balance_of_many_nodes():
+    # On a ring with few chords, as many cells as stand on either side at random would be cut at half of the edges.
+    n = 2000
+    ring = sp.diags_array([np.ones(n - 1), np.ones(n - 1), [1.0], [1.0]], offsets=[1, -1, n - 1, 1 - n])
+    seen = []
+
+    class Watched(Bifurcation):
+        def run(self, ising, start, rng):
+            seen.append(super().run(ising, start, rng))
+            return seen[-1]
+
+    found = bipartition(ring, num_reads=2, method=Watched(steps=500), rng=0)
+    assert np.all(np.abs(seen[0].sum(axis=0)) < 0.2 * n)
+    assert found.cut < 0.1 * n
+
+
 def test_what_is_booked():
     ledger = booked(problem(5, 0), Bifurcation(steps=10, step=0.25), reads=4)
     assert (ledger.device_time, ledger.runs, ledger.programs) == (10.0, 4, 1)
