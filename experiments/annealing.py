@@ -243,7 +243,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, budget=2.0)
+    given = options(__doc__, budget=1.5)
     path, folder = given.results / "annealing.json", Path(given.data)
     if not given.draw:
         results = {
