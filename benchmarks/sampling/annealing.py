@@ -40,8 +40,8 @@ def table(results: dict[str, Any]) -> str:
     head = ["graph", "spins", "edges", *methods]
     lines = [
         f"Maximum cuts of Gset in {results['seconds']:g} s of one core, {results['seeds']} seeds: mean gap to the best "
-        "known cut, and median seconds until 99 % of it (– where a seed did not come there). Langevin cells are simulated "
-        "in NumPy and SciPy, without the digital polish; the samplers of D-Wave are compiled.",
+        "known cut, and median seconds until 99 % of it (– where a seed did not come there). Langevin cells are "
+        "simulated in NumPy and SciPy, without the digital polish; the samplers of D-Wave are compiled.",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
