@@ -22,7 +22,6 @@ import scipy.sparse as sp
 import torch
 from common import options, pyplot, read, save, write
 from dwave.samplers import SimulatedAnnealingSampler, TabuSampler
-from scipy.sparse.linalg import eigsh
 
 from thermoapps.annealing import Bifurcation, GreedyDescent, Ising, LangevinSampler, bipartition, booked
 from thermoapps.chip_design import read_bookshelf
@@ -206,11 +205,6 @@ def circuit(folder: Path) -> dict[str, Any]:
     result["device time"] = found.device_time
     side = np.random.default_rng(0).permutation(np.resize([-1.0, 1.0], W.shape[0]))
     result["at random"] = told(side, 0.0)
-    began = process_time()
-    laplacian = sp.csc_array(sp.diags_array(W.sum(axis=1) + 1e-6) - W)
-    fiedler = eigsh(laplacian, 2, sigma=0.0, v0=np.ones(W.shape[0]))[1][:, 1]
-    half = np.where(np.argsort(np.argsort(fiedler)) < W.shape[0] // 2, -1.0, 1.0)
-    result["spectral bisection"] = told(half, process_time() - began)
     if find_spec("pymetis"):
         import pymetis
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from thermoapps.annealing.cells import AbsorbingRails, Comparators
 from thermoapps.annealing.ising import Ising, Vector
-from thermolinalg.simulation.nonlinear import Equation, LinearRamp, simulate
+from thermolinalg.simulation import nonlinear
 
 __all__ = ["Bifurcation"]
 
@@ -107,16 +107,16 @@ class Bifurcation:
             Entries ±1.
         """
         cells, rails = Comparators.of(ising, self.gain), AbsorbingRails(self.friction, self.every)
-        spring, heat = LinearRamp(1.0, 0.0, self.time), LinearRamp(self.temperature, 0.0, self.time)
+        spring, heat = nonlinear.LinearRamp(1.0, 0.0, self.time), nonlinear.LinearRamp(self.temperature, 0.0, self.time)
 
-        def schedule(t: float) -> Equation:
-            return Equation(cells.held(spring(t)), heat(t), lower=-1.0, upper=1.0)
+        def schedule(t: float) -> nonlinear.Equation:
+            return nonlinear.Equation(cells.held(spring(t)), heat(t), lower=-1.0, upper=1.0)
 
         swing = np.float32(0.1) * np.abs(rng.standard_normal(start.shape, dtype=np.float32))
         here: Any = np.copysign(swing, start).astype(np.float32)
         taken = 0
         while taken < self.steps and not (taken and stopped()):
             count = min(SEGMENT, self.steps - taken)
-            run = simulate(schedule, here, time=count * self.step, step=self.step, integrator=rails, rng=rng)
+            run = nonlinear.simulate(schedule, here, time=count * self.step, step=self.step, integrator=rails, rng=rng)
             here, taken = run.checkpoint, taken + count
         return np.asarray(np.copysign(1.0, here.x))

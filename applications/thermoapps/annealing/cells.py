@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator
 
 from thermoapps.annealing.ising import Ising
-from thermolinalg.simulation.nonlinear import Equation, State
+from thermolinalg.simulation import nonlinear
 
 __all__ = ["AbsorbingRails", "Comparators"]
 
@@ -118,12 +118,14 @@ class AbsorbingRails:
         if self.every < 1:
             raise ValueError(f"every must be at least 1 step, got {self.every}")
 
-    def begin(self, equation: Equation, x: Any, rng: np.random.Generator) -> State:
+    def begin(self, equation: nonlinear.Equation, x: Any, rng: np.random.Generator) -> nonlinear.State:
         """The state before the first step: velocities of the temperature."""
         kicks = rng.standard_normal(x.shape).astype(x.dtype)
-        return State(equation.folded(x), (x.dtype.type(math.sqrt(equation.temperature)) * kicks, 0))
+        return nonlinear.State(equation.folded(x), (x.dtype.type(math.sqrt(equation.temperature)) * kicks, 0))
 
-    def advance(self, equation: Equation, state: State, step: float, rng: np.random.Generator) -> State:
+    def advance(
+        self, equation: nonlinear.Equation, state: nonlinear.State, step: float, rng: np.random.Generator
+    ) -> nonlinear.State:
         """The state a step later."""
         x, (velocity, count) = state.x, state.memory
         force = equation.force(x)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from thermoapps.annealing.ising import Ising, Vector
-from thermolinalg.simulation.nonlinear import Equation, Network, State, simulate
+from thermolinalg.simulation import nonlinear
 
 __all__ = ["ParallelTempering"]
 
@@ -25,18 +25,20 @@ class _EulerOfEach:
 
     temperatures: Vector
 
-    def begin(self, equation: Equation, x: Any, rng: np.random.Generator) -> State:
+    def begin(self, equation: nonlinear.Equation, x: Any, rng: np.random.Generator) -> nonlinear.State:
         """The state before the first step."""
-        return State(equation.folded(x))
+        return nonlinear.State(equation.folded(x))
 
-    def advance(self, equation: Equation, state: State, step: float, rng: np.random.Generator) -> State:
+    def advance(
+        self, equation: nonlinear.Equation, state: nonlinear.State, step: float, rng: np.random.Generator
+    ) -> nonlinear.State:
         """The state a step later."""
         x = state.x
         moved = rng.standard_normal(x.shape, dtype=x.dtype.type)
         moved *= np.sqrt(2 * step * self.temperatures).astype(x.dtype)
         moved += x
         moved += x.dtype.type(step) * equation.force(x)
-        return State(equation.folded(moved))
+        return nonlinear.State(equation.folded(moved))
 
     def bias(self, z: float) -> float:
         """Of a linear cell, exactly."""
@@ -128,14 +130,16 @@ class ParallelTempering:
         largest = float(ising.scales.max(initial=0.0)) or 1.0
         scale = largest * float(np.sqrt(np.mean((ising.scales / largest) ** 2)))
         J = sp.csr_array(ising.J / scale, dtype=np.float32) if ising.stored else ising.J * (1 / scale)
-        equation = Equation(Network(J, -ising.h / scale), 0.0, lower=-1.0, upper=1.0)
+        equation = nonlinear.Equation(nonlinear.Network(J, -ising.h / scale), 0.0, lower=-1.0, upper=1.0)
         ladder = np.repeat(self.temperatures, k)  # level by level
         here: Any = np.tile(0.5 * start, (1, levels)).astype(np.float32)
         best, lowest = np.array(start, dtype=float), ising.energies(start)
         left, integrator = self.steps, _EulerOfEach(ladder)
         while left and not stopped():
             taken = min(self.every, left)
-            run = simulate(equation, here, time=taken * self.step, step=self.step, integrator=integrator, rng=rng)
+            run = nonlinear.simulate(
+                equation, here, time=taken * self.step, step=self.step, integrator=integrator, rng=rng
+            )
             x = run.last
             left, spins = left - taken, np.copysign(1.0, x[:, :k])
             energies = ising.energies(spins)
