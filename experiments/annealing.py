@@ -227,11 +227,14 @@ def draw(results: dict[str, Any], path: Path) -> None:
             for seed, run in enumerate(results["curves"][name][method]):
                 times, gaps = np.array(run).T
                 label = method if not seed else None
-                ax.step(times, np.maximum(gaps, 0.003), where="post", color=f"C{number}", label=label, linewidth=1.2)
+                style = {"where": "post", "color": f"C{number}", "linewidth": 1.2, "marker": "o", "markersize": 3}
+                ax.step(times, np.maximum(gaps, 0.003), label=label, **style)
         ax.axhline(1.0, color="0.6", linestyle=":", linewidth=1)
         ax.set(title=name, xscale="log", yscale="log", xlabel="seconds of one core")
+        ax.xaxis.set_minor_formatter("")
+        ax.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
     axes[0].set_ylabel("gap to the best known cut, %")
-    axes[1].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="lower left")
     save(figure, path)
     plt.close(figure)
 
