@@ -20,6 +20,7 @@ from thermoapps.annealing import (
     bipartition,
     booked,
 )
+from thermoapps.annealing.tempering import _exchanged
 from thermolinalg.simulation.nonlinear import Equation, simulate
 
 
@@ -157,6 +158,15 @@ def test_the_penalty_holds_the_balance_of_many_nodes():
     found = bipartition(ring, num_reads=2, method=Watched(steps=500), rng=0)
     assert np.all(np.abs(seen[0].sum(axis=0)) < 0.2 * n)
     assert found.cut < 0.1 * n
+
+
+@pytest.mark.parametrize(("cold", "hot", "share"), [(1.0, 0.5, 1.0), (0.5, 1.0, math.exp(-0.5 * (1 / 0.5 - 1)))])
+def test_neighbours_change_places_by_the_rule_of_metropolis(cold, hot, share):
+    k = 10_000
+    U, ladder = np.repeat([cold, hot], k), np.repeat([0.5, 1.0], k)
+    places = _exchanged(U, ladder, 2, np.random.default_rng(0))
+    assert np.array_equal(np.sort(places), np.arange(2 * k))
+    assert np.mean(places[:k] >= k) == pytest.approx(share, abs=4.5 * math.sqrt(share * (1 - share) / k))
 
 
 def test_what_is_booked():
