@@ -9,8 +9,8 @@ BENCH_READY := .venv-bench/.ready
 BENCH_NGD_READY := .venv-bench/.ready-ngd
 BENCH_SCALE_READY := .venv-bench-scale/.ready
 BENCH_SAMPLING_READY := .venv-bench-sampling/.ready
-TESTED := .[sde,plot,cli,sklearn,parallel,test]
-LIGHT := .[sde,plot,cli,sklearn,parallel,test,docs]
+TESTED := .[sde,plot,cli,sklearn,annealing,parallel,test]
+LIGHT := .[sde,plot,cli,sklearn,annealing,parallel,test,docs]
 EVERYTHING := .[all,dask,mpi,test,docs]
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile

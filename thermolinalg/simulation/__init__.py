@@ -1,5 +1,6 @@
 """Devices in motion: general linear devices exactly, and any of them by plain time stepping as a check."""
 
+from thermolinalg.simulation import nonlinear
 from thermolinalg.simulation.non_normal import LinearProcess, Transition, transition
 from thermolinalg.simulation.stepping import LinearSDE, integrate
 
@@ -8,5 +9,6 @@ __all__ = [
     "LinearSDE",
     "Transition",
     "integrate",
+    "nonlinear",
     "transition",
 ]

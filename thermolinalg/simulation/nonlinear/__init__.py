@@ -1,7 +1,7 @@
 """Nonlinear cells, stepped in time: energies, the integrators that follow them, and the step that is short enough."""
 
-from thermolinalg.simulation.nonlinear.energies import Clamps, Energy, Network, Sum, Wells
-from thermolinalg.simulation.nonlinear.equation import Equation, Trajectory
+from thermolinalg.simulation.nonlinear.energies import Clamps, Energy, Network, Scaled, Sum, Wells
+from thermolinalg.simulation.nonlinear.equation import Equation
 from thermolinalg.simulation.nonlinear.integrators import (
     BAOAB,
     MALA,
@@ -9,21 +9,32 @@ from thermolinalg.simulation.nonlinear.integrators import (
     Heun,
     Integrator,
     LeimkuhlerMatthews,
+    State,
     TamedEuler,
 )
+from thermolinalg.simulation.nonlinear.schedules import Annealing, GeometricRamp, LinearRamp, Ramp, Sequence
 from thermolinalg.simulation.nonlinear.stepping import chosen_step, simulate
+from thermolinalg.simulation.nonlinear.trajectory import Checkpoint, Trajectory
 
 __all__ = [
     "BAOAB",
     "MALA",
+    "Annealing",
+    "Checkpoint",
     "Clamps",
     "Energy",
     "Equation",
     "EulerMaruyama",
+    "GeometricRamp",
     "Heun",
     "Integrator",
     "LeimkuhlerMatthews",
+    "LinearRamp",
     "Network",
+    "Ramp",
+    "Scaled",
+    "Sequence",
+    "State",
     "Sum",
     "TamedEuler",
     "Trajectory",

@@ -7,11 +7,12 @@ from functools import reduce
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import scipy.sparse
 
-from thermolinalg._arrays import Array, all_true, as_array, namespace
+from thermolinalg._arrays import Array, all_true, as_array, dtype_name, namespace
 from thermolinalg.operators.read import read_matrix
 
-__all__ = ["Clamps", "Energy", "Network", "Sum", "Wells"]
+__all__ = ["Clamps", "Energy", "Network", "Scaled", "Sum", "Wells"]
 
 
 @runtime_checkable
@@ -28,12 +29,18 @@ class Energy(Protocol):
 
 
 class Addable:
-    """Energies add."""
+    """Energies add, and are multiplied by numbers."""
 
     def __add__(self, other: Energy) -> Sum:
         """The energy of both together."""
         parts = [*_parts(self), *_parts(other)]
         return Sum(tuple(parts))
+
+    def __mul__(self, factor: float) -> Scaled:
+        """So many times the energy."""
+        return Scaled(float(factor), self)
+
+    __rmul__ = __mul__
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,38 @@ class Sum(Addable):
     def gradient(self, x: Array) -> Array:
         """∇U of every column of x (d, k): (d, k)."""
         return reduce(lambda total, part: total + part.gradient(x), self.parts[1:], self.parts[0].gradient(x))
+
+
+@dataclass(frozen=True)
+class Scaled(Addable):
+    """A number times an energy; made by ``*``.
+
+    Parameters
+    ----------
+    factor : float
+        Of either sign.
+    energy : Energy
+
+    Raises
+    ------
+    ValueError
+        A factor that is not finite.
+    """
+
+    factor: float
+    energy: Any
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.factor):
+            raise ValueError(f"an energy is multiplied by a finite number, got {self.factor}")
+
+    def value(self, x: Array) -> Array:
+        """U of every column of x (d, k): (k,)."""
+        return self.factor * self.energy.value(x)
+
+    def gradient(self, x: Array) -> Array:
+        """∇U of every column of x (d, k): (d, k)."""
+        return self.factor * self.energy.gradient(x)
 
 
 @dataclass(frozen=True)
@@ -84,7 +123,7 @@ class Network(Addable):
 
     A: Any
     b: Any = None
-    _operator: Any = field(init=False, repr=False, compare=False)
+    _operators: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         read = read_matrix(self.A)
@@ -92,17 +131,28 @@ class Network(Addable):
         operator, d = read.operator, read.shape[0]
         if self.b is not None and np.shape(self.b) != (d,):
             raise ValueError(f"b must have shape ({d},), one load for each cell, got {np.shape(self.b)}")
-        object.__setattr__(self, "_operator", operator)
+        object.__setattr__(self, "_operators", {dtype_name(operator.like): operator})
 
     def value(self, x: Array) -> Array:
         """U of every column of x (d, k): (k,)."""
-        half = self._operator.apply(x) / 2
+        half = self._product(x) / 2
         return namespace(x).sum(x * (half if self.b is None else half - self._load(x)), axis=0)
 
     def gradient(self, x: Array) -> Array:
         """∇U of every column of x (d, k): (d, k)."""
-        force = self._operator.apply(x)
-        return force if self.b is None else force - self._load(x)
+        gradient = self._product(x)
+        return gradient if self.b is None else gradient - self._load(x)
+
+    def _product(self, x: Array) -> Array:
+        """A x, in the precision of x."""
+        name = dtype_name(x)
+        if name not in self._operators:
+            converted = (
+                self.A.astype(name) if isinstance(self.A, np.ndarray) or scipy.sparse.issparse(self.A) else self.A
+            )
+            self._operators[name] = read_matrix(converted).operator
+        product = self._operators[name].apply(x)
+        return product if product.dtype == x.dtype else as_array(product, x)
 
     def _load(self, x: Array) -> Array:
         return as_array(self.b, x)[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 from thermolinalg._arrays import Array, as_array, namespace
 from thermolinalg.simulation.nonlinear.energies import read_energy
 
-__all__ = ["Equation", "Trajectory"]
+__all__ = ["Equation"]
 
 
 @dataclass(frozen=True)
@@ -87,50 +87,20 @@ class Equation:
         return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
 
     def rails(self, x: Array) -> tuple[Array, Array]:
-        """Lower and upper rails beside x (d, k)."""
-        lower, upper = (
-            as_array(np.broadcast_to(np.asarray(rail, dtype=float), (x.shape[0],)).copy(), x)[:, None]
-            for rail in (self.lower, self.upper)
-        )
-        return lower, upper
+        """Lower and upper rails beside x (d, k): numbers, or columns of them."""
+        lower, upper = (as_array(np.asarray(rail, dtype=float), x) for rail in (self.lower, self.upper))
+        return lower[:, None] if lower.ndim else lower, upper[:, None] if upper.ndim else upper
 
     def folded(self, x: Array) -> Array:
         """x reflected at the rails; what overshoots a narrow box from end to end stops at its end."""
         if not self.railed:
             return x
         xp, (lower, upper) = namespace(x), self.rails(x)
-        x = xp.where(x < lower, 2 * lower - x, x)
-        x = xp.where(x > upper, 2 * upper - x, x)
-        return xp.clip(x, lower + 0 * x, upper + 0 * x)
+        reflected = 2 * xp.minimum(xp.maximum(x, lower), upper)
+        reflected -= x
+        return xp.minimum(xp.maximum(reflected, lower), upper)
 
     def inside(self, x: Array) -> Array:
         """Which columns of x (d, k) lie between the rails: (k,)."""
         lower, upper = self.rails(x)
         return namespace(x).all((x >= lower) & (x <= upper), axis=0)
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Readings of replicas side by side.
-
-    Parameters
-    ----------
-    times : array, shape (n,)
-        When they were read.
-    x : array, shape (n, d, k)
-        What was read.
-    step : float
-        Length of a step.
-    acceptance : float or None
-        Share of the steps that were accepted, where some are refused.
-    """
-
-    times: np.ndarray
-    x: Array
-    step: float
-    acceptance: float | None = None
-
-    @property
-    def last(self) -> Array:
-        """The last reading, (d, k)."""
-        return self.x[-1]

@@ -95,8 +95,11 @@ class EulerMaruyama(_Plain):
 
     def advance(self, equation: Equation, state: State, step: float, rng: np.random.Generator) -> State:
         """The state a step later."""
-        kick = _kick(equation, state.x, step, rng)
-        return replace(state, x=equation.folded(state.x + step * equation.force(state.x) + kick))
+        moved, force = _kick(equation, state.x, step, rng), equation.force(state.x)
+        force *= step
+        moved += force
+        moved += state.x
+        return replace(state, x=equation.folded(moved))
 
     def bias(self, z: float) -> float:
         """Of a linear cell, exactly."""
@@ -169,8 +172,13 @@ class LeimkuhlerMatthews(_Overdamped):
     def advance(self, equation: Equation, state: State, step: float, rng: np.random.Generator) -> State:
         """The state a step later."""
         following = standard_normal(rng, tuple(state.x.shape), state.x)
-        kick = math.sqrt(equation.temperature * step / 2) * (state.memory + following)
-        return replace(state, x=equation.folded(state.x + step * equation.force(state.x) + kick), memory=following)
+        moved = state.memory + following
+        moved *= math.sqrt(equation.temperature * step / 2)
+        moved += state.x
+        force = equation.force(state.x)
+        force *= step
+        moved += force
+        return replace(state, x=equation.folded(moved), memory=following)
 
     def bias(self, z: float) -> float:
         """To leading order of what a quartic term adds; none of a linear cell."""
@@ -302,4 +310,6 @@ def _tamed(force: Array, step: float) -> Array:
 
 def _kick(equation: Equation, x: Array, step: float, rng: np.random.Generator) -> Array:
     """sqrt(2Th) ξ."""
-    return math.sqrt(2 * equation.temperature * step) * standard_normal(rng, tuple(x.shape), x)
+    kick = standard_normal(rng, tuple(x.shape), x)
+    kick *= math.sqrt(2 * equation.temperature * step)
+    return kick

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from thermolinalg._arrays import Array, is_array, namespace, standard_normal, to_numpy
-from thermolinalg._progress import watched
+from thermolinalg._progress import showing, told, watched
 from thermolinalg._validation import as_rng
 from thermolinalg.simulation.nonlinear.energies import finite
-from thermolinalg.simulation.nonlinear.equation import Equation, Trajectory
+from thermolinalg.simulation.nonlinear.equation import Equation
 from thermolinalg.simulation.nonlinear.integrators import MALA, Integrator, LeimkuhlerMatthews
+from thermolinalg.simulation.nonlinear.trajectory import Checkpoint, Trajectory
 
 __all__ = ["chosen_step", "simulate"]
 
@@ -40,6 +42,7 @@ def simulate(
     integrator: Integrator | None = None,
     rng: Any = None,
     progress: bool = False,
+    callback: Callable[..., Any] | None = None,
 ) -> Trajectory:
     """Step replicas of nonlinear cells side by side, and read them at equal distances in time.
 
@@ -47,27 +50,32 @@ def simulate(
     ----------
     equation : Equation, or callable
         What is stepped; a function of time gives the equation at that time, for schedules of temperature, pump,
-        couplings or rails.
-    start : array_like or tensor, shape (d,) or (d, k)
-        Voltages at time 0; columns are replicas.
+        couplings or rails, as `Annealing` does.
+    start : array_like or tensor, shape (d,) or (d, k), or Checkpoint
+        Voltages at time 0; columns are replicas. From the checkpoint of an earlier run, that run goes on bit for bit
+        as if it had never stopped, with the same `integrator` and an equal distance of readings.
     time : float
-        How long, > 0.
+        How long, > 0; from a checkpoint, how much longer.
     readings : int, optional
         How many, the last at the end.
     step : float, optional
-        Largest length of a step; found by `chosen_step` by default.
+        Largest length of a step; by default found by `chosen_step`, or that of the checkpoint.
     tolerance : float, optional
         Relative error of variances that a chosen step may make.
     integrator : Integrator, optional
         Default: `LeimkuhlerMatthews`.
     rng : None, int or numpy.random.Generator, optional
+        From a checkpoint, None is its own generator.
     progress : bool, optional
         Whether to show a progress bar at once; long work shows one anyway.
+    callback : callable, optional
+        Shown every reading, as ``callback(x)``, or as ``callback(intermediate_result=info)`` where its parameter has
+        that name; info has `x`, `time` and the `checkpoint` to go on from. StopIteration ends the run there.
 
     Returns
     -------
     Trajectory
-        Its x has shape (readings, d, k), or (readings, d) of a single replica.
+        Its x has shape (readings, d, k), or (readings, d) of a single replica; fewer readings where it was ended.
 
     Raises
     ------
@@ -87,39 +95,65 @@ def simulate(
     >>> bool(0.45 < np.mean(end > 0) < 0.55), round(float(np.mean(np.abs(end))), 1)
     (True, 1.3)
     """
+    if not 0 < time < math.inf or readings < 1:
+        raise ValueError(f"need time > 0 and readings ≥ 1, got {time} and {readings}")
+    if step is not None and not step > 0:
+        raise ValueError(f"step must be positive, got {step}")
+    at = equation if callable(equation) else lambda _: equation
+    integrator, spacing = integrator or LeimkuhlerMatthews(), time / readings
+    if isinstance(start, Checkpoint):
+        here = replace(start, rng=start.generator() if rng is None else as_rng(rng))
+        count, h = _divided(spacing, step or here.step)
+        here = here.paced(h)
+    else:
+        x, single = _read_start(start)
+        generator = as_rng(rng)
+        if step is None:
+            step = chosen_step(at(0.0), x, integrator=integrator, tolerance=tolerance, rng=generator)
+        count, h = _divided(spacing, step)
+        here = Checkpoint(integrator.begin(at(0.0), x, generator), h, 0, generator, single=single)
+    times, read = [], []
+    with showing(progress, callback, "voltages"):
+        for _ in watched(range(readings), "reading"):
+            here = _stepped(at, here, integrator, count)
+            times.append(here.time)
+            read.append(here.x)
+            if told("voltages", lambda: {"x": here.x, "time": here.time, "checkpoint": here.kept()}):
+                break
+    state = here.state
+    acceptance = state.accepted / state.tried if state.tried else None
+    return Trajectory(np.array(times), namespace(state.x).stack(read), here.kept(), acceptance)
+
+
+def _stepped(at: Callable[[float], Equation], here: Checkpoint, integrator: Integrator, count: int) -> Checkpoint:
+    """So many steps later; OverflowError where voltages leave the range of numbers."""
+    state = here.state
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        for j in range(count):
+            t = here.origin + (here.steps + j + 0.5) * here.step
+            state = integrator.advance(at(t), state, here.step, here.rng)
+    if not finite(state.x):
+        raise OverflowError(
+            f"voltages overflow by t = {here.time + count * here.step:.3g} in steps of {here.step:.3g}: pass a shorter "
+            "step=, integrator=TamedEuler() or MALA(), or an energy that confines the cells"
+        )
+    return here.after(state, count)
+
+
+def _divided(spacing: float, step: float) -> tuple[int, float]:
+    """How many steps no longer than `step` a spacing takes, and their length."""
+    count = math.ceil(spacing / step * (1 - 1e-12))
+    return count, spacing / count
+
+
+def _read_start(start: Any) -> tuple[Array, bool]:
+    """Voltages (d, k), and whether there is a single replica."""
     x = start if is_array(start) else np.asarray(start, dtype=float)
     if not is_array(start) or str(x.dtype).startswith(("int", "torch.int")):
         x = namespace(x).astype(x, namespace(x).float64)
     if x.ndim not in (1, 2) or 0 in x.shape or not finite(x):
         raise ValueError(f"start must be finite voltages of shape (d,) or (d, k), got {start!r}")
-    if not 0 < time < math.inf or readings < 1:
-        raise ValueError(f"need time > 0 and readings ≥ 1, got {time} and {readings}")
-    single = x.ndim == 1
-    x = x[:, None] if single else x
-    generator, integrator = as_rng(rng), integrator or LeimkuhlerMatthews()
-    at = equation if callable(equation) else lambda _: equation
-    if step is None:
-        step = chosen_step(at(0.0), x, integrator=integrator, tolerance=tolerance, rng=generator)
-    elif not step > 0:
-        raise ValueError(f"step must be positive, got {step}")
-    spacing = time / readings
-    steps = math.ceil(spacing / step * (1 - 1e-12))
-    h = spacing / steps
-    state = integrator.begin(at(0.0), x, generator)
-    read = []
-    for i in watched(range(readings), "reading", progress):
-        with np.errstate(over="ignore", invalid="ignore"):  # told below
-            for j in range(steps):
-                state = integrator.advance(at((i * steps + j + 0.5) * h), state, h, generator)
-        if not finite(state.x):
-            raise OverflowError(
-                f"voltages overflow by t = {(i + 1) * spacing:.3g} in steps of {h:.3g}: pass a shorter step=, "
-                "integrator=TamedEuler() or MALA(), or an energy that confines the cells"
-            )
-        read.append(state.x[:, 0] if single else state.x)
-    times = spacing * np.arange(1, readings + 1)
-    acceptance = state.accepted / state.tried if state.tried else None
-    return Trajectory(times, namespace(x).stack(read), h, acceptance)
+    return (x[:, None], True) if x.ndim == 1 else (x, False)
 
 
 def chosen_step(
