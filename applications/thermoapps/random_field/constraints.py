@@ -65,7 +65,7 @@ def solved_for(exact: Observations, n: int) -> Free:
     rest = exact.where(counts > 1)
     if len(rest) > MOST:
         raise ValueError(
-            f"{len(rest)} exact observations are of several nodes each, more than {MOST}; observe nodes, or pass a noise"
+            f"{len(rest)} exact observations are of several nodes each, more than {MOST}; observe nodes or pass a noise"
         )
     solved, block = np.zeros(0, dtype=int), sp.csr_array((0, n))
     if len(rest):

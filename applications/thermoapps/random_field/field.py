@@ -158,7 +158,7 @@ class GaussianField:
         return cls((Q + Q.T) / (2 * scale**2), null_space=null_space)
 
     @classmethod
-    def from_matern(cls, grid: Grid, *, range: float, standard_deviation: float = 1.0, alpha: int = 2) -> GaussianField:  # noqa: A002 - the field's own word
+    def from_matern(cls, grid: Grid, *, range: float, standard_deviation: float = 1.0, alpha: int = 2) -> GaussianField:
         r"""A Matérn field on a grid as the solution of (κ² − Δ)^{α/2} x = W/τ (Lindgren, Rue and Lindström 2011).
 
         The smoothness is ν = α − d/2 and κ = √(8ν)/range, so that at the distance `range` the correlation is about
@@ -344,9 +344,8 @@ def _read_precision(value: Any, name: str = "precision") -> sp.csr_array:
         raise ValueError(f"{name} holds NaN or infinity")
     difference = sp.coo_array(A - A.T)
     if difference.nnz:
-        roots = (
-            np.sqrt(np.abs(A.diagonal())) if name == "precision" else np.sqrt(np.asarray(abs(A).max(axis=1).todense()))
-        )
+        largest = np.abs(A.diagonal()) if name == "precision" else abs(A).max(axis=1).toarray().ravel()
+        roots = np.sqrt(largest)
         rows, columns = difference.coords
         tolerance = max(SYMMETRIC, 8 * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0)
         if (np.abs(difference.data) > tolerance * roots[rows] * roots[columns]).any():

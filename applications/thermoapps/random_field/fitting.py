@@ -23,6 +23,9 @@ STEP = 1e-3
 NOISES = (1e-4, 10.0)
 """Bounds of the noise in units of the spread of the data."""
 
+PRECISION = {"ftol": 1e-9, "gtol": 1e-3}
+"""Of the search: slopes of an evidence in logarithms, which its curvature of about m/2 makes small errors."""
+
 FREE = 0.05
 """Distance from a bound below which a parameter has no standard error."""
 
@@ -61,7 +64,7 @@ def fit_matern(
     *,
     alpha: int = 2,
     trend: Any = None,
-    range: float | None = None,  # noqa: A002 - the field's own word
+    range: float | None = None,
     standard_deviation: float | None = None,
     noise: float | None = None,
     device: Any = None,
@@ -153,9 +156,7 @@ def fit_matern(
     limits = np.log([bounds[name] for name in names]).reshape(-1, 2)
     theta = np.clip(np.log([start[name] for name in names]), *limits.T) if names else np.zeros(0)
     if names:
-        result = minimize(
-            cost, theta, jac=slope, method="L-BFGS-B", bounds=limits, options={"ftol": 1e-9, "gtol": 1e-3}
-        )
+        result = minimize(cost, theta, jac=slope, method="L-BFGS-B", bounds=limits, options=PRECISION)
         theta = result.x
     else:
         result = OptimizeResult(x=theta, fun=cost(theta), success=True, message="all parameters are given")
@@ -169,7 +170,7 @@ def fit_matern(
 def _errors(slope: Any, theta: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """Standard errors from the curvature, of the parameters that are not on a bound."""
     found = np.full(len(theta), np.nan)
-    inside = np.flatnonzero((theta - limits[:, 0] > FREE) & (limits[:, 1] - theta > FREE)) if len(theta) else []
+    inside = np.flatnonzero((theta - limits[:, 0] > FREE) & (limits[:, 1] - theta > FREE))
     if len(inside):
         steps = 10 * STEP * np.eye(len(theta))[inside]
         curvature = np.array([(slope(theta + e) - slope(theta - e)) / (20 * STEP) for e in steps])[:, inside]

@@ -24,8 +24,8 @@ ROUGHEST = 0.5
 class Matern:
     r"""The stationary field of (κ² − Δ)^{α/2} x = W/τ on a grid, with lumped mass and no flux through the edges.
 
-    Its precision is τ² K (C⁻¹K)^{α−1} with K = κ²C + G (Lindgren, Rue and Lindström 2011, equation 10). κ is √(8ν)/range
-    with ν = α − d/2, so that the correlation at the range is about 0.14, and τ gives the standard deviation on an
+    Its precision is τ² K (C⁻¹K)^{α−1} with K = κ²C + G (Lindgren, Rue and Lindström 2011, equation 10). With the
+    smoothness ν = α − d/2, κ is √(8ν)/range, so that the correlation at the range is about 0.14, and τ gives the standard deviation on an
     infinite grid of the same spacing:
 
     .. math:: \sigma^2 = \frac{1}{\tau^2 V \Gamma(\alpha)} \int_0^\infty t^{\alpha - 1} e^{-\kappa^2 t}
@@ -73,7 +73,7 @@ class Matern:
         low = -40 / self.alpha - math.log1p(widths.max())
         value = quad(integrand, low, 5 + math.log(self.alpha), epsabs=0, epsrel=1e-10, limit=500)[0]
         volume = float(np.prod(self.grid.spacing))
-        return value / math.gamma(self.alpha) / volume / self.standard_deviation**2
+        return float(value) / math.gamma(self.alpha) / volume / self.standard_deviation**2
 
     def precision(self) -> sp.csr_array:
         """Q, (n, n)."""

@@ -23,8 +23,8 @@ __all__ = ["Posterior"]
 
 OPEN = "the observations leave the field free along a direction; observe more of it, or pass a proper field (kappa > 0)"
 
-LARGE = 200_000
-"""Nodes from which a Matérn field brings its own approximate inverse."""
+LARGE = 500_000
+"""Nodes from which a smooth Matérn field brings its own approximate inverse: no factor of it fits."""
 
 FUNCTIONALS = 256
 """Linear functions whose variances are solved for at a time."""
@@ -92,7 +92,12 @@ class Posterior:
     def _shortening(self) -> Any:
         """The approximate inverse that makes simulated runs short: the user's, or that of evenly spread data."""
         field = self.field
-        plain = field.matern is not None and not field.covariates and self._free.T.shape[0] == self._free.T.shape[1]
+        plain = (
+            field.matern is not None
+            and field.matern.alpha > 1
+            and not field.covariates
+            and self._free.T.shape[0] == self._free.T.shape[1]
+        )
         if self._M is not None or not plain or field.size < LARGE or self._device is not None:
             return self._M
         assert field.matern is not None
@@ -111,7 +116,7 @@ class Posterior:
             return c, None
         with naming("the precision of the posterior", OPEN):
             u, info = self.device.solve(load, callback=self._callback, return_info=True)
-        return T @ u + c, info
+        return np.asarray(T @ u) + c, info
 
     @property
     def info(self) -> Any:
@@ -284,8 +289,8 @@ class Posterior:
                   - \tfrac12 \left(\hat x^\top Q \hat x + \sum_i (y - H \hat x)_i^2 / σ_i^2\right)
 
         with the mean x̂. Improper directions and coefficients of a trend (r together) have a flat prior of density 1, so
-        that this is a restricted likelihood. Exact observations are a change of variables. Those that follow from others
-        are left out.
+        that this is a restricted likelihood. Exact observations are a change of variables; those that follow from
+        others are left out.
 
         Parameters
         ----------
