@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,18 @@ class Free:
         Which nodes are free.
     log_volume : float
         log|det H_p|, of the columns of the nodes that are solved for.
-    rank : int
-        Number of those: of exact observations that do not follow from the others.
+    solved : array of int, shape (k,)
+        Which nodes are solved for.
+    rows : array of int, shape (k,)
+        Exact observations that do not follow from the others.
     """
 
     T: Any
     c: np.ndarray
     nodes: np.ndarray
     log_volume: float = 0.0
-    rank: int = 0
+    solved: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
 
 def solved_for(exact: Observations, n: int) -> Free:
@@ -60,7 +63,8 @@ def solved_for(exact: Observations, n: int) -> Free:
     _agree(found[which] * weights - exact.y[single], scale)
     c, known = np.zeros(n), np.zeros(n, dtype=bool)
     c[fixed], known[fixed] = found, True
-    volume, rank = float(np.log(np.abs(weights[first])).sum()), len(fixed)
+    volume = float(np.log(np.abs(weights[first])).sum())
+    rows = np.flatnonzero(single)[first]
 
     rest = exact.where(counts > 1)
     if len(rest) > MOST:
@@ -71,19 +75,24 @@ def solved_for(exact: Observations, n: int) -> Free:
     if len(rest):
         target = rest.y - rest.H @ c
         touched = np.setdiff1d(np.unique(rest.H.indices), fixed)
-        solved, others, slopes, offsets, log_volume = _eliminated(rest.H[:, touched].toarray(), target, scale)
+        found = _eliminated(rest.H[:, touched].toarray(), target, scale)
+        independent, solved, others, slopes, offsets, log_volume = found
         c[touched[solved]] = offsets
-        volume, rank = volume + log_volume, rank + len(solved)
-        rows = sp.coo_array(slopes)
-        block = sp.coo_array((rows.data, (touched[solved][rows.coords[0]], touched[others][rows.coords[1]])), (n, n))
+        volume, rows = volume + log_volume, np.concatenate([rows, np.flatnonzero(counts > 1)[independent]])
+        ties = sp.coo_array(slopes)
+        block = sp.coo_array((ties.data, (touched[solved][ties.coords[0]], touched[others][ties.coords[1]])), (n, n))
+        fixed = np.concatenate([fixed, touched[solved]])
         known[touched[solved]] = True
     nodes = np.flatnonzero(~known)
     T = sp.eye_array(n, format="csr") if not len(rest) else sp.csr_array(sp.diags_array((~known).astype(float)) + block)
-    return Free(sp.csr_array(T[:, nodes]), c, nodes, volume, rank)
+    return Free(sp.csr_array(T[:, nodes]), c, nodes, volume, fixed, rows)
 
 
-def _eliminated(A: np.ndarray, b: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any, float]:
-    """Solve A x = b for the columns that are pivots: these, the others, and x_pivots = slopes x_others + offsets."""
+def _eliminated(A: np.ndarray, b: np.ndarray, scale: float) -> tuple[Any, ...]:
+    """Solve A x = b for columns that are pivots: x_pivots = slopes x_others + offsets.
+
+    Returns the rows that do not follow from others, the pivots, the other columns, slopes, offsets and log|det A_p|.
+    """
     sizes = np.linalg.norm(A, axis=1)
     unit, target = A / sizes[:, None], b / sizes
     across, order = scipy.linalg.qr(unit.T, mode="r", pivoting=True)
@@ -96,7 +105,7 @@ def _eliminated(A: np.ndarray, b: np.ndarray, scale: float) -> tuple[np.ndarray,
     slopes = -scipy.linalg.solve_triangular(triangle, R[:, rank:])
     _agree(unit[:, order[:rank]] @ offsets - target, max(scale, float(np.abs(target).max())))
     volume = float(np.log(np.abs(np.diag(triangle))).sum() + np.log(sizes[independent]).sum())
-    return order[:rank], order[rank:], slopes, offsets, volume
+    return independent, order[:rank], order[rank:], slopes, offsets, volume
 
 
 def _agree(differences: np.ndarray, scale: float) -> None:

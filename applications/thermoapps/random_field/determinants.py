@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +12,9 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 import thermolinalg as tla
+from thermoapps._reading import naming
 
-__all__ = ["AFFORDABLE", "Logarithm", "log_determinant"]
+__all__ = ["AFFORDABLE", "Logarithm", "holding", "log_determinant"]
 
 AFFORDABLE = 60_000
 """Nodes up to which a sparse factor is taken to fit."""
@@ -48,6 +51,21 @@ class Logarithm:
         """The sum with a multiple of another, whose noise is independent."""
         noise = float(np.hypot(self.noise, weight * other.noise))
         return Logarithm(self.value + weight * other.value, noise, self.rounding + abs(weight) * other.rounding)
+
+
+@contextmanager
+def holding(matrix: str, advice: str) -> Iterator[None]:
+    """A precision that is singular, with the caller's advice, or indefinite, which no Gaussian has."""
+    try:
+        with naming(matrix, advice):
+            yield
+    except tla.SingularError:
+        raise
+    except np.linalg.LinAlgError as error:
+        evidence = str(error).partition("; ")[0].removeprefix("A ")
+        raise np.linalg.LinAlgError(
+            f"{matrix} {evidence}: no Gaussian has it; the matrix to pass is the inverse of a covariance"
+        ) from None
 
 
 def log_determinant(A: Any, method: str, *, atol: float, device: Any = None, rng: Any = None) -> Logarithm:

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from thermoapps._reading import naming, read_number
-from thermoapps.random_field.determinants import Logarithm, log_determinant
+from thermoapps._reading import read_number
+from thermoapps.random_field.determinants import Logarithm, holding, log_determinant
 from thermoapps.random_field.grid import Grid
 from thermoapps.random_field.matern import Matern
 from thermoapps.random_field.observing import read_observations
@@ -314,7 +314,7 @@ class GaussianField:
             rest = np.setdiff1d(np.arange(self.size), order[: N.shape[1]])
             Q = Q[rest][:, rest]
             volume = float(np.linalg.slogdet(N.T @ N)[1] - 2 * np.log(np.abs(np.diag(R))).sum())
-        with naming("the precision of the field", IMPROPER):
+        with holding("the precision of the field", IMPROPER):
             return log_determinant(sp.csr_array(Q), method, atol=atol, device=device, rng=rng).plus(Logarithm(volume))
 
 

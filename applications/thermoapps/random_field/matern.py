@@ -25,8 +25,8 @@ class Matern:
     r"""The stationary field of (κ² − Δ)^{α/2} x = W/τ on a grid, with lumped mass and no flux through the edges.
 
     Its precision is τ² K (C⁻¹K)^{α−1} with K = κ²C + G (Lindgren, Rue and Lindström 2011, equation 10). With the
-    smoothness ν = α − d/2, κ is √(8ν)/range, so that the correlation at the range is about 0.14, and τ gives the standard deviation on an
-    infinite grid of the same spacing:
+    smoothness ν = α − d/2, κ is √(8ν)/range, so that the correlation at the range is about 0.14, and τ gives the
+    standard deviation on an infinite grid of the same spacing:
 
     .. math:: \sigma^2 = \frac{1}{\tau^2 V \Gamma(\alpha)} \int_0^\infty t^{\alpha - 1} e^{-\kappa^2 t}
               \prod_j e^{-2 t / h_j^2} I_0(2 t / h_j^2)\, dt,

@@ -42,8 +42,12 @@ class Observations:
         return len(self.y)
 
     def where(self, chosen: np.ndarray) -> Observations:
-        """Those of the rows that are chosen."""
-        return Observations(self.H[np.flatnonzero(chosen)], self.y[chosen], self.noise[chosen])
+        """Those of a mask."""
+        return self.rows(np.flatnonzero(chosen))
+
+    def rows(self, chosen: np.ndarray) -> Observations:
+        """Those of these numbers."""
+        return Observations(self.H[chosen], self.y[chosen], self.noise[chosen])
 
 
 def read_observations(values: Any, noise: Any, at: Any, n: int, grid: Grid | None) -> Observations:

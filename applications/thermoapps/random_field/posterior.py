@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.linalg import spsolve
 
 import thermolinalg as tla
-from thermoapps._reading import naming, read_number
+from thermoapps._reading import read_number
 from thermoapps.random_field.constraints import solved_for
-from thermoapps.random_field.determinants import AFFORDABLE, Logarithm, log_determinant
+from thermoapps.random_field.determinants import AFFORDABLE, Logarithm, holding, log_determinant
 from thermoapps.random_field.observing import Observations, read_functionals
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["Posterior"]
 
 OPEN = "the observations leave the field free along a direction; observe more of it, or pass a proper field (kappa > 0)"
+
+SHARP = "noise is so small beside the field that rounding hides it; pass 0 for it, which observes exactly"
+
+ROUNDED = 1e-11
+"""Squared noise of functions of several nodes, relative to their conditional variance, that rounding hides."""
+
+SHARPER = 1e3
+"""Information of data, in units of what a node's neighbours have, from which the mean is refined."""
+
+REFINEMENTS, SETTLED = 6, 1e-11
+"""Further solves for the mean at most, and the relative correction after which there are no more."""
 
 LARGE = 500_000
 """Nodes from which a smooth Matérn field brings its own approximate inverse: no factor of it fits."""
@@ -66,7 +78,8 @@ class Posterior:
         self._shift = field.null_space @ known
         centred = Observations(H, observed.y - seen @ known, observed.noise)
         exact = observed.noise == 0
-        self._free = solved_for(centred.where(exact), total)
+        self._exact = centred.where(exact)
+        self._free = solved_for(self._exact, total)
         self._noisy = centred.where(~exact)
 
     # -- the device ---------------------------------------------------------------------------------------------------
@@ -84,6 +97,13 @@ class Posterior:
         """The prepared device that holds the precision of the free nodes."""
         return tla.program(self.precision, assume_a="pos", M=self._shortening(), device=self._device, rng=self._rng)
 
+    @property
+    def _advice(self) -> str:
+        """What works where the precision is singular to working precision."""
+        several = np.diff(self._noisy.H.indptr) > 1
+        sharpness = (self._noisy.H**2 @ self.field.precision.diagonal()) * self._noisy.noise**2
+        return SHARP if (several & (sharpness < ROUNDED)).any() else OPEN
+
     @cached_property
     def _weighted(self) -> Any:
         """R^{-1/2} H of the noisy observations."""
@@ -91,32 +111,43 @@ class Posterior:
 
     def _shortening(self) -> Any:
         """The approximate inverse that makes simulated runs short: the user's, or that of evenly spread data."""
-        field = self.field
-        plain = (
-            field.matern is not None
-            and field.matern.alpha > 1
-            and not field.covariates
-            and self._free.T.shape[0] == self._free.T.shape[1]
-        )
-        if self._M is not None or not plain or field.size < LARGE or self._device is not None:
+        field, matern = self.field, self.field.matern
+        if self._M is not None or matern is None or self._device is not None:
             return self._M
-        assert field.matern is not None
+        if matern.alpha == 1 or field.covariates or len(self._free.rows) or field.size < LARGE:
+            return None
         information = float(np.sum(self._noisy.noise**-2.0))
-        return field.matern.inverse(information / float(field.matern.grid.mass.sum()))
+        return matern.inverse(information / float(matern.grid.mass.sum()))
 
     # -- mean ---------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _solved(self) -> tuple[np.ndarray, Any]:
         """The mean of all nodes less the shift, and the report of its solve."""
-        T, c, weighted = self._free.T, self._free.c, self._weighted
-        target = self._noisy.y / self._noisy.noise - weighted @ c
-        load = T.T @ (weighted.T @ target - self.field.precision @ c)
-        if not len(load):
-            return c, None
-        with naming("the precision of the posterior", OPEN):
-            u, info = self.device.solve(load, callback=self._callback, return_info=True)
-        return np.asarray(T @ u) + c, info
+        T, x, noisy, Q = self._free.T, self._free.c, self._noisy, self.field.precision
+
+        def residual(x: np.ndarray) -> np.ndarray:
+            """Of the equation of the mean, with the sum of its matrix not formed."""
+            return np.asarray(T.T @ (self._weighted.T @ (noisy.y / noisy.noise - self._weighted @ x) - Q @ x))
+
+        if not T.shape[1]:
+            return x, None
+        with holding("the precision of the posterior", self._advice):
+            u, info = self.device.solve(residual(x), callback=self._callback, return_info=True)
+            x = np.asarray(T @ u) + x
+            # Where data are far sharper than the field, the sum has lost digits of it that the residual has.
+            for _ in range(REFINEMENTS if self._sharpness > SHARPER else 0):
+                u = self.device.solve(residual(x))
+                x = x + T @ u
+                if np.abs(u).max() <= SETTLED * np.abs(x).max():
+                    break
+        return x, info
+
+    @property
+    def _sharpness(self) -> float:
+        """Largest information of data on a node, in units of what its neighbours have."""
+        gained, had = self._weighted.multiply(self._weighted).sum(axis=0), self.field.precision.diagonal()
+        return float(np.max(np.divide(gained, had, out=np.zeros_like(had), where=had > 0)))
 
     @property
     def info(self) -> Any:
@@ -139,7 +170,7 @@ class Posterior:
         rows = sp.csr_array(self._free.T[n:])
         if not p or not rows.nnz:
             return np.zeros((p, p))
-        with naming("the precision of the posterior", OPEN):
+        with holding("the precision of the posterior", self._advice):
             solved = self.device.solve(rows.T.toarray())
         S = self.field.to_coefficients
         covariance = S @ (rows @ solved) @ S.T
@@ -169,9 +200,9 @@ class Posterior:
         count = 1 if size is None else size
         if not free:
             return self.mean.copy() if size is None else np.tile(self.mean, (count, 1))
-        with naming("the precision of the posterior", OPEN):
+        with holding("the precision of the posterior", self._advice):
             u = self.device.sample(count, rng=rng)
-        x = self.mean + np.asarray(T @ u.T).T[:, : self.field.size]
+        x: np.ndarray = self.mean + np.asarray(T @ u.T).T[:, : self.field.size]
         return x[0] if size is None else x
 
     def standard_deviation(
@@ -208,7 +239,7 @@ class Posterior:
         free = self._free
         found, error = np.zeros(free.T.shape[0]), np.zeros(free.T.shape[0])
         if len(free.nodes):
-            with naming("the precision of the posterior", OPEN):
+            with holding("the precision of the posterior", self._advice):
                 variance, info = self._variances(method, rtol, rng, callback)
             found[free.nodes] = np.sqrt(variance)
             error[free.nodes] = info.standard_error / (2 * found[free.nodes])
@@ -272,7 +303,7 @@ class Posterior:
         rows = sp.csr_array(rows)
         found = np.zeros(rows.shape[0])
         used = np.flatnonzero(np.diff(rows.indptr))
-        with naming("the precision of the posterior", OPEN):
+        with holding("the precision of the posterior", self._advice):
             for block in np.split(used, range(FUNCTIONALS, len(used), FUNCTIONALS)):
                 if len(block):
                     found[block] = self.device.variance_of(rows[block])
@@ -315,13 +346,13 @@ class Posterior:
         atol = read_number(atol, "atol", positive=True)
         free, noisy, Q = self._free, self._noisy, self.field.precision
         rank = self.field.null_space.shape[1]
-        m = free.rank + len(noisy)
+        m = len(free.rows) + len(noisy)
         if not m and not rank:
             return (0.0, 0.0) if return_std else 0.0
         options: dict[str, Any] = {"atol": math.sqrt(2) * atol, "device": self._device}
         options["rng"] = self._rng if rng is None else np.random.default_rng(rng)
         prior = self.field.log_determinant(method, **options)
-        with naming("the precision of the posterior", OPEN):
+        with holding("the precision of the posterior", self._advice):
             determinant = log_determinant(self.precision, method, **options)
         x, _ = self._solved
         misfit = (noisy.y - noisy.H @ x) / noisy.noise
@@ -330,7 +361,19 @@ class Posterior:
         constant = free.log_volume + float(np.log(noisy.noise).sum()) + (m - rank) / 2 * math.log(2 * math.pi)
         value = logs.value - constant - energy / 2
         rounding = np.finfo(float).eps * (float(np.abs(x) @ (abs(Q) @ np.abs(x))) + energy + abs(constant))
-        return (value, logs.error + rounding) if return_std else value
+        return (value, logs.error + rounding + self._rounding_of_data(x, misfit)) if return_std else value
+
+    def _rounding_of_data(self, x: np.ndarray, misfit: np.ndarray) -> float:
+        """What the energy moves by as y and H x are rounded: by their multipliers V⁻¹y, large for close points."""
+        free, noisy, rows = self._free, self._noisy, self._exact.rows(self._free.rows)
+        forces = self.field.precision @ x - noisy.H.T @ (misfit / noisy.noise)
+        ties = sp.csc_array(rows.H[:, free.solved].T)
+        held = spsolve(ties, forces[free.solved]) if len(free.rows) else np.zeros(0)
+        sizes = [
+            np.abs(multipliers) @ (np.abs(part.y) + abs(part.H) @ np.abs(x))
+            for part, multipliers in ((noisy, misfit / noisy.noise), (rows, np.atleast_1d(held)))
+        ]
+        return float(8 * np.finfo(float).eps * sum(sizes))
 
     def _method(self, method: str | None) -> str:
         """How variances and determinants are found."""
