@@ -269,8 +269,8 @@ class GaussianField:
         device : thermolinalg.devices.Device, optional
             Default: an ideal overdamped `thermolinalg.LangevinDevice`.
         M : array_like, sparse array or LinearOperator, optional
-            Approximate inverse of the posterior precision, as `thermolinalg.solve` takes it. Large Matérn fields on a
-            grid bring their own.
+            Approximate inverse of the posterior precision, as `thermolinalg.solve` takes it, where no factor of it fits;
+            `field.matern.inverse(shift)` is one of a Matérn field with evenly spread data.
         rng : None, int or numpy.random.Generator, optional
             Source of randomness of the device; None is fresh entropy.
         callback : callable, optional

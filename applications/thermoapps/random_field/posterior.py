@@ -35,9 +35,6 @@ SHARPER = 1e3
 REFINEMENTS, SETTLED = 6, 1e-11
 """Further solves for the mean at most, and the relative correction after which there are no more."""
 
-LARGE = 500_000
-"""Nodes from which a smooth Matérn field brings its own approximate inverse: no factor of it fits."""
-
 FUNCTIONALS = 256
 """Linear functions whose variances are solved for at a time."""
 
@@ -95,7 +92,7 @@ class Posterior:
     @cached_property
     def device(self) -> tla.PreparedDevice:
         """The prepared device that holds the precision of the free nodes."""
-        return tla.program(self.precision, assume_a="pos", M=self._shortening(), device=self._device, rng=self._rng)
+        return tla.program(self.precision, assume_a="pos", M=self._M, device=self._device, rng=self._rng)
 
     @property
     def _advice(self) -> str:
@@ -108,16 +105,6 @@ class Posterior:
     def _weighted(self) -> Any:
         """R^{-1/2} H of the noisy observations."""
         return sp.csr_array(sp.diags_array(1 / self._noisy.noise) @ self._noisy.H)
-
-    def _shortening(self) -> Any:
-        """The approximate inverse that makes simulated runs short: the user's, or that of evenly spread data."""
-        field, matern = self.field, self.field.matern
-        if self._M is not None or matern is None or self._device is not None:
-            return self._M
-        if matern.alpha == 1 or field.covariates or len(self._free.rows) or field.size < LARGE:
-            return None
-        information = float(np.sum(self._noisy.noise**-2.0))
-        return matern.inverse(information / float(matern.grid.mass.sum()))
 
     # -- mean ---------------------------------------------------------------------------------------------------------
 
