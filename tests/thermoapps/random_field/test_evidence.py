@@ -43,6 +43,7 @@ def test_the_bar_of_a_factor_holds_the_rounding():
     assert error < found.rounding < 0.01
 
 
+@pytest.mark.slow
 def test_parameters_are_found_again_within_their_errors():
     grid = Grid((40, 40), 0.5)
     truth = {"range": 5.0, "standard_deviation": 2.0, "noise": 0.3}
