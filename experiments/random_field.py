@@ -19,7 +19,7 @@ from scipy.special import kv
 
 from thermoapps.random_field import GaussianField, Grid, Posterior, fit_matern
 
-SPACING, MARGIN = 100.0, 1500.0
+SPACING, MARGIN = 150.0, 1500.0
 SIDES, RANGE, NOISE = (100, 316, 1000), 50.0, 0.1
 
 
@@ -115,7 +115,7 @@ def draw_zinc(file: Path, found: dict[str, Any], path: Path) -> None:
     """Mean, standard deviation and one draw of the posterior over the land around the data."""
     plt = pyplot()
     X, y = meuse(file)
-    grid = Grid.around(X, SPACING / 2, margin=MARGIN)
+    grid = Grid.around(X, SPACING / 3, margin=MARGIN)
     field = GaussianField.from_matern(
         grid, range=found["range, m"], standard_deviation=found["standard deviation"]
     ).with_trend()
@@ -180,8 +180,13 @@ if __name__ == "__main__":
     if chosen.draw or not file.is_file():
         results = read(path)
     if not chosen.draw:
-        parts = {"zinc": zinc(file)} if file.is_file() else {"zinc": results["zinc"]}
-        results = parts | {"grids": [grown(side) for side in SIDES]}
+        parts: dict[str, Any] = {"zinc": zinc(file)} if file.is_file() else {"zinc": results["zinc"]}
+        results = parts | {"grids": []}
+        if file.is_file():
+            draw_zinc(file, results["zinc"], chosen.pictures / "random-field.png")
+        for side in SIDES:  # what is done is kept
+            write(results, path)
+            results["grids"].append(grown(side))
         write(results, path)
-    if file.is_file():
+    elif file.is_file():
         draw_zinc(file, results["zinc"], chosen.pictures / "random-field.png")
