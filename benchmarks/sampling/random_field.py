@@ -79,8 +79,8 @@ def table(results: dict[str, Any]) -> str:
     """Markdown: seconds of both, and how far they agree."""
     head = (
         "Matérn fields on square grids, with data at one place in fifty: mean to rounding, "
-        f"{DRAWS} draws, and standard deviations (readings to {100 * RTOL:.0f} %), in seconds of one core beside SuperLU "
-        "and selected inversion. The last columns are root mean squares that should be 1.\n\n"
+        f"{DRAWS} draws, and standard deviations (readings to {100 * RTOL:.0f} %), in seconds of one core beside "
+        "SuperLU and selected inversion. The last columns are root mean squares that should be 1.\n\n"
         "| nodes | α | mean | SuperLU | draws | SuperLU | deviations | selected inversion | errors in bars | draws in "
         "deviations |\n|---|---|---|---|---|---|---|---|---|---|\n"
     )

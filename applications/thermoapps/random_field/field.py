@@ -15,17 +15,12 @@ from thermoapps.random_field.grid import Grid
 from thermoapps.random_field.matern import Matern
 from thermoapps.random_field.observing import read_observations
 from thermoapps.random_field.posterior import Posterior
+from thermoapps.random_field.precisions import read_null_space, read_order, read_precision, unit_adjacency
 
 __all__ = ["GaussianField"]
 
 IMPROPER = "it is improper as it stands: pass a basis as null_space=, or condition it on data that fix what is free"
 """What works for a singular precision."""
-
-ANNIHILATED = 1e-9
-"""Q N relative to |Q| |N| that counts as zero."""
-
-SYMMETRIC = 1e-10
-"""Asymmetry relative to the largest entry of a row and a column that counts as rounding."""
 
 
 class GaussianField:
@@ -77,7 +72,7 @@ class GaussianField:
     """
 
     def __init__(self, precision: Any, *, grid: Grid | None = None, null_space: Any = None) -> None:
-        self.precision = _read_precision(precision)
+        self.precision = read_precision(precision)
         self.grid = grid
         self.size = self.precision.shape[0]
         self.covariates = 0
@@ -88,7 +83,7 @@ class GaussianField:
         if grid is not None and grid.size != self.size:
             raise ValueError(f"the grid has {grid.size} nodes, the precision {self.size} rows")
         if null_space is not None:
-            self.null_space = _read_null_space(null_space, self.precision)
+            self.null_space = read_null_space(null_space, self.precision)
 
     # -- constructors -------------------------------------------------------------------------------------------------
 
@@ -112,7 +107,7 @@ class GaussianField:
         GaussianField
         """
         grid = grid if isinstance(grid, Grid) else Grid(grid)
-        field = cls.graph(_unit_adjacency(grid), kappa=kappa, scale=scale, order=order)
+        field = cls.graph(unit_adjacency(grid), kappa=kappa, scale=scale, order=order)
         field.grid = grid
         return field
 
@@ -140,11 +135,11 @@ class GaussianField:
         ValueError
             Negative weights, a matrix that is not symmetric, parameters out of range.
         """
-        W = _read_precision(adjacency, "adjacency")
+        W = read_precision(adjacency, "adjacency")
         if W.nnz and W.data.min() < 0:
             raise ValueError("adjacency has negative weights; they are the strengths of links")
         kappa, scale = read_number(kappa, "kappa"), read_number(scale, "scale", positive=True)
-        order = _read_order(order, "order")
+        order = read_order(order, "order")
         W = sp.csr_array(W - sp.diags_array(W.diagonal()))
         degrees = np.asarray(W.sum(axis=1)).ravel()
         A = sp.csr_array(sp.diags_array(degrees + kappa**2) - W)
@@ -187,7 +182,7 @@ class GaussianField:
             grid,
             read_number(range, "range", positive=True),
             read_number(standard_deviation, "standard_deviation", positive=True),
-            _read_order(alpha, "alpha"),
+            read_order(alpha, "alpha"),
         )
         field = cls(matern.precision(), grid=grid)
         field.matern = matern
@@ -269,8 +264,8 @@ class GaussianField:
         device : thermolinalg.devices.Device, optional
             Default: an ideal overdamped `thermolinalg.LangevinDevice`.
         M : array_like, sparse array or LinearOperator, optional
-            Approximate inverse of the posterior precision, as `thermolinalg.solve` takes it, where no factor of it fits;
-            `field.matern.inverse(shift)` is one of a Matérn field with evenly spread data.
+            Approximate inverse of the posterior precision, as `thermolinalg.solve` takes it, where no factor of it
+            fits; `field.matern.inverse(shift)` is one of a Matérn field with evenly spread data.
         rng : None, int or numpy.random.Generator, optional
             Source of randomness of the device; None is fresh entropy.
         callback : callable, optional
@@ -316,54 +311,3 @@ class GaussianField:
             volume = float(np.linalg.slogdet(N.T @ N)[1] - 2 * np.log(np.abs(np.diag(R))).sum())
         with holding("the precision of the field", IMPROPER):
             return log_determinant(sp.csr_array(Q), method, atol=atol, device=device, rng=rng).plus(Logarithm(volume))
-
-
-def _unit_adjacency(grid: Grid) -> Any:
-    """Links of length one between neighbours."""
-    L = Grid(grid.shape).stiffness()  # lumped masses of the edges weigh its links; here all weigh the same
-    return sp.csr_array((L != 0).astype(float) - sp.diags_array((L.diagonal() != 0).astype(float)))
-
-
-def _read_order(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer ≥ 1, got {value!r}")
-    return int(value)
-
-
-def _read_precision(value: Any, name: str = "precision") -> sp.csr_array:
-    """A symmetric matrix of finite real numbers, as a sparse array."""
-    dtype = np.dtype(value.dtype) if sp.issparse(value) else np.asarray(value).dtype
-    if dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, got dtype {dtype}")
-    A = value if sp.issparse(value) else np.asarray(value, dtype=float)
-    if A.ndim != 2 or A.shape[0] != A.shape[1] or A.shape[0] == 0:
-        raise ValueError(f"{name} must be a square matrix with at least one row, got shape {A.shape}")
-    A = sp.csr_array(A, dtype=float, copy=True)
-    A.sum_duplicates()
-    if not np.isfinite(A.data).all():
-        raise ValueError(f"{name} holds NaN or infinity")
-    difference = sp.coo_array(A - A.T)
-    if difference.nnz:
-        largest = np.abs(A.diagonal()) if name == "precision" else abs(A).max(axis=1).toarray().ravel()
-        roots = np.sqrt(largest)
-        rows, columns = difference.coords
-        tolerance = max(SYMMETRIC, 8 * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0)
-        if (np.abs(difference.data) > tolerance * roots[rows] * roots[columns]).any():
-            raise ValueError(f"{name} is not symmetric; pass ({name} + {name}.T) / 2 if that is what is meant")
-        A = sp.csr_array((A + A.T) / 2)
-    return A
-
-
-def _read_null_space(value: Any, Q: sp.csr_array) -> np.ndarray:
-    """An orthonormal basis of what Q takes to zero; ValueError where it does not."""
-    N = np.asarray(value, dtype=float)
-    N = N[:, None] if N.ndim == 1 else N
-    if N.ndim != 2 or N.shape[0] != Q.shape[0] or not np.isfinite(N).all():
-        raise ValueError(f"null_space must be finite of shape ({Q.shape[0]}, r), got {np.shape(value)}")
-    basis, R = np.linalg.qr(N)
-    diagonal = np.abs(np.diag(R))
-    if diagonal.size < N.shape[1] or (diagonal <= len(N) * np.finfo(float).eps * diagonal.max(initial=0.0)).any():
-        raise ValueError("the columns of null_space depend on each other; pass a basis")
-    if (np.abs(Q @ basis) > ANNIHILATED * (abs(Q) @ np.abs(basis)).max(initial=0.0)).any():
-        raise ValueError("null_space is none of the precision: their product is not zero")
-    return basis
