@@ -102,7 +102,7 @@ def test_linear_functions_are_exact(name):
 
 
 @pytest.mark.parametrize("name", ["matern", "unknown mean", "trend"])
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     data_unit=st.sampled_from([1e-12, 1.0, 1e12]),
     length_unit=st.sampled_from([1e-6, 1.0, 1e6]),

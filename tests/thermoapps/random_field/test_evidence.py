@@ -9,11 +9,11 @@ from fields import FIELDS, exact
 
 from thermoapps.random_field import GaussianField, Grid, fit_matern
 
-SEEDS = 40
+SEEDS = 25
 
 
 def test_error_bars_cover_over_seeds():
-    """Mean squares of errors in their bars, 40 of them, are 1 within five standard errors (5 √(2/40))."""
+    """Mean squares of 25 errors in their bars are 1 within five standard errors, 5 √(2/25)."""
     field, at, y = FIELDS["graph"], [2, 9, 20], np.array([1.0, -1.0, 2.0])
     expected = exact("graph", np.eye(30)[at], y, 0.3)
     deviation = np.sqrt(np.diag(expected.covariance))

