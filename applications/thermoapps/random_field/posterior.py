@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import spsolve
 
 import thermolinalg as tla
 from thermoapps._reading import read_number
 from thermoapps.random_field.constraints import solved_for
 from thermoapps.random_field.determinants import AFFORDABLE, Logarithm, holding, log_determinant
 from thermoapps.random_field.observing import Observations, read_functionals
+from thermoapps.random_field.rounding import rounding_of_data, sharpness
 
 if TYPE_CHECKING:
     from thermoapps.random_field.field import GaussianField
@@ -123,18 +123,12 @@ class Posterior:
             u, info = self.device.solve(residual(x), callback=self._callback, return_info=True)
             x = np.asarray(T @ u) + x
             # Where data are far sharper than the field, the sum has lost digits of it that the residual has.
-            for _ in range(REFINEMENTS if self._sharpness > SHARPER else 0):
+            for _ in range(REFINEMENTS if sharpness(self._weighted, Q) > SHARPER else 0):
                 u = self.device.solve(residual(x))
                 x = x + T @ u
                 if np.abs(u).max() <= SETTLED * np.abs(x).max():
                     break
         return x, info
-
-    @property
-    def _sharpness(self) -> float:
-        """Largest information of data on a node, in units of what its neighbours have."""
-        gained, had = self._weighted.multiply(self._weighted).sum(axis=0), self.field.precision.diagonal()
-        return float(np.max(np.divide(gained, had, out=np.zeros_like(had), where=had > 0)))
 
     @property
     def info(self) -> Any:
@@ -239,12 +233,11 @@ class Posterior:
 
     def _variances(self, method: str, rtol: float, rng: Any, callback: Any) -> tuple[np.ndarray, Any]:
         """Variances of the free nodes, and the report."""
-        options: dict[str, Any] = {"assume_a": "pos", "return_info": True}
         if method == "factor":
-            return tla.inv_diagonal(self.precision, method="factor", **options)  # type: ignore[no-any-return]
-        return self.device.diagonal(  # type: ignore[no-any-return]
-            rtol=2 * rtol, callback=callback, rng=rng, return_info=True
-        )
+            found: Any = tla.inv_diagonal(self.precision, method="factor", assume_a="pos", return_info=True)
+        else:
+            found = self.device.diagonal(rtol=2 * rtol, callback=callback, rng=rng, return_info=True)
+        return found  # type: ignore[no-any-return]
 
     def variance_of(self, L: Any) -> np.ndarray:
         """Variances of linear functions L x of the nodes, each by a solve to rounding.
@@ -336,8 +329,8 @@ class Posterior:
         m = len(free.rows) + len(noisy)
         if not m and not rank:
             return (0.0, 0.0) if return_std else 0.0
-        options: dict[str, Any] = {"atol": math.sqrt(2) * atol, "device": self._device}
-        options["rng"] = self._rng if rng is None else np.random.default_rng(rng)
+        source = self._rng if rng is None else np.random.default_rng(rng)
+        options: dict[str, Any] = {"atol": math.sqrt(2) * atol, "device": self._device, "rng": source}
         prior = self.field.log_determinant(method, **options)
         with holding("the precision of the posterior", self._advice):
             determinant = log_determinant(self.precision, method, **options)
@@ -348,19 +341,8 @@ class Posterior:
         constant = free.log_volume + float(np.log(noisy.noise).sum()) + (m - rank) / 2 * math.log(2 * math.pi)
         value = logs.value - constant - energy / 2
         rounding = np.finfo(float).eps * (float(np.abs(x) @ (abs(Q) @ np.abs(x))) + energy + abs(constant))
-        return (value, logs.error + rounding + self._rounding_of_data(x, misfit)) if return_std else value
-
-    def _rounding_of_data(self, x: np.ndarray, misfit: np.ndarray) -> float:
-        """What the energy moves by as y and H x are rounded: by their multipliers V⁻¹y, large for close points."""
-        free, noisy, rows = self._free, self._noisy, self._exact.rows(self._free.rows)
-        forces = self.field.precision @ x - noisy.H.T @ (misfit / noisy.noise)
-        ties = sp.csc_array(rows.H[:, free.solved].T)
-        held = spsolve(ties, forces[free.solved]) if len(free.rows) else np.zeros(0)
-        sizes = [
-            np.abs(multipliers) @ (np.abs(part.y) + abs(part.H) @ np.abs(x))
-            for part, multipliers in ((noisy, misfit / noisy.noise), (rows, np.atleast_1d(held)))
-        ]
-        return float(8 * np.finfo(float).eps * sum(sizes))
+        moved = rounding_of_data(Q, noisy, self._exact.rows(free.rows), free.solved, x)
+        return (value, logs.error + rounding + moved) if return_std else value
 
     def _method(self, method: str | None) -> str:
         """How variances and determinants are found."""
