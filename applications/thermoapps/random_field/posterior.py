@@ -200,14 +200,12 @@ class Posterior:
         Parameters
         ----------
         method : {None, 'factor', 'readings'}, optional
-            'factor' is digital and exact; 'readings' asks the device. None takes the factor where it fits, up to 60 000
-            nodes, and no device was named.
+            'factor' is digital and exact, and the default up to 60 000 nodes; 'readings' asks the device.
         rtol : float, optional
             Relative standard error of readings.
         rng : None, int or numpy.random.Generator, optional
         callback : callable, optional
-            Of readings, as for `thermolinalg.inv_diagonal`: sees variances of the free nodes, ends them by
-            StopIteration.
+            Of readings, as for `thermolinalg.inv_diagonal`: sees variances of the free nodes.
         return_error : bool, optional
             Whether to return the standard errors as well: noise and rounding.
 
