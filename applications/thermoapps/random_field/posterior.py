@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,9 +16,6 @@ from thermoapps.random_field.constraints import solved_for
 from thermoapps.random_field.determinants import AFFORDABLE, Logarithm, holding, log_determinant
 from thermoapps.random_field.observing import Observations, read_functionals
 from thermoapps.random_field.rounding import rounding_of_data, sharpness
-
-if TYPE_CHECKING:
-    from thermoapps.random_field.field import GaussianField
 
 __all__ = ["Posterior"]
 
@@ -56,7 +53,7 @@ class Posterior:
 
     def __init__(
         self,
-        field: GaussianField,
+        field: Any,
         observed: Observations,
         *,
         device: Any = None,
