@@ -23,7 +23,7 @@ WITHIN = (0.158655253931457, 0.841344746068543)
 ENOUGH = 100.0
 """Effective draws from which error bars of means are told well enough, to about a tenth."""
 
-AGREED = 1.05
+AGREED = 1.2
 """The largest R̂ of chains that agree."""
 
 

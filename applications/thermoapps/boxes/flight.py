@@ -47,15 +47,15 @@ class Flight:
     lower: Vector
     upper: Vector
 
-    def along(self, x: Vector, v: Vector, time: float, most: int | None = None) -> tuple[Vector, int, Vector]:
+    def along(self, x: Vector, v: Vector, time: float | Vector, most: int | None = None) -> tuple[Vector, int, Vector]:
         """Where replicas are after a time.
 
         Parameters
         ----------
         x, v : array, shape (d, k)
             Voltages between the rails, and their velocities.
-        time : float
-            At most π/2.
+        time : float or array, shape (k,)
+            Below π.
         most : int, optional
             Bounces after which a replica stays where it is.
 
@@ -67,7 +67,7 @@ class Flight:
         flown : array, shape (k,)
             For how long each replica was on its way.
         """
-        x, v, left = x.copy(), v.copy(), np.full(x.shape[1], float(time))
+        x, v, left = x.copy(), v.copy(), np.full(x.shape[1], time, dtype=float)
         kicks = self.covariance / np.diag(self.covariance)
         going, bounces = np.arange(x.shape[1]), 0
         while going.size and bounces != most:

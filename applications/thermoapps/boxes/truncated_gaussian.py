@@ -26,6 +26,11 @@ Vector = NDArray[np.float64]
 BOUNCES = 20
 """Of every voltage in one flight, about: flights end earlier where there would be more."""
 
+UNEVEN = 0.5
+"""Flights between rails last longer or shorter by up to so much: a ball that bounces in step with equal flights would
+be read at the same height for long. The cosine of the time, and so the correlation without bounces, is zero on average.
+"""
+
 BURN_IN = 50
 """Flights before the first reading."""
 
@@ -191,7 +196,7 @@ class TruncatedGaussian:
         if not free.all():
             away = (self.box.lower - self.mean)[~free]
             load = -(self.precision[np.ix_(free, ~free)] @ away) / scales
-            pull = np.asarray(tla.solve(A, load, assume_a="sym", device=self.device)) / scales
+            pull = np.asarray(tla.solve(A, load, assume_a="sym", device=self.device, rng=0)) / scales
         return _Reduced(A, self.mean[free] + pull, Box(self.box.lower[free], self.box.upper[free]), scales, self)
 
 
@@ -215,10 +220,15 @@ class _Reduced:
         near = np.where(np.abs(self.mean - lower) <= np.abs(upper - self.mean), lower, upper)
         return np.asarray(np.where(np.isfinite(near), near, self.mean))
 
+    @property
+    def railed(self) -> bool:
+        """Whether there are rails."""
+        return bool((np.isfinite(self.box.lower) | np.isfinite(self.box.upper)).any())
+
     @cached_property
     def held(self) -> tla.PreparedDevice:
-        """A on the device."""
-        return tla.program(self.A, device=self.of.device)
+        """A on the device; what is solved for with it is the same every time, so that draws follow from their rng."""
+        return tla.program(self.A, device=self.of.device, rng=0)
 
     @property
     def centre(self) -> Vector:
@@ -239,7 +249,7 @@ class _Reduced:
     def mode(self, rng: np.random.Generator) -> Vector:
         """Where the density is largest."""
         load, inner = self.A @ self.centre, self.inner
-        if not (np.isfinite(inner.lower) | np.isfinite(inner.upper)).any():
+        if not self.railed:
             return self.centre
         options: dict[str, Any] = {"device": self.of.device, "rng": rng}
         guess = solve_problem(Problem(self.A, -load, lb=inner.lower, ub=inner.upper), tol=1e-6, **options)
@@ -256,7 +266,9 @@ class _Reduced:
 
     def flown(self, flight: Flight, time: float, y: Vector, rng: np.random.Generator) -> Vector:
         """A flight later, with new velocities."""
-        return flight.along(y, self._velocities(y.shape[1], rng), time)[0]
+        count = y.shape[1]
+        uneven = rng.uniform(1 - UNEVEN, 1 + UNEVEN, count) if self.railed else 1.0
+        return flight.along(y, self._velocities(count, rng), time * uneven)[0]
 
     def read(self, y: Vector) -> Vector:
         """Voltages as the user's coordinates, (k, d)."""
