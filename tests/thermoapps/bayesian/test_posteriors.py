@@ -130,7 +130,7 @@ def test_ranks_of_the_truth_are_uniform(kind, p):
 @EITHER
 def test_units_change_nothing(kind):
     X, y = data(kind, p=2)
-    X, units = X + [0.0, 10.0], np.array([1e12, 1e-12])
+    X, units = X + np.array([0.0, 10.0]), np.array([1e12, 1e-12])
     plain = MODELS[kind][0](prior_precision=[1.0, 2.0], draws=60, rng=0).fit(X, y)
     scaled = MODELS[kind][0](prior_precision=[1.0, 2.0] * units**2, draws=60, rng=0).fit(X * units, y)
     assert np.allclose(plain.coef_, scaled.coef_ * units, rtol=1e-4)
@@ -142,7 +142,7 @@ def test_units_change_nothing(kind):
 def test_large_means_and_constant_features(kind):
     X, y = data(kind, p=2)
     X[:, 1] = 0.1
-    model = MODELS[kind][0](draws=120, chains=32, rng=0).fit(X + [1e8, 0], y)
+    model = MODELS[kind][0](draws=120, chains=32, rng=0).fit(X + np.array([1e8, 0]), y)
     plain = MODELS[kind][0](draws=120, chains=32, rng=1).fit(X, y)
     error = np.hypot(model.chains_.standard_error, plain.chains_.standard_error)[:2]
     assert np.all(np.abs(model.coef_ - plain.coef_) < 4.5 * error)
@@ -208,71 +208,40 @@ def test_separated_classes_have_a_posterior_under_a_proper_prior_only(p):
     assert np.isfinite(flat.coef_).all()
 
 
+TWO, RISE = [[0.0], [1.0]], [1, 2]
 BAD = {
-    "three classes": ("logistic", {}, [[0.0], [1.0], [2.0]], [0, 1, 2], ValueError, "Only binary"),
-    "one class": ("logistic", {}, [[0.0], [1.0]], [1, 1], ValueError, "one class only"),
-    "zeros": ("poisson", {}, [[0.0], [1.0]], [0, 0], ValueError, "rates may fall to zero"),
-    "zeros of a feature": (
-        "poisson",
-        {"prior_precision": 0},
-        [[0.0], [0.0], [1.0]],
-        [1, 2, 0],
-        ValueError,
-        "pass prior_",
-    ),
-    "negative counts": ("poisson", {}, [[0.0], [1.0]], [1, -1], ValueError, "negative entries"),
+    "three classes": ("logistic", {}, [[0.0], [1.0], [2.0]], [0, 1, 2], "Only binary"),
+    "one class": ("logistic", {}, TWO, [1, 1], "one class only"),
+    "NaN": ("logistic", {}, [[np.nan], [1.0]], [0, 1], "NaN"),
+    "zeros": ("poisson", {}, TWO, [0, 0], "rates may fall to zero"),
+    "zeros of a feature": ("poisson", {"prior_precision": 0}, [[0.0], [0.0], [1.0]], [1, 2, 0], "pass prior_precision"),
     "repeated features": (
         "poisson",
         {"prior_precision": 0},
         [[0.0, 0], [1, 1], [2, 2]],
         [1, 2, 3],
-        ValueError,
-        "repeat",
+        "repeat each other",
     ),
-    "negative precision": (
-        "poisson",
-        {"prior_precision": -1},
-        [[0.0], [1.0]],
-        [1, 2],
-        ValueError,
-        "prior_precision must",
-    ),
-    "two precisions": (
-        "poisson",
-        {"prior_precision": [1, 2]},
-        [[0.0], [1.0]],
-        [1, 2],
-        ValueError,
-        "a number or 1 numbers",
-    ),
-    "a word": ("poisson", {"prior_precision": "weak"}, [[0.0], [1.0]], [1, 2], TypeError, "prior_precision must be"),
-    "infinite intercept": (
-        "poisson",
-        {"intercept_precision": np.inf},
-        [[0.0], [1.0]],
-        [1, 2],
-        ValueError,
-        "intercept_p",
-    ),
-    "three draws": ("poisson", {"draws": 3}, [[0.0], [1.0]], [1, 2], ValueError, "draws must be an integer ≥ 4"),
-    "no chains": ("poisson", {"chains": 0}, [[0.0], [1.0]], [1, 2], ValueError, "chains must be an integer ≥ 1"),
-    "NaN": ("logistic", {}, [[np.nan], [1.0]], [0, 1], ValueError, "NaN"),
-    "both sources": (
-        "poisson",
-        {"rng": 0, "random_state": 0},
-        [[0.0], [1.0]],
-        [1, 2],
-        ValueError,
-        "rng and random_state",
-    ),
+    "negative counts": ("poisson", {}, TWO, [1, -1], "negative entries"),
+    "negative precision": ("poisson", {"prior_precision": -1}, TWO, RISE, "prior_precision must be finite and ≥ 0"),
+    "two precisions": ("poisson", {"prior_precision": [1, 2]}, TWO, RISE, "a number or 1 numbers"),
+    "infinite intercept": ("poisson", {"intercept_precision": np.inf}, TWO, RISE, "intercept_precision must be finite"),
+    "three draws": ("poisson", {"draws": 3}, TWO, RISE, "draws must be an integer ≥ 4"),
+    "no chains": ("poisson", {"chains": 0}, TWO, RISE, "chains must be an integer ≥ 1"),
+    "both sources": ("poisson", {"rng": 0, "random_state": 0}, TWO, RISE, "both rng and random_state"),
 }
 
 
 @pytest.mark.parametrize("case", BAD, ids=str)
 def test_bad_input_is_refused(case):
-    kind, options, X, y, error, text = BAD[case]
-    with pytest.raises(error, match=text):
+    kind, options, X, y, text = BAD[case]
+    with pytest.raises(ValueError, match=text):
         MODELS[kind][0](**options).fit(X, y)
+
+
+def test_a_precision_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match="prior_precision must be a number"):
+        ThermodynamicBayesianPoissonRegressor(prior_precision="weak").fit(TWO, RISE)
 
 
 def test_few_draws_are_warned_of():
@@ -334,7 +303,7 @@ def test_precisions_by_evidence_are_those_of_bayesian_ridge():
 
 
 def test_a_flat_prior_that_determines_nothing_is_refused():
-    with pytest.raises(tla.SingularError, match="the precision of the posterior.*prior_precision > 0"):
+    with pytest.raises(tla.SingularError, match=r"the precision of the posterior.*prior_precision > 0"):
         ThermodynamicBayesianLinearRegression(0.0, 1.0, rng=0).fit(
             [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]], [1.0, 2.0, 4.0]
         )

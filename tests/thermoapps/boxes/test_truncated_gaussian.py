@@ -278,7 +278,7 @@ def test_counts_are_refused(draws):
 
 
 def test_a_singular_precision_is_refused():
-    with pytest.raises(np.linalg.LinAlgError, match="singular|definite"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"singular|definite"):
         TruncatedGaussian(np.ones((2, 2)), lower=0.0, upper=1.0).sample(4, rng=0)
 
 
