@@ -10,6 +10,7 @@ from time import process_time
 from typing import Any
 
 import numpy as np
+import scipy.special
 import scipy.stats
 from common import options, pyplot, read, save, write
 from scipy.special import expit

@@ -58,7 +58,6 @@ def measured() -> dict[str, Any]:
         "least effective draws": float(chains.ess.min()),
         "largest R-hat": float(chains.rhat.max()),
         "seconds": seconds,
-        "coverage of 90 % bands": float(np.mean((low <= spikes) & (spikes <= high))),
         "negative entries of the Gaussian mean": int(np.sum(mean < 0)),
         "root mean square error": {
             "posterior mean": float(np.sqrt(np.mean((chains.mean - spikes) ** 2))),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thermoapps.bayesian._sampled import SampledPosterior
 from thermoapps.bayesian.likelihoods import Bernoulli
@@ -129,7 +129,7 @@ class ThermodynamicBayesianLogisticRegression(ClassifierMixin, SampledPosterior)
         array, shape (n_samples, 2)
             Probabilities in the order of `classes_`.
         """
-        self.chains_  # noqa: B018 - refused before the data are read, where there are none
+        check_is_fitted(self, "walk_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         second = expit(self._scores(X)).mean(axis=1)
         return np.stack([1 - second, second], axis=1)
@@ -147,7 +147,8 @@ class ThermodynamicBayesianLogisticRegression(ClassifierMixin, SampledPosterior)
         array, shape (n_samples,)
             Labels.
         """
-        return np.asarray(self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)])
+        second = self.predict_proba(X)[:, 1]
+        return np.asarray(self.classes_[(second > 0.5).astype(int)])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

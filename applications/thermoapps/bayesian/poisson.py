@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thermoapps.bayesian._sampled import SampledPosterior
 from thermoapps.bayesian.likelihoods import Poisson
@@ -124,7 +124,7 @@ class ThermodynamicBayesianPoissonRegressor(RegressorMixin, SampledPosterior):  
         std : array, shape (n_samples,)
             Only with ``return_std=True``: of a count, sqrt(mean + variance of the rate).
         """
-        self.chains_  # noqa: B018 - refused before the data are read, where there are none
+        check_is_fitted(self, "walk_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         rates = np.exp(self._scores(X))
         mean = rates.mean(axis=1)
