@@ -110,11 +110,13 @@ def draw(results: dict[str, Any], path: Any) -> None:
     left.legend(fontsize=8)
     rows = results["evidence"]
     at = [row["precision"] for row in rows]
-    right.plot(at, [row["exact"] for row in rows], "k-", label="quadrature")
-    right.plot(at, [row["Laplace"] for row in rows], "C3--", label="Laplace")
+    right.axhline(0.0, color="k", linewidth=1)
+    right.plot(at, [row["Laplace"] - row["exact"] for row in rows], "C3s--", markersize=3, label="Laplace")
     errors = [2 * row["error"] for row in rows]
-    right.errorbar(at, [row["work"] for row in rows], errors, fmt="C0o", markersize=4, label="by work, two errors")
-    right.set(xscale="log", xlabel="precision of the prior", ylabel="log evidence")
+    right.errorbar(
+        at, [row["work"] - row["exact"] for row in rows], errors, fmt="C0o", markersize=4, label="by work, two errors"
+    )
+    right.set(xscale="log", xlabel="precision of the prior", ylabel="log evidence beside quadrature")
     right.legend(fontsize=8)
     save(figure, path)
     plt.close(figure)

@@ -28,10 +28,10 @@ def measure(data: Path) -> dict[str, Any]:  # noqa: ARG001 - as every part has i
 def table(results: dict[str, Any]) -> str:
     """The same as Markdown."""
     lines = [
-        f"Regressions of {SAMPLES} samples, prior N(0, 1). Both samplers have {CHAINS} chains side by side in NumPy, as "
-        "many readings, and the posterior's covariance to scale their steps by; random-walk Metropolis takes four steps "
-        "between two readings, about as many as the device. Evidences beside importance sampling from Student's t with "
-        "100 000 draws.",
+        f"Regressions of {SAMPLES} samples, prior N(0, 1). Both samplers have {CHAINS} chains side by side in NumPy, "
+        "as many readings, and the posterior's covariance to scale their steps by; random-walk Metropolis takes four "
+        "steps between two readings, about as many as the device. Evidences beside importance sampling from Student's "
+        "t with 100 000 draws.",
         "",
         "| | coefficients | device: effective draws a second | Metropolis | difference of means, errors "
         "| log evidence by work | importance sampling |",

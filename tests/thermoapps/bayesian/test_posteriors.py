@@ -165,6 +165,7 @@ def test_predictions_are_means_over_the_posterior():
     assert counts.intercept_ == 0
 
 
+@pytest.mark.filterwarnings("ignore::thermolinalg.ThermodynamicWarning")  # of 17 draws
 @EITHER
 @pytest.mark.parametrize("integrator", [None, LeimkuhlerMatthews(), BAOAB()], ids=["MALA", "LM", "BAOAB"])
 def test_what_was_interrupted_goes_on_bit_for_bit(kind, integrator, monkeypatch):
