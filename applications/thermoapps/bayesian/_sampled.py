@@ -19,7 +19,7 @@ from thermoapps.bayesian.posterior import Posterior, Whitened
 from thermoapps.bayesian.propriety import is_proper
 from thermoapps.bayesian.walk import Walk
 from thermolinalg.estimation import FreeEnergy
-from thermolinalg.simulation.nonlinear import MALA, Equation, Trajectory, chosen_step, simulate
+from thermolinalg.simulation import nonlinear
 
 __all__ = ["SampledPosterior"]
 
@@ -151,19 +151,24 @@ class SampledPosterior(BaseEstimator):  # type: ignore[misc]
         with naming("the information of the posterior", "pass a larger prior_precision="):
             mode = posterior.mode(first, device=self.device, rng=generator)
         self._columns, self._energy = columns, Whitened(posterior, mode)
-        equation, integrator = Equation(self._energy), MALA() if self.integrator is None else self.integrator
+        equation, integrator = (
+            nonlinear.Equation(self._energy),
+            nonlinear.MALA() if self.integrator is None else self.integrator,
+        )
         u = generator.standard_normal((len(mode), chains))
-        metropolis = chosen_step(equation, u, integrator=MALA(), rng=generator)
+        metropolis = nonlinear.chosen_step(equation, u, integrator=nonlinear.MALA(), rng=generator)
         self._metropolis_step = min(metropolis, SPACING)
         step = self._metropolis_step
-        if not isinstance(integrator, MALA):
-            step = chosen_step(equation, u, integrator=integrator, tolerance=self.tolerance, rng=generator)
+        if not isinstance(integrator, nonlinear.MALA):
+            step = nonlinear.chosen_step(equation, u, integrator=integrator, tolerance=self.tolerance, rng=generator)
         options: dict[str, Any] = {"time": SPACING, "step": step, "integrator": integrator}
-        burnt = simulate(equation, u, **(options | {"time": BURN_IN * SPACING, "readings": BURN_IN}), rng=generator)
+        burnt = nonlinear.simulate(
+            equation, u, **(options | {"time": BURN_IN * SPACING, "readings": BURN_IN}), rng=generator
+        )
         self.walk_ = Walk(burnt, partial(_onwards, equation, options), self._read, generator)
         self.draw_more(draws, progress=bool(self.progress))
 
-    def _read(self, reading: Trajectory) -> Vector:
+    def _read(self, reading: nonlinear.Trajectory) -> Vector:
         """Coefficients of every replica, (k, d)."""
         beta, intercept = self._columns.coefficients(self._energy.theta(reading.last))
         return np.vstack([beta, intercept[None, :]] if self._columns.intercept else [beta]).T
@@ -174,9 +179,11 @@ class SampledPosterior(BaseEstimator):  # type: ignore[misc]
         return np.asarray(X @ flat[:, :p].T + flat[:, p:].sum(axis=1))
 
 
-def _onwards(equation: Equation, options: dict[str, Any], reading: Trajectory, rng: np.random.Generator) -> Trajectory:
+def _onwards(
+    equation: nonlinear.Equation, options: dict[str, Any], reading: nonlinear.Trajectory, rng: np.random.Generator
+) -> nonlinear.Trajectory:
     """The next reading."""
-    return simulate(equation, reading.checkpoint, rng=rng, **options)
+    return nonlinear.simulate(equation, reading.checkpoint, rng=rng, **options)
 
 
 def _count(value: Any, name: str, least: int) -> int:

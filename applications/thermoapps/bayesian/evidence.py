@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import thermolinalg as tla
 from thermoapps.bayesian.posterior import Bridge, Whitened
 from thermolinalg.estimation import FreeEnergy, jarzynski
-from thermolinalg.simulation.nonlinear import MALA, Equation, simulate
+from thermolinalg.simulation import nonlinear
 
 __all__ = ["measured_bridge", "work_of_bridge"]
 
@@ -56,8 +56,8 @@ def work_of_bridge(energy: Whitened, jumps: int, drives: int, *, step: float, rn
     for before, after in pairwise(np.linspace(0.0, 1.0, jumps + 1)):
         work += (after - before) * (energy.value(u) - np.sum(u * u, axis=0) / 2)
         if after < 1:
-            equation = Equation(Bridge(energy, float(after)))
-            u = simulate(equation, u, time=DWELL, step=step, integrator=MALA(), rng=rng).last
+            equation = nonlinear.Equation(Bridge(energy, float(after)))
+            u = nonlinear.simulate(equation, u, time=DWELL, step=step, integrator=nonlinear.MALA(), rng=rng).last
     return work
 
 
