@@ -20,6 +20,7 @@ def test_effective_sizes_of_autoregressions(correlation):
     assert np.allclose(found / 8000, (1 - correlation) / (1 + correlation), rtol=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [-0.3, 0.0, 0.8])
 def test_as_arviz_has_it(correlation):
     arviz = pytest.importorskip("arviz")

@@ -26,6 +26,12 @@ MODELS = {
     "poisson": (ThermodynamicBayesianPoissonRegressor, Poisson),
 }
 EITHER = pytest.mark.parametrize("kind", MODELS)
+SLOWLY = pytest.mark.parametrize("kind", ["logistic", pytest.param("poisson", marks=pytest.mark.slow)])
+INTEGRATORS = pytest.mark.parametrize(
+    "integrator",
+    [None, *(pytest.param(each, marks=pytest.mark.slow) for each in (LeimkuhlerMatthews(), BAOAB()))],
+    ids=["MALA", "LM", "BAOAB"],
+)
 
 
 def data(kind, n=20, p=1, seed=0):
@@ -49,7 +55,7 @@ def by_quadrature(kind, X, y, precision, own):
 
 
 @EITHER
-@pytest.mark.parametrize("integrator", [None, LeimkuhlerMatthews(), BAOAB()], ids=["MALA", "LM", "BAOAB"])
+@INTEGRATORS
 def test_two_coefficients_agree_with_quadrature(kind, integrator):
     X, y = data(kind)
     model = MODELS[kind][0](
@@ -65,7 +71,7 @@ def test_two_coefficients_agree_with_quadrature(kind, integrator):
     assert free.standard_error < 0.05
 
 
-@EITHER
+@SLOWLY
 def test_means_have_honest_error_bars(kind):
     X, y = data(kind)
     mean, _, _ = by_quadrature(kind, X, y, 0.5, 0.3)
@@ -84,12 +90,12 @@ def test_the_evidence_by_work_is_unbiased(kind):
     _, _, evidence = by_quadrature(kind, X, y, 0.5, 0.3)
     known = model._energy.laplace + model._columns.log_prior
     for jumps in (1, 4):
-        work = work_of_bridge(model._energy, jumps, 20_000, step=0.5, rng=np.random.default_rng(jumps))
+        work = work_of_bridge(model._energy, jumps, 5_000, step=0.5, rng=np.random.default_rng(jumps))
         ratios = np.exp(-work)
         assert abs(ratios.mean() - np.exp(evidence - known)) < 4.5 * ratios.std() / np.sqrt(len(ratios))
 
 
-@EITHER
+@SLOWLY
 def test_ten_coefficients_agree_with_importance_sampling(kind):
     X, y = data(kind, n=60, p=9, seed=1)
     model = MODELS[kind][0](prior_precision=1.0, intercept_precision=1.0, rng=0).fit(X, y)
@@ -166,7 +172,7 @@ def test_predictions_are_means_over_the_posterior():
 
 
 @pytest.mark.filterwarnings("ignore::thermolinalg.ThermodynamicWarning")  # of 17 draws
-@EITHER
+@SLOWLY
 @pytest.mark.parametrize("integrator", [None, LeimkuhlerMatthews(), BAOAB()], ids=["MALA", "LM", "BAOAB"])
 def test_what_was_interrupted_goes_on_bit_for_bit(kind, integrator, monkeypatch):
     from thermoapps.bayesian import _sampled

@@ -74,7 +74,10 @@ ONE = {
 }
 
 
-@pytest.mark.parametrize("case", ONE, ids=str)
+LONG = ("narrow and far", "large numbers", "mean within, far rails", "upper")
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in LONG)) for case in ONE])
 def test_one_coordinate_has_the_moments_of_a_truncated_normal(case):
     mean, spread, lower, upper = ONE[case]
     chains = TruncatedGaussian([[spread**-2]], [mean], lower, upper).sample(40, rng=1)
@@ -217,7 +220,7 @@ def test_the_same_seed_gives_the_same_draws_and_a_callback_ends_a_run():
     assert len(walk) == 5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
 def test_flights_are_harmonic_from_bounce_to_bounce(seed, d):
     """Beside a search for bounces on a fine grid of times."""
