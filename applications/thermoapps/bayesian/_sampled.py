@@ -151,10 +151,8 @@ class SampledPosterior(BaseEstimator):  # type: ignore[misc]
         with naming("the information of the posterior", "pass a larger prior_precision="):
             mode = posterior.mode(first, device=self.device, rng=generator)
         self._columns, self._energy = columns, Whitened(posterior, mode)
-        equation, integrator = (
-            nonlinear.Equation(self._energy),
-            nonlinear.MALA() if self.integrator is None else self.integrator,
-        )
+        equation = nonlinear.Equation(self._energy)
+        integrator = nonlinear.MALA() if self.integrator is None else self.integrator
         u = generator.standard_normal((len(mode), chains))
         metropolis = nonlinear.chosen_step(equation, u, integrator=nonlinear.MALA(), rng=generator)
         self._metropolis_step = min(metropolis, SPACING)
@@ -162,9 +160,8 @@ class SampledPosterior(BaseEstimator):  # type: ignore[misc]
         if not isinstance(integrator, nonlinear.MALA):
             step = nonlinear.chosen_step(equation, u, integrator=integrator, tolerance=self.tolerance, rng=generator)
         options: dict[str, Any] = {"time": SPACING, "step": step, "integrator": integrator}
-        burnt = nonlinear.simulate(
-            equation, u, **(options | {"time": BURN_IN * SPACING, "readings": BURN_IN}), rng=generator
-        )
+        burn_in = options | {"time": BURN_IN * SPACING, "readings": BURN_IN}
+        burnt = nonlinear.simulate(equation, u, rng=generator, **burn_in)
         self.walk_ = Walk(burnt, partial(_onwards, equation, options), self._read, generator)
         self.draw_more(draws, progress=bool(self.progress))
 

@@ -23,7 +23,7 @@ __all__ = ["TruncatedGaussian"]
 
 Vector = NDArray[np.float64]
 
-BOUNCES = 20
+BOUNCES = 8
 """Of every voltage in one flight, about: flights end earlier where there would be more."""
 
 UNEVEN = 0.5
