@@ -22,8 +22,8 @@ class Flight:
 
     Parameters
     ----------
-    centre : array, shape (d,)
-        m.
+    centre : array, shape (d,) or (d, k)
+        m; of each of k replicas where theirs differ.
     covariance : array, shape (d, d)
         Σ.
     lower, upper : array, shape (d,)
@@ -69,12 +69,14 @@ class Flight:
         """
         x, v, left = x.copy(), v.copy(), np.full(x.shape[1], time, dtype=float)
         kicks = self.covariance / np.diag(self.covariance)
+        centres = np.broadcast_to(self.centre.reshape(len(x), -1), x.shape)
         going, bounces = np.arange(x.shape[1]), 0
         while going.size and bounces != most:
             here, speed, columns = x[:, going], v[:, going], np.arange(going.size)
-            offset = here - self.centre[:, None]
-            below = _falls(offset, speed, here - self.lower[:, None], (self.lower - self.centre)[:, None])
-            above = _falls(-offset, -speed, self.upper[:, None] - here, (self.centre - self.upper)[:, None])
+            centre = centres[:, going]
+            offset = here - centre
+            below = _falls(offset, speed, here - self.lower[:, None], self.lower[:, None] - centre)
+            above = _falls(-offset, -speed, self.upper[:, None] - here, centre - self.upper[:, None])
             both = np.minimum(below, above)
             first = both.argmin(axis=0)
             half = both[first, columns]

@@ -16,6 +16,7 @@ from thermoapps.bayesian.walk import Walk
 from thermoapps.boxes._reading import read_box, read_matrix, read_vector
 from thermoapps.boxes.active_set import Box, Precision, minimise
 from thermoapps.boxes.flight import Flight
+from thermoapps.boxes.narrow import NARROW, swept
 from thermoapps.quadratic_program import Problem, solve_problem
 from thermolinalg.devices import Device
 
@@ -46,7 +47,8 @@ class TruncatedGaussian:
 
     The device: oscillators with inertia between hard rails. Between bounces its law is exact, and its readings a time
     π/2 apart are draws: independent ones where no rail is met. Lengths are in units of each coordinate's own
-    conditional spread, so that units do not matter; equal bounds fix a coordinate.
+    conditional spread, so that units do not matter; equal bounds fix a coordinate. One whose bounds are closer than a
+    quarter of that spread is drawn given the others between two flights, instead of bouncing without end.
 
     Parameters
     ----------
@@ -145,8 +147,8 @@ class TruncatedGaussian:
             fixed = np.broadcast_to(self.box.lower, (int(chains), len(self)))
             return Walk(fixed, _stay, np.asarray, generator)
         mode = np.repeat(reduced.mode(generator)[:, None], chains, axis=1)
-        flight, time = reduced.flight, reduced.time(mode, generator)
-        walk = Walk(mode, partial(reduced.flown, flight, time), reduced.read, generator)
+        time = reduced.time(mode, generator)
+        walk = Walk(mode, partial(reduced.advanced, time), reduced.read, generator)
         walk.relax(BURN_IN)
         return walk
 
@@ -226,9 +228,15 @@ class _Reduced:
         return bool((np.isfinite(self.box.lower) | np.isfinite(self.box.upper)).any())
 
     @cached_property
+    def narrow(self) -> NDArray[np.bool_]:
+        """Which coordinates have bounds so close together that they are drawn given the others."""
+        return np.asarray((self.inner.upper - self.inner.lower) * np.sqrt(np.diag(self.A)) < NARROW)
+
+    @cached_property
     def held(self) -> tla.PreparedDevice:
-        """A on the device; what is solved for with it is the same every time, so that draws follow from their rng."""
-        return tla.program(self.A, device=self.of.device, rng=0)
+        """The wide part of A on the device; what it solves is the same every time: draws follow from rng."""
+        wide = ~self.narrow
+        return tla.program(self.A[np.ix_(wide, wide)], device=self.of.device, rng=0)
 
     @property
     def centre(self) -> Vector:
@@ -241,10 +249,21 @@ class _Reduced:
         return Box((self.box.lower - self.origin) * self.scales, (self.box.upper - self.origin) * self.scales)
 
     @cached_property
-    def flight(self) -> Flight:
-        """The oscillators."""
+    def covariance(self) -> Vector:
+        """Of the wide coordinates given the narrow ones."""
         covariance = np.asarray(self.held.inv(rtol=INVERSE))
-        return Flight(self.centre, (covariance + covariance.T) / 2, self.inner.lower, self.inner.upper)
+        return np.asarray((covariance + covariance.T) / 2)
+
+    @cached_property
+    def follows(self) -> Vector:
+        """By how much the mean of the wide coordinates moves with each narrow one."""
+        return np.asarray(-self.covariance @ self.A[np.ix_(~self.narrow, self.narrow)])
+
+    def flight(self, y: Vector) -> Flight:
+        """The oscillators of the wide coordinates, given the narrow ones."""
+        narrow, wide = self.narrow, ~self.narrow
+        centre = self.centre[wide, None] + self.follows @ (y[narrow] - self.centre[narrow, None])
+        return Flight(centre, self.covariance, self.inner.lower[wide], self.inner.upper[wide])
 
     def mode(self, rng: np.random.Generator) -> Vector:
         """Where the density is largest."""
@@ -258,17 +277,27 @@ class _Reduced:
 
     def time(self, mode: Vector, rng: np.random.Generator) -> float:
         """How long a flight is: a quarter of a period, or so long that voltages bounce `BOUNCES` times each."""
-        x, quarter = mode, math.pi / 2
-        most = BOUNCES * len(mode)
+        if self.narrow.all():
+            return 0.0
+        wide, quarter = ~self.narrow, math.pi / 2
+        x, flight, flown = mode[wide], self.flight(mode), np.full(mode.shape[1], quarter)
         for _ in range(3):
-            x, _, flown = self.flight.along(x, self._velocities(mode.shape[1], rng), quarter, most)
+            x, _, flown = flight.along(x, self._velocities(mode.shape[1], rng), quarter, BOUNCES * len(x))
         return float(min(quarter, np.median(flown)))
 
-    def flown(self, flight: Flight, time: float, y: Vector, rng: np.random.Generator) -> Vector:
-        """A flight later, with new velocities."""
-        count = y.shape[1]
-        uneven = rng.uniform(1 - UNEVEN, 1 + UNEVEN, count) if self.railed else 1.0
-        return flight.along(y, self._velocities(count, rng), time * uneven)[0]
+    def advanced(self, time: float, y: Vector, rng: np.random.Generator) -> Vector:
+        """The narrow coordinates drawn, and a flight of the wide ones with new velocities."""
+        narrow, y = self.narrow, y.copy()
+        if narrow.any():
+            order = np.r_[np.flatnonzero(narrow), np.flatnonzero(~narrow)]
+            offset, rails = (y - self.centre[:, None])[order], self.inner
+            rows = self.A[np.ix_(narrow, order)]
+            y[narrow] = swept(rows, offset, y[narrow], rails.lower[narrow], rails.upper[narrow], rng)
+        if not narrow.all():
+            count = y.shape[1]
+            uneven = rng.uniform(1 - UNEVEN, 1 + UNEVEN, count) if self.railed else 1.0
+            y[~narrow] = self.flight(y).along(y[~narrow], self._velocities(count, rng), time * uneven)[0]
+        return y
 
     def read(self, y: Vector) -> Vector:
         """Voltages as the user's coordinates, (k, d)."""
@@ -284,7 +313,7 @@ class _Reduced:
         return x
 
     def _velocities(self, count: int, rng: np.random.Generator) -> Vector:
-        """Draws from N(0, A⁻¹), (d, count)."""
+        """Draws from N(0, A⁻¹) of the wide coordinates given the narrow ones, one column each."""
         return np.asarray(self.held.sample(count, rng=rng)).T
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
-from scipy.stats import binom, chi2, kstest, truncnorm
+from scipy.stats import binom, chi2, kstest, norm, truncnorm
 
 import thermolinalg as tla
 from thermoapps.bayesian import Chains
@@ -109,6 +109,40 @@ def test_two_coordinates_agree_with_quadrature():
     chains = TruncatedGaussian(A, mean, lower, upper).sample(200, rng=2)
     in_error_bars(chains, known)
     assert np.isclose(np.cov(chains.flat.T)[0, 1], second, rtol=0.1)
+
+
+NEAR = {
+    "flat": (1e-9, 0.9, 0.0),
+    "a fifth of a spread, coupled": (0.2, 0.99, 0.3),
+    "far above": (0.1, -0.9, 25.0),
+    "far below": (0.1, 0.95, -25.0),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", NEAR)
+def test_near_rails_do_not_hold_up_the_others(case):
+    """The first of two coordinates is narrow; given it the second is a truncated normal: quadrature does the rest."""
+    width, coupling, mean = NEAR[case]
+    A = np.array([[1.0, coupling], [coupling, 1.0]])
+    chains = TruncatedGaussian(A, [mean, 0.5], [0.0, 0.0], [width, INF]).sample(250, rng=3)
+    x = np.linspace(0, width, 4001)
+    centre = 0.5 - coupling * (x - mean)
+    marginal = -((x - mean) ** 2) * (1 - coupling**2) / 2 + norm.logcdf(centre)
+    weights = np.exp(marginal - marginal.max())
+    weights[[0, -1]] /= 2
+    given = centre + np.exp(norm.logpdf(centre) - norm.logcdf(centre))
+    in_error_bars(chains, np.array([weights @ x, weights @ given]) / weights.sum())
+    assert np.isclose(
+        chains.std[0], np.sqrt(weights @ x**2 / weights.sum() - (weights @ x / weights.sum()) ** 2), rtol=0.1
+    )
+
+
+def test_a_box_of_narrow_rails_alone():
+    A, width = precision(4, 3), 1e-3
+    chains = TruncatedGaussian(A, np.full(4, 40.0), 0.0, width / np.sqrt(np.diag(A))).sample(200, rng=0)
+    slope = A @ np.full(4, 40.0) / np.sqrt(np.diag(A)) * width  # of the logarithm of the density, over each width
+    in_error_bars(chains, width / np.sqrt(np.diag(A)) * (1 / (1 - np.exp(-slope)) - 1 / slope))
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
