@@ -82,10 +82,11 @@ def two_convolutions(side: int) -> nn.Sequential:
     return nn.Sequential(*convolutions, nn.Linear(_width(convolutions, side), 64), nn.ReLU(), nn.Linear(64, 10))
 
 
-def one_convolution(side: int) -> nn.Sequential:
+def one_convolution(side: int, channels: int = 8, outputs: int = 10) -> nn.Sequential:
     """One convolution and two dense layers: 43 706 parameters for 28 × 28 images, about the size of the paper's."""
-    convolution = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
-    return nn.Sequential(*convolution, nn.Linear(_width(convolution, side), 32), nn.ReLU(), nn.Linear(32, 10))
+    convolution = nn.Sequential(nn.Conv2d(1, channels, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    dense = nn.Linear(_width(convolution, side), 4 * channels), nn.ReLU(), nn.Linear(4 * channels, outputs)
+    return nn.Sequential(*convolution, *dense)
 
 
 def _width(convolutions: nn.Module, side: int) -> int:

@@ -109,13 +109,13 @@ def steps(results: dict[str, Any]) -> str:
     names = list(results["panels"][0]["rows"][0]["seconds"])
     rows = [
         [
-            *(f"{row[key]}" for key in ("parameters", "outputs", "batch")),
+            *(f"{row[key]}" for key in ("network", "parameters", "outputs", "batch")),
             *(f"{1e3 * row['seconds'][name]:.3g}" if name in row["seconds"] else "" for name in names),
         ]
         for panel in results["panels"]
         for row in panel["rows"]
     ]
-    return table(["parameters", "outputs", "batch", *names], rows)
+    return table(["network", "parameters", "outputs", "batch", *names], rows)
 
 
 def products(results: dict[str, Any]) -> str:

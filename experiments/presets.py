@@ -4,7 +4,9 @@
 
 The digits that come with scikit-learn, one hidden layer of 32, three epochs at rates found for an ideal device. TNGD
 holds the rows of the curvature in an array, K-FAC (arXiv:2502.08603, the idea; its full text could not be read) its
-damped factors. A step whose device cannot hold its matrix is left out and counted.
+damped factors. Of the presets the converters and couplings are taken: unequal capacitors and noises make a device of
+as many unequal nodes as the network has parameters, anew in every step, which is too slow to simulate here. A step
+whose device cannot hold its matrix is left out and counted.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ class Trained:
 def imperfections(kind: str, value: Any) -> tla.Imperfections:
     """Of a training."""
     if kind == "preset":
-        return PRESETS[value]()
+        preset = PRESETS[value]()
+        return tla.Imperfections(inputs=preset.inputs, couplings=preset.couplings, outputs=preset.outputs)
     if kind == "bits":
         converter = Converter(bits=value)
         return tla.Imperfections(inputs=converter, couplings=Couplings(bits=value), outputs=converter)

@@ -247,9 +247,11 @@ def test_real_weights_are_taken_by_their_names(monkeypatch):
 
 
 def test_time_of_a_step(tmp_path):
-    run("step_time", tmp_path, "--repeats", "1", "--widths", "1", "--outputs", "2,3", "--batches", "4", "--batch", "8")
+    sizes = ("--widths", "1", "--channels", "1", "--outputs", "2,3", "--batches", "4", "--batch", "8")
+    run("step_time", tmp_path, "--repeats", "1", *sizes)
     panels = results(tmp_path, "step-time")["panels"]
-    assert [panel["along"] for panel in panels] == ["parameters", "parameters", "outputs", "batch"]
+    assert [panel["along"] for panel in panels] == ["parameters"] * 3 + ["outputs", "batch"]
+    assert [panel["rows"][0]["network"] for panel in panels] == ["dense", "dense", "convolution", "dense", "dense"]
     for row in panels[1]["rows"]:
         assert row["seconds"]["TNGD, Euler–Maruyama"] > row["seconds"]["Adam"] > 0
     assert (tmp_path / "experiments-step-time.png").is_file()
