@@ -17,6 +17,7 @@ from thermolinalg.devices.imperfections import (
 )
 from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
+from thermolinalg.devices.lattice import LatticeDevice, LatticeProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.named import installed_devices
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
@@ -45,6 +46,8 @@ __all__ = [
     "IntegratedCMOS",
     "LangevinDevice",
     "LangevinProgram",
+    "LatticeDevice",
+    "LatticeProgram",
     "Ledger",
     "Noise",
     "PCB2024",
