@@ -19,6 +19,7 @@ from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.lattice import LatticeDevice, LatticeProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.mitigation import Averaged, Calibrated, Ensemble
 from thermolinalg.devices.named import installed_devices
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
@@ -31,6 +32,8 @@ from thermolinalg.devices.uneven import UnevenProgram
 __all__ = [
     "Amplifiers",
     "AsWritten",
+    "Averaged",
+    "Calibrated",
     "Capacitors",
     "Converter",
     "Correlated",
@@ -38,6 +41,7 @@ __all__ = [
     "CovarianceReading",
     "Device",
     "Drivable",
+    "Ensemble",
     "Equilibrated",
     "GeneralDevice",
     "GeneralProgram",

@@ -247,7 +247,7 @@ class LatticeProgram(Ranged):
         value, _ = self._window(entering, self._begun(start, gain, load), schedule, rng, state=False)
         self.ledger.record(b.shape[0], b.shape[1], waited)
         read = self.to_user(as_array(value, b), gain)
-        return Reading(read, b.shape[1] * waited, schedule, read)
+        return Reading(read, b.shape[1] * waited, schedule, read, gain=gain)
 
     def readings(
         self,
@@ -277,7 +277,7 @@ class LatticeProgram(Ranged):
             self._expect((first + stride * count) * len(b), rng)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         value = self.to_user(as_array(np.ascontiguousarray(path.T), b), gain).T
-        return Reading(value, schedule.total, schedule, state=value[-1], condition=self.condition)
+        return Reading(value, schedule.total, schedule, state=value[-1], gain=gain, condition=self.condition)
 
     def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
         """Run the schedule without a load, return the sample covariance of the readings (d, d) over the temperature."""

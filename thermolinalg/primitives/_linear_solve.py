@@ -15,7 +15,9 @@ from thermolinalg._info import Info, warn
 from thermolinalg._progress import told, watched
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Reading, Schedule
+from thermolinalg.devices.systematic import CAUSES, combined
 from thermolinalg.devices.watched import DeviceError
+from thermolinalg.estimation.budget import Budget
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
@@ -261,6 +263,7 @@ def solve_raw(
 
     rounding = once(lambda: _rounding_of_one_run(held, equation, x, timetable, rng))
     systematic = _systematic(held, equation, reading, timetable)
+    budget = once(lambda: _budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
         settled = forgotten(timetable.burn_in * held.inverse.rate())
@@ -289,6 +292,7 @@ def solve_raw(
             rounding,
             None if systematic is None else lambda: systematic,
         ),
+        budget=lambda: budget().mapped(lambda part: shape(outer.back_error(part))),
     )
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
     if not held.inverse.own and reading.replicas is not None:
@@ -326,15 +330,43 @@ def _systematic(held: Held, equation: Equation, reading: Reading, schedule: Sche
 
     That is α² (AᵀA + α²)⁻¹ x at most in an embedding, and what the imperfections of the device imply.
     """
-    x = reading.value
     if not forgotten(schedule.burn_in * held.inverse.rate()):
         return None
-    bias = equation.xp.zeros_like(x)
-    if not held.inverse.ideal:
-        implied = None if reading.implied is None else reading.implied()
-        if implied is None:
-            return None
-        bias = bias + implied
-    if held.inverse.bias:
-        bias = bias + held.inverse.bias * equation.balanced.solution(equation.asked(x))
-    return bias
+    errors = _implied(held, reading)
+    return None if errors is None else _embedded(held, equation, reading) + combined(errors)
+
+
+def _implied(held: Held, reading: Reading) -> dict[str, Array] | None:
+    """What the imperfections of the device imply, by cause; None where it does not tell."""
+    if held.inverse.ideal:
+        return dict.fromkeys(CAUSES, 0.0 * reading.value)
+    return reading.caused
+
+
+def _embedded(held: Held, equation: Equation, reading: Reading) -> Array:
+    """What a skew embedding leaves at most."""
+    if not held.inverse.bias:
+        return equation.xp.zeros_like(reading.value)
+    return held.inverse.bias * equation.balanced.solution(equation.asked(reading.value))
+
+
+def _budget(held: Held, equation: Equation, reading: Reading, schedule: Schedule, rounding: Array) -> Budget:
+    """What each cause contributes to the error of one run, in the units of the equation."""
+    x, ledger = reading.value, held.inverse.ledger
+    zero, left = equation.xp.zeros_like(x), math.exp(-schedule.burn_in * held.inverse.rate())
+    errors, reasons = _implied(held, reading), dict[str, str]()
+    parts: dict[str, Array | None] = {
+        "burn_in": left * equation.balanced.solution(equation.asked(x)) * unit(equation),
+        "thermal": reading.standard_error if reading.replicas is not None else None,
+    }
+    if reading.replicas is None:
+        reasons["thermal"] = "this device tells no noise"
+    if errors is None:
+        parts |= dict.fromkeys((*CAUSES, "mitigation"))
+        reasons |= dict.fromkeys((*CAUSES, "mitigation"), UNTOLD)
+    else:
+        parts |= {cause: errors.get(cause, zero) for cause in (*CAUSES, "mitigation")}
+    parts |= {"clipping": None if ledger.clipped else zero, "embedding": _embedded(held, equation, reading)}
+    if ledger.clipped:
+        reasons["clipping"] = f"{ledger.clipped} readings or draws were clipped"
+    return Budget(parts | {"rounding": rounding}, reasons)
