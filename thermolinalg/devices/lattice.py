@@ -227,15 +227,17 @@ class LatticeProgram(Ranged):
         average, end = self._window(entering, begun, schedule, rng, state=state)
         d, k = b.shape
         self.ledger.record(d, k, schedule.total, schedule.readings or 1)
-        seed = rng.bit_generator.random_raw()
+        seed, value = rng.bit_generator.random_raw(), self.to_user(as_array(average, b), gain)
         return Reading(
-            value=self.to_user(as_array(average, b), gain),
+            value=value,
             state=None if end is None else self.to_user(as_array(end, b), gain),
             device_time=k * schedule.total,
             schedule=schedule,
             replicas=lambda: self._replicas(schedule, seed),
             gain=gain,
             condition=self.condition,
+            # The mean of a walk is right at any step, unless it was clipped.
+            implied=lambda: None if self.ledger.clipped else {"drift": 0.0 * value},
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
