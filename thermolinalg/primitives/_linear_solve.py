@@ -345,9 +345,10 @@ def _implied(held: Held, reading: Reading) -> dict[str, Array] | None:
 
 def _embedded(held: Held, equation: Equation, reading: Reading) -> Array:
     """What a skew embedding leaves at most."""
-    if not held.inverse.bias:
-        return equation.xp.zeros_like(reading.value)
-    return held.inverse.bias * equation.balanced.solution(equation.asked(reading.value))
+    bias = equation.xp.zeros_like(reading.value)
+    if held.inverse.bias:
+        bias = bias + held.inverse.bias * equation.balanced.solution(equation.asked(reading.value))
+    return bias
 
 
 def _budget(held: Held, equation: Equation, reading: Reading, schedule: Schedule, rounding: Array) -> Budget:
@@ -356,7 +357,7 @@ def _budget(held: Held, equation: Equation, reading: Reading, schedule: Schedule
     zero, left = equation.xp.zeros_like(x), math.exp(-schedule.burn_in * held.inverse.rate())
     errors, reasons = _implied(held, reading), dict[str, str]()
     parts: dict[str, Array | None] = {
-        "burn_in": left * equation.balanced.solution(equation.asked(x)) * unit(equation),
+        "burn_in": zero + left * equation.balanced.solution(equation.asked(x)) * unit(equation),
         "thermal": reading.standard_error if reading.replicas is not None else None,
     }
     if reading.replicas is None:

@@ -118,7 +118,8 @@ class Ensemble:
             def rounded(imperfections: Imperfections, phase: float = k / self.copies) -> Imperfections:
                 couplings = replace(imperfections.couplings, rounding=self.rounding, phase=phase, dither=seed)
                 die = chip if imperfections.die is None else imperfections.die
-                return Imperfections(**imperfections.parts | {"couplings": couplings}, die=die)
+                parts: dict[str, Any] = imperfections.parts | {"couplings": couplings}
+                return Imperfections(**parts, die=die)
 
             program = _recast(self.device, rounded).program(A, rng=rng)
             if getattr(program, "lift", 0.0):
