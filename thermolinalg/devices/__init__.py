@@ -17,7 +17,8 @@ from thermolinalg.devices.imperfections import (
 )
 from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
-from thermolinalg.devices.lattice import LatticeDevice, LatticeProgram
+from thermolinalg.devices.lattice import LatticeDevice
+from thermolinalg.devices.lattice_program import LatticeProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.mitigation import Averaged, Calibrated, Ensemble
 from thermolinalg.devices.named import installed_devices
