@@ -15,14 +15,13 @@ from thermolinalg._info import Info, warn
 from thermolinalg._progress import told, watched
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Reading, Schedule
-from thermolinalg.devices.systematic import CAUSES, combined
 from thermolinalg.devices.watched import DeviceError
-from thermolinalg.estimation.budget import Budget
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
+from thermolinalg.primitives._budget import UNTOLD, error_budget, systematic_error
 from thermolinalg.primitives._readings import declare
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
@@ -36,9 +35,6 @@ PRECISION = 0.1
 
 RAW_RTOL = 1e-2
 """Relative error of a single run where none is asked for."""
-
-UNTOLD = "this device errs in ways that it does not tell"
-"""Why an error bar is not all."""
 
 ALIKE = 3
 """Runs whose timetables are chosen one by one; later residuals are white noise of one kind, and one timetable does."""
@@ -262,8 +258,8 @@ def solve_raw(
         return largest(outer, to_numpy(norms()[-1] / (scale + (scale == 0))).astype(float))
 
     rounding = once(lambda: _rounding_of_one_run(held, equation, x, timetable, rng))
-    systematic = _systematic(held, equation, reading, timetable)
-    budget = once(lambda: _budget(held, equation, reading, timetable, rounding()))
+    systematic = systematic_error(held, equation, reading, timetable)
+    budget = once(lambda: error_budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
         settled = forgotten(timetable.burn_in * held.inverse.rate())
@@ -323,51 +319,3 @@ def _rounding_of_one_run(
 def _inaccuracy(held: Held, equation: Equation) -> float:
     """Share of a correction that a factor of an ill-conditioned A may get wrong: eps κ."""
     return 0.0 if held.condition is None else min(1.0, equation.eps * held.condition.number)
-
-
-def _systematic(held: Held, equation: Equation, reading: Reading, schedule: Schedule) -> Array | None:
-    """What a run misses whatever its noise; None where it is unknown.
-
-    That is α² (AᵀA + α²)⁻¹ x at most in an embedding, and what the imperfections of the device imply.
-    """
-    if not forgotten(schedule.burn_in * held.inverse.rate()):
-        return None
-    errors = _implied(held, reading)
-    return None if errors is None else _embedded(held, equation, reading) + combined(errors)
-
-
-def _implied(held: Held, reading: Reading) -> dict[str, Array] | None:
-    """What the imperfections of the device imply, by cause; None where it does not tell."""
-    if held.inverse.ideal:
-        return dict.fromkeys(CAUSES, 0.0 * reading.value)
-    return reading.caused
-
-
-def _embedded(held: Held, equation: Equation, reading: Reading) -> Array:
-    """What a skew embedding leaves at most."""
-    bias = equation.xp.zeros_like(reading.value)
-    if held.inverse.bias:
-        bias = bias + held.inverse.bias * equation.balanced.solution(equation.asked(reading.value))
-    return bias
-
-
-def _budget(held: Held, equation: Equation, reading: Reading, schedule: Schedule, rounding: Array) -> Budget:
-    """What each cause contributes to the error of one run, in the units of the equation."""
-    x, ledger = reading.value, held.inverse.ledger
-    zero, left = equation.xp.zeros_like(x), math.exp(-schedule.burn_in * held.inverse.rate())
-    errors, reasons = _implied(held, reading), dict[str, str]()
-    parts: dict[str, Array | None] = {
-        "burn_in": zero + left * equation.balanced.solution(equation.asked(x)) * unit(equation),
-        "thermal": reading.standard_error if reading.replicas is not None else None,
-    }
-    if reading.replicas is None:
-        reasons["thermal"] = "this device tells no noise"
-    if errors is None:
-        parts |= dict.fromkeys((*CAUSES, "mitigation"))
-        reasons |= dict.fromkeys((*CAUSES, "mitigation"), UNTOLD)
-    else:
-        parts |= {cause: errors.get(cause, zero) for cause in (*CAUSES, "mitigation")}
-    parts |= {"clipping": None if ledger.clipped else zero, "embedding": _embedded(held, equation, reading)}
-    if ledger.clipped:
-        reasons["clipping"] = f"{ledger.clipped} readings or draws were clipped"
-    return Budget(parts | {"rounding": rounding}, reasons)
