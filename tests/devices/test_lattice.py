@@ -134,7 +134,7 @@ def test_clipped_draws_are_counted_and_warned_of():
     coarse = LatticeDevice(spacing=1.3)
     program = coarse.program(COUPLED)
     with pytest.warns(tla.ThermodynamicWarning, match="smaller spacing"):
-        reading = program.average(LOAD, Schedule(burn_in=60.0, duration=5e5), rng=np.random.default_rng(0))
+        reading = program.average(LOAD, Schedule(burn_in=200.0, duration=5e5), rng=np.random.default_rng(0))
     assert np.isfinite(reading.value).all()
     assert program.ledger.clipped > 0
     assert "draws were clipped" in program.describe()["reason"]
