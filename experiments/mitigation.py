@@ -131,7 +131,7 @@ def measure(sizes: tuple[int, ...], bits: tuple[int, ...], copies: int, seeds: i
 def draw(results: dict[str, Any], path: Path) -> None:
     """Error against the step of the couplings, size by size, and against averaged runs."""
     plt = pyplot()
-    figure, axes = plt.subplots(1, len(results["couplings"]) + 1, figsize=(13, 3.9), layout="constrained")
+    figure, axes = plt.subplots(1, len(results["couplings"]) + 1, figsize=(11.5, 3.5), layout="constrained")
     step = np.array(results["step"])
     for ax, part in zip(axes, results["couplings"], strict=False):
         for k, (name, errors) in enumerate(part["error"].items()):
@@ -140,12 +140,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
             told = f"{name} ({power:.2f})" if power is not None else name
             ax.loglog(step, values, "o-", color=f"C{k}", markersize=3, linewidth=1.3, label=told)
         ax.set(title=f"{part['nodes']} nodes", xlabel="step of the couplings, relative")
-        ax.legend(fontsize=6)
+        ax.legend(fontsize=5.5)
     axes[0].set_ylabel("relative error of x")
     for name, errors in results["readout"].items():
         axes[-1].loglog(results["runs"], errors, "o-", markersize=3, linewidth=1.3, label=name)
     axes[-1].set(title="readout", xlabel="averaged runs")
-    axes[-1].legend(fontsize=6)
+    axes[-1].legend(fontsize=5.5)
     save(figure, path)
 
 

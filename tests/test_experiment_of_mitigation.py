@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_errors_fall_with_the_step_and_faster_in_ensembles(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     pytest.importorskip("torch")

@@ -47,9 +47,11 @@ class LatticeProgram(Ranged):
     temperature, spacing, step : float
         T, δ and h.
     loading : Equilibrated or AsWritten
+        Of the `LatticeDevice` it was written into.
     longest : float
         Draws up to which a run is walked.
     rng : numpy.random.Generator
+        Not used.
 
     Raises
     ------

@@ -110,7 +110,9 @@ class Couplings(Part):
         write; or ``"dither"``: up where that distance exceeds a threshold, (u + phase) mod 1 with u uniform and fixed
         for each element by the seed `dither`, so that equally spaced phases are right on average.
     phase : float
+        Of the thresholds of dithered rounding, in [0, 1).
     dither : int
+        Seed of these thresholds.
     """
 
     bits: Annotated[Number, Quantity("bit", as_bits)] = 0

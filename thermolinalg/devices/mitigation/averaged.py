@@ -28,7 +28,9 @@ class Averaged:
     Parameters
     ----------
     device : Device
+        What is read.
     runs : int, optional
+        How often.
 
     Raises
     ------

@@ -44,6 +44,7 @@ class Calibrated:
     Parameters
     ----------
     device : Device
+        What is measured.
     fit : sequence of str, optional
         Of "offsets", "gains" and "couplings"; the last one includes the gains.
     relative : float, optional
