@@ -104,6 +104,5 @@ class AveragedProgram(WrappedProgram):
         total = first.value
         for i in range(n - 1):
             total = total + others[:, i * k : (i + 1) * k]
-        return replace(
-            first, value=total / n, device_time=k * n * schedule.total, gain=first.gain * n**0.5, implied=first.implied
-        )
+        spent = k * n * schedule.total
+        return replace(first, value=total / n, device_time=spent, gain=first.gain * n**0.5)
