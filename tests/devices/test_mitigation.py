@@ -183,6 +183,18 @@ def test_covariances_and_samples_are_calibrated():
     assert np.all(abs(x.value.mean(axis=0) - exact @ np.ones(5)) < 6 * x.value.std(axis=0) / 20_000**0.5 + 0.01)
 
 
+@pytest.mark.parametrize("around", [lambda held: held, Averaged, lambda held: Ensemble(held, 4)])
+def test_offsets_are_taken_from_single_readings_too_at_any_gain(around):
+    A, b = spd(5, 5.0), 1e3 * np.ones(5)
+    worn = LangevinDevice(COLD, imperfections=Imperfections(offset=0.05, die=3, matrix_bits=16))
+    program = Calibrated(around(worn)).program(A, rng=0)
+    rng, exact = np.random.default_rng(0), np.linalg.solve(A, b)
+    schedule = tla.Schedule(burn_in=200.0, readings=8, spacing=200.0)
+    read = program.readings(b, schedule, rng=rng).value.mean(axis=0)
+    for x in (read, program.settle(b[:, None], np.inf, rng=rng).value[:, 0]):
+        np.testing.assert_allclose(x, exact, rtol=2e-3)
+
+
 def test_devices_beyond_calibration_are_refused():
     with pytest.raises(np.linalg.LinAlgError, match="too much to be calibrated"):
         Calibrated(device(couplings=Couplings(drift=0.5, age=100.0))).program(spd(4), rng=0)

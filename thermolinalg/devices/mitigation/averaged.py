@@ -104,5 +104,5 @@ class AveragedProgram(WrappedProgram):
         total = first.value
         for i in range(n - 1):
             total = total + others[:, i * k : (i + 1) * k]
-        spent = k * n * schedule.total
-        return replace(first, value=total / n, device_time=spent, gain=first.gain * n**0.5)
+        noise = None if first.replicas is None else lambda: first.noise / n**0.5
+        return replace(first, value=total / n, device_time=n * first.device_time, replicas=noise)

@@ -229,7 +229,8 @@ class EnsembleProgram(WrappedProgram):
             for program, part in self._shares(schedule, 1)
         ]
         value = namespace(b).concat([part.value for part in parts])
-        return Reading(value, sum(part.device_time for part in parts), schedule, state=value[-1])
+        spent = sum(part.device_time for part in parts)
+        return Reading(value, spent, schedule, state=value[-1], gain=parts[0].gain)
 
     def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
         """Mean of the covariances of the copies (d, d), as many readings each."""
@@ -249,13 +250,14 @@ class EnsembleProgram(WrappedProgram):
         """Load b (d, k) and return the voltages after `time`; each column is of a copy drawn at random."""
         xp, which = namespace(b), rng.integers(len(self.programs), size=b.shape[1])
         waited = Schedule.for_covariance(1, self.rate()).burn_in if math.isinf(time) else time
-        value = xp.zeros_like(b)
+        value, gain = xp.zeros_like(b), xp.ones_like(b[0, :])
         for k in np.unique(which):
             chosen = np.flatnonzero(which == k)
             begun = None if start is None else start[:, chosen]
-            value[:, chosen] = self.programs[k].settle(b[:, chosen], time, rng=rng, start=begun).value
+            part = self.programs[k].settle(b[:, chosen], time, rng=rng, start=begun)
+            value[:, chosen], gain[chosen] = part.value, part.gain
         schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
-        return Reading(value, b.shape[1] * waited, schedule, value)
+        return Reading(value, b.shape[1] * waited, schedule, value, gain=gain)
 
     def _shares(self, schedule: Schedule, least: int) -> list[tuple[Program, Schedule]]:
         """The copies and the part of the readings that each takes, at least so many."""
