@@ -17,7 +17,10 @@ from thermolinalg.devices.imperfections import (
 )
 from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
+from thermolinalg.devices.lattice import LatticeDevice
+from thermolinalg.devices.lattice_program import LatticeProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.mitigation import Averaged, Calibrated, Ensemble
 from thermolinalg.devices.named import installed_devices
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
@@ -30,6 +33,8 @@ from thermolinalg.devices.uneven import UnevenProgram
 __all__ = [
     "Amplifiers",
     "AsWritten",
+    "Averaged",
+    "Calibrated",
     "Capacitors",
     "Converter",
     "Correlated",
@@ -37,6 +42,7 @@ __all__ = [
     "CovarianceReading",
     "Device",
     "Drivable",
+    "Ensemble",
     "Equilibrated",
     "GeneralDevice",
     "GeneralProgram",
@@ -45,6 +51,8 @@ __all__ = [
     "IntegratedCMOS",
     "LangevinDevice",
     "LangevinProgram",
+    "LatticeDevice",
+    "LatticeProgram",
     "Ledger",
     "Noise",
     "PCB2024",

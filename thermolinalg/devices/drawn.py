@@ -13,7 +13,7 @@ from thermolinalg._arrays import Array, standard_normal
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, Reading
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.devices.systematic import implied_error
+from thermolinalg.devices.systematic import implied_errors
 from thermolinalg.devices.windows import Averaged, Windows
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.select import Choice, Price
@@ -116,7 +116,7 @@ class Drawn(Ranged):
             schedule=schedule,
             replicas=lambda: self._replicas(schedule, seed),
             gain=gain,
-            implied=None if self.is_perfect else lambda: implied_error(self, self, read, gain, schedule, seed + 1),
+            implied=None if self.is_perfect else lambda: implied_errors(self, self, read, gain, schedule, seed + 1),
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
@@ -147,7 +147,7 @@ class Drawn(Ranged):
         value, read, gain = self.within_range(run)
         schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
         # Converters round what is read; the voltages stay what they are.
-        return Reading(self.to_user(read, gain), b.shape[1] * waited, schedule, self.to_user(value, gain))
+        return Reading(self.to_user(read, gain), b.shape[1] * waited, schedule, self.to_user(value, gain), gain=gain)
 
     # -- what simulating it takes -------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ class Reading:
         Condition number of the matrix as it is held, where it is known.
     implied : callable, optional
         Tells one standard deviation (d, k) of what the imperfections of the device make `value` miss whatever its
-        noise, by further runs; or None, where they do not tell it.
+        noise, by cause, a dictionary from further runs; or None, where they do not tell it.
     """
 
     value: Array
@@ -144,7 +144,7 @@ class Reading:
     replicas: Callable[[], Array] | None = field(default=None, repr=False)
     gain: Array | float = 1.0
     condition: float | None = None
-    implied: Callable[[], Array | None] | None = field(default=None, repr=False)
+    implied: Callable[[], dict[str, Array] | None] | None = field(default=None, repr=False)
 
     @cached_property
     def noise(self) -> Array:
@@ -158,6 +158,11 @@ class Reading:
         """One standard deviation of `value`, in its shape; its Student t has `degrees_of_freedom`."""
         root_mean_square = column_norms(self.noise.T) / self.noise.shape[1] ** 0.5
         return root_mean_square[:, None] / self.gain
+
+    @cached_property
+    def caused(self) -> dict[str, Array] | None:
+        """What `implied` tells; None where it, or the device, tells nothing."""
+        return (self.implied() or None) if self.implied is not None else None
 
     @property
     def degrees_of_freedom(self) -> int:

@@ -55,7 +55,7 @@ def readings(
     if len(value) < count:
         schedule = schedule.up_to(count := len(value))
     program.ledger.record(b.shape[0], 1, schedule.total, count)
-    return Reading(value, schedule.total, schedule, state=value[-1], condition=program.condition)
+    return Reading(value, schedule.total, schedule, state=value[-1], gain=gains, condition=program.condition)
 
 
 def _independent_blocks(

@@ -12,7 +12,11 @@ from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import Reading
 from thermolinalg.devices.schedule import Schedule
 
-__all__ = ["implied_error"]
+__all__ = ["CAUSES", "combined", "implied_errors"]
+
+CAUSES = ("matrix", "inputs", "outputs", "mismatch", "offset", "drift")
+"""Rounding of the matrix, of the load and of the reading (with the offset of its converters); errors of the elements;
+offsets; and what moves all elements one way: age, wires, gain, a lifted copy."""
 
 PROBES = 16
 """Loads of random signs behind an error: their scatter is a sixth of it, their runs cost as much as so many columns."""
@@ -32,12 +36,14 @@ class Averaging(Protocol):
         ...
 
 
-def implied_error(program: Ranged, run: Averaging, read: Array, gain: Array, schedule: Schedule, seed: int) -> Array:
-    """One standard deviation of what a reading misses whatever its noise, over devices of the same kind.
+def implied_errors(
+    program: Ranged, run: Averaging, read: Array, gain: Array, schedule: Schedule, seed: int
+) -> dict[str, Array] | None:
+    """One standard deviation of what a reading misses whatever its noise, over devices of the same kind, by its cause.
 
     An error δA of the elements and δb of the load move a reading y by A⁻¹(δb − δA y), to first order. Each row of that
-    load is drawn with random signs, and the device itself applies the inverse; what drifts all elements one way, and
-    what the converters make of the reading, is added.
+    load is drawn with random signs, and the device itself applies the inverse. What drifts all elements one way, and
+    what the converters make of the reading, stands beside it.
 
     Parameters
     ----------
@@ -56,9 +62,9 @@ def implied_error(program: Ranged, run: Averaging, read: Array, gain: Array, sch
 
     Returns
     -------
-    array, shape (d, k), or None
-        In the user's units; None where first order does not tell: stuck parts, errors of the size of the reading, or
-        more nodes than can be looked at.
+    dict of array, shape (d, k), or None
+        In the user's units, by `CAUSES`; None where first order does not tell: stuck parts, errors of the size of the
+        reading, or more nodes than can be looked at.
     """
     imperfections = program.imperfections
     stuck = imperfections.amplifiers.known("stuck") + sum(
@@ -67,45 +73,75 @@ def implied_error(program: Ranged, run: Averaging, read: Array, gain: Array, sch
     if stuck or read.shape[0] > FORMABLE:
         return None
     G, y = program.factor * to_numpy(program.effective.dense()).astype(np.float64), to_numpy(read).astype(np.float64)
-    spread, shift = _load_errors(imperfections, G, y)
-    shift = shift - program.factor * program.lift * y
     rng, (d, k) = np.random.default_rng(seed), read.shape
+    zero = as_array(np.zeros((d, k)), read)
 
     def answered(loads: np.ndarray) -> np.ndarray:
         """What loads (d, k, n) move the reading by, in the user's units."""
-        if not loads.any():
-            return np.zeros(loads.shape)
         told = run.average(_as_loaded(program, loads.reshape(d, -1), read), schedule, rng=rng).value
         return np.asarray(to_numpy(told).astype(np.float64).reshape(loads.shape) / to_numpy(gain)[:, None])
 
-    signs = rng.choice([-1.0, 1.0], size=(d, k, PROBES))
-    missed = np.sqrt(np.mean(answered(signs * spread[:, :, None]) ** 2, axis=2))
-    missed = missed + abs(answered(shift[:, :, None])[:, :, 0])
+    errors = dict.fromkeys(CAUSES, zero)
+    for name, variance in _load_variances(imperfections, G, y).items():
+        if variance.any():
+            loads = rng.choice([-1.0, 1.0], size=(d, k, PROBES)) * np.sqrt(variance)[:, :, None]
+            errors[name] = as_array(np.sqrt(np.mean(answered(loads) ** 2, axis=2)), read)
+    shift = _certain_shift(imperfections, G, y) - program.factor * program.lift * y
+    if shift.any():
+        errors["drift"] = as_array(abs(answered(shift[:, :, None])[:, :, 0]), read)
     outputs = imperfections.outputs
     steps = np.array([outputs.step(float(largest)) for largest in abs(y).max(axis=0)])
     converted = as_array(np.sqrt(steps**2 / 12 + outputs.known("offset") ** 2) * np.ones((d, k)), read)
-    error = as_array(missed, read) + program.to_user(converted, gain)
-    small = column_norms(error) <= FIRST_ORDER * column_norms(program.to_user(read, gain))
-    return error if bool(namespace(read).all(small)) else None
+    errors["outputs"] = program.to_user(converted, gain)
+    small = column_norms(combined(errors)) <= FIRST_ORDER * column_norms(program.to_user(read, gain))
+    return errors if bool(namespace(read).all(small)) else None
 
 
-def _load_errors(imperfections: Imperfections, G: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviation (d, k) of the load that is missed, and what is missed for certain."""
+def combined(errors: dict[str, Array]) -> Array:
+    """Root of the sum of the squares of independent errors.
+
+    Parameters
+    ----------
+    errors : dict of array
+        At least one.
+
+    Returns
+    -------
+    array
+    """
+    first, *others = errors.values()
+    largest = abs(first)
+    xp = namespace(first)
+    for other in others:
+        largest = xp.hypot(largest, other)
+    return largest
+
+
+def _load_variances(imperfections: Imperfections, G: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """Variances (d, k) of the load that is missed, by cause."""
     couplings, inputs, amplifiers = imperfections.couplings, imperfections.inputs, imperfections.amplifiers
     size, there = abs(G), G != 0
     top, bits = float(size.max(initial=0.0)), int(couplings.known("bits"))
     step = top / (2 ** (bits - 1) - 1 if bits > 1 else 1) if bits else 0.0
     least = top / couplings.known("on_off_ratio")
-    elements = (couplings.known("mismatch") * G) ** 2
-    elements = elements + ((couplings.known("write_noise") * top) ** 2 + step**2 / 12) * there
-    elements = elements + least**2 / 12 * (there & (size <= least))
-    s = connected(G)[:, None]
-    load = inputs.step(1.0) ** 2 / 12 + inputs.known("offset") ** 2 + (amplifiers.known("offset") * s) ** 2
-    spread = np.sqrt(elements @ y**2 + load)
+    rounded = step**2 * couplings.rounding_variance * there + least**2 / 12 * (there & (size <= least))
+    strayed = (couplings.known("mismatch") * G) ** 2 + (couplings.known("write_noise") * top) ** 2 * there
+    s, one = connected(G)[:, None], np.ones_like(y)
+    return {
+        "matrix": rounded @ y**2,
+        "mismatch": strayed @ y**2,
+        "inputs": inputs.step(1.0) ** 2 / 12 * one,
+        "offset": (inputs.known("offset") ** 2 + (amplifiers.known("offset") * s) ** 2) * one,
+    }
+
+
+def _certain_shift(imperfections: Imperfections, G: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What of the load is missed for certain (d, k): by drift, wires and the gain of the amplifiers."""
+    couplings, size = imperfections.couplings, abs(G)
     lost = (1 - couplings.aged) / couplings.aged * (G @ y)
-    if top:
+    if top := float(size.max(initial=0.0)):
         lost = lost + couplings.known("series_resistance") * ((size * G / top) @ y)
-    return spread, lost - s * y / amplifiers.known("gain")
+    return np.asarray(lost - connected(G)[:, None] * y / imperfections.amplifiers.known("gain"))
 
 
 def _as_loaded(program: Ranged, loads: np.ndarray, like: Array) -> Array:

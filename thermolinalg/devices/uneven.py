@@ -12,7 +12,7 @@ from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.devices.systematic import implied_error
+from thermolinalg.devices.systematic import implied_errors
 from thermolinalg.laws import Overdamped, forgotten
 from thermolinalg.operators import Operator
 from thermolinalg.simulation import Transition
@@ -150,7 +150,7 @@ class UnevenProgram(Ranged):
             schedule=schedule,
             replicas=lambda: self._replicas(law, schedule, np.random.default_rng(seed)),
             gain=gain,
-            implied=lambda: implied_error(self, self, read, gain, schedule, seed + 1),
+            implied=lambda: implied_errors(self, self, read, gain, schedule, seed + 1),
         )
 
     def settle(self, b: Array, time: float, *, rng: np.random.Generator, start: Array | None = None) -> Reading:
@@ -168,7 +168,7 @@ class UnevenProgram(Ranged):
         end, read, gain = self.within_range(run)
         left = self.to_user(as_array(end, b), gain)
         schedule = Schedule(waited, readings=1, duration=max(waited, 1e-300))
-        return Reading(self.to_user(read, gain), b.shape[1] * waited, schedule, left)
+        return Reading(self.to_user(read, gain), b.shape[1] * waited, schedule, left, gain=gain)
 
     def readings(
         self,
@@ -194,7 +194,7 @@ class UnevenProgram(Ranged):
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
         value = self.to_user(read, gain).T
-        return Reading(value, schedule.total, schedule, state=value[-1], condition=self.condition)
+        return Reading(value, schedule.total, schedule, state=value[-1], gain=gain, condition=self.condition)
 
     def covariance(self, schedule: Schedule, *, rng: np.random.Generator) -> CovarianceReading:
         """Run the schedule without a load, return the sample covariance of the readings (d, d) over the temperature."""

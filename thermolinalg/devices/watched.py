@@ -11,6 +11,7 @@ from thermolinalg._arrays import is_array, namespace
 from thermolinalg._validation import is_finite
 from thermolinalg.devices.general import GeneralProgram
 from thermolinalg.devices.langevin_program import LangevinProgram
+from thermolinalg.devices.mitigation import AveragedProgram, CalibratedProgram, EnsembleProgram
 from thermolinalg.devices.protocols import Device, Program
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.skew import SkewProgram
@@ -79,7 +80,10 @@ class Watched:
     @property
     def own(self) -> bool:
         """Whether it is simulated by this package, perfect or not."""
-        return self.program.own if isinstance(self.program, Watched) else type(self.program) in OWN
+        inside = self.program
+        while type(inside) in (Watched, AveragedProgram, CalibratedProgram, EnsembleProgram):
+            inside = cast(Any, inside).program
+        return type(inside) in OWN
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "program" not in vars(self):

@@ -21,6 +21,7 @@ from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
+from thermolinalg.primitives._budget import UNTOLD, error_budget, systematic_error
 from thermolinalg.primitives._readings import declare
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
@@ -34,9 +35,6 @@ PRECISION = 0.1
 
 RAW_RTOL = 1e-2
 """Relative error of a single run where none is asked for."""
-
-UNTOLD = "this device errs in ways that it does not tell"
-"""Why an error bar is not all."""
 
 ALIKE = 3
 """Runs whose timetables are chosen one by one; later residuals are white noise of one kind, and one timetable does."""
@@ -260,7 +258,8 @@ def solve_raw(
         return largest(outer, to_numpy(norms()[-1] / (scale + (scale == 0))).astype(float))
 
     rounding = once(lambda: _rounding_of_one_run(held, equation, x, timetable, rng))
-    systematic = _systematic(held, equation, reading, timetable)
+    systematic = systematic_error(held, equation, reading, timetable)
+    budget = once(lambda: error_budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
     if systematic is None:
         settled = forgotten(timetable.burn_in * held.inverse.rate())
@@ -289,6 +288,7 @@ def solve_raw(
             rounding,
             None if systematic is None else lambda: systematic,
         ),
+        budget=lambda: budget().mapped(lambda part: shape(outer.back_error(part))),
     )
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
     if not held.inverse.own and reading.replicas is not None:
@@ -319,22 +319,3 @@ def _rounding_of_one_run(
 def _inaccuracy(held: Held, equation: Equation) -> float:
     """Share of a correction that a factor of an ill-conditioned A may get wrong: eps κ."""
     return 0.0 if held.condition is None else min(1.0, equation.eps * held.condition.number)
-
-
-def _systematic(held: Held, equation: Equation, reading: Reading, schedule: Schedule) -> Array | None:
-    """What a run misses whatever its noise; None where it is unknown.
-
-    That is α² (AᵀA + α²)⁻¹ x at most in an embedding, and what the imperfections of the device imply.
-    """
-    x = reading.value
-    if not forgotten(schedule.burn_in * held.inverse.rate()):
-        return None
-    bias = equation.xp.zeros_like(x)
-    if not held.inverse.ideal:
-        implied = None if reading.implied is None else reading.implied()
-        if implied is None:
-            return None
-        bias = bias + implied
-    if held.inverse.bias:
-        bias = bias + held.inverse.bias * equation.balanced.solution(equation.asked(x))
-    return bias

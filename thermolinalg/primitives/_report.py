@@ -10,6 +10,7 @@ import numpy as np
 
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._info import Info
+from thermolinalg.estimation.budget import Budget
 from thermolinalg.estimation.refinement import State
 from thermolinalg.systems import Chain
 from thermolinalg.systems.placed import Held
@@ -139,8 +140,12 @@ def joined(infos: list[Info]) -> Info:
     def numbers(name: str) -> np.ndarray:
         return np.concatenate([np.atleast_1d(info[name]) for info in infos])
 
+    together = {}
+    if "budget" in worst:
+        together["budget"] = lambda: Budget.side_by_side([info["budget"] for info in infos])
     return Info(
         worst
+        | together
         | dict(
             n_runs=sum(info.n_runs for info in infos),
             n_matvec=sum(info.n_matvec for info in infos),

@@ -227,9 +227,9 @@ class DeviceInverse(Adapter):
         back, back_error = self.systems.back, self.systems.back_error
         inner = self.program.average(self.systems.into(b), schedule, rng=rng, state=state)
 
-        def implied() -> Array | None:
-            error = None if inner.implied is None else inner.implied()
-            return None if error is None else back_error(error)
+        def implied() -> dict[str, Array] | None:
+            errors = None if inner.implied is None else inner.implied()
+            return None if errors is None else {cause: back_error(error) for cause, error in errors.items()}
 
         return Reading(
             back(inner.value),

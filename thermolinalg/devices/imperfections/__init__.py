@@ -8,9 +8,9 @@ from thermolinalg.devices.imperfections.parts import (
     Couplings,
     Noise,
     connected,
-    quantise,
 )
 from thermolinalg.devices.imperfections.presets import PCB2024, Ideal, IntegratedCMOS, PaperTNGD, Pessimistic
+from thermolinalg.devices.imperfections.rounding import quantise
 from thermolinalg.devices.imperfections.sourced import Sourced
 
 __all__ = [

@@ -9,9 +9,10 @@ from typing import Annotated
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, namespace, standard_normal
+from thermolinalg.devices.imperfections.rounding import levels, quantise
 from thermolinalg.devices.imperfections.sourced import Number, Part, Quantity, as_bits, as_error, as_limit, as_share
 
-__all__ = ["Amplifiers", "Capacitors", "Converter", "Couplings", "Noise", "connected", "quantise"]
+__all__ = ["Amplifiers", "Capacitors", "Converter", "Couplings", "Noise", "connected"]
 
 ROUNDINGS = ("nearest", "stochastic")
 
@@ -53,7 +54,7 @@ class Converter(Part):
     def step(self, largest: float) -> float:
         """Distance of its levels where the largest number converted is this one; 0 where it has no levels."""
         bits, span = int(self.known("bits")), self.known("full_scale")
-        return 0.0 if not bits else (span if np.isfinite(span) else largest) / _levels(bits)
+        return 0.0 if not bits else (span if np.isfinite(span) else largest) / levels(bits)
 
     def convert(self, x: Array, rng: np.random.Generator | None = None, readings: int = 1) -> Array:
         """Columns x (d, k) as they come out, but for the offset: averages of so many conversions, clipped and rounded.
@@ -74,8 +75,10 @@ class Converter(Part):
             x = x + noise / readings**0.5 * standard_normal(rng, tuple(x.shape), x)
         if np.isfinite(span):
             x = xp.clip(x, -span, span)
-        dither = rng if self.rounding == "stochastic" else None
-        return quantise(x, int(self.known("bits")), axis=0, span=span, rng=dither)
+        thresholds = None
+        if rng is not None and self.rounding == "stochastic" and self.known("bits"):
+            thresholds = as_array(rng.random(tuple(x.shape)), x)
+        return quantise(x, int(self.known("bits")), axis=0, span=span, thresholds=thresholds)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,14 @@ class Couplings(Part):
         Time since the write, in units of the time at which the matrix was as written.
     symmetric : bool
         Whether one element serves A_ij and A_ji, so that their errors agree.
+    rounding : str
+        ``"nearest"``; ``"stochastic"``: up with the probability of the distance to the level below, drawn at each
+        write; or ``"dither"``: up where that distance exceeds a threshold, (u + phase) mod 1 with u uniform and fixed
+        for each element by the seed `dither`, so that equally spaced phases are right on average.
+    phase : float
+        Of the thresholds of dithered rounding, in [0, 1).
+    dither : int
+        Seed of these thresholds.
     """
 
     bits: Annotated[Number, Quantity("bit", as_bits)] = 0
@@ -114,9 +125,14 @@ class Couplings(Part):
     series_resistance: Annotated[Number, Quantity("of the smallest resistance")] = 0.0
     age: float = 1.0
     symmetric: bool = True
+    rounding: str = "nearest"
+    phase: float = 0.0
+    dither: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.rounding not in (*ROUNDINGS, "dither"):
+            raise ValueError(f"rounding must be 'nearest', 'stochastic' or 'dither', got {self.rounding!r}")
         if not 1 <= self.age < np.inf:
             raise ValueError(f"age must be finite and at least 1, got {self.age!r}")
         if self.known("on_off_ratio") < 1:
@@ -148,7 +164,7 @@ class Couplings(Part):
         xp, shape = namespace(elements), tuple(elements.shape)
         if 0 in shape:
             return elements
-        g = quantise(elements, int(self.known("bits")))
+        g = quantise(elements, int(self.known("bits")), thresholds=self._thresholds(elements, written))
         top = float(xp.max(xp.abs(g)))
         least = top / self.known("on_off_ratio")
         if least:
@@ -165,6 +181,20 @@ class Couplings(Part):
         if resistance := self.known("series_resistance"):
             g = g / (1 + resistance * xp.abs(g) / top) if top else g
         return g * self.aged
+
+    def _thresholds(self, elements: Array, written: np.random.Generator) -> Array | None:
+        """Distances to the level below from which on elements are rounded up; None: one half."""
+        if self.rounding == "nearest" or not self.known("bits"):
+            return None
+        shape = tuple(elements.shape)
+        if self.rounding == "stochastic":
+            return as_array(written.random(shape), elements)
+        return as_array((np.random.default_rng(self.dither).random(shape) + self.phase) % 1.0, elements)
+
+    @property
+    def rounding_variance(self) -> float:
+        """Mean square of the rounding errors, in squares of a step."""
+        return 1 / 12 if self.rounding == "nearest" else 1 / 6
 
     @property
     def aged(self) -> float:
@@ -184,7 +214,7 @@ class Couplings(Part):
         """Smallest change of an element that can be relied on, relative to the largest one."""
         bits = int(self.known("bits"))
         plain = self.known("mismatch") + self.known("write_noise")
-        return max(1 / _levels(bits) if bits else 0.0, plain, 0.5 / self.known("on_off_ratio"))
+        return max(1 / levels(bits) if bits else 0.0, plain, 0.5 / self.known("on_off_ratio"))
 
 
 @dataclass(frozen=True)
@@ -278,47 +308,3 @@ def connected(matrix: Array) -> Array:
     sizes = abs(matrix)
     sums = sizes.sum(axis=1)
     return sums + sizes.max() if sums.shape[0] else sums
-
-
-def quantise(
-    x: Array,
-    bits: int,
-    axis: int | None = None,
-    *,
-    span: float = inf,
-    rng: np.random.Generator | None = None,
-) -> Array:
-    """Round to the 2^bits − 1 levels of a symmetric converter.
-
-    Parameters
-    ----------
-    x : array
-    bits : int
-        0 rounds nothing.
-    axis : int, optional
-        Along which the range is the largest entry, one range for each column; None: one range for all.
-    span : float, optional
-        The range, where it does not follow the entries.
-    rng : numpy.random.Generator, optional
-        Rounds up or down at random, right on average.
-
-    Returns
-    -------
-    array
-    """
-    if bits == 0 or 0 in x.shape:
-        return x
-    xp = namespace(x)
-    largest: Array = span
-    if not np.isfinite(span):
-        largest = xp.max(xp.abs(x)) if axis is None else xp.max(xp.abs(x), axis=axis, keepdims=True)
-        largest = xp.where(largest > 0, largest, 1.0)
-    step = largest / _levels(bits)
-    if rng is None:
-        return xp.round(x / step) * step
-    return xp.floor(x / step + as_array(rng.random(tuple(x.shape)), x)) * step
-
-
-def _levels(bits: int) -> int:
-    """Steps from zero to full scale."""
-    return 2 ** (bits - 1) - 1 if bits > 1 else 1
