@@ -19,12 +19,14 @@ from thermolinalg.devices.langevin import LangevinDevice
 from thermolinalg.devices.langevin_program import LangevinProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.named import installed_devices
+from thermolinalg.devices.partition import by_coupling, contiguous
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
 from thermolinalg.devices.remote import RemoteDevice
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.tiled import TiledDevice, TiledProgram
 from thermolinalg.devices.uneven import UnevenProgram
 
 __all__ = [
@@ -58,6 +60,10 @@ __all__ = [
     "SingularError",
     "Sourced",
     "Spectrum",
+    "TiledDevice",
+    "TiledProgram",
     "UnevenProgram",
+    "by_coupling",
+    "contiguous",
     "installed_devices",
 ]
