@@ -87,7 +87,7 @@ def test_imperfect_cells(name, A):
 
 
 @given(st.data())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_any_cells_and_any_partition(data):
     A = data.draw(
         spd_matrices(2, 20, condition=1e3, structure=["dense", "laplacian", "toeplitz", "diagonal plus low rank"])
@@ -97,7 +97,7 @@ def test_any_cells_and_any_partition(data):
     device = TiledDevice(
         LangevinDevice(),
         cells,
-        data.draw(st.integers(0, cells - 1)),
+        data.draw(st.integers(0, cells - 2)),
         data.draw(st.sampled_from([by_coupling, contiguous])),
     )
     x, info = tla.solve(A, b, device=device, rng=0, return_info=True)
@@ -105,15 +105,15 @@ def test_any_cells_and_any_partition(data):
     assert np.all(np.linalg.norm(b - A @ x, axis=0) <= 1.01e-10 * np.linalg.norm(b, axis=0))
 
 
-def test_a_coarse_problem_that_does_not_fit_is_tiled_itself():
-    """Without one, runs grow with the number of blocks in a row; with one hardly."""
+def test_runs_hardly_grow_with_the_size():
+    """The coarse problem, tiled itself, takes what is smooth over many blocks; without it runs would double."""
     runs = []
-    for n in (60, 240):
-        A, b = laplacian(n), np.random.default_rng(0).standard_normal(n)
-        info = tla.solve(A, b, device=TiledDevice(LangevinDevice(), cells=6), rng=0, return_info=True)[1]
+    for n in (8, 16):
+        A, b = laplacian(n, dimensions=2), np.random.default_rng(0).standard_normal(n**2)
+        info = tla.solve(A, b, device=TiledDevice(LangevinDevice(), cells=8), rng=0, return_info=True)[1]
         assert info.success
         runs.append(info.n_runs)
-    assert runs[1] < 2 * runs[0]
+    assert runs[1] < 1.6 * runs[0]
 
 
 def test_writes_and_runs_are_booked():
@@ -129,7 +129,7 @@ def test_writes_and_runs_are_booked():
     assert ledger.written == (info.n_runs + 1) * sum(size**2 for size in sizes)
     assert ledger.device_time == pytest.approx(info.device_time)
     assert ledger.device_time > 0
-    assert INTEGRATED.bill(ledger).time.value > 0
+    assert INTEGRATED.bill(ledger).seconds >= ledger.device_time * INTEGRATED.time_constant.value
     again = tla.solve(A, b, device=device, rng=0)
     np.testing.assert_array_equal(x, again)
 
@@ -189,7 +189,7 @@ REFUSED = {
     "singular": (lambda tiled, A: tla.solve(SINGULAR, np.ones(12), device=tiled), np.linalg.LinAlgError, "is singular"),
     "stable": (lambda tiled, A: tla.solve(A, np.ones(12), assume_a="stable", device=tiled), TypeError, "not"),
     "no cells": (lambda tiled, A: TiledDevice(LangevinDevice(), 1), ValueError, "pass cells of at least 2"),
-    "all overlap": (lambda tiled, A: TiledDevice(LangevinDevice(), 4, 4), ValueError, "less than cells=4"),
+    "all overlap": (lambda tiled, A: TiledDevice(LangevinDevice(), 4, 3), ValueError, "between 0 and cells - 2 = 2"),
     "a fraction": (lambda tiled, A: TiledDevice(LangevinDevice(), 4.5), (TypeError, ValueError), "cells"),
     "no device": (lambda tiled, A: TiledDevice(None, 4), TypeError, "method program"),
     "not symmetric": (lambda tiled, A: tiled.program(np.triu(A)), TypeError, "not"),

@@ -23,16 +23,20 @@ FORMABLE = 4096
 """Unknowns up to which blocks are cut out of a matrix that has no entries to look up: it is formed, in 128 MB."""
 
 
+DAMPING = 4 / 3
+"""Of the Jacobi step, over the largest eigenvalue of D⁻¹A: what smoothed aggregation takes."""
+
+
 @dataclass(frozen=True)
 class TiledDevice:
     r"""A device of a few cells that A of any size runs on: blocks of A are written one after the other.
 
     A run takes the load through :math:`\sum_i R_i^T W_i A_i^{-1} W_i R_i + V A_0^{-1} V^T`: additive Schwarz with
     overlapping blocks :math:`A_i` of A, weights :math:`W_i` of one over the root of the number of blocks that an
-    unknown is in, and the coarse matrix :math:`A_0 = V^T A V` of one unknown for each block, tiled itself where it has
-    more of them than there are cells. That is no inverse of A but a preconditioner, whose readings `solve` makes to
-    conjugate directions until the true residual is small. Every block is written anew for every run, which the ledger
-    counts.
+    unknown is in, and the coarse matrix :math:`A_0 = V^T A V` of one unknown for each block (for sparse A by smoothed
+    aggregation), tiled itself where it has more of them than there are cells. That is no inverse of A but a
+    preconditioner, whose readings `solve` makes to conjugate directions until the true residual is small. Every block
+    is written anew for every run, which the ledger counts.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ class TiledDevice:
     cells : int
         How many, at least 2.
     overlap : int, optional
-        Unknowns of a block that belong to others, < `cells`. More of them take fewer runs of more blocks.
+        Unknowns of a block that belong to others, at most `cells` − 2. More of them take fewer runs of more blocks.
     partition : callable, optional
         ``partition(strengths, size)`` gives disjoint sets of at most so many unknowns that cover all: `by_coupling`
         (default) keeps strong couplings together, `contiguous` keeps the order.
@@ -49,13 +53,14 @@ class TiledDevice:
     Raises
     ------
     ValueError
-        Fewer than 2 cells, or no cell left beside the overlap.
+        Fewer than 2 cells, or fewer than two left beside the overlap.
     TypeError
         `device` is none.
 
     References
     ----------
-    Toselli and Widlund, Domain Decomposition Methods, Springer (2005), chapters 2 and 3; Notay, Flexible conjugate
+    Toselli and Widlund, Domain Decomposition Methods, Springer (2005), chapters 2 and 3; Vaněk, Mandel and Brezina,
+    Algebraic multigrid by smoothed aggregation, Computing 56, 179 (1996); Notay, Flexible conjugate
     gradients, SIAM J. Sci. Comput. 22, 1444 (2000).
 
     Examples
@@ -82,8 +87,11 @@ class TiledDevice:
             )
         if as_count(self.cells, "cells") < 2:
             raise ValueError("a single cell couples nothing: pass cells of at least 2")
-        if not 0 <= self.overlap < self.cells:
-            raise ValueError(f"overlap must be at least 0 and less than cells={self.cells}, got {self.overlap!r}")
+        if (self.overlap and as_count(self.overlap, "overlap") > self.cells - 2) or self.overlap < 0:
+            raise ValueError(
+                f"overlap must lie between 0 and cells - 2 = {self.cells - 2}, so that a block has two unknowns of its "
+                f"own; got {self.overlap!r}"
+            )
 
     @property
     def imperfections(self) -> Any:
@@ -203,7 +211,7 @@ class TiledProgram:
         shared = np.bincount(np.concatenate(self.blocks), minlength=len(diagonal))
         self._weights = [1 / np.sqrt(shared[block])[:, None] for block in self.blocks]
         self.tiles = [Tile(device.device, _block(matrix, block), self.ledger, rng) for block in self.blocks]
-        self._basis = _aggregates(cores, 1 / np.sqrt(diagonal))
+        self._basis = _smoothed(matrix, diagonal, _aggregates(cores, 1 / np.sqrt(diagonal)))
         coarse = self._basis.T @ (matrix @ self._basis)
         if len(cores) > device.cells:
             self.coarse: Tile | TiledProgram = TiledProgram(device, coarse, like, rng, self.ledger)
@@ -311,6 +319,14 @@ def _block(matrix: Any, nodes: np.ndarray) -> np.ndarray:
 
 def _dense(matrix: Any) -> np.ndarray:
     return matrix.toarray() if scipy.sparse.issparse(matrix) else np.asarray(matrix)
+
+
+def _smoothed(matrix: Any, diagonal: np.ndarray, basis: Any) -> Any:
+    """One step of damped Jacobi on the columns of a sparse matrix: smoothed aggregation."""
+    if not scipy.sparse.issparse(matrix):
+        return basis
+    scaled = scipy.sparse.diags_array(1 / diagonal) @ matrix
+    return basis - DAMPING / abs(scaled).sum(axis=1).max() * (scaled @ basis)
 
 
 def _aggregates(cores: list[np.ndarray], values: np.ndarray) -> Any:
