@@ -23,7 +23,8 @@ from thermolinalg.devices.partition import by_coupling, contiguous
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
 from thermolinalg.devices.remote import RemoteDevice
-from thermolinalg.devices.saturating import SaturatingDevice, SaturatingProgram
+from thermolinalg.devices.saturating import SaturatingDevice
+from thermolinalg.devices.saturating_program import SaturatingProgram
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram

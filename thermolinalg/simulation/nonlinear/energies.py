@@ -14,8 +14,8 @@ from thermolinalg.operators.read import read_matrix
 
 __all__ = ["Clamps", "Energy", "Network", "Saturation", "Scaled", "Sum", "Wells"]
 
-NEAREST = 1 - 2.0**-20
-"""Share of its limit that an output comes to, where its amplifier holds back seven times as much."""
+NEAREST = 1 - 2.0**-10
+"""Share of its limit up to which the curve of an amplifier is followed: beyond, it holds back 2.8 times as much."""
 
 
 @runtime_checkable
@@ -260,7 +260,8 @@ class Clamps(Addable):
 class Saturation(Addable):
     """Amplifiers whose output is limit · tanh(u/limit): U = g Σ_i ∫ (tanh⁻¹-curve − line), about g x_i⁴/(12 limit²).
 
-    The gradient is g (limit · artanh(x_i/limit) − x_i): what holds an output back from its limit, where it never gets.
+    The gradient is g (limit · artanh(x_i/limit) − x_i): what holds an output back from its limit. Beyond it is no
+    more: pass the limit as hard rails too, which an `Equation` has.
 
     Parameters
     ----------
@@ -305,6 +306,11 @@ class Saturation(Addable):
         """∇U of every column of x (d, k): (d, k)."""
         z = self._share(x)
         return _column(self.conductance, x) * _column(self.limit, x) * (namespace(x).atanh(z) - z)
+
+    @property
+    def rail(self) -> float:
+        """Voltage ± that no output gets beyond."""
+        return float(np.min(self.limit))
 
     @property
     def linear_range(self) -> float:
