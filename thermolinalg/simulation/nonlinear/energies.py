@@ -282,8 +282,8 @@ class Saturation(Addable):
     Examples
     --------
     >>> import numpy as np
-    >>> Saturation(1.0).gradient(np.array([[0.1, 0.9, -0.9]])).round(4)
-    array([[ 0.0003,  0.5722, -0.5722]])
+    >>> Saturation(1.0).gradient(np.array([[0.5, 0.9, -0.9]])).round(2)
+    array([[ 0.05,  0.57, -0.57]])
     """
 
     limit: Any
