@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from thermolinalg.laws import EQUILIBRIUM_TIMES
 from thermolinalg.operators import Operator
 from thermolinalg.simulation.nonlinear import Equation, Network, chosen_step, simulate
 
-if TYPE_CHECKING:
-    from thermolinalg.devices.saturating import SaturatingDevice
-
 __all__ = ["SaturatingProgram"]
 
 FINE = 0.5
@@ -30,6 +27,50 @@ CHUNK = 512
 
 CLEAR = 4.0
 """Standard deviations of the voltages that have to fit between their means and the rails."""
+
+
+class Bent(Protocol):
+    """What a program asks of its device."""
+
+    @property
+    def bend(self) -> Any:
+        """The energy that bends the nodes, or None."""
+        ...
+
+    @property
+    def law(self) -> Overdamped:
+        """As designed."""
+        ...
+
+    @property
+    def loading(self) -> Equilibrated | AsWritten:
+        """How A and b are brought into range."""
+        ...
+
+    @property
+    def imperfections(self) -> Imperfections:
+        """Linear ones."""
+        ...
+
+    @property
+    def integrator(self) -> Integrator:
+        """What steps the nodes."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """Relative error of variances that a step may make."""
+        ...
+
+    @property
+    def limit(self) -> float:
+        """Voltage ± up to which a node is linear."""
+        ...
+
+    @property
+    def stop(self) -> float:
+        """Voltage ± that no node gets beyond."""
+        ...
 
 
 class SaturatingProgram(Ranged):
@@ -45,7 +86,7 @@ class SaturatingProgram(Ranged):
 
     ideal = False
 
-    def __init__(self, device: SaturatingDevice, operator: Operator, rng: np.random.Generator) -> None:
+    def __init__(self, device: Bent, operator: Operator, rng: np.random.Generator) -> None:
         super().__init__(operator, device.loading, device.imperfections, rng)
         self.device, self.temperature = device, device.law.temperature
         self.law, self.ledger = device.imperfections.heat(device.law), Ledger.of(operator)
