@@ -102,7 +102,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    given = options(__doc__, repeats=30, longest=2.0)
+    given = options(__doc__, repeats=24, longest=2.0)
     path = given.results / "breadboard.json"
     if not given.draw:
         rows = measure(given.repeats, given.longest)

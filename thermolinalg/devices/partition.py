@@ -20,12 +20,14 @@ def contiguous(strengths: Any, size: int) -> list[np.ndarray]:
     Parameters
     ----------
     strengths : sparse array, shape (d, d)
+        Of the couplings, without the diagonal.
     size : int
         Unknowns of a block at most.
 
     Returns
     -------
     list of ndarray
+        Unknowns of each block.
 
     Examples
     --------
@@ -50,6 +52,7 @@ def by_coupling(strengths: Any, size: int) -> list[np.ndarray]:
     Returns
     -------
     list of ndarray
+        Unknowns of each block.
 
     Examples
     --------
@@ -86,6 +89,7 @@ def strengths_of(matrix: Any, most: int) -> Any:
     Parameters
     ----------
     matrix : ndarray or sparse array, shape (d, d)
+        Positive definite.
     most : int
         The strongest that are kept in every row of a dense array.
 
@@ -116,8 +120,11 @@ def widened(strengths: Any, core: np.ndarray, overlap: int) -> np.ndarray:
     Parameters
     ----------
     strengths : sparse array, shape (d, d)
+        Of the couplings, without the diagonal.
     core : ndarray
+        Unknowns of the block alone.
     overlap : int
+        How many more at most.
 
     Returns
     -------

@@ -36,6 +36,7 @@ class SaturatingDevice:
     law : Overdamped, optional
         Default: temperature 1.
     loading : Equilibrated or AsWritten, optional
+        How A and b are brought into range. Default: `Equilibrated`.
     imperfections : Imperfections, optional
         Linear ones besides, of parts that are alike.
     integrator : Integrator, optional

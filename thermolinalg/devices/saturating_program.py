@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.ranging import LOWER, TRIES, Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.laws import EQUILIBRIUM_TIMES
+from thermolinalg.laws import EQUILIBRIUM_TIMES, Overdamped
 from thermolinalg.operators import Operator
-from thermolinalg.simulation.nonlinear import Equation, Network, chosen_step, simulate
+from thermolinalg.simulation.nonlinear import Equation, Integrator, Network, chosen_step, simulate
 
 __all__ = ["SaturatingProgram"]
 
@@ -79,7 +80,9 @@ class SaturatingProgram(Ranged):
     Parameters
     ----------
     device : SaturatingDevice
+        It was written into.
     operator : Operator, shape (d, d)
+        The user's A, symmetric.
     rng : numpy.random.Generator
         Draws this copy's imperfections.
     """

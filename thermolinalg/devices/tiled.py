@@ -143,7 +143,9 @@ class Tile:
     Parameters
     ----------
     device : Device
+        With the cells.
     matrix : ndarray, shape (m, m)
+        The block.
     ledger : Ledger
         On which writes and runs are booked.
     rng : numpy.random.Generator
@@ -181,7 +183,9 @@ class TiledProgram:
     Parameters
     ----------
     device : TiledDevice
+        It was written into.
     matrix : ndarray or sparse array, shape (d, d)
+        A, on the host.
     like : array
         Of the user's library and precision.
     rng : numpy.random.Generator
