@@ -8,10 +8,13 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.sparse
+from faulty_devices import FAULTS, Faulty
 from hypothesis import given
 from hypothesis import strategies as st
 
 import thermolinalg as tla
+from thermolinalg import Schedule
+from thermolinalg.devices import PCB2024, Ideal, IntegratedCMOS, PaperTNGD, Pessimistic
 from thermolinalg.operators import Operator
 from thermolinalg.testing import (
     STRUCTURES,
@@ -197,6 +200,12 @@ class Broken:
     def rate(self, program):
         return program.rate()
 
+    def covariance(self, program, schedule, **options):
+        return program.covariance(schedule, **options)
+
+    def variances(self, program, readings, **options):
+        return program.variances(readings, **options)
+
 
 class BrokenProgram:
     def __init__(self, flaw, program):
@@ -216,6 +225,12 @@ class BrokenProgram:
 
     def rate(self):
         return self.flaw.rate(self.inner)
+
+    def covariance(self, schedule, **options):
+        return self.flaw.covariance(self.inner, schedule, **options)
+
+    def variances(self, readings, **options):
+        return self.flaw.variances(self.inner, readings, **options)
 
 
 class IgnoresStart(Broken):
@@ -312,6 +327,59 @@ class DependentReadings(Broken):
         return replace(reading, value=smooth - (2**0.5 - 1) * reading.value.mean(axis=0))
 
 
+class LoudTimetable(Broken):
+    """Its timetables are a hundredth of what they should be."""
+
+    def program(self, operator, *, rng=None):
+        program = super().program(operator, rng=rng)
+        program.timetable = lambda b, relative: Schedule(1.0, duration=1.0 + 0 * relative)
+        return program
+
+
+class OneTemperature(Broken):
+    def readings(self, program, b, schedule, *, temperature=None, **options):
+        return program.readings(b, schedule, **options)
+
+
+class CovarianceOfVoltages(Broken):
+    """In units of its own, whatever scale A has."""
+
+    def covariance(self, program, schedule, **options):
+        told = program.covariance(schedule, **options)
+        return replace(told, value=told.value * program.factor)
+
+
+class VariancesTooSmall(Broken):
+    def variances(self, program, readings, **options):
+        told = program.variances(readings, **options)
+        return replace(told, value=0.85 * told.value)
+
+
+class NeverCorrelated(Broken):
+    def covariance(self, program, schedule, **options):
+        return replace(program.covariance(schedule, **options), autocovariance=None, lags=0)
+
+
+class TooSoonForgotten(Broken):
+    def covariance(self, program, schedule, **options):
+        told = program.covariance(schedule, **options)
+        return replace(told, autocovariance=lambda lag: told.autocovariance(3 * lag))
+
+
+class CorrelatedSpreadTooSmall(Broken):
+    def covariance(self, program, schedule, **options):
+        told = program.covariance(schedule, **options)
+        return told if told.autocovariance is None else replace(told, value=0.6 * told.value)
+
+
+class SecretSpread(Broken):
+    def covariance(self, program, schedule, **options):
+        before = replace(program.ledger)
+        told = program.covariance(schedule, **options)
+        program.ledger = before
+        return told
+
+
 class Raises(Broken):
     def settle(self, program, b, time, **options):
         raise RuntimeError("out of order")
@@ -334,6 +402,14 @@ BAD = {
     "scaling: averages scatter": WrongUnits(),
     "readings: readings 20 relaxation times apart": DependentReadings(),
     "variance: RuntimeError: out of order": Raises(),
+    "timetable: timetable": LoudTimetable(),
+    "temperature: covariance": OneTemperature(),
+    "covariance: covariance is": CovarianceOfVoltages(),
+    "covariance: variances is": VariancesTooSmall(),
+    "covariance: covariances are not counted": SecretSpread(),
+    "autocovariance: readings half a relaxation time": NeverCorrelated(),
+    "autocovariance: covariance of readings 1 apart": TooSoonForgotten(),
+    "autocovariance: covariance of correlated": CorrelatedSpreadTooSmall(),
 }
 
 
@@ -344,9 +420,61 @@ def test_bad_devices_fail_with_the_evidence(evidence):
         check_device(BAD[evidence], skip=CHECKS.keys() - {name})
 
 
+def test_every_clause_has_a_device_that_fails_it():
+    elsewhere = {"spectrum", "readings along", "work", "own noise"}  # in tests/devices/test_protocols.py
+    assert {evidence.partition(":")[0] for evidence in BAD} == CHECKS.keys() - elsewhere
+
+
+# Two clipped or repeated numbers are no noise: seven bits do not tell two runs apart.
+PRESETS = {
+    Ideal: (0.0, []),
+    PaperTNGD: (1e-3, []),
+    PCB2024: (0.1, []),
+    IntegratedCMOS: (0.1, []),
+    Pessimistic: (1.2, ["noise"]),
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_pass_to_their_precision(preset):
+    tolerance, skip = PRESETS[preset]
+    device = tla.LangevinDevice(tla.Overdamped(0.1), imperfections=preset(die=0))
+    passed = check_device(device, temperature=0.1, tolerance=tolerance, skip=skip)
+    driven = set() if device.program(np.eye(3)).describe()["engine"] == "node process" else {"spectrum", "work"}
+    assert set(passed) >= CHECKS.keys() - {"own noise", "spectrum", "readings along", "work", *skip} | driven
+
+
+@pytest.mark.parametrize("preset", [PCB2024, IntegratedCMOS, Pessimistic])
+def test_without_their_tolerance_they_fail(preset):
+    device = tla.LangevinDevice(tla.Overdamped(0.1), imperfections=preset(die=0))
+    with pytest.raises(AssertionError, match="mean: mean"):
+        check_device(device, temperature=0.1, skip=CHECKS.keys() - {"mean"})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_devices_fail(fault):
+    device = Faulty.general(fault) if fault == "transposed matrix" else Faulty(fault)
+    with pytest.raises(AssertionError, match="checks failed"):
+        check_device(device, copies=400)
+
+
+def test_fewer_copies_and_more_tolerance_find_less():
+    device = tla.LangevinDevice(imperfections=tla.Imperfections(temperature_error=0.1))
+    only = CHECKS.keys() - {"variance"}
+    with pytest.raises(AssertionError, match="variance: covariance"):
+        check_device(device, copies=40_000, skip=only)
+    assert check_device(device, copies=40_000, tolerance=0.11, skip=only) == ("variance",)
+    assert check_device(device, copies=100, skip=only) == ("variance",)
+    with pytest.raises(ValueError, match="at least 16, got 8"):
+        check_device(device, copies=8)
+    with pytest.raises(ValueError, match="tolerance"):
+        check_device(device, tolerance=-1.0)
+
+
 def test_known_imperfections_may_be_skipped():
     hot = tla.LangevinDevice(imperfections=tla.Imperfections(temperature_error=0.3))
     moments = ("variance", "stationarity", "warm start", "readings", "readings along", "work")
+    moments = (*moments, "temperature", "covariance", "autocovariance")
     with pytest.raises(AssertionError, match="variance: covariance"):
         check_device(hot)
     assert set(check_device(hot, skip=moments)) == CHECKS.keys() - {*moments, "own noise"}

@@ -8,6 +8,8 @@ from helpers import spd
 
 import thermolinalg as tla
 from thermolinalg.circuits import CapacitorArray, IntegratorArray, OpAmp, SpiceDevice, Transient, mirrored, run_netlist
+from thermolinalg.testing import check_device
+from thermolinalg.testing.conformance import CHECKS
 
 A = np.array([[2.0, -0.5, 0.3], [-0.5, 1.5, 0.2], [0.3, 0.2, 1.0]])
 B = np.array([0.3, -0.2, 0.1])
@@ -194,3 +196,11 @@ def test_covariances_and_variances_are_over_the_temperature():
 def test_what_needs_a_drive_names_what_is_missing():
     with pytest.raises(TypeError, match="readings_along"):
         tla.slogdet(A, device=SpiceDevice(), rng=0)
+
+
+@simulated
+@pytest.mark.slow
+def test_it_conforms_but_for_what_its_time_steps_miss():
+    """Of the slow check of means a run of this length is a matter of minutes."""
+    passed = check_device(SpiceDevice(), temperature=1e-3, tolerance=0.03, copies=16, skip=["mean"])
+    assert set(passed) == CHECKS.keys() - {"mean", "spectrum", "readings along", "work", "own noise"}

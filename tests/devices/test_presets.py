@@ -12,8 +12,9 @@ from thermolinalg.devices import PCB2024, Ideal, IntegratedCMOS, PaperTNGD, Pess
 from thermolinalg.testing import check_device
 
 PRESETS = [Ideal, PaperTNGD, PCB2024, IntegratedCMOS, Pessimistic]
+READ = ["temperature", "covariance", "autocovariance"]
 SPREAD = ["mean", "variance", "stationarity", "warm start", "readings", "scaling", "timetable"]
-BIASED = [*SPREAD, "singular", "spectrum", "readings along", "work"]
+BIASED = [*SPREAD, *READ, "singular", "spectrum", "readings along", "work"]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

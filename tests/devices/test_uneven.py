@@ -29,7 +29,7 @@ UNEVEN = {
         die=1,
     ),
 }
-SPREADS = ["variance", "stationarity", "warm start", "readings"]
+SPREADS = ["variance", "stationarity", "warm start", "readings", "temperature", "covariance", "autocovariance"]
 
 
 @pytest.mark.parametrize("name", [name for name in UNEVEN if name not in ("everything", "resistors of their own")])

@@ -133,6 +133,14 @@ def test_columns_of_zeros_are_left_alone():
             assert state.norms[-1][1] == 0
 
 
+def test_a_column_without_a_load_does_not_hide_that_others_make_no_progress():
+    """Its residual is at the floor from the first run on, and says nothing of theirs."""
+    b = np.stack([B[:, 0], 0 * B[:, 0]], axis=1)
+    *_, state = islice(states(Fake(5.0 * np.linalg.inv(A)), equation(b=b)), 8)
+    assert state.conjugate
+    assert state.norms[-1][0] < 1e-10 * np.linalg.norm(b[:, 0])
+
+
 @dataclass
 class Noisy(Fake):
     """Reads noise even where there is no load."""
@@ -306,12 +314,15 @@ def test_directions_are_conjugate_and_steps_along_them_exact():
             np.testing.assert_allclose(np.sum((p if definite else q) * r, axis=0), 0, atol=1e-12)
 
 
-def test_only_so_many_directions_are_kept():
+def test_only_so_many_directions_are_kept(monkeypatch):
     directions = Directions(equation(), True)
     rng = np.random.default_rng(3)
     for _ in range(HISTORY + 5):
         z = rng.standard_normal((D, 3))
         directions.add(z, A @ z)
+    assert len(directions.pairs) == HISTORY + 5
+    monkeypatch.setattr("thermolinalg.estimation.directions.KEPT", 3 * D)
+    directions.add(z, A @ z)
     assert len(directions.pairs) == HISTORY
 
 

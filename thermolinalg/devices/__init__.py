@@ -22,12 +22,16 @@ from thermolinalg.devices.lattice_program import LatticeProgram
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.mitigation import Averaged, Calibrated, Ensemble
 from thermolinalg.devices.named import installed_devices
+from thermolinalg.devices.partition import by_coupling, contiguous
 from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading, Spectrum
 from thermolinalg.devices.remote import RemoteDevice
+from thermolinalg.devices.saturating import SaturatingDevice
+from thermolinalg.devices.saturating_program import SaturatingProgram
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.tiled import TiledDevice, TiledProgram
 from thermolinalg.devices.uneven import UnevenProgram
 
 __all__ = [
@@ -61,11 +65,17 @@ __all__ = [
     "Program",
     "Reading",
     "RemoteDevice",
+    "SaturatingDevice",
+    "SaturatingProgram",
     "Schedule",
     "SkewProgram",
     "SingularError",
     "Sourced",
     "Spectrum",
+    "TiledDevice",
+    "TiledProgram",
     "UnevenProgram",
+    "by_coupling",
+    "contiguous",
     "installed_devices",
 ]

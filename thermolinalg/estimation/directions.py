@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from thermolinalg._arrays import Array, any_true, eps, namespace
@@ -11,7 +13,14 @@ from thermolinalg.systems.rescaled import column_exponents, times_two_to
 __all__ = ["Directions"]
 
 HISTORY = 20
-"""Earlier directions kept for orthogonalisation: memory against the runs that a badly biased device needs."""
+"""Earlier directions that are kept for orthogonalisation whatever their size."""
+
+LONG_HISTORY = 200
+"""Directions kept where they are short: each one dropped costs runs of a badly biased device, many where A is
+ill-conditioned."""
+
+KEPT = 2**23
+"""Numbers of all directions together up to which more than `HISTORY` are kept: 64 MB, and as much for products."""
 
 ROUNDING = 10.0
 """A conjugated direction counts if its pᵀAp is so many times what rounding makes of it."""
@@ -36,7 +45,7 @@ class Directions:
         self.refuse_negative(z, image)
         z, image = _in_range(z, image)
         self.pairs.append(_conjugate(z, image, self.pairs, self.definite))
-        del self.pairs[:-HISTORY]
+        del self.pairs[: -max(HISTORY, min(LONG_HISTORY, KEPT // max(1, math.prod(z.shape))))]
 
     def step(self, r: Array) -> tuple[Array, Array]:
         """The exact step along all directions for a residual r, and the residual that it should leave.

@@ -105,9 +105,11 @@ def solve_refined(
 
     slow = SLOW if held.distortion else PROGRESS
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
+    # Residuals of conjugate gradients need not fall for as long as the root of the condition number.
+    long = wanted.maxiter if held.preconditions else LONG_PATIENCE
     try:
         with closing(watched(states, "run", tell=residual)) as runs:
-            state, certificate, stopped = _run(runs, equation, goal, wanted, see)
+            state, certificate, stopped = _run(runs, equation, goal, wanted, see, long)
     except DeviceError as failure:
         _attach(failure, equation, goal, outer, shape)
         raise
@@ -156,7 +158,12 @@ def _attach(
 
 
 def _run(
-    states: Iterator[State], equation: Equation, goal: Goal, wanted: Wanted, stops: Callable[[State], bool]
+    states: Iterator[State],
+    equation: Equation,
+    goal: Goal,
+    wanted: Wanted,
+    stops: Callable[[State], bool],
+    long: int,
 ) -> tuple[State, Certificate, bool]:
     """The state at which the refinement ends, its certificate, and whether a callback stopped it."""
     state = next(states)
@@ -172,7 +179,7 @@ def _run(
         if worst < least:
             best, least = (state.x, state.residual, state.norms, state.sizes), worst
         done = resolved and state.low is not None and _settled(equation, state)
-        patience = LONG_PATIENCE if state.conjugate else PATIENCE
+        patience = long if state.conjugate else PATIENCE
         done = done or state.n_runs >= wanted.maxiter or state.stalled >= patience or not math.isfinite(worst)
         if done or _at_floor(equation, state, goal):
             if state.low is None and worst > least:

@@ -170,7 +170,7 @@ def inv_diagonal(
     with refusing(GENERAL, singular=SINGULAR), showing(progress, callback, "diagonal") as watch:
         refuse_structurally_singular(matrix, is_complex=read.is_complex)
         program = watched_program(device, matrix, generator)
-        if (itself := undistorted(device, matrix)) is not None:
+        if (itself := undistorted(device, program, matrix)) is not None:
             itself.rate()
         with seen_as(lambda value: times_two_to(np.array([-exponent]), of_one_copy(value)[:, None])[:, 0]):
             rounds = 1 if watch.callback is None else ROUNDS

@@ -212,7 +212,7 @@ def _samples(
         refuse_structurally_singular(operator, is_complex=read.is_complex)
         program = watched_program(device, units.held(operator), generator)
         rate = program.rate()
-        if (itself := undistorted(device, units.held(operator))) is not None:
+        if (itself := undistorted(device, program, units.held(operator))) is not None:
             itself.rate()
     timetable = _timetable(schedule, count, rate)
     if read.is_complex:

@@ -31,12 +31,13 @@ def as_device(device: object, *, stable: bool = False) -> Device:
     return device  # type: ignore[return-value]
 
 
-def distortion_of(device: Device) -> float:
-    """How far a device says that its copy of A is from A, relative to the norm; zero where it says nothing."""
-    return float(getattr(getattr(device, "imperfections", None), "distortion", 0.0))
+def distortion_of(device: Device, program: object) -> float:
+    """How far a device, or its program, says that its copy of A is from A, relative to the norm; zero where neither."""
+    told = float(getattr(getattr(device, "imperfections", None), "distortion", 0.0))
+    return max(told, float(getattr(program, "distortion", 0.0)))
 
 
-def undistorted(device: Device, operator: Operator) -> Program | None:
+def undistorted(device: Device, program: object, operator: Operator) -> Program | None:
     """A itself on an ideal device, where the copy that the user's device holds may be definite although A is not.
 
     Returns
@@ -44,4 +45,4 @@ def undistorted(device: Device, operator: Operator) -> Program | None:
     Program or None
         None where the copy is exact.
     """
-    return LangevinDevice().program(operator) if distortion_of(device) else None
+    return LangevinDevice().program(operator) if distortion_of(device, program) else None

@@ -70,6 +70,11 @@ class Held:
         return self.kind == "normal" or isinstance(getattr(self.inverse, "program", None), Eliminated)
 
     @property
+    def preconditions(self) -> bool:
+        """Whether what the device holds is no copy of A, so that readings are directions from the first one on."""
+        return self.distortion >= 1
+
+    @property
     def poor(self) -> bool:
         """Whether a single run may miss what A is: its condition, as the device holds it, is poor."""
         if self.condition is None:

@@ -178,7 +178,7 @@ class Router:
                 program.anticipate(self.covariance)
             condition = _condition(program, operator)
             told = condition
-            if (itself := undistorted(self.device, operator)) is not None:
+            if (itself := undistorted(self.device, program, operator)) is not None:
                 condition = _condition(itself, operator)
         except np.linalg.LinAlgError as refusal:
             self._blame_copy(operator, "not positive definite although A is", _evidence(refusal))
@@ -236,7 +236,8 @@ class Router:
 
     def _labelled(self, held: Held, exponent: int) -> Held:
         """The same with what it does not know of itself."""
-        return replace(held, exponent=exponent, distortion=distortion_of(self.device))
+        program = getattr(held.inverse, "program", None)
+        return replace(held, exponent=exponent, distortion=distortion_of(self.device, program))
 
     def _annihilated(self, engines: SingularEngines, columns: Array | None) -> Callable[[], Array]:
         """What gives the vector, in the user's units and with a largest entry of one, that A takes to rounding."""

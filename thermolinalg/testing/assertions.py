@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 
 from thermolinalg._arrays import to_numpy
-from thermolinalg._validation import as_count, as_positive
+from thermolinalg._validation import as_count, as_nonnegative, as_positive
 
 __all__ = ["assert_covariance", "assert_coverage", "assert_mean"]
 
 
 def assert_mean(
-    samples: Any, mean: Any, *, covariance: Any = None, standard_error: Any = None, n_se: float = 5.0
+    samples: Any,
+    mean: Any,
+    *,
+    covariance: Any = None,
+    standard_error: Any = None,
+    n_se: float = 5.0,
+    tolerance: float = 0.0,
 ) -> None:
     """The samples have this mean: their average differs from it by at most `n_se` standard errors, entry by entry.
 
@@ -29,6 +35,8 @@ def assert_mean(
         Known standard error of the average; goes before `covariance`.
     n_se : float, optional
         Standard errors allowed. At 5 a right entry fails once in two million tests, at 4 once in 16 000.
+    tolerance : float, optional
+        What it may be off by beside the noise, relative to the largest entry that is expected.
 
     Raises
     ------
@@ -53,10 +61,10 @@ def assert_mean(
         error = np.sqrt(np.diagonal(to_numpy(covariance)) / n)
     else:
         error = samples.std(axis=0, ddof=1) / n**0.5
-    _compare("mean", samples.mean(axis=0), to_numpy(mean), error, n_se)
+    _compare("mean", samples.mean(axis=0), to_numpy(mean), error, n_se, tolerance)
 
 
-def assert_covariance(samples: Any, covariance: Any, *, n_se: float = 5.0) -> None:
+def assert_covariance(samples: Any, covariance: Any, *, n_se: float = 5.0, tolerance: float = 0.0) -> None:
     """Gaussian samples have this covariance: no entry of theirs is off by more than `n_se` standard errors.
 
     The standard error of entry ij of the sample covariance of n samples is sqrt((C_ii C_jj + C_ij²)/(n − 1)).
@@ -69,6 +77,8 @@ def assert_covariance(samples: Any, covariance: Any, *, n_se: float = 5.0) -> No
         What their law says.
     n_se : float, optional
         Standard errors allowed; see `assert_mean`.
+    tolerance : float, optional
+        What it may be off by beside the noise, relative to the largest entry that is expected.
 
     Raises
     ------
@@ -88,7 +98,7 @@ def assert_covariance(samples: Any, covariance: Any, *, n_se: float = 5.0) -> No
     found = deviations.T @ deviations / (samples.shape[0] - 1)
     variances = np.diagonal(covariance)
     error = np.sqrt((np.outer(variances, variances) + covariance**2) / (samples.shape[0] - 1))
-    _compare("covariance", found, covariance, error, n_se)
+    _compare("covariance", found, covariance, error, n_se, tolerance)
 
 
 def assert_coverage(inside: Any, n: int | None = None, *, level: float = 0.95, n_se: float = 4.0) -> None:
@@ -141,17 +151,21 @@ def _samples(samples: Any) -> np.ndarray:
     return array
 
 
-def _compare(name: str, found: np.ndarray, expected: Any, error: np.ndarray, n_se: float) -> None:
-    n_se = as_positive(n_se, "n_se")
+def _compare(
+    name: str, found: np.ndarray, expected: Any, error: np.ndarray, n_se: float, tolerance: float = 0.0
+) -> None:
+    n_se, tolerance = as_positive(n_se, "n_se"), as_nonnegative(tolerance, "tolerance")
     expected, error = np.broadcast_to(expected, found.shape), np.broadcast_to(error, found.shape)
-    difference = np.abs(found - expected)
+    allowed = tolerance * float(np.abs(expected).max(initial=0.0))
+    difference = np.maximum(np.abs(found - expected) - allowed, 0.0)
     # No spread allows rounding only; NaN is never allowed.
     scale = np.where(error > 0, error, 1e-12 * np.maximum(np.abs(expected), 1e-300))
     distance = np.where(np.isnan(difference), np.inf, difference / scale)
     if distance.size == 0 or distance.max() <= n_se:
         return
     worst = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    beyond = f" beyond {allowed:.3g}" if allowed else ""
     raise AssertionError(
         f"{name}{[int(i) for i in worst] if worst else ''} is {found[worst]:.6g}, expected {expected[worst]:.6g}: "
-        f"{distance[worst]:.4g} standard errors of {scale[worst]:.3g}, allowed {n_se:g}"
+        f"{distance[worst]:.4g} standard errors of {scale[worst]:.3g}{beyond}, allowed {n_se:g}"
     )

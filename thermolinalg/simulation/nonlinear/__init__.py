@@ -1,6 +1,6 @@
 """Nonlinear cells, stepped in time: energies, the integrators that follow them, and the step that is short enough."""
 
-from thermolinalg.simulation.nonlinear.energies import Clamps, Energy, Network, Scaled, Sum, Wells
+from thermolinalg.simulation.nonlinear.energies import Clamps, Energy, Network, Saturation, Scaled, Sum, Wells
 from thermolinalg.simulation.nonlinear.equation import Equation
 from thermolinalg.simulation.nonlinear.integrators import (
     BAOAB,
@@ -32,6 +32,7 @@ __all__ = [
     "LinearRamp",
     "Network",
     "Ramp",
+    "Saturation",
     "Scaled",
     "Sequence",
     "State",

@@ -12,7 +12,10 @@ import scipy.sparse
 from thermolinalg._arrays import Array, all_true, as_array, dtype_name, namespace
 from thermolinalg.operators.read import read_matrix
 
-__all__ = ["Clamps", "Energy", "Network", "Scaled", "Sum", "Wells"]
+__all__ = ["Clamps", "Energy", "Network", "Saturation", "Scaled", "Sum", "Wells"]
+
+NEAREST = 1 - 2.0**-10
+"""Share of its limit up to which the curve of an amplifier is followed: beyond, it holds back 2.8 times as much."""
 
 
 @runtime_checkable
@@ -103,8 +106,8 @@ class Network(Addable):
     ----------
     A : array_like, sparse array, LinearOperator or Operator, shape (d, d)
         Symmetric; it need not be positive definite where something else confines the cells.
-    b : array_like, shape (d,), optional
-        Loads; none by default.
+    b : array_like, shape (d,) or (d, k), optional
+        Loads, of each replica its own where there are k columns; none by default.
 
     Raises
     ------
@@ -129,8 +132,8 @@ class Network(Addable):
         read = read_matrix(self.A)
         read.require_symmetric("an energy ½ xᵀAx")
         operator, d = read.operator, read.shape[0]
-        if self.b is not None and np.shape(self.b) != (d,):
-            raise ValueError(f"b must have shape ({d},), one load for each cell, got {np.shape(self.b)}")
+        if self.b is not None and (np.ndim(self.b) not in (1, 2) or np.shape(self.b)[0] != d):
+            raise ValueError(f"b must have shape ({d},) or ({d}, k), one load for each cell, got {np.shape(self.b)}")
         object.__setattr__(self, "_operators", {dtype_name(operator.like): operator})
 
     def value(self, x: Array) -> Array:
@@ -155,7 +158,8 @@ class Network(Addable):
         return product if product.dtype == x.dtype else as_array(product, x)
 
     def _load(self, x: Array) -> Array:
-        return as_array(self.b, x)[:, None]
+        b = as_array(self.b, x)
+        return b[:, None] if b.ndim == 1 else b
 
 
 @dataclass(frozen=True)
@@ -241,10 +245,81 @@ class Clamps(Addable):
         """∇U of every column of x (d, k): (d, k)."""
         return _column(self.conductance, x) * self._beyond(x)
 
+    @property
+    def linear_range(self) -> float:
+        """Voltage ± up to which nothing bends."""
+        return float(np.min(self.limit))
+
     def _beyond(self, x: Array) -> Array:
         """How far each voltage is beyond its rail, with its sign."""
         limit = _column(self.limit, x) + 0 * x
         return x - namespace(x).clip(x, -limit, limit)
+
+
+@dataclass(frozen=True)
+class Saturation(Addable):
+    """Amplifiers whose output is limit · tanh(u/limit): U = g Σ_i ∫ (tanh⁻¹-curve − line), about g x_i⁴/(12 limit²).
+
+    The gradient is g (limit · artanh(x_i/limit) − x_i): what holds an output back from its limit. Beyond it is no
+    more: pass the limit as hard rails too, which an `Equation` has.
+
+    Parameters
+    ----------
+    limit : float or array_like, shape (d,)
+        Largest output ±, > 0.
+    conductance : float or array_like, shape (d,), optional
+        g > 0, of the leak at the input of the amplifier.
+
+    Raises
+    ------
+    ValueError
+        Numbers out of range.
+
+    References
+    ----------
+    Hopfield, Neurons with graded response, PNAS 81, 3088 (1984).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Saturation(1.0).gradient(np.array([[0.5, 0.9, -0.9]])).round(2)
+    array([[ 0.05,  0.57, -0.57]])
+    """
+
+    limit: Any
+    conductance: Any = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "conductance"):
+            value = np.asarray(getattr(self, name))
+            if not (np.isfinite(value).all() and (value > 0).all()):
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)!r}")
+
+    def value(self, x: Array) -> Array:
+        """U of every column of x (d, k): (k,)."""
+        xp, limit = namespace(x), _column(self.limit, x)
+        z = self._share(x)
+        integral = z * xp.atanh(z) + xp.log1p(-z * z) / 2 - z * z / 2
+        return xp.sum(_column(self.conductance, x) * limit**2 * integral, axis=0)
+
+    def gradient(self, x: Array) -> Array:
+        """∇U of every column of x (d, k): (d, k)."""
+        z = self._share(x)
+        return _column(self.conductance, x) * _column(self.limit, x) * (namespace(x).atanh(z) - z)
+
+    @property
+    def rail(self) -> float:
+        """Voltage ± that no output gets beyond."""
+        return float(np.min(self.limit))
+
+    @property
+    def linear_range(self) -> float:
+        """Voltage ± up to which an output is held back by less than a fiftieth of itself."""
+        return float(np.min(self.limit)) / 4
+
+    def _share(self, x: Array) -> Array:
+        """x over the limit, held below one: a step may overshoot."""
+        return namespace(x).clip(x / _column(self.limit, x), -NEAREST, NEAREST)
 
 
 def read_energy(energy: Any) -> Any:
