@@ -9,8 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator
 
+from thermoapps._reading import read_count, read_number
 from thermoapps.annealing.bifurcation import Bifurcation
 from thermoapps.annealing.ising import Ising, Vector
+from thermoapps.annealing.sampler import runs
 
 __all__ = ["Bipartition", "bipartition"]
 
@@ -69,6 +71,8 @@ def bipartition(
     ------
     ValueError
         Weights that are negative or not symmetric, or numbers out of range.
+    TypeError
+        Weights that are not stored; a method without `run`.
 
     Examples
     --------
@@ -81,19 +85,22 @@ def bipartition(
     >>> found.cut, found.imbalance
     (1.0, 0)
     """
+    if isinstance(W, LinearOperator):
+        raise TypeError("weights must be stored to mend a cut; pass W as an array or a sparse array")
     graph = Ising(W)
     W = graph.J
     if W.nnz and W.data.min() < 0:
         raise ValueError("weights must not be negative: a graph that is to be cut has none")
-    if not 0 <= tolerance < 1 or num_reads < 1:
-        raise ValueError(f"need 0 ≤ tolerance < 1 and num_reads ≥ 1, got {tolerance} and {num_reads}")
-    n, method, generator = graph.n, method or Bifurcation(), np.random.default_rng(rng)
+    if read_number(tolerance, "tolerance") >= 1:
+        raise ValueError(f"tolerance is a share of the nodes, below 1, got {tolerance}")
+    num_reads, method = read_count(num_reads, "num_reads"), runs(method or Bifurcation(), "method")
+    n, generator = graph.n, np.random.default_rng(rng)
     if n == 0:
         return Bipartition(np.zeros(0), 0.0, 0, 0.0)
-    penalty = PENALTY * float(np.mean(graph.scales)) / n
+    near = graph.over(np.full(n, np.mean(graph.scales))).astype(np.float32)
 
     def product(x: Any) -> Any:
-        return penalty * (x.sum(axis=0, keepdims=True) - x) - W @ x
+        return PENALTY / n * (x.sum(axis=0, keepdims=True) - x) - near @ x
 
     energy = Ising(LinearOperator((n, n), matvec=product, matmat=product, dtype=float))
     start = generator.choice([-1.0, 1.0], (n, num_reads))

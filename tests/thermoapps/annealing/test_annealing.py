@@ -192,7 +192,28 @@ def test_what_is_booked():
         (lambda: Bifurcation(every=0), ValueError, "every"),
         (lambda: ParallelTempering((0.1,)), ValueError, "at least two"),
         (lambda: ParallelTempering((0.2, 0.1)), ValueError, "rise"),
-        (lambda: ParallelTempering(step=0.0), ValueError, "step > 0"),
+        (lambda: ParallelTempering((0.1, np.inf)), ValueError, "rise"),
+        (lambda: ParallelTempering(step=0.0), ValueError, "step must lie"),
+        (lambda: ParallelTempering(step=1e30), ValueError, "step must lie"),
+        (lambda: ParallelTempering(every=2.5), ValueError, "every must be a whole number"),
+        (lambda: Bifurcation(steps=1.5), ValueError, "steps must be a whole number"),
+        (lambda: Bifurcation(every=True), ValueError, "every must be a whole number"),
+        (lambda: Ising(np.array([[0, 1j], [-1j, 0]])), TypeError, "real numbers"),
+        (lambda: Ising(sp.csr_array(np.array([[0, 1j], [-1j, 0]]))), TypeError, "real numbers"),
+        (lambda: Ising(np.eye(2), [1j, 0]), TypeError, "h must be real"),
+        (lambda: Ising(np.ma.masked_equal(np.eye(2), 0.0)), TypeError, "masked"),
+        (lambda: Ising(1.0), ValueError, "square"),
+        (lambda: Ising([[0, 1e-20, 0], [0, 0, 0], [0, 0, 1e9]]), ValueError, "symmetric"),
+        (lambda: Ising([[0.0, 1e308], [1e308, 0.0]]), ValueError, "larger unit"),
+        (lambda: problem(2, 0).energies([1.0, -1.0]), ValueError, r"shape \(2, k\)"),
+        (lambda: problem(2, 0).energies([[1.0], [0.0]]), ValueError, "±1"),
+        (lambda: Bifurcation().run(problem(2, 0), np.ones((3, 1)), None), ValueError, r"shape \(2, k\)"),
+        (lambda: ParallelTempering().run(problem(2, 0), np.ones(2), None), ValueError, r"shape \(2, k\)"),
+        (lambda: GreedyDescent().run(problem(2, 0), np.ones(2)), ValueError, r"shape \(2, k\)"),
+        (lambda: booked(problem(2, 0), Bifurcation(), -1), ValueError, "reads"),
+        (lambda: bipartition(np.ones((2, 2)), num_reads=1.5), ValueError, "num_reads"),
+        (lambda: bipartition(np.ones((2, 2)), method=3), TypeError, "method run"),
+        (lambda: bipartition(aslinearoperator(np.eye(2))), TypeError, "stored"),
         (lambda: GreedyDescent().run(Ising(aslinearoperator(np.eye(2))), np.ones((2, 1))), TypeError, "stored"),
         (lambda: bipartition(-np.ones((2, 2))), ValueError, "negative"),
         (lambda: bipartition(np.ones((2, 2)), tolerance=1.0), ValueError, "tolerance"),
@@ -207,3 +228,18 @@ def test_nothing_at_all():
     empty = Ising(np.zeros((0, 0)))
     assert bipartition(np.zeros((0, 0))).cut == 0
     assert empty.energies(np.zeros((0, 3))).tolist() == [0, 0, 0]
+    for method in (Bifurcation(), ParallelTempering()):
+        assert method.run(empty, np.zeros((0, 3)), None).shape == (0, 3)
+        assert method.run(problem(2, 0), np.zeros((2, 0)), None).shape == (2, 0)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-200, 1e200, 1e300])
+def test_units_at_the_ends_of_the_range(unit):
+    one = problem(6, 3)
+    start = np.ones((6, 5))
+    scaled = Ising(unit * one.J, unit * one.h)
+    for method in (Bifurcation(steps=100), ParallelTempering(steps=100)):
+        spins = method.run(one, start, np.random.default_rng(0))
+        np.testing.assert_array_equal(method.run(scaled, start, np.random.default_rng(0)), spins)
+    W = abs(one.J)
+    assert bipartition(unit * W, rng=0).cut / unit == pytest.approx(bipartition(W, rng=0).cut)
