@@ -73,11 +73,12 @@ class Comparators:
 
     def gradient(self, x: Any) -> Any:
         """−current of every column of x (n, k): (n, k)."""
-        gradient = np.asarray(self.K @ signs(x), dtype=x.dtype)
+        s = signs(x)
+        gradient = np.asarray(self.K @ s, dtype=x.dtype)
         if self.c is not None:
             gradient += self.c
         if self.spring:
-            gradient += x.dtype.type(self.spring) * x
+            gradient += np.multiply(x, x.dtype.type(self.spring), out=s)
         return gradient
 
 
@@ -147,8 +148,7 @@ class AbsorbingRails:
             velocity += noise
         flown = step * velocity
         flown += x
-        lower, upper = equation.rails(x)
-        stopped = np.minimum(np.maximum(flown, lower), upper)
+        stopped = np.clip(flown, *equation.rails(x))
         velocity *= stopped == flown
         return replace(state, x=stopped, memory=(velocity, count + 1))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
+from thermoapps._reading import read_count
 from thermoapps.state_space._batches import symmetric, times, transposed
 from thermoapps.state_space.chain import Gaussian, Links, beginning, filtered, links_of
 from thermoapps.state_space.model import Model, read_model
@@ -175,8 +176,7 @@ def filter(
 
 def forecast_from(model: Model, last: Gaussian | None, steps: int) -> Forecast:
     """The model run on from its last state; None is an empty series, whose next state is the initial one."""
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
-        raise ValueError(f"steps must be a whole number ≥ 0, got {steps!r}")
+    steps = read_count(steps, "steps", least=0)
     arrays = (model.F, model.Q, model.H, model.R, *model.offsets)
     if last is None or any(len(array) != 1 for array in arrays):
         raise ValueError("what follows is not known of an empty or changing model; append rows of NaN to y instead")
