@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 from thermoapps._reading import read_count, read_number
 from thermoapps.annealing.bifurcation import Bifurcation
 from thermoapps.annealing.ising import Ising, Vector
+from thermoapps.annealing.moves import FiducciaMattheyses
 from thermoapps.annealing.sampler import runs
 
 __all__ = ["Bipartition", "bipartition"]
@@ -43,7 +44,13 @@ class Bipartition:
 
 
 def bipartition(
-    W: Any, *, tolerance: float = 0.0, num_reads: int = 8, method: Bifurcation | None = None, rng: Any = None
+    W: Any,
+    *,
+    tolerance: float = 0.0,
+    num_reads: int = 8,
+    method: Bifurcation | None = None,
+    polish: FiducciaMattheyses | None = None,
+    rng: Any = None,
 ) -> Bipartition:
     """Cut a graph in two halves so that little weight is cut.
 
@@ -61,6 +68,8 @@ def bipartition(
         Of which the best is taken.
     method : Bifurcation, optional
         The schedule.
+    polish : FiducciaMattheyses, optional
+        Digital moves of single nodes from every mended reading. None: the halves are the device's, mended.
     rng : None, int or numpy.random.Generator, optional
 
     Returns
@@ -72,7 +81,7 @@ def bipartition(
     ValueError
         Weights that are negative or not symmetric, or numbers out of range.
     TypeError
-        Weights that are not stored; a method without `run`.
+        Weights that are not stored; a method or polish without `run`.
 
     Examples
     --------
@@ -107,6 +116,8 @@ def bipartition(
     spins = method.run(energy, start, generator)
     allowed = max(int(tolerance * n), n % 2)
     halves = [_mended(W, s, allowed) for s in spins.T]
+    if polish is not None:
+        halves = [runs(polish, "polish").run(W, s, allowed) for s in halves]
     cuts = [_cut(W, s) for s in halves]
     best = halves[int(np.argmin(cuts))]
     return Bipartition(best, min(cuts), abs(int(best.sum())), num_reads * method.time)
@@ -119,7 +130,7 @@ def _cut(W: Any, s: Vector) -> float:
 
 def _mended(W: sp.csr_array, s: Vector, allowed: int) -> Vector:
     """The same side for all nodes but for those that must move, each time the one that costs least."""
-    s = s.copy()
+    s = np.array(s, dtype=float)
     inner = s * (W @ s)  # what a move cuts, less what it mends
     while abs(total := s.sum()) > allowed:
         heavy = np.flatnonzero(s == np.sign(total))

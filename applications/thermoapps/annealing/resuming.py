@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from thermoapps.annealing.ising import Ising, Vector
+from thermolinalg.files import replacing
 
 __all__ = ["Log", "Memory"]
 
@@ -86,10 +86,8 @@ class Log(Memory):
         """The file, in one stroke."""
         head = json.dumps({"key": self.key, "rng": self._stood}, default=np.ndarray.tolist)
         arrays = {f"state_{name}": value for name, value in self.state.items()}
-        beside = self.path.with_name(self.path.name + ".new")
-        with beside.open("wb") as file:
-            np.savez(file, head=head, start=self.start.astype(np.int8), done=self.done, **arrays)
-        os.replace(beside, self.path)
+        with replacing(self.path, force=True) as stream:
+            np.savez(stream, head=head, start=self.start.astype(np.int8), done=self.done, **arrays)
         self._written = monotonic()
 
     def remove(self) -> None:

@@ -234,7 +234,8 @@ def _states(spins: Vector, bqm: Any) -> tuple[Vector, list[Any]]:
 def runs(part: Any, name: str) -> Any:
     """A part of the sampler that can be run, or TypeError."""
     if not callable(getattr(part, "run", None)) or isinstance(part, type):
-        raise TypeError(f"{name} must be an object with a method run, such as Bifurcation(), got {part!r}")
+        example = "Bifurcation()" if name == "method" else "GreedyDescent()"
+        raise TypeError(f"{name} must be an object with a method run, such as {example}, got {part!r}")
     return part
 
 

@@ -14,6 +14,7 @@ from thermoapps.annealing import (
     AbsorbingRails,
     Bifurcation,
     Comparators,
+    FiducciaMattheyses,
     GreedyDescent,
     Ising,
     ParallelTempering,
@@ -160,6 +161,33 @@ def test_the_penalty_holds_the_balance_of_many_nodes():
     assert found.cut < 0.1 * n
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("allowed", [0, 3])
+def test_moves_of_single_nodes_keep_the_balance_and_never_cut_more(seed, allowed):
+    rng = np.random.default_rng(seed)
+    W = Ising(abs(problem(24, seed, 0.2).J)).J
+    side = rng.permutation(np.repeat([-1.0, 1.0], 12))
+    before = side.copy()
+    found = FiducciaMattheyses().run(W, side, allowed)
+    cut = [(W.sum() - s @ (W @ s)) / 4 for s in (side, found)]
+    assert cut[1] < cut[0]
+    assert abs(found.sum()) <= allowed
+    np.testing.assert_array_equal(side, before)
+    np.testing.assert_array_equal(FiducciaMattheyses().run(1e12 * W, side, allowed), found)
+    for i, j in zip(*np.nonzero(found[:, None] > found[None, :]), strict=True):  # no swap of two is left that pays
+        swapped = found.copy()
+        swapped[[i, j]] *= -1
+        assert (W.sum() - swapped @ (W @ swapped)) / 4 >= cut[1] - 1e-9
+
+
+def test_a_polished_cut_is_that_of_its_halves():
+    W = abs(problem(60, 1, 0.1).J)
+    raw, polished = (bipartition(W, method=Bifurcation(steps=5), polish=p, rng=0) for p in (None, FiducciaMattheyses()))
+    assert polished.cut < raw.cut
+    assert polished.cut == pytest.approx((W.sum() - polished.side @ (W @ polished.side)) / 4)
+    assert polished.imbalance == 0
+
+
 @pytest.mark.parametrize(("cold", "hot", "share"), [(1.0, 0.5, 1.0), (0.5, 1.0, math.exp(-0.5 * (1 / 0.5 - 1)))])
 def test_neighbours_change_places_by_the_rule_of_metropolis(cold, hot, share):
     k = 10_000
@@ -212,6 +240,8 @@ def test_what_is_booked():
         (lambda: GreedyDescent().run(problem(2, 0), np.ones(2)), ValueError, r"shape \(2, k\)"),
         (lambda: booked(problem(2, 0), Bifurcation(), -1), ValueError, "reads"),
         (lambda: bipartition(np.ones((2, 2)), num_reads=1.5), ValueError, "num_reads"),
+        (lambda: FiducciaMattheyses(passes=0), ValueError, "passes"),
+        (lambda: bipartition(np.ones((2, 2)), polish=FiducciaMattheyses), TypeError, "polish must be"),
         (lambda: bipartition(np.ones((2, 2)), method=3), TypeError, "method run"),
         (lambda: bipartition(aslinearoperator(np.eye(2))), TypeError, "stored"),
         (lambda: GreedyDescent().run(Ising(aslinearoperator(np.eye(2))), np.ones((2, 1))), TypeError, "stored"),
