@@ -36,7 +36,7 @@ def test_annealing(run):
         pytest.importorskip(name)
     from thermoapps.annealing import Bifurcation
 
-    short = {"METHOD": Bifurcation(steps=300), "READS": 4, "SWEEPS": 3}
+    short = {"METHOD": Bifurcation(steps=300), "HALVES": Bifurcation(steps=20, gain=0.2), "READS": 4, "SWEEPS": 3}
     found = run("annealing", "annealing", "--budget", "0.01", "--seeds", "1", "--graphs", "G11", **short)
     (row,) = found["maximum cuts"]
     for method in ("Langevin cells", "simulated annealing", "tabu search", "simulated bifurcation"):
