@@ -174,7 +174,7 @@ def grown(side: int) -> dict[str, float]:
     }
 
 
-if __name__ == "__main__":
+def main() -> None:
     chosen = options(__doc__)
     path, file = chosen.results / "random-field.json", chosen.data / "spatial" / "meuse.csv"
     if chosen.draw or not file.is_file():
@@ -190,3 +190,7 @@ if __name__ == "__main__":
         write(results, path)
     elif file.is_file():
         draw_zinc(file, results["zinc"], chosen.pictures / "random-field.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,8 @@ from thermoapps.state_space import filter, fit, smooth
 LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
 WEEKS, HARMONICS, AHEAD = 365.25 / 7, 3, 104
 FIRST_YEAR = 1871
+LAST = 2284
+"""Weeks of carbon dioxide, the last ones; all of them."""
 
 
 def seconds(call: Any) -> tuple[Any, float]:
@@ -106,7 +108,7 @@ def of_statsmodels(system: dict[str, Any], y: np.ndarray) -> Any:
 def carbon_dioxide() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Weeks at Mauna Loa, of which some are missing; a level without noise of its own is a singular Q."""
     table = sm.datasets.co2.load_pandas().data
-    y, years = table["co2"].to_numpy(dtype=float), table.index
+    y, years = table["co2"].to_numpy(dtype=float)[-LAST:], table.index[-LAST:]
     found, fitting = seconds(lambda: fit(seasonal, np.log([1e-6, 1e-5, 0.1]), y, rng=0))
     smoothed, smoothing = seconds(lambda: smooth(**found.system, y=y, rng=0))
     covariances, eliminating = seconds(lambda: smoothed.covariances)

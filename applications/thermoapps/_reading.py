@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_random_state
 
 import thermolinalg as tla
 
-__all__ = ["FLOATS", "naming", "read_number", "read_rng", "read_weights", "sparse_array"]
+__all__ = ["FLOATS", "naming", "read_count", "read_number", "read_rng", "read_weights", "sparse_array"]
 
 FLOATS = [np.float64, np.float32]
 """Precisions of samples that are kept in what is fitted; all work is in double precision."""
@@ -43,6 +43,13 @@ def read_number(value: Any, name: str, *, positive: bool = False, infinite: bool
         finite = "" if infinite else "finite and "
         raise ValueError(f"{name} must be {finite}{'> 0' if positive else '≥ 0'}, got {value!r}")
     return number
+
+
+def read_count(value: Any, name: str, least: int = 1) -> int:
+    """A whole number, no smaller than the least."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number ≥ {least}, got {value!r}")
+    return int(value)
 
 
 def read_rng(rng: Any, random_state: Any) -> np.random.Generator:

@@ -6,6 +6,8 @@ from thermoapps.annealing.booking import booked
 from thermoapps.annealing.cells import AbsorbingRails, Comparators
 from thermoapps.annealing.descent import GreedyDescent
 from thermoapps.annealing.ising import Ising
+from thermoapps.annealing.moves import FiducciaMattheyses
+from thermoapps.annealing.resuming import Memory
 from thermoapps.annealing.sampler import LangevinSampler
 from thermoapps.annealing.tempering import ParallelTempering
 
@@ -14,9 +16,11 @@ __all__ = [
     "Bifurcation",
     "Bipartition",
     "Comparators",
+    "FiducciaMattheyses",
     "GreedyDescent",
     "Ising",
     "LangevinSampler",
+    "Memory",
     "ParallelTempering",
     "bipartition",
     "booked",

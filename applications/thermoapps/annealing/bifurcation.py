@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from thermoapps._reading import read_count
 from thermoapps.annealing.cells import AbsorbingRails, Comparators
 from thermoapps.annealing.ising import Ising, Vector
+from thermoapps.annealing.resuming import Memory
 from thermolinalg.simulation import nonlinear
 
 __all__ = ["Bifurcation"]
@@ -68,8 +70,7 @@ class Bifurcation:
     every: int = 5
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        read_count(self.steps, "steps")
         if not 0 < self.step <= 1:
             raise ValueError(f"step must lie between 0 and 1, got {self.step}: longer ones are not stable")
         if not 0 < self.gain < math.inf:
@@ -89,6 +90,7 @@ class Bifurcation:
         start: Vector,
         rng: np.random.Generator,
         stopped: Callable[[], bool] = lambda: False,
+        memory: Memory | None = None,
     ) -> Vector:
         """Spins after the schedule.
 
@@ -100,23 +102,38 @@ class Bifurcation:
         rng : numpy.random.Generator
         stopped : callable, optional
             Asked from time to time; True ends the run where it stands.
+        memory : Memory, optional
+            Where the run notes how it stands; one that is not empty is gone on from, bit for bit, with its generator.
 
         Returns
         -------
         array, shape (n, k)
             Entries ±1.
         """
+        start, rng, memory = ising.columns(start), np.random.default_rng(rng), memory or Memory()
+        if not start.size:
+            return start
         cells, rails = Comparators.of(ising, self.gain), AbsorbingRails(self.friction, self.every)
         spring, heat = nonlinear.LinearRamp(1.0, 0.0, self.time), nonlinear.LinearRamp(self.temperature, 0.0, self.time)
 
         def schedule(t: float) -> nonlinear.Equation:
             return nonlinear.Equation(cells.held(spring(t)), heat(t), lower=-1.0, upper=1.0)
 
-        swing = np.float32(0.1) * np.abs(rng.standard_normal(start.shape, dtype=np.float32))
-        here: Any = np.copysign(swing, start).astype(np.float32)
-        taken = 0
+        here: Any
+        if memory.state:
+            here, taken = _checkpoint(**memory.state, step=self.step, rng=rng), int(memory.state["steps"])
+        else:
+            swing = np.float32(0.1) * np.abs(rng.standard_normal(start.shape, dtype=np.float32))
+            here, taken = np.copysign(swing, start).astype(np.float32), 0
         while taken < self.steps and not (taken and stopped()):
             count = min(SEGMENT, self.steps - taken)
             run = nonlinear.simulate(schedule, here, time=count * self.step, step=self.step, integrator=rails, rng=rng)
             here, taken = run.checkpoint, taken + count
+            velocity, kicks = here.state.memory
+            memory.keep(x=here.state.x, velocity=velocity, kicks=kicks, steps=taken)
         return np.asarray(np.copysign(1.0, here.x))
+
+
+def _checkpoint(x: Any, velocity: Any, kicks: Any, steps: Any, step: float, rng: np.random.Generator) -> Any:
+    """A run of the cells, as memory has it."""
+    return nonlinear.Checkpoint(nonlinear.State(x, (velocity, int(kicks))), step, int(steps), rng)

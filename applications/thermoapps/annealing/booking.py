@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from thermoapps._reading import read_count
 from thermoapps.annealing.ising import Ising
 from thermolinalg.devices import Ledger
 
@@ -32,7 +33,7 @@ def booked(ising: Ising, method: Any, reads: int) -> Ledger:
     >>> ledger.device_time, ledger.written
     (150.0, 2)
     """
-    ledger = Ledger()
+    ledger, reads = Ledger(), read_count(reads, "reads", least=0)
     ledger.write(ising.couplings)
     ledger.record(d=ising.n, runs=reads, time_each=method.time)
     return ledger

@@ -34,7 +34,7 @@ class GreedyDescent:
         """
         if not ising.stored:
             raise TypeError("flips of single spins need stored couplings; pass J as an array or a sparse array")
-        result = np.array(spins, dtype=float)
+        result = ising.columns(spins).copy()
         fields = ising.J @ result + ising.h[:, None]
         for s, field in zip(result.T, fields.T, strict=True):
             self._descend(ising, s, field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,9 @@ from scipy.sparse.linalg import LinearOperator
 __all__ = ["Ising", "Vector"]
 
 Vector = np.ndarray
+
+SYMMETRIC = 1e-12
+"""Asymmetry relative to the largest entries of its row and column that is rounding."""
 
 PROBES = 32
 """Products with random signs that estimate the row norms of couplings known by their products."""
@@ -50,22 +54,25 @@ class Ising:
     _plain: bool = field(init=False, repr=False, compare=False, default=True)
 
     def __post_init__(self) -> None:
-        J = self.J
-        plain = not isinstance(J, LinearOperator)
-        if plain:
-            J = sp.csr_array(J if sp.issparse(J) else np.asarray(J, dtype=float), dtype=float)
+        plain = not isinstance(self.J, LinearOperator)
+        J = _real(self.J, "couplings")
         if len(J.shape) != 2 or J.shape[0] != J.shape[1]:
             raise ValueError(f"couplings must be square, got the shape {J.shape}")
+        if plain:
+            J = sp.csr_array(J, dtype=float, copy=True)
+            J.sum_duplicates()
         n = J.shape[0]
-        h = np.zeros(n) if self.h is None else np.asarray(self.h, dtype=float)
+        h = np.zeros(n) if self.h is None else np.asarray(_real(self.h, "h"), dtype=float)
         if h.shape != (n,):
             raise ValueError(f"h must have shape ({n},), one bias for each spin, got {h.shape}")
         if not (np.isfinite(h).all() and np.isfinite(self.offset)) or (plain and not np.isfinite(J.data).all()):
             raise ValueError("biases, couplings and offset must be finite: NaN or infinity was given")
         offset = float(self.offset)
         if plain and n:
-            if abs(J - J.T).max() > 1e-12 * abs(J).max():
-                raise ValueError("couplings must be symmetric; pass (J + J.T) / 2, which has the same energy")
+            with np.errstate(over="ignore"):
+                if not np.isfinite(np.abs(J.data).sum() + np.abs(h).sum() + abs(offset)):
+                    raise ValueError("energies overflow: pass couplings, biases and offset in a larger unit")
+            J = _symmetric(J)
             offset += float(J.diagonal().sum()) / 2
             J = sp.csr_array(J - sp.diags_array(J.diagonal()))
             J.eliminate_zeros()
@@ -106,9 +113,23 @@ class Ising:
         return int(self.J.nnz) if self.stored else None
 
     def energies(self, s: Vector) -> Vector:
-        """Energy of every column of s (n, k): (k,)."""
-        s = np.asarray(s, dtype=float)
+        """Energy of every column of spins s (n, k): (k,)."""
+        s = self.columns(s)
         return np.asarray(np.sum(s * (self.J @ s / 2 + self.h[:, None]), axis=0) + self.offset)
+
+    def columns(self, s: Any) -> Vector:
+        """Spins (n, k) in double precision, a column for each read; ValueError where they are none."""
+        s = np.asarray(s)
+        if s.ndim != 2 or s.shape[0] != self.n:
+            raise ValueError(f"spins must have shape ({self.n}, k), a column for each read, got {s.shape}")
+        if not (np.abs(s) == 1).all():
+            raise ValueError("spins must be ±1")
+        return np.asarray(s, dtype=float)
+
+    def over(self, sizes: Vector) -> Any:
+        """Stored couplings, each row divided by its size."""
+        rows = np.repeat(np.arange(self.n), np.diff(self.J.indptr))
+        return sp.csr_array((self.J.data / sizes[rows], self.J.indices, self.J.indptr), shape=self.J.shape)
 
     @cached_property
     def scales(self) -> Vector:
@@ -121,5 +142,29 @@ class Ising:
             squares = np.bincount(rows, (self.J.data / safe[rows]) ** 2, minlength=self.n) + (self.h / safe) ** 2
             return safe * np.where(largest > 0, np.sqrt(squares), 1.0)
         signs = np.random.default_rng(0).choice([-1.0, 1.0], (self.n, PROBES))
-        norms = np.sqrt(np.mean((self.J @ signs) ** 2, axis=1) + self.h**2)
-        return np.where(norms > 0, norms, 1.0)
+        felt = np.column_stack([self.J @ signs, math.sqrt(PROBES) * self.h])
+        largest = np.abs(felt).max(axis=1)
+        safe = np.where(largest > 0, largest, 1.0)
+        return safe * np.where(largest > 0, np.sqrt(np.sum((felt / safe[:, None]) ** 2, axis=1) / PROBES), 1.0)
+
+
+def _real(value: Any, name: str) -> Any:
+    """Real numbers: sparse, an operator, or an array; TypeError for others."""
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name} are masked; every entry is needed")
+    value = value if sp.issparse(value) or isinstance(value, LinearOperator) else np.asarray(value)
+    if np.dtype(value.dtype).kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {value.dtype}")
+    return value
+
+
+def _symmetric(J: sp.csr_array) -> sp.csr_array:
+    """(J + Jᵀ)/2 of what is symmetric up to rounding, in the unit of each pair; ValueError for what is not."""
+    difference = sp.coo_array(J - J.T)
+    if difference.nnz:
+        size = np.sqrt(np.maximum(abs(J).max(axis=1).toarray(), abs(J).max(axis=0).toarray()).ravel())
+        rows, columns = difference.coords
+        if (np.abs(difference.data) > SYMMETRIC * size[rows] * size[columns]).any():
+            raise ValueError("couplings must be symmetric; pass (J + J.T) / 2, which has the same energy")
+        J = sp.csr_array((J + J.T) / 2)
+    return J

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from time import monotonic, perf_counter_ns
 from typing import Any
 
@@ -12,9 +12,11 @@ import dimod
 import numpy as np
 from tqdm import tqdm
 
+from thermoapps._reading import read_count, read_number
 from thermoapps.annealing.bifurcation import Bifurcation
 from thermoapps.annealing.booking import booked
 from thermoapps.annealing.ising import Ising, Vector
+from thermoapps.annealing.resuming import Log
 from thermolinalg.hardware import as_hardware
 
 __all__ = ["LangevinSampler"]
@@ -48,7 +50,7 @@ class LangevinSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
     def parameters(self) -> dict[str, Any]:
         """Keyword parameters of `sample`, each with the properties that bear on it."""
         names = ("num_reads", "num_sweeps", "method", "polish", "initial_states", "initial_states_generator", "seed")
-        more = ("rng", "time_limit", "interrupt_function", "hardware", "progress")
+        more = ("rng", "time_limit", "interrupt_function", "checkpoint", "hardware", "progress")
         return {name: [] for name in (*names, *more)} | {"method": ["methods"], "polish": ["polishes"]}
 
     @property
@@ -74,6 +76,7 @@ class LangevinSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
         rng: Any = None,
         time_limit: float | None = None,
         interrupt_function: Callable[[], bool] | None = None,
+        checkpoint: Any = None,
         hardware: Any = "integrated",
         progress: bool = False,
         **unknown: Any,
@@ -105,6 +108,10 @@ class LangevinSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
             Seconds after which nothing new is begun; the first reads are then taken where they stand.
         interrupt_function : callable, optional
             Asked from time to time; True ends the call with the reads at hand.
+        checkpoint : str or path, optional
+            A file where the call notes every few seconds how it stands, and when it is interrupted or out of time. The
+            same call with the same path goes on from there and has the same samples as if it had never stopped. At the
+            end the file is removed. A method of your own has to take a `Memory` as its fifth argument.
         hardware : Hardware or {'paper', 'pcb', 'integrated'}, optional
             In whose seconds and joules `info` tells the device's time; most of its numbers are assumptions.
         progress : bool, optional
@@ -121,29 +128,38 @@ class LangevinSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            Biases that are not finite; numbers out of range; both `seed` and `rng`.
+            Biases that are not finite; numbers out of range; both `seed` and `rng`; a checkpoint of another call.
         TypeError
-            A method without `run`, or a polish without one.
+            A method without `run`, or a polish without one; a model of another kind.
         """
         began = perf_counter_ns()
         self.remove_unknown_kwargs(**unknown)
-        method = _with_steps(_runs(Bifurcation() if method is None else method, "method"), num_sweeps)
+        if not hasattr(bqm, "to_numpy_vectors"):
+            raise TypeError(
+                f"bqm must be a dimod.BinaryQuadraticModel, got {type(bqm).__name__}; dimod.cqm_to_bqm makes one of a "
+                "constrained model, sample_qubo and sample_ising take dictionaries"
+            )
+        method = _with_steps(runs(Bifurcation() if method is None else method, "method"), num_sweeps)
         if polish is not None:
-            _runs(polish, "polish")
-        if time_limit is not None and not time_limit > 0:
-            raise ValueError(f"time_limit must be positive, got {time_limit}")
+            runs(polish, "polish")
+        limit = math.inf if time_limit is None else read_number(time_limit, "time_limit", positive=True, infinite=True)
         generator, prices = _generator(seed, rng), as_hardware(hardware)
         ising = Ising.of(bqm)
         start = self._start(bqm, initial_states, initial_states_generator, num_reads, generator)
-        clock = _Stop(math.inf if time_limit is None else monotonic() + time_limit, interrupt_function)
+        clock = _Stop(monotonic() + limit, interrupt_function)
         prepared = perf_counter_ns()
-        raw = _read(method, ising, start, generator, clock, progress) if ising.n else start
+        if checkpoint is None or not ising.n:
+            raw = _read(method, ising, start, generator, clock, progress)
+        else:
+            sources = [source if isinstance(source, int | np.integer) else type(source) for source in (seed, rng)]
+            with Log(checkpoint, ising, f"{method!r} {sources}", start, generator) as log:
+                raw = _read(method, ising, log.start, generator, clock, progress, log)
         sampled = perf_counter_ns()
         spins = raw if polish is None else polish.run(ising, raw)
-        found = dimod.SampleSet.from_samples_bqm(_states(spins, bqm), bqm)
+        found = read = dimod.SampleSet.from_samples_bqm(_states(raw, bqm), bqm)
         if polish is not None:
-            before = bqm.energies(_states(raw, bqm))
-            found = dimod.append_data_vectors(found, raw_energy=np.asarray(before, dtype=float).tolist())
+            before = np.asarray(read.record.energy, dtype=float)
+            found = dimod.SampleSet.from_samples_bqm(_states(spins, bqm), bqm, raw_energy=before)
         ledger = booked(ising, method, raw.shape[1])
         found.info.update(
             method=repr(method),
@@ -179,20 +195,33 @@ class _Stop:
         return self.stopped
 
 
-def _read(method: Any, ising: Ising, start: Vector, rng: np.random.Generator, stop: _Stop, progress: bool) -> Vector:
+def _read(
+    method: Any,
+    ising: Ising,
+    start: Vector,
+    rng: np.random.Generator,
+    stop: _Stop,
+    progress: bool,
+    log: Log | None = None,
+) -> Vector:
     """Reads, a few side by side; those that were cut short count only where there are no others."""
-    width, reads = max(1, ENTRIES // ising.n), start.shape[1]
-    done: list[Vector] = []
-    with tqdm(desc="reads", total=reads, disable=not progress) as bar:
-        for first in range(0, reads, width):
+    width, reads = max(1, ENTRIES // max(ising.n, 1)), start.shape[1]
+    done: list[Vector] = [] if log is None or not log.done.shape[1] else [log.done.astype(float)]
+    begun = done[0].shape[1] if done else 0
+    with tqdm(desc="reads", total=reads, initial=begun, disable=not progress) as bar:
+        for first in range(begun, reads, width):
             columns = start[:, first : first + width]
-            spins = method.run(ising, columns, rng, stop)
+            spins = method.run(ising, columns, rng, stop, *([] if log is None else [log]))
             if stop.stopped and done:
                 break
             done.append(spins)
             bar.update(columns.shape[1])
-            if stop():
+            if log is not None and not stop.stopped:
+                log.finish(spins)
+            if first + width < reads and stop():
                 break
+    if log is not None:
+        (log.write if stop.stopped else log.remove)()
     return np.hstack(done)
 
 
@@ -202,15 +231,21 @@ def _states(spins: Vector, bqm: Any) -> tuple[Vector, list[Any]]:
     return values.astype(np.int8), list(bqm.variables)
 
 
-def _runs(part: Any, name: str) -> Any:
+def runs(part: Any, name: str) -> Any:
     """A part of the sampler that can be run, or TypeError."""
     if not callable(getattr(part, "run", None)) or isinstance(part, type):
-        raise TypeError(f"{name} must be an object with a method run, such as Bifurcation(), got {part!r}")
+        example = "Bifurcation()" if name == "method" else "GreedyDescent()"
+        raise TypeError(f"{name} must be an object with a method run, such as {example}, got {part!r}")
     return part
 
 
 def _with_steps(method: Any, num_sweeps: int | None) -> Any:
-    return method if num_sweeps is None else replace(method, steps=int(num_sweeps))
+    if num_sweeps is None:
+        return method
+    if not is_dataclass(method) or not hasattr(method, "steps"):
+        raise TypeError(f"num_sweeps is for methods with steps, which {method!r} has not; pass None")
+    counted: Any = replace(method, steps=read_count(num_sweeps, "num_sweeps"))  # type: ignore[type-var]
+    return counted
 
 
 def _generator(seed: Any, rng: Any) -> np.random.Generator:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
+from thermoapps._reading import read_count
 from thermoapps.annealing.ising import Ising, Vector
+from thermoapps.annealing.resuming import Memory
 from thermolinalg.simulation import nonlinear
 
 __all__ = ["ParallelTempering"]
@@ -93,10 +94,14 @@ class ParallelTempering:
 
     def __post_init__(self) -> None:
         ladder = np.asarray(self.temperatures, dtype=float)
-        if ladder.ndim != 1 or len(ladder) < 2 or not (ladder[0] > 0 and (np.diff(ladder) > 0).all()):
+        rises = ladder.ndim == 1 and len(ladder) > 1 and ladder[0] > 0 and bool((np.diff(ladder) > 0).all())
+        if not rises or not np.isfinite(ladder).all():
             raise ValueError(f"temperatures must be positive and rise, at least two of them, got {self.temperatures}")
-        if self.steps < 1 or self.every < 1 or not 0 < self.step < math.inf:
-            raise ValueError(f"need steps, every ≥ 1 and step > 0, got {self.steps}, {self.every} and {self.step}")
+        object.__setattr__(self, "temperatures", tuple(ladder.tolist()))
+        read_count(self.steps, "steps")
+        read_count(self.every, "every")
+        if not 0 < self.step <= 1:
+            raise ValueError(f"step must lie between 0 and 1, got {self.step}: longer ones pass from rail to rail")
 
     @property
     def time(self) -> float:
@@ -109,6 +114,7 @@ class ParallelTempering:
         start: Vector,
         rng: np.random.Generator,
         stopped: Callable[[], bool] = lambda: False,
+        memory: Memory | None = None,
     ) -> Vector:
         """The lowest reading of the coldest replica of every read.
 
@@ -120,21 +126,27 @@ class ParallelTempering:
         rng : numpy.random.Generator
         stopped : callable, optional
             Asked at every exchange; True ends the run where it stands.
+        memory : Memory, optional
+            Where the run notes how it stands; one that is not empty is gone on from, bit for bit, with its generator.
 
         Returns
         -------
         array, shape (n, k)
             Entries ±1.
         """
+        start, rng, memory = ising.columns(start), np.random.default_rng(rng), memory or Memory()
+        if not start.size:
+            return start
         k, levels = start.shape[1], len(self.temperatures)
         largest = float(ising.scales.max(initial=0.0)) or 1.0
         scale = largest * float(np.sqrt(np.mean((ising.scales / largest) ** 2)))
-        J = sp.csr_array(ising.J / scale, dtype=np.float32) if ising.stored else ising.J * (1 / scale)
+        J = ising.over(np.full(ising.n, scale)).astype(np.float32) if ising.stored else ising.J * (1 / scale)
         equation = nonlinear.Equation(nonlinear.Network(J, -ising.h / scale), 0.0, lower=-1.0, upper=1.0)
         ladder = np.repeat(self.temperatures, k)  # level by level
-        here: Any = np.tile(0.5 * start, (1, levels)).astype(np.float32)
-        best, lowest = np.array(start, dtype=float), ising.energies(start)
-        left, integrator = self.steps, _EulerOfEach(ladder)
+        here: Any = memory.state.get("x", np.tile(0.5 * start, (1, levels)).astype(np.float32))
+        best = np.array(memory.state.get("best", start), dtype=float)
+        lowest, left = ising.energies(best), int(memory.state.get("left", self.steps))
+        integrator = _EulerOfEach(ladder)
         while left and not stopped():
             taken = min(self.every, left)
             run = nonlinear.simulate(
@@ -146,6 +158,7 @@ class ParallelTempering:
             better = energies < lowest
             best[:, better], lowest[better] = spins[:, better], energies[better]
             here = x[:, _exchanged(equation.value(x), ladder, levels, rng)]
+            memory.keep(x=here, best=best.astype(np.int8), left=left)
         return best
 
 

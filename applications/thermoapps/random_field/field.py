@@ -9,13 +9,13 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from thermoapps._reading import read_number
+from thermoapps._reading import read_count, read_number
 from thermoapps.random_field.determinants import Logarithm, holding, log_determinant
 from thermoapps.random_field.grid import Grid
 from thermoapps.random_field.matern import Matern
-from thermoapps.random_field.observing import read_observations
+from thermoapps.random_field.observing import read_observations, read_real
 from thermoapps.random_field.posterior import Posterior
-from thermoapps.random_field.precisions import read_null_space, read_order, read_precision, unit_adjacency
+from thermoapps.random_field.precisions import read_null_space, read_precision, refuse_indefinite, unit_adjacency
 
 __all__ = ["GaussianField"]
 
@@ -55,6 +55,8 @@ class GaussianField:
     ------
     ValueError
         Q is not square, not symmetric or not finite; a grid of another size; a basis that is none of the null space.
+    LinAlgError
+        Q is indefinite (beyond 60 000 rows only its entries and their neighbours on the diagonal are compared).
     TypeError
         Entries that are not real numbers.
 
@@ -72,7 +74,16 @@ class GaussianField:
     """
 
     def __init__(self, precision: Any, *, grid: Grid | None = None, null_space: Any = None) -> None:
-        self.precision = read_precision(precision)
+        self._hold(read_precision(precision), grid)
+        if grid is not None and grid.size != self.size:
+            raise ValueError(f"the grid has {grid.size} nodes, the precision {self.size} rows")
+        refuse_indefinite(self.precision)
+        if null_space is not None:
+            self.null_space = read_null_space(null_space, self.precision)
+
+    def _hold(self, precision: sp.csr_array, grid: Grid | None) -> None:
+        """Take a precision that is known to be one."""
+        self.precision = precision
         self.grid = grid
         self.size = self.precision.shape[0]
         self.covariates = 0
@@ -80,10 +91,6 @@ class GaussianField:
         self.matern: Matern | None = None
         self._log_volume = 0.0
         self._base = self
-        if grid is not None and grid.size != self.size:
-            raise ValueError(f"the grid has {grid.size} nodes, the precision {self.size} rows")
-        if null_space is not None:
-            self.null_space = read_null_space(null_space, self.precision)
 
     # -- constructors -------------------------------------------------------------------------------------------------
 
@@ -139,18 +146,19 @@ class GaussianField:
         if W.nnz and W.data.min() < 0:
             raise ValueError("adjacency has negative weights; they are the strengths of links")
         kappa, scale = read_number(kappa, "kappa"), read_number(scale, "scale", positive=True)
-        order = read_order(order, "order")
+        order = read_count(order, "order")
         W = sp.csr_array(W - sp.diags_array(W.diagonal()))
         degrees = np.asarray(W.sum(axis=1)).ravel()
         A = sp.csr_array(sp.diags_array(degrees + kappa**2) - W)
         Q = A
         for _ in range(order - 1):
             Q = A @ Q
-        null_space = None
+        field = cls.__new__(cls)
+        field._hold(read_precision((Q + Q.T) / (2 * scale**2)), None)
         if kappa == 0:
             count, labels = sp.csgraph.connected_components(W, directed=False)
-            null_space = (labels[:, None] == np.arange(count)) / np.sqrt(np.bincount(labels))
-        return cls((Q + Q.T) / (2 * scale**2), null_space=null_space)
+            field.null_space = (labels[:, None] == np.arange(count)) / np.sqrt(np.bincount(labels))
+        return field
 
     @classmethod
     def from_matern(cls, grid: Grid, *, range: float, standard_deviation: float = 1.0, alpha: int = 2) -> GaussianField:
@@ -182,9 +190,10 @@ class GaussianField:
             grid,
             read_number(range, "range", positive=True),
             read_number(standard_deviation, "standard_deviation", positive=True),
-            read_order(alpha, "alpha"),
+            read_count(alpha, "alpha"),
         )
-        field = cls(matern.precision(), grid=grid)
+        field = cls.__new__(cls)
+        field._hold(matern.precision(), grid)
         field.matern = matern
         return field
 
@@ -210,7 +219,7 @@ class GaussianField:
         """
         if self.covariates:
             raise ValueError("the field has a trend already; pass all its covariates at once")
-        B = np.ones((self.size, 1)) if covariates is None else np.asarray(covariates, dtype=float)
+        B = np.ones((self.size, 1)) if covariates is None else read_real(covariates, "covariates")
         B = B[:, None] if B.ndim == 1 else B
         if B.ndim != 2 or B.shape[0] != self.size or B.shape[1] == 0:
             raise ValueError(f"covariates must have shape ({self.size}, p), got {np.shape(covariates)}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, reduce
 from itertools import product
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+
+from thermoapps._reading import read_number
 
 __all__ = ["Grid"]
 
@@ -46,10 +49,8 @@ class Grid:
         if lengths.ndim != 1 or len(lengths) == 0 or lengths.dtype.kind not in "iu" or (lengths < 1).any():
             raise ValueError(f"shape must hold a positive number of nodes for each axis, got {shape!r}")
         self.shape: tuple[int, ...] = tuple(int(length) for length in lengths)
-        self.spacing = _for_each_axis(spacing, "spacing", len(self.shape))
+        self.spacing = _read_spacing(spacing, len(self.shape))
         self.origin = _for_each_axis(origin, "origin", len(self.shape))
-        if (self.spacing <= 0).any():
-            raise ValueError(f"spacing must be positive, got {spacing!r}")
 
     @classmethod
     def around(cls, points: Any, spacing: Any, *, margin: float = 0.0) -> Grid:
@@ -72,7 +73,7 @@ class Grid:
         points = read_points(points)
         if len(points) == 0:
             raise ValueError("there are no points to lay a grid around")
-        spacing = _for_each_axis(spacing, "spacing", points.shape[1])
+        spacing, margin = _read_spacing(spacing, points.shape[1]), read_number(margin, "margin")
         low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
         cells = np.ceil((high - low) / spacing * (1 - OUTSIDE)).astype(int)
         return cls(tuple(cells + 1), spacing, (low + high - cells * spacing) / 2)
@@ -85,7 +86,7 @@ class Grid:
     @property
     def size(self) -> int:
         """Number of nodes."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def axes(self) -> list[np.ndarray]:
@@ -184,6 +185,14 @@ def read_points(points: Any, dimensions: int | None = None) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError("points hold NaN or infinity")
     return array
+
+
+def _read_spacing(value: Any, dimensions: int) -> np.ndarray:
+    """A positive number for each axis."""
+    spacing = _for_each_axis(value, "spacing", dimensions)
+    if (spacing <= 0).any():
+        raise ValueError(f"spacing must be positive, got {value!r}")
+    return spacing
 
 
 def _for_each_axis(value: Any, name: str, dimensions: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import scipy.fft
 import scipy.sparse as sp
 from scipy.integrate import quad
 from scipy.sparse.linalg import LinearOperator
-from scipy.special import ive
+from scipy.special import i0e
 
 from thermoapps.random_field.grid import Grid
 
@@ -67,7 +67,7 @@ class Matern:
 
         def integrand(s: float) -> float:
             t = math.exp(s)
-            return math.exp(self.alpha * s - t) * float(np.prod(ive(0, widths * t)))
+            return math.exp(self.alpha * s - t) * float(np.prod(i0e(widths * t)))
 
         # Beyond these ends the integrand is below rounding of what it is at its top, s of about log α.
         low = -40 / self.alpha - math.log1p(widths.max())
@@ -76,7 +76,21 @@ class Matern:
         return float(value) / math.gamma(self.alpha) / volume / self.standard_deviation**2
 
     def precision(self) -> sp.csr_array:
-        """Q, (n, n)."""
+        """Q, (n, n); ValueError where it leaves the range of numbers."""
+        try:
+            with np.errstate(all="ignore"):
+                Q = self._assembled()
+        except (OverflowError, ZeroDivisionError):
+            Q = sp.csr_array([[np.nan]])
+        if not (np.isfinite(Q.data).all() and (Q.diagonal() > 0).all()):
+            raise ValueError(
+                "range, standard_deviation and the grid's spacing are too large, too small or too far apart: the "
+                "precision leaves the range of numbers; choose other units"
+            )
+        return Q
+
+    def _assembled(self) -> sp.csr_array:
+        """Q, wherever it leads."""
         mass = self.grid.mass
         K = sp.diags_array(mass) + self.grid.stiffness() / self.kappa**2
         Q = K

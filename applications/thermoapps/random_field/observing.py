@@ -11,7 +11,10 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermoapps.random_field.grid import Grid
 
-__all__ = ["Observations", "read_functionals", "read_observations"]
+__all__ = ["Observations", "read_functionals", "read_observations", "read_real"]
+
+LARGE = 1e150
+"""Size beyond which, or below the inverse of which, squares leave the range of numbers."""
 
 BLOCK = 256
 """Columns of the identity at a time, where the rows of a map are asked for."""
@@ -52,7 +55,7 @@ class Observations:
 
 def read_observations(values: Any, noise: Any, at: Any, n: int, grid: Grid | None) -> Observations:
     """Observations without those whose value is NaN; errors name what does not fit."""
-    y = np.atleast_1d(_real(values, "observations"))
+    y = np.atleast_1d(read_real(values, "observations", missing=True))
     H = read_functionals(at, n, grid, "at")
     if y.ndim != 1 and at is None and y.size == n:
         y = y.ravel()  # an image on its grid
@@ -62,12 +65,20 @@ def read_observations(values: Any, noise: Any, at: Any, n: int, grid: Grid | Non
     if np.isinf(y).any():
         raise ValueError("observations hold infinity; NaN marks one that is missing")
     try:
-        sigma = np.broadcast_to(_real(noise, "noise"), y.shape)
+        sigma = np.broadcast_to(read_real(noise, "noise"), y.shape)
     except ValueError:
         raise ValueError(f"noise must be one number or {len(y)}, got shape {np.shape(noise)}") from None
     there = ~np.isnan(y)
     if not np.isfinite(sigma[there]).all() or (sigma[there] < 0).any():
         raise ValueError("noise must be finite and ≥ 0; it is the standard deviation of an observation")
+    if (
+        (np.abs(y[there]) > LARGE).any()
+        or (sigma[there] > LARGE).any()
+        or (sigma[there & (sigma > 0)] < 1 / LARGE).any()
+    ):
+        raise ValueError(
+            f"observations or noise are beyond {LARGE:g} or {1 / LARGE:g}, where squares overflow; choose another unit"
+        )
     return Observations(H, y, np.array(sigma)).where(there)
 
 
@@ -84,6 +95,8 @@ def read_functionals(at: Any, n: int, grid: Grid | None, name: str) -> Any:
         return _checked(at, n, name)
     if sp.issparse(at):
         return _checked(at, n, name)
+    if isinstance(at, np.ma.MaskedArray):
+        raise TypeError(f"{name} is masked; only observations may be missing")
     array = np.asarray(at)
     if array.ndim == 1 and array.dtype == bool:
         if array.shape != (n,):
@@ -99,7 +112,7 @@ def read_functionals(at: Any, n: int, grid: Grid | None, name: str) -> Any:
         return sp.csr_array((H.data, H.indices, H.indptr), shape=(H.shape[0], n))
     if array.ndim != 2:
         raise ValueError(f"{name} must hold nodes (integers), points of a grid (m, d) or rows (m, {n}); got {at!r}")
-    return _checked(_real(array, name), n, name)
+    return _checked(read_real(array, name), n, name)
 
 
 def _checked(rows: Any, n: int, name: str) -> Any:
@@ -116,7 +129,12 @@ def _checked(rows: Any, n: int, name: str) -> Any:
     return found
 
 
-def _real(value: Any, name: str) -> np.ndarray:
+def read_real(value: Any, name: str, *, missing: bool = False) -> np.ndarray:
+    """Real numbers in double precision; masked ones are NaN where entries may be missing."""
+    if isinstance(value, np.ma.MaskedArray):
+        if not missing:
+            raise TypeError(f"{name} is masked; only observations may be missing")
+        value = np.where(np.ma.getmaskarray(value), np.nan, np.ma.getdata(value).astype(float))
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.linalg import splu
 
+from thermoapps.random_field.determinants import AFFORDABLE
 from thermoapps.random_field.grid import Grid
 
-__all__ = ["read_null_space", "read_order", "read_precision", "unit_adjacency"]
+__all__ = ["read_null_space", "read_precision", "refuse_indefinite", "unit_adjacency"]
 
 ANNIHILATED = 1e-9
 """Q N relative to |Q| |N| that counts as zero."""
@@ -24,15 +26,10 @@ def unit_adjacency(grid: Grid) -> Any:
     return sp.csr_array((L != 0).astype(float) - sp.diags_array((L.diagonal() != 0).astype(float)))
 
 
-def read_order(value: Any, name: str) -> int:
-    """An integer ≥ 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer ≥ 1, got {value!r}")
-    return int(value)
-
-
 def read_precision(value: Any, name: str = "precision") -> sp.csr_array:
     """A symmetric matrix of finite real numbers, as a sparse array."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is masked; every entry is needed")
     dtype = np.dtype(value.dtype) if sp.issparse(value) else np.asarray(value).dtype
     if dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {dtype}")
@@ -53,6 +50,27 @@ def read_precision(value: Any, name: str = "precision") -> sp.csr_array:
             raise ValueError(f"{name} is not symmetric; pass ({name} + {name}.T) / 2 if that is what is meant")
         A = sp.csr_array((A + A.T) / 2)
     return A
+
+
+def refuse_indefinite(Q: sp.csr_array) -> None:
+    """LinAlgError where Q has a negative eigenvalue beyond rounding."""
+    d = Q.diagonal()
+    roots = np.sqrt(np.maximum(d, 0.0))
+    rows = np.repeat(np.arange(len(d)), np.diff(Q.indptr))
+    negative = (d < 0).any() or (np.abs(Q.data) > (1 + ANNIHILATED) * roots[rows] * roots[Q.indices]).any()
+    dominant = (np.asarray(abs(Q).sum(axis=1)).ravel() <= (2 + ANNIHILATED) * d).all()
+    if not negative and not dominant and len(d) <= AFFORDABLE:
+        scaling = sp.diags_array(1 / np.where(roots > 0, roots, 1.0))
+        scaled = scaling @ Q @ scaling
+        rounding = 64 * np.finfo(float).eps * float(abs(scaled).sum(axis=0).max())
+        raised = sp.csc_array(scaled + (rounding * sp.eye_array(len(d))))
+        factor = splu(raised, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        negative = (factor.U.diagonal() < 0).any()
+    if negative:
+        raise np.linalg.LinAlgError(
+            "the precision of the field is not positive semidefinite: no Gaussian has it; the matrix to pass is the "
+            "inverse of a covariance"
+        )
 
 
 def read_null_space(value: Any, Q: sp.csr_array) -> np.ndarray:

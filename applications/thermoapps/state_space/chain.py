@@ -16,13 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 
 import thermolinalg as tla
-from thermoapps.state_space._batches import log_abs_det, pinv, solve, symmetric, times, transposed
+from thermoapps.state_space._batches import log_abs_det, solve, symmetric, times, times_pinv, transposed
 from thermoapps.state_space.model import Model
 
 __all__ = ["Gaussian", "Links", "beginning", "filtered", "links_of", "smoothed"]
 
 SINGULAR = 1e-14
 """Reciprocal condition of a symmetric matrix with rows of equal size, from which on it counts as singular."""
+
+GROWN = 3e6
+"""Deviation of a state by what came before, in units of what later observations tell of it, that is beyond digits."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,8 @@ def beginning(model: Model, rows: tuple[np.ndarray, np.ndarray], first: Links | 
         raise _undetermined(model, singular)
     inverse = inverse * scales * scales[:, None]
     x = slice(p, p + d)
+    if (np.diag(inverse)[x] < 0).any():
+        raise _undetermined(model, np.zeros(len(K)))
     solution = inverse @ load
     evidence = g + log_abs_det(K * scales * scales[:, None]) - 2 * np.log(scales).sum()
     # −2 log of the density is the energy's stationary value, −loadᵀ K⁻¹ load with the signs of the augmented system.
@@ -194,18 +199,28 @@ def filtered(start: Gaussian, links: Links) -> Gaussian:
 
 def _through(links: Links, left: Gaussian) -> Gaussian:
     """The ends of links that begin in Gaussian states."""
-    d = links.A.shape[-1]
-    M = solve(np.eye(d) + left.covariance @ links.J, np.broadcast_to(np.eye(d), links.A.shape))
-    P = symmetric(M @ left.covariance)
+    M, P = _combined(left.covariance, links.J)
     mean = times(links.A @ M, left.mean + times(left.covariance, links.eta)) + links.b
     return Gaussian(mean, symmetric(links.A @ P @ transposed(links.A)) + links.C)
 
 
 def _between(earlier: Links, later: Links) -> tuple[np.ndarray, np.ndarray]:
     """M = (I + CJ)⁻¹ and MC of the states between two links."""
-    d = earlier.A.shape[-1]
-    M = solve(np.eye(d) + earlier.C @ later.J, np.broadcast_to(np.eye(d), earlier.A.shape))
-    return M, symmetric(M @ earlier.C)
+    return _combined(earlier.C, later.J)
+
+
+def _combined(C: np.ndarray, J: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """M = (I + CJ)⁻¹ and MC, the covariance C after what is told by J."""
+    told = np.sqrt(np.maximum(np.einsum("tii->ti", J), 0.0)).max(axis=-1, initial=0.0)
+    free = np.sqrt(np.maximum(np.einsum("tii->ti", np.broadcast_to(C, J.shape)), 0.0)).max(axis=-1, initial=0.0)
+    if not (told * free <= GROWN).all():
+        raise tla.SingularError(
+            "the states grow so much between observations that rounding hides their covariances; sample and "
+            "measured_covariances of smooth need none of these"
+        )
+    d = J.shape[-1]
+    M = solve(np.eye(d) + C @ J, np.broadcast_to(np.eye(d), J.shape))
+    return M, symmetric(M @ C)
 
 
 def _with_the_odd(links: Links, P: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +230,7 @@ def _with_the_odd(links: Links, P: np.ndarray, X: np.ndarray) -> tuple[np.ndarra
     P, X = P[: k + 1], X[:k]
     M, W = _between(earlier, later)
     reached = symmetric(later.A @ W @ transposed(later.A)) + later.C
-    right = W @ transposed(later.A) @ pinv(reached)
+    right = times_pinv(W @ transposed(later.A), reached)
     kept = np.eye(d) - right @ later.A
     left = kept @ M @ earlier.A
     P_l, P_r = P[:-1], P[1:]
@@ -298,5 +313,6 @@ def _undetermined(model: Model, null: np.ndarray) -> tla.SingularError:
             "the observations do not determine all diffuse initial states; give those a finite initial variance"
         )
     return tla.SingularError(
-        "observations without noise repeat what the initial state tells without noise; give R a small variance"
+        "observations without noise repeat what the initial state tells without noise; give R a small variance there, "
+        "or infinity to initial_covariance where a large number stands for not known"
     )

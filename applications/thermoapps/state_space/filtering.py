@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
+from thermoapps._reading import read_count
 from thermoapps.state_space._batches import symmetric, times, transposed
 from thermoapps.state_space.chain import Gaussian, Links, beginning, filtered, links_of
 from thermoapps.state_space.model import Model, read_model
 from thermoapps.state_space.posterior import Posterior
 
 __all__ = ["Filtered", "Forecast", "filter", "forecast_from"]
+
+ROUND = 1e-4
+"""Reciprocal condition of a covariance from which on others are derived from it."""
+
+SEPARATE = 4
+"""Times for each state, at most, that are not derived from the one before."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,12 @@ class Filtered:
         start, along, seen = posterior.remaining
         inner = posterior.inner
         links = links_of(inner, (along, seen))
-        first, self.n_diffuse = _first_proper(inner, (start, seen), links)
-        deviations = filtered(first, links[self.n_diffuse :])
-        self.means[self.n_diffuse :] = (posterior.mode.x[self.n_diffuse :] + deviations.mean) * posterior.states
-        self.covariances[self.n_diffuse :] = deviations.covariance * posterior.states * posterior.states[:, None]
+        first, self.n_diffuse = _first_states(inner, (start, seen), links)
+        later = filtered(first[-1], links[self.n_diffuse + len(first) - 1 :])
+        mean = np.concatenate([[state.mean for state in first[:-1]], later.mean]) if first[:-1] else later.mean
+        self.means[self.n_diffuse :] = (posterior.mode.x[self.n_diffuse :] + mean) * posterior.states
+        covariance = np.concatenate([*(state.covariance[None] for state in first[:-1]), later.covariance])
+        self.covariances[self.n_diffuse :] = covariance * posterior.states * posterior.states[:, None]
 
     @cached_property
     def predictions(self) -> Gaussian:
@@ -167,8 +176,7 @@ def filter(
 
 def forecast_from(model: Model, last: Gaussian | None, steps: int) -> Forecast:
     """The model run on from its last state; None is an empty series, whose next state is the initial one."""
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
-        raise ValueError(f"steps must be a whole number ≥ 0, got {steps!r}")
+    steps = read_count(steps, "steps", least=0)
     arrays = (model.F, model.Q, model.H, model.R, *model.offsets)
     if last is None or any(len(array) != 1 for array in arrays):
         raise ValueError("what follows is not known of an empty or changing model; append rows of NaN to y instead")
@@ -182,21 +190,38 @@ def forecast_from(model: Model, last: Gaussian | None, steps: int) -> Forecast:
     return Forecast(means, covariances, means @ H.T + e, seen)
 
 
-def _first_proper(model: Model, rows: tuple[np.ndarray, np.ndarray], links: Links) -> tuple[Gaussian, int]:
-    """The first state that the observations up to its time determine, and when it is."""
+def _first_states(model: Model, rows: tuple[np.ndarray, np.ndarray], links: Links) -> tuple[list[Gaussian], int]:
+    """States by all the observations up to their times, from the first that these determine, and when that is.
+
+    Each stands by itself: while one variance is far below another, as at first in a start that is nearly diffuse, a
+    covariance does not hold both in its digits, and no later one may be derived from it.
+    """
     so_far: Links | None = None
+    found: list[Gaussian] = []
+    best = 0.0
     for t in range(model.sizes[0]):
         try:
             start, _ = beginning(model, rows, so_far)
         except tla.SingularError:
-            if not model.diffuse.any():
+            if found or not model.diffuse.any():
                 raise
         else:
-            if so_far is None:
-                return start, t
-            A = so_far.A[0]
-            covariance = symmetric(A @ start.covariance @ A.T) + so_far.C[0]
-            return Gaussian(A @ start.mean + so_far.b[0], covariance), t
+            if so_far is not None:
+                A = so_far.A[0]
+                covariance = symmetric(A @ start.covariance @ A.T) + so_far.C[0]
+                start = Gaussian(A @ start.mean + so_far.b[0], covariance)
+            found.append(start)
+            ratio = _reciprocal_condition(start.covariance)
+            if ratio > ROUND or ratio == best or len(found) > SEPARATE * len(model.diffuse):
+                return found, t + 1 - len(found)
+            best = max(best, ratio)
         if t < len(links):
             so_far = links[t : t + 1] if so_far is None else so_far.followed_by(links[t : t + 1])
-    return beginning(model, rows, so_far)[0], 0
+    found = found or [beginning(model, rows, so_far)[0]]  # which refuses, and tells what is not determined
+    return found, model.sizes[0] - len(found)
+
+
+def _reciprocal_condition(covariance: np.ndarray) -> float:
+    """Least over largest eigenvalue, of the states that have a variance."""
+    values = np.linalg.eigvalsh(covariance)
+    return float(max(values[0], 0.0) / values[-1]) if values[-1] > 0 else 0.0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
-from thermoapps.state_space._batches import pinv, symmetric, transposed
+from thermoapps.state_space._batches import symmetric, times_pinv, transposed
 from thermoapps.state_space.fitting import Fit
 from thermoapps.state_space.model import Model, read_model
 from thermoapps.state_space.moments import Expected, expected_of, outer, posterior_of
@@ -114,7 +114,7 @@ def _maximised(model: Model, expected: Expected, names: tuple[str, ...]) -> dict
         noise = expected.ww.sum(axis=0)
         if "F" in names:
             products = expected.wx.sum(axis=0)
-            change = products @ pinv(symmetric(xx[:-1].sum(axis=0)))
+            change = times_pinv(products, symmetric(xx[:-1].sum(axis=0)))
             noise = noise - change @ products.T
             updated["F"] = model.F[0] + change
         updated["Q"] = symmetric(noise) / (n - 1)
@@ -122,11 +122,11 @@ def _maximised(model: Model, expected: Expected, names: tuple[str, ...]) -> dict
         # Parts that are missing are expected given those that are not, through the noise they share.
         seen = model.observed
         shared = np.where(seen[:, None, :], model.R, 0.0)
-        gain = shared @ pinv(model.observations[1])
+        gain = times_pinv(shared, model.observations[1])
         noise = (gain @ expected.vv @ transposed(gain) + model.R - gain @ transposed(shared)).sum(axis=0)
         if "H" in names:
             products = (gain @ expected.vx).sum(axis=0)
-            change = products @ pinv(symmetric(xx.sum(axis=0)))
+            change = times_pinv(products, symmetric(xx.sum(axis=0)))
             noise = noise - change @ products.T
             updated["H"] = model.H[0] + change
         updated["R"] = symmetric(noise) / n

@@ -14,6 +14,8 @@ __all__ = ["Model", "read_model"]
 
 ROUNDS = 3
 ASYMMETRY = 1e-8
+NOISELESS = 1e-9
+"""Deviation of an observation, as a part of what Q gives it in one step, below which its own noise is no unit."""
 INDEFINITE = 1e-10
 """Largest negative eigenvalue of a covariance, as a part of the largest, that counts as rounding."""
 
@@ -239,8 +241,10 @@ def _units(model: Model) -> tuple[np.ndarray, np.ndarray]:
         s = np.where(s > 0, s, _smallest(o[:, None], H))
     with np.errstate(invalid="ignore", over="ignore"):
         seen = np.nanmax(np.abs(model.y), axis=0, initial=0.0)
-    o = np.where(o > 0, o, np.where(seen > 0, seen, 1.0))
     s = np.where(s > 0, s, np.where(np.abs(model.mean) > 0, np.abs(model.mean), 1.0))
+    # Noise far below what is observed is as good as none; a unit of its own would make H as large as that is small.
+    o = np.maximum(o, NOISELESS * (H * np.sqrt(np.diag(largest["Q"]))).max(axis=1, initial=0.0))
+    o = np.where(o > 0, o, np.where(seen > 0, seen, 1.0))
     return 2.0 ** np.round(np.log2(s)), 2.0 ** np.round(np.log2(o))
 
 

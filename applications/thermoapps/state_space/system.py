@@ -46,6 +46,8 @@ def advice(model: Model) -> str:
     """What to do about a system that is singular."""
     if model.diffuse.any():
         return "the observations do not determine all diffuse states; give those a finite initial variance"
+    if _regular(model.R):
+        return "variances or growth differ by more than rounding; bring the smallest variances nearer to the largest"
     return "some observations without noise repeat others; give R a small variance there"
 
 

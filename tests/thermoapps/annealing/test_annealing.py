@@ -14,6 +14,7 @@ from thermoapps.annealing import (
     AbsorbingRails,
     Bifurcation,
     Comparators,
+    FiducciaMattheyses,
     GreedyDescent,
     Ising,
     ParallelTempering,
@@ -160,6 +161,33 @@ def test_the_penalty_holds_the_balance_of_many_nodes():
     assert found.cut < 0.1 * n
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("allowed", [0, 3])
+def test_moves_of_single_nodes_keep_the_balance_and_never_cut_more(seed, allowed):
+    rng = np.random.default_rng(seed)
+    W = Ising(abs(problem(24, seed, 0.2).J)).J
+    side = rng.permutation(np.repeat([-1.0, 1.0], 12))
+    before = side.copy()
+    found = FiducciaMattheyses().run(W, side, allowed)
+    cut = [(W.sum() - s @ (W @ s)) / 4 for s in (side, found)]
+    assert cut[1] < cut[0]
+    assert abs(found.sum()) <= allowed
+    np.testing.assert_array_equal(side, before)
+    np.testing.assert_array_equal(FiducciaMattheyses().run(1e12 * W, side, allowed), found)
+    for i, j in zip(*np.nonzero(found[:, None] > found[None, :]), strict=True):  # no swap of two is left that pays
+        swapped = found.copy()
+        swapped[[i, j]] *= -1
+        assert (W.sum() - swapped @ (W @ swapped)) / 4 >= cut[1] - 1e-9
+
+
+def test_a_polished_cut_is_that_of_its_halves():
+    W = abs(problem(60, 1, 0.1).J)
+    raw, polished = (bipartition(W, method=Bifurcation(steps=5), polish=p, rng=0) for p in (None, FiducciaMattheyses()))
+    assert polished.cut < raw.cut
+    assert polished.cut == pytest.approx((W.sum() - polished.side @ (W @ polished.side)) / 4)
+    assert polished.imbalance == 0
+
+
 @pytest.mark.parametrize(("cold", "hot", "share"), [(1.0, 0.5, 1.0), (0.5, 1.0, math.exp(-0.5 * (1 / 0.5 - 1)))])
 def test_neighbours_change_places_by_the_rule_of_metropolis(cold, hot, share):
     k = 10_000
@@ -192,7 +220,30 @@ def test_what_is_booked():
         (lambda: Bifurcation(every=0), ValueError, "every"),
         (lambda: ParallelTempering((0.1,)), ValueError, "at least two"),
         (lambda: ParallelTempering((0.2, 0.1)), ValueError, "rise"),
-        (lambda: ParallelTempering(step=0.0), ValueError, "step > 0"),
+        (lambda: ParallelTempering((0.1, np.inf)), ValueError, "rise"),
+        (lambda: ParallelTempering(step=0.0), ValueError, "step must lie"),
+        (lambda: ParallelTempering(step=1e30), ValueError, "step must lie"),
+        (lambda: ParallelTempering(every=2.5), ValueError, "every must be a whole number"),
+        (lambda: Bifurcation(steps=1.5), ValueError, "steps must be a whole number"),
+        (lambda: Bifurcation(every=True), ValueError, "every must be a whole number"),
+        (lambda: Ising(np.array([[0, 1j], [-1j, 0]])), TypeError, "real numbers"),
+        (lambda: Ising(sp.csr_array(np.array([[0, 1j], [-1j, 0]]))), TypeError, "real numbers"),
+        (lambda: Ising(np.eye(2), [1j, 0]), TypeError, "h must be real"),
+        (lambda: Ising(np.ma.masked_equal(np.eye(2), 0.0)), TypeError, "masked"),
+        (lambda: Ising(1.0), ValueError, "square"),
+        (lambda: Ising([[0, 1e-20, 0], [0, 0, 0], [0, 0, 1e9]]), ValueError, "symmetric"),
+        (lambda: Ising([[0.0, 1e308], [1e308, 0.0]]), ValueError, "larger unit"),
+        (lambda: problem(2, 0).energies([1.0, -1.0]), ValueError, r"shape \(2, k\)"),
+        (lambda: problem(2, 0).energies([[1.0], [0.0]]), ValueError, "±1"),
+        (lambda: Bifurcation().run(problem(2, 0), np.ones((3, 1)), None), ValueError, r"shape \(2, k\)"),
+        (lambda: ParallelTempering().run(problem(2, 0), np.ones(2), None), ValueError, r"shape \(2, k\)"),
+        (lambda: GreedyDescent().run(problem(2, 0), np.ones(2)), ValueError, r"shape \(2, k\)"),
+        (lambda: booked(problem(2, 0), Bifurcation(), -1), ValueError, "reads"),
+        (lambda: bipartition(np.ones((2, 2)), num_reads=1.5), ValueError, "num_reads"),
+        (lambda: FiducciaMattheyses(passes=0), ValueError, "passes"),
+        (lambda: bipartition(np.ones((2, 2)), polish=FiducciaMattheyses), TypeError, "polish must be"),
+        (lambda: bipartition(np.ones((2, 2)), method=3), TypeError, "method run"),
+        (lambda: bipartition(aslinearoperator(np.eye(2))), TypeError, "stored"),
         (lambda: GreedyDescent().run(Ising(aslinearoperator(np.eye(2))), np.ones((2, 1))), TypeError, "stored"),
         (lambda: bipartition(-np.ones((2, 2))), ValueError, "negative"),
         (lambda: bipartition(np.ones((2, 2)), tolerance=1.0), ValueError, "tolerance"),
@@ -207,3 +258,18 @@ def test_nothing_at_all():
     empty = Ising(np.zeros((0, 0)))
     assert bipartition(np.zeros((0, 0))).cut == 0
     assert empty.energies(np.zeros((0, 3))).tolist() == [0, 0, 0]
+    for method in (Bifurcation(), ParallelTempering()):
+        assert method.run(empty, np.zeros((0, 3)), None).shape == (0, 3)
+        assert method.run(problem(2, 0), np.zeros((2, 0)), None).shape == (2, 0)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-200, 1e200, 1e300])
+def test_units_at_the_ends_of_the_range(unit):
+    one = problem(6, 3)
+    start = np.ones((6, 5))
+    scaled = Ising(unit * one.J, unit * one.h)
+    for method in (Bifurcation(steps=100), ParallelTempering(steps=100)):
+        spins = method.run(one, start, np.random.default_rng(0))
+        np.testing.assert_array_equal(method.run(scaled, start, np.random.default_rng(0)), spins)
+    W = abs(one.J)
+    assert bipartition(unit * W, rng=0).cut / unit == pytest.approx(bipartition(W, rng=0).cut)

@@ -188,7 +188,12 @@ def test_a_hundred_thousand_spins_stay_sparse():
         (lambda s, b: s.sample_ising({}, {(0, 1): np.inf}), ValueError, "finite"),
         (lambda s, b: s.sample(b, seed=1, rng=2), ValueError, "pass one of them"),
         (lambda s, b: s.sample(b, num_reads=0), ValueError, "num_reads"),
-        (lambda s, b: s.sample(b, num_sweeps=0), ValueError, "steps"),
+        (lambda s, b: s.sample(b, num_sweeps=0), ValueError, "num_sweeps"),
+        (lambda s, b: s.sample(b, num_sweeps=1.5), ValueError, "num_sweeps must be a whole number"),
+        (lambda s, b: s.sample(b, num_sweeps=5, method=Still()), TypeError, "methods with steps"),
+        (lambda s, b: s.sample({(0, 1): 1.0}), TypeError, "sample_qubo and sample_ising take dictionaries"),
+        (lambda s, b: s.sample(dimod.ConstrainedQuadraticModel()), TypeError, "cqm_to_bqm makes one"),
+        (lambda s, b: s.sample_ising({0: 1e308, 1: 1e308}, {}), ValueError, "larger unit"),
         (lambda s, b: s.sample(b, time_limit=0.0), ValueError, "time_limit"),
         (lambda s, b: s.sample(b, method="fast"), TypeError, "method run"),
         (lambda s, b: s.sample(b, method=Bifurcation), TypeError, "method run"),
@@ -206,6 +211,13 @@ def test_bad_input_is_refused(make, error, message):
 def test_parameters_of_others_are_passed_by_with_a_warning():
     with pytest.warns(dimod.exceptions.SamplerUnknownArgWarning):
         LangevinSampler().sample_ising({0: 1.0}, {}, beta_range=[0.1, 1.0])
+
+
+@pytest.mark.parametrize("polish", [None, GreedyDescent()])
+def test_a_model_without_variables(polish):
+    found = LangevinSampler().sample(dimod.BinaryQuadraticModel({}, {}, 5.0, "SPIN"), num_reads=3, polish=polish)
+    assert found.record.energy.tolist() == [5.0] * 3
+    assert ("raw_energy" in found.record.dtype.names) == (polish is not None)
 
 
 @pytest.mark.parametrize("states", list(product([-1, 1], repeat=2)))

@@ -150,6 +150,12 @@ COMPANION = {
     "y": [1.0, 0.5, np.nan, 2.0, -1.0, 0.3],
 }
 TREND = {"F": [[1.0, 1.0], [0.0, 1.0]], "H": [[1.0, 0.0]], "y": [0.0, 1.0, 4.0, 9.0, np.nan, 25.0, 36.0, 50.0]}
+TURNING = {
+    "F": [[0.9, 0.2], [-0.1, 0.8]],
+    "Q": [[1.0, 0.3], [0.3, 0.5]],
+    "H": [[1.0, 0.5]],
+    "y": [1.0, 2.0, -1.0, np.nan, 4.0, 0.5],
+}
 
 CASES = {
     "regular": random_model(0),
@@ -176,6 +182,9 @@ CASES = {
     "autoregression, exact": COMPANION | {"R": [[0.0]], "initial_covariance": 1.0},
     "smooth trend": TREND | {"Q": np.diag([0.0, 1e-2]), "R": [[1.0]], "initial_covariance": np.inf},
     "small R": TREND | {"Q": np.diag([1.0, 1e-2]), "R": [[1e-12]], "initial_covariance": np.inf},
+    "R far below Q": TURNING | {"R": [[1e-12]], "initial_covariance": 1.0},
+    "R as good as none": TURNING | {"R": [[1e-30]], "initial_covariance": 1.0},
+    "P far above": TURNING | {"R": [[1.0]], "initial_covariance": 1e16},
     "small Q": TREND | {"Q": np.diag([1e-12, 1e-14]), "R": [[1.0]], "initial_covariance": np.inf},
     "nothing observed": random_model(20, missing=True) | {"y": np.full((7, 2), np.nan)},
     "large mean": random_model(21) | {"y": 1e9 + random_model(21)["y"], "initial_covariance": np.inf},

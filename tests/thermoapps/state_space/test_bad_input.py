@@ -84,6 +84,35 @@ def test_observations_that_the_time_before_determines():
     assert np.allclose(smooth(**advised, rng=0).covariances, joint(**advised).covariances, rtol=1e-8, atol=1e-16)
 
 
+@pytest.mark.parametrize("growth", [1e4, 1e5])
+def test_states_that_outgrow_all_digits(growth):
+    explosive = CASES["R far below Q"] | {"R": 1.0, "F": growth * np.array([[0.9, 0.2], [-0.1, 0.8]])}
+    found, right = smooth(**explosive, rng=0), joint(**explosive)
+    assert np.allclose(found.means, right.means, rtol=1e-12, atol=1e-12 * np.abs(right.means).max())
+    for ask in (lambda: found.covariances, lambda: found.log_likelihood, lambda: filter(**explosive)):
+        with pytest.raises(tla.SingularError, match=r"grow so much .*; sample and measured_covariances"):
+            ask()
+    value, error = found.measured_covariances(1000, rng=1)
+    assert np.all(np.abs(value - right.covariances) < 4.5 * error)
+
+
+def test_variances_that_differ_by_more_than_rounding():
+    model = CASES["R far below Q"] | {"R": 1.0}
+    with pytest.raises(tla.SingularError, match="bring the smallest variances nearer to the largest"):
+        smooth(**(model | {"Q": 1e30 * np.eye(2)}), rng=0)
+    advised = model | {"Q": 1e20 * np.eye(2)}
+    assert np.allclose(smooth(**advised, rng=0).covariances, joint(**advised).covariances, rtol=1e-10)
+
+
+@pytest.mark.parametrize("large", [1e30, 1e60])
+def test_large_numbers_in_the_place_of_infinity(large):
+    model = CASES["R far below Q"] | {"R": 1.0}
+    with pytest.raises(tla.SingularError, match="or infinity to initial_covariance"):
+        filter(**(model | {"initial_covariance": large}), rng=0)
+    advised = model | {"initial_covariance": np.inf}
+    assert np.allclose(filter(**advised, rng=0).covariances[-1], joint(**advised).covariances[-1], rtol=1e-12)
+
+
 @pytest.mark.parametrize("size", [-1, 1.5, True])
 def test_sizes(size):
     with pytest.raises(ValueError, match="size must be a whole number"):
