@@ -91,16 +91,14 @@ def read_objective(
     )
 
 
-def read_tolerance(value: Any, name: str, *, below: float = np.inf) -> float:
-    """A number from zero, below a limit."""
+def read_tolerance(value: Any, name: str) -> float:
+    """A finite number from zero."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
-    if not 0 <= number < below:
-        raise ValueError(
-            f"{name} must be a number from 0" + f" below {below:g}" * np.isfinite(below) + f", got {value!r}"
-        )
+    if not 0 <= number < np.inf:
+        raise ValueError(f"{name} must be a finite number from 0, got {value!r}")
     return number
 
 

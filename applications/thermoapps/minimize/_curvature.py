@@ -50,22 +50,22 @@ def diagonal(matrix: Any) -> Vector | None:
     return None if isinstance(matrix, LinearOperator) else np.asarray(matrix.diagonal(), dtype=float)
 
 
-def restricted(matrix: Any, free: NDArray[np.bool_], scale: Vector) -> Any:
-    """D⁻¹ B D⁻¹ of the free variables."""
-    inverse = 1 / scale[free]
+def restricted(matrix: Any, free: NDArray[np.bool_], scale: Vector, lift: Vector) -> Any:
+    """D⁻¹ B D⁻¹ + diag(lift) of the free variables."""
+    inverse, lift = 1 / scale[free], lift[free]
     if isinstance(matrix, LinearOperator):
 
         def product(v: Vector) -> Vector:
             full = np.zeros(free.size)
             full[free] = inverse * np.ravel(v)
-            return np.asarray(inverse * np.asarray(matrix @ full)[free])
+            return np.asarray(inverse * np.asarray(matrix @ full)[free] + lift * np.ravel(v))
 
         return _map(product, int(free.sum()))
     if sp.issparse(matrix):
         where = np.flatnonzero(free)
         part = matrix if free.all() else matrix[where][:, where]
-        return sp.csr_array(sp.diags_array(inverse) @ part @ sp.diags_array(inverse))
-    return matrix[np.ix_(free, free)] * inverse * inverse[:, None]
+        return sp.csr_array(sp.diags_array(inverse) @ part @ sp.diags_array(inverse) + sp.diags_array(lift))
+    return matrix[np.ix_(free, free)] * inverse * inverse[:, None] + np.diag(lift)
 
 
 def shifted(matrix: Any, mu: float) -> Any:

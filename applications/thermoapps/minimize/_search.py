@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ class Search:
         move = self._move(point, scale)
         if not np.isfinite(move.s).all():
             return point, 3
-        if not move.shortened and self._short(move.s, scale):
+        if not move.shortened and self._short(point, move.s):
             return point, 0
         following, status = self._advanced(point, move, scale)
         if following is None:
@@ -136,22 +137,40 @@ class Search:
     def _scale(self, point: Point) -> Vector:
         """D, whose entries have the unit of the root of `fun` over that of their variable."""
         if self.x_scale is not None:
-            return 1 / self.x_scale
+            self.largest = 1 / self.x_scale
+            return self.largest
         along = diagonal(self.curvature)
-        if along is not None:
-            self.largest = np.maximum(self.largest, np.sqrt(abs(along)))
-        elif self.nit == 0:
-            self.largest = probed_scales(self.curvature, self.region.device.rng)
-        size = np.sqrt(abs(point.fun)) or 1.0
+        if along is None:
+            along = self._probed
+        self.largest = np.maximum(self.largest, np.sqrt(self._visible(point, abs(along))))
+        size = np.sqrt(abs(along))
         with np.errstate(divide="ignore"):
-            guess = np.where(point.gradient != 0, abs(point.gradient) / size, size / self.typical)
-        guess = np.where(np.isfinite(guess) & (guess > 0), guess, 1.0)
+            guess = np.sqrt(abs(point.fun)) / self.typical
+        guess = np.where((size > 0) & (self.typical > 0), size, guess)
+        guess = np.where(np.isfinite(guess) & (guess > 0), guess, float(self.largest.max()) or 1.0)
         return np.where(self.largest > 0, self.largest, guess)
 
-    def _short(self, s: Vector, scale: Vector) -> bool:
-        """Whether a step moves no variable by more than `tol` of its size, but for what is rounding beside others."""
-        whole = float(np.linalg.norm(scale * self.typical))
-        return bool(np.all((abs(s) <= self.tol * self.typical) | (scale * abs(s) <= 8 * EPS * whole)))
+    @cached_property
+    def _probed(self) -> Vector:
+        """Curvatures along the variables, of a map at the start."""
+        return probed_scales(self.curvature, self.region.device.rng) ** 2
+
+    def _visible(self, point: Point, along: Vector) -> Vector:
+        """Curvatures that change `fun` where a variable moves by its size or to its minimum; zero for rounding."""
+        with np.errstate(divide="ignore"):
+            gain = np.maximum(along * self.typical**2, np.where(along > 0, point.gradient**2 / along, 0.0))
+        return np.where(gain > 4 * EPS * abs(point.fun), along, 0.0)
+
+    def _lift(self, point: Point, scale: Vector) -> Vector:
+        """Curvature for variables that are not seen to have any, so that they move by no more than their own size."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stiff = abs(point.gradient) / (self.typical * scale**2)
+        stiff = np.where(np.isfinite(stiff), stiff, 0.0)
+        return np.where(self.largest > 0, 0.0, np.maximum(stiff, self.region.noise))
+
+    def _short(self, point: Point, s: Vector) -> bool:
+        """Whether a step moves no variable by more than `tol` of its size, or `tol`² of the largest it has had."""
+        return bool(np.all(abs(s) <= self.tol * abs(point.x) + self.tol**2 * self.typical))
 
     # -- steps of the model -------------------------------------------------------------------------------------------
 
@@ -159,11 +178,12 @@ class Search:
         """The step within radius and bounds; a variable that would cross its bound stops there, the others go on."""
         lower, upper = self.objective.lower - point.x, self.objective.upper - point.x
         free, s = self._free(point), np.zeros(point.x.size)
+        lift = self._lift(point, scale)
         shortened, met = False, False
         while free.any():
             rest = point.gradient + self.curvature @ s if met else point.gradient
             radius = self._left(scale * s)
-            step = self.region.step(restricted(self.curvature, free, scale), rest[free] / scale[free], radius)
+            step = self.region.step(restricted(self.curvature, free, scale, lift), rest[free] / scale[free], radius)
             if step.curved and self.definite:
                 raise ValueError(f"{self.objective.name} has a negative eigenvalue; it must be positive semidefinite")
             s[free] = step.p / scale[free]
@@ -227,8 +247,8 @@ class Search:
                     return following, None
                 fun = np.inf
             t *= _shrink(t * slope, fun - point.fun)
-        small = not move.shortened and move.predicted <= rounding
-        return None, 0 if small else 2
+        beside = move.length <= 8 * EPS * float(np.linalg.norm(scale * self.typical))
+        return None, 0 if not move.shortened and (move.predicted <= rounding or beside) else 2
 
     def _by_gradient(
         self, point: Point, x: Vector, fun: float, scale: Vector, move: Move

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -72,8 +74,8 @@ def newton(
         Called after each iteration as callback(x), or callback(intermediate_result=OptimizeResult) where its
         parameter has that name; it ends the search by raising StopIteration.
     tol : float, optional
-        Stop where a step that no radius shortens moves every variable by no more than `tol` of the largest size it has
-        had, or by what is rounding beside the others. The test has no units: rescaling x or f changes nothing.
+        Stop where a step that no radius shortens moves every variable by no more than `tol` of its size, or `tol`² of
+        the largest that it has had; or where rounding leaves nothing to gain. The test has no units.
     gtol : float, optional
         Stop as well where no entry of the gradient of a free variable is larger, SciPy's test in the units of `fun`.
     maxiter : int, optional
@@ -246,9 +248,9 @@ def _searched(
         TrustRegion(Programmed(device, np.random.default_rng(rng)), objective.noise),
         np.clip(start, objective.lower, objective.upper),
         sizes,
-        read_tolerance(tol, "tol", below=1.0),
+        read_tolerance(tol, "tol"),
         read_tolerance(gtol, "gtol"),
-        200 * start.size if maxiter is None else maxiter,
+        200 * start.size if maxiter is None else _read_count(maxiter),
         read_watcher(callback),
         definite,
     )
@@ -266,6 +268,12 @@ def _read_sizes(value: Any, n: int) -> Any:
     if sizes.shape not in ((), (n,)) or not np.all(np.isfinite(sizes) & (sizes > 0)):
         raise ValueError(f"x_scale must be positive and finite, one number or as many as x0 has, {n}")
     return np.broadcast_to(sizes, (n,))
+
+
+def _read_count(maxiter: Any) -> float:
+    if not isinstance(maxiter, Real) or math.isnan(maxiter):
+        raise ValueError(f"maxiter must be a number, got {maxiter!r}")
+    return float(maxiter)
 
 
 def _say(result: OptimizeResult) -> None:
