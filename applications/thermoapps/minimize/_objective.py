@@ -66,7 +66,12 @@ class Objective:
     @property
     def noise(self) -> float:
         """Part of the curvature that is rounding."""
-        return max(EXACT, relative_noise(self.curvature))
+        return max(EXACT, self.differences)
+
+    @property
+    def differences(self) -> float:
+        """Error of the curvature, of its size, where differences are taken."""
+        return relative_noise(self.curvature)
 
     def value(self, x: Vector) -> float:
         """The function, infinite where it is no number; a number that falls for ever is kept."""

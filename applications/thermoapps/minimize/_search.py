@@ -145,8 +145,7 @@ class Search:
         self.largest = np.maximum(self.largest, np.sqrt(self._visible(point, abs(along))))
         size = np.sqrt(abs(along))
         with np.errstate(divide="ignore"):
-            guess = np.sqrt(abs(point.fun)) / self.typical
-        guess = np.where((size > 0) & (self.typical > 0), size, guess)
+            guess = np.where((size > 0) & (self.typical > 0), size, np.sqrt(abs(point.fun)) / self.typical)
         guess = np.where(np.isfinite(guess) & (guess > 0), guess, float(self.largest.max()) or 1.0)
         return np.where(self.largest > 0, self.largest, guess)
 
@@ -159,14 +158,8 @@ class Search:
         """Curvatures that change `fun` where a variable moves by its size or to its minimum; zero for rounding."""
         with np.errstate(divide="ignore"):
             gain = np.maximum(along * self.typical**2, np.where(along > 0, point.gradient**2 / along, 0.0))
-        return np.where(gain > 4 * EPS * abs(point.fun), along, 0.0)
-
-    def _lift(self, point: Point, scale: Vector) -> Vector:
-        """Curvature for variables that are not seen to have any, so that they move by no more than their own size."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            stiff = abs(point.gradient) / (self.typical * scale**2)
-        stiff = np.where(np.isfinite(stiff), stiff, 0.0)
-        return np.where(self.largest > 0, 0.0, np.maximum(stiff, self.region.noise))
+        rounding = max(4 * EPS * abs(point.fun), self.objective.differences * float(gain.max()))
+        return np.where(gain > rounding, along, 0.0)
 
     def _short(self, point: Point, s: Vector) -> bool:
         """Whether a step moves no variable by more than `tol` of its size, or `tol`² of the largest it has had."""
@@ -178,7 +171,8 @@ class Search:
         """The step within radius and bounds; a variable that would cross its bound stops there, the others go on."""
         lower, upper = self.objective.lower - point.x, self.objective.upper - point.x
         free, s = self._free(point), np.zeros(point.x.size)
-        lift = self._lift(point, scale)
+        unseen = self.largest == 0
+        lift = np.where(unseen, self.region.noise, 0.0)
         shortened, met = False, False
         while free.any():
             rest = point.gradient + self.curvature @ s if met else point.gradient
@@ -187,6 +181,8 @@ class Search:
             if step.curved and self.definite:
                 raise ValueError(f"{self.objective.name} has a negative eigenvalue; it must be positive semidefinite")
             s[free] = step.p / scale[free]
+            drifting = unseen & (self.typical > 0)  # on the rounding of the others' steps, were it not for their sizes
+            s[drifting] = np.clip(s, -self.typical, self.typical)[drifting]
             shortened |= step.shortened
             if not np.isfinite(s).all():
                 break
@@ -247,8 +243,7 @@ class Search:
                     return following, None
                 fun = np.inf
             t *= _shrink(t * slope, fun - point.fun)
-        beside = move.length <= 8 * EPS * float(np.linalg.norm(scale * self.typical))
-        return None, 0 if not move.shortened and (move.predicted <= rounding or beside) else 2
+        return None, 0 if move.predicted <= rounding and self._undamped(move, scale) else 2
 
     def _by_gradient(
         self, point: Point, x: Vector, fun: float, scale: Vector, move: Move
@@ -259,7 +254,11 @@ class Search:
             before, after = (float(np.linalg.norm((p.gradient / scale)[self._free(p)])) for p in (point, following))
             if after < FALLING * before:
                 return following, None
-        return None, 2 if move.shortened else 0
+        return None, 0 if self._undamped(move, scale) else 2
+
+    def _undamped(self, move: Move, scale: Vector) -> bool:
+        """Whether no radius shortened a step, or all of it is rounding beside the sizes of the variables."""
+        return not move.shortened or move.length <= 8 * EPS * float(np.linalg.norm(scale * self.typical))
 
     def _resize(self, move: Move, t: float, actual: float) -> None:
         """The radius of the next step, from how well the model did."""
