@@ -34,7 +34,7 @@ DEPARTURES = {
     "test_ncg_zero_xtol": ("xtol is called tol", TypeError),
     "test_ncg": ("differences of the gradient are taken column by column, not along directions", AssertionError),
     "test_ncg_hess": (
-        "one variable has no effect, which three evaluations more than SciPy's seven show",
+        "one variable has no effect, shown by three evaluations more than SciPy's 7",
         AssertionError,
     ),
     "test_ncg_hessp": ("as test_ncg_hess", AssertionError),

@@ -44,12 +44,13 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class Move:
-    """A step s, its length ‖D s‖, what the model promises, and whether the region shortened it."""
+    """A step s, its length ‖D s‖, what the model promises; whether the region ended it, whether curvature is negative."""
 
     s: Vector
     length: float
     predicted: float
     shortened: bool
+    curved: bool = False
 
 
 @dataclass
@@ -143,7 +144,7 @@ class Search:
         if along is None:
             along = self._probed
         self.largest = np.maximum(self.largest, np.sqrt(self._visible(point, abs(along))))
-        size = np.sqrt(abs(along))
+        size = np.sqrt(abs(along)) if not self.objective.differences else np.zeros(along.size)
         with np.errstate(divide="ignore"):
             guess = np.where((size > 0) & (self.typical > 0), size, np.sqrt(abs(point.fun)) / self.typical)
         guess = np.where(np.isfinite(guess) & (guess > 0), guess, float(self.largest.max()) or 1.0)
@@ -173,7 +174,7 @@ class Search:
         free, s = self._free(point), np.zeros(point.x.size)
         unseen = self.largest == 0
         lift = np.where(unseen, self.region.noise, 0.0)
-        shortened, met = False, False
+        shortened, curved, met = False, False, False
         while free.any():
             rest = point.gradient + self.curvature @ s if met else point.gradient
             radius = self._left(scale * s)
@@ -183,7 +184,7 @@ class Search:
             s[free] = step.p / scale[free]
             drifting = unseen & (self.typical > 0)  # on the rounding of the others' steps, were it not for their sizes
             s[drifting] = np.clip(s, -self.typical, self.typical)[drifting]
-            shortened |= step.shortened
+            shortened, curved = shortened or step.shortened, curved or step.curved
             if not np.isfinite(s).all():
                 break
             leaving = free & ((s < lower) | (s > upper))
@@ -193,7 +194,7 @@ class Search:
             s[leaving] = np.clip(s, lower, upper)[leaving]
             free &= ~leaving
             s[free] = 0.0
-        move = self._judged(point, s, scale, shortened)
+        move = self._judged(point, s, scale, shortened, curved)
         if met:
             steepest = self._steepest(point, scale, (lower, upper))
             move = move if move.predicted >= CAUCHY * steepest.predicted else steepest
@@ -217,9 +218,9 @@ class Search:
                 return move
             t /= 2
 
-    def _judged(self, point: Point, s: Vector, scale: Vector, shortened: bool) -> Move:
+    def _judged(self, point: Point, s: Vector, scale: Vector, shortened: bool, curved: bool = False) -> Move:
         predicted = -float(point.gradient @ s + 0.5 * s @ (self.curvature @ s))
-        return Move(s, float(np.linalg.norm(scale * s)), predicted, shortened)
+        return Move(s, float(np.linalg.norm(scale * s)), predicted, shortened, curved)
 
     # -- steps of the function ----------------------------------------------------------------------------------------
 
@@ -257,8 +258,9 @@ class Search:
         return None, 0 if self._undamped(move, scale) else 2
 
     def _undamped(self, move: Move, scale: Vector) -> bool:
-        """Whether no radius shortened a step, or all of it is rounding beside the sizes of the variables."""
-        return not move.shortened or move.length <= 8 * EPS * float(np.linalg.norm(scale * self.typical))
+        """Whether a longer step would promise no more: none was shortened but along curvature, or sizes round it off."""
+        whole = float(np.linalg.norm(scale * self.typical))
+        return not move.shortened or move.curved or move.length <= 8 * EPS * whole
 
     def _resize(self, move: Move, t: float, actual: float) -> None:
         """The radius of the next step, from how well the model did."""
