@@ -175,7 +175,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 ax.semilogy(np.arange(1, len(excess) + 1), excess, color=f"C{number}", label=name)
         ax.set(title=title, xlabel="iteration", xscale="log")
     axes[0].set_ylabel("above the minimum")
-    axes[-1].legend(fontsize=7)
+    axes[1].legend(fontsize=7)
     save(figure, path)
     plt.close(figure)
 

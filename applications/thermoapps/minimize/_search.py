@@ -44,7 +44,7 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class Move:
-    """A step s, its length ‖D s‖, what the model promises; whether the region ended it, whether curvature is negative."""
+    """A step s, its length ‖D s‖, what the model promises; and whether it is shortened or curved."""
 
     s: Vector
     length: float
@@ -258,7 +258,7 @@ class Search:
         return None, 0 if self._undamped(move, scale) else 2
 
     def _undamped(self, move: Move, scale: Vector) -> bool:
-        """Whether a longer step would promise no more: none was shortened but along curvature, or sizes round it off."""
+        """Whether a longer step would promise no more: it is whole, or along curvature, or lost in the sizes."""
         whole = float(np.linalg.norm(scale * self.typical))
         return not move.shortened or move.curved or move.length <= 8 * EPS * whole
 
