@@ -15,8 +15,11 @@ from thermoapps.quadratic_program.scaled import Scaled
 
 __all__ = ["ActiveSet", "sides_of"]
 
-EXACT = 1e-13
-"""Relative residual of a solution: all that is to gain, so that none is to be refined."""
+EXACT = 1e-12
+"""Residual of a solution, relative to its right-hand side."""
+
+LEAST = 1e-13
+"""Relative residual of one correction: rounding leaves no less."""
 
 FORMED = 64
 """Unknowns up to which the matrix is dense: sparse ones cost more to handle than their zeros save."""
@@ -45,6 +48,8 @@ class ActiveSet:
         self.programs, self.device_time = 0, 0.0
         self._sides: NDArray[np.int_] | None = None
         self._held: tla.PreparedDevice | None = None
+        self._matrix: Any = None
+        self._both = np.zeros(0)
 
     def solve(self, problem: Scaled, sides: NDArray[np.int_]) -> tuple[Vector, Vector]:
         """Point and multipliers with every row at the side where `sides` has ±1, and free of the others.
@@ -59,14 +64,24 @@ class ActiveSet:
             self._write(problem, rows)
             self._sides = sides
         goal = np.where(sides[rows] > 0, problem.above[rows], problem.below[rows])
-        assert self._held is not None
+        load = np.concatenate([-problem.q, goal])
+        self._both = self._corrected(load, self._both if self._both.shape == load.shape else np.zeros(len(load)))
+        v = np.zeros(len(sides))
+        v[rows] = self._both[len(problem.q) :]
+        return self._both[: len(problem.q)].copy(), v
+
+    def _corrected(self, load: Vector, guess: Vector) -> Vector:
+        """The solution for a load; the device runs for what a guess leaves of it only."""
+        assert self._held is not None, "nothing is programmed yet"
+        rest = load - self._matrix @ guess
+        size, left = float(np.linalg.norm(load)), float(np.linalg.norm(rest))
+        if left <= EXACT * size:
+            return guess
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", tla.ThermodynamicWarning)  # what is returned is certified apart
-            both, info = self._held.solve(np.concatenate([-problem.q, goal]), rtol=EXACT, return_info=True)
+            change, info = self._held.solve(rest, rtol=max(LEAST, EXACT * size / left), return_info=True)
         self.device_time = float(info.device_time)
-        v = np.zeros(len(sides))
-        v[rows] = both[len(problem.q) :]
-        return np.asarray(both[: len(problem.q)]), v
+        return np.asarray(guess + change)
 
     def _write(self, problem: Scaled, rows: NDArray[np.intp]) -> None:
         self._sides, self.programs = None, self.programs + 1
@@ -74,6 +89,7 @@ class ActiveSet:
         matrix: Any = sp.block_array([[problem.P, C_J.T], [C_J, None]], format="csr") if len(rows) else problem.P
         if matrix.shape[0] <= FORMED:
             matrix = matrix.toarray()
+        self._matrix, self._both = matrix, np.zeros(0)
         if self._held is None:
             self._held = tla.program(matrix, assume_a="sym", device=self.device, rng=self.rng)
         else:
