@@ -9,13 +9,14 @@ BENCH_READY := .venv-bench/.ready
 BENCH_NGD_READY := .venv-bench/.ready-ngd
 BENCH_SCALE_READY := .venv-bench-scale/.ready
 BENCH_SAMPLING_READY := .venv-bench-sampling/.ready
+BENCH_APPS_READY := .venv-bench-apps/.ready
 TESTED := .[sde,plot,cli,sklearn,annealing,parallel,test]
 LIGHT := .[sde,plot,cli,sklearn,annealing,parallel,test,docs]
 EVERYTHING := .[all,dask,mpi,test,docs]
 # One file's tests stay on one worker, since the code blocks of a page build on each other.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(1)/bin/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd bench-scale bench-sampling dist clean help
+.PHONY: demo test test-peers test-slow test-oldest test-newest lint types imports unit fuzz docs bench bench-ngd bench-scale bench-sampling bench-apps dist clean help
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -72,6 +73,9 @@ bench-scale: $(BENCH_SCALE_READY)  ## a million unknowns, any condition, small s
 bench-sampling: $(BENCH_SAMPLING_READY)  ## annealing, fields, series and posteriors beside what their fields use
 	.venv-bench-sampling/bin/python -m benchmarks.sampling
 
+bench-apps: $(BENCH_APPS_READY)  ## fits, processes, programs and minima beside SciPy, scikit-learn, Clarabel and OSQP
+	.venv-bench-apps/bin/python -m benchmarks.applications
+
 dist: $(READY)  ## sdist and wheel into dist/, checked, and installed into an empty environment for a quick demonstration
 	$(BIN)/python -m pip install --quiet build twine
 	rm -rf dist .venv-dist
@@ -83,7 +87,7 @@ dist: $(READY)  ## sdist and wheel into dist/, checked, and installed into an em
 	rm -rf .venv-dist build
 
 clean:  ## back to a fresh clone
-	rm -rf .venv .venv-bench .venv-bench-scale .venv-bench-sampling .venv-oldest .venv-newest .venv-dist site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-bench-scale .venv-bench-sampling .venv-bench-apps .venv-oldest .venv-newest .venv-dist site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -118,6 +122,9 @@ $(BENCH_SCALE_READY): benchmarks/requirements-scale.txt pyproject.toml constrain
 
 $(BENCH_SAMPLING_READY): benchmarks/requirements-sampling.txt pyproject.toml constraints.txt
 	$(call environment,.venv-bench-sampling,-c constraints.txt -r benchmarks/requirements-sampling.txt -e .)
+
+$(BENCH_APPS_READY): benchmarks/requirements-apps.txt pyproject.toml constraints.txt
+	$(call environment,.venv-bench-apps,-c constraints.txt -r benchmarks/requirements-apps.txt -e .)
 
 # $(1) the folder, $(2) what pip installs into it; the stamp is written only when all went well.
 define environment

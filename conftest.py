@@ -13,6 +13,7 @@ LIGHT = find_spec("torch") is None
 PEERS = (
     "tests/scipy_contracts/",
     "natural_gradient/",
+    "cvxpy",
     "/estimators/test_checks",
     "scikit_learn_checks",
     "statsmodels",

@@ -1,5 +1,6 @@
 """Benchmarks of what is not at hand everywhere: that they run small, and refuse in a sentence."""
 
+import importlib
 import importlib.util
 import json
 import subprocess
@@ -52,3 +53,15 @@ def test_the_bench_of_kernels_runs():
         (k, t) for k in (1, 2, 16) for t in ("float64", "float32")
     }
     assert all(seconds > 0 for row in rows for seconds in row["seconds"].values())
+
+
+def test_the_page_of_applications_is_that_of_its_results():
+    main = importlib.import_module("benchmarks.applications.__main__")
+    results = json.loads(main.RESULTS.read_text(encoding="utf-8"))
+    assert set(main.PARTS) < set(results)
+    for part in main.PARTS:
+        for name, one in results[part].items():
+            assert 0 <= one["difference"] < 1e-5, name
+            assert min(one["ours"], one["theirs"]) > 0
+    titles = [line for line in main.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("## ")]
+    assert titles == [f"## {title}" for title in main.PARTS.values()]

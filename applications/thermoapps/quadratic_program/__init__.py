@@ -1,10 +1,12 @@
 """Convex quadratic programs by operator splitting, whose linear systems are solved on simulated Langevin devices."""
 
+from thermoapps.quadratic_program.cvxpy_guest import cvxpy_solver
 from thermoapps.quadratic_program.guests import register
 from thermoapps.quadratic_program.problem import Problem
+from thermoapps.quadratic_program.qp_device import QPDevice
 from thermoapps.quadratic_program.solution import Solution
 from thermoapps.quadratic_program.solver import solve_problem, solve_qp
 
-__all__ = ["Problem", "Solution", "solve_problem", "solve_qp"]
+__all__ = ["Problem", "QPDevice", "Solution", "cvxpy_solver", "solve_problem", "solve_qp"]
 
 register(solve_problem)

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from thermoapps._programmed import Programmed
 from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.problem import Vector
-from thermoapps.quadratic_program.programmed import Programmed
 from thermoapps.quadratic_program.scaled import Scaled
 from thermoapps.quadratic_program.splitting import State
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,46 @@ class Problem:
         self.P = _convex(self.P, n * float(np.finfo(_precision(P)).eps))
         self.G, self.h = _pair(G, h, "G", "h", n)
         self.A, self.b = _pair(A, b, "A", "b", n)
+        self.lb = np.full(n, -np.inf) if lb is None else _vector(lb, "lb", n, infinite=True)
+        self.ub = np.full(n, np.inf) if ub is None else _vector(ub, "ub", n, infinite=True)
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        """Refuse infinite limits that no x meets."""
         if (self.h == -np.inf).any():
             raise ValueError("h holds -inf, which no x satisfies")
         if np.isinf(self.b).any():
             raise ValueError("b holds infinity: equalities need finite right-hand sides")
-        self.lb = np.full(n, -np.inf) if lb is None else _vector(lb, "lb", n, infinite=True)
-        self.ub = np.full(n, np.inf) if ub is None else _vector(ub, "ub", n, infinite=True)
         if (self.lb == np.inf).any() or (self.ub == -np.inf).any():
             raise ValueError("lb holds +inf or ub holds -inf, which no x satisfies; for 'no bound' swap the sign")
+
+    def with_vectors(self, **vectors: Any) -> Problem:
+        """The same matrices with other vectors.
+
+        Parameters
+        ----------
+        **vectors : array_like or None
+            Any of q, h, b, lb and ub; None leaves one as it is.
+
+        Returns
+        -------
+        Problem
+            Another problem, which shares its matrices with this one.
+
+        Raises
+        ------
+        ValueError
+            As for a new problem.
+        """
+        other = copy.copy(self)
+        for name, value in vectors.items():
+            if value is not None:
+                before = getattr(self, name)
+                if len(before) == 0:
+                    raise ValueError(f"{name} belongs to a matrix that the problem does not have; make another Problem")
+                setattr(other, name, _vector(value, name, len(before), infinite=name != "q"))
+        other._check_limits()
+        return other
 
     def objective(self, x: Any) -> np.float64:
         """½ xᵀPx + qᵀx.
@@ -108,8 +141,18 @@ class Problem:
             (C, l, u), C a sparse array of shape (m + p + n, n).
         """
         C = sp.vstack([self.G, self.A, sp.eye_array(self.n)], format="csr")
+        return C, *self.limits()
+
+    def limits(self) -> tuple[Vector, Vector]:
+        """The vectors l and u of `rows`.
+
+        Returns
+        -------
+        tuple
+            (l, u), of shape (m + p + n,) each.
+        """
         below = np.concatenate([np.full(len(self.h), -np.inf), self.b, self.lb])
-        return C, below, np.concatenate([self.h, self.b, self.ub])
+        return below, np.concatenate([self.h, self.b, self.ub])
 
 
 def _real(value: Any, name: str) -> NDArray[np.float64]:

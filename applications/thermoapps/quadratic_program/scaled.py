@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,11 @@ class Scaled:
         c = 1 / size if size > 0 else 1.0
         n_rows = len(below)
         return cls(c * P, c * D * q, sp.csr_array(C), E * below[kept], E * above[kept], D, E, c, kept, n_rows)
+
+    def with_vectors(self, q: Vector, below: Vector, above: Vector) -> Scaled:
+        """The same matrices and scales with the linear cost and the limits of all rows of another problem."""
+        limits = {"below": self.E * below[self.kept], "above": self.E * above[self.kept]}
+        return replace(self, q=self.c * self.D * q, **limits)
 
     def x_to_user(self, x: Vector) -> Vector:
         """X of the problem as given."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from thermoapps._programmed import Programmed
 from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.guests import to_qpsolvers
 from thermoapps.quadratic_program.polishing import polish
 from thermoapps.quadratic_program.problem import Problem, Vector
-from thermoapps.quadratic_program.programmed import Programmed
 from thermoapps.quadratic_program.scaled import Scaled
 from thermoapps.quadratic_program.solution import Solution, excess, residuals
 from thermoapps.quadratic_program.splitting import State, split

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from thermoapps._programmed import Programmed
 from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.problem import Vector
-from thermoapps.quadratic_program.programmed import Programmed
 from thermoapps.quadratic_program.scaled import Scaled
 
 __all__ = ["State", "split"]

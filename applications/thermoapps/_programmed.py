@@ -6,11 +6,13 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import thermolinalg as tla
-from thermoapps.quadratic_program.problem import Vector
 
 __all__ = ["Programmed"]
+
+Vector = NDArray[np.float64]
 
 RUNS = 12
 """Device runs of one system at most: a direction that needs more is taken as it is, and the next one corrects it."""

@@ -1,0 +1,1 @@
+"""Applications beside the libraries that they are compared with."""
