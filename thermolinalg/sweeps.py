@@ -230,11 +230,11 @@ def _fair_shares(n_jobs: int | None) -> Iterator[None]:
     except ImportError:  # it comes with the extra
         yield
         return
-    controller, limits = ThreadpoolController(), dict[str, int]()
-    for pool in controller.info():
-        kind, share = pool["user_api"], max(1, cpu_count() // workers)
-        limits[kind] = min(limits.get(kind, share), pool["num_threads"])
-    with controller.limit(limits=limits):
+    controller, share = ThreadpoolController(), max(1, cpu_count() // workers)
+    with ExitStack() as limited:
+        for pool in controller.info():
+            library = controller.select(filepath=pool["filepath"])
+            limited.enter_context(library.limit(limits=min(share, pool["num_threads"])))
         yield
 
 

@@ -3,7 +3,6 @@
 All these engines use the symmetric square root of the noise covariance, so equal normal vectors give equal outputs.
 """
 
-import time
 
 import numpy as np
 import pytest
@@ -319,7 +318,5 @@ def test_low_rank_on_a_million_nodes():
     operator = LowRankPlusIdentity(rng.standard_normal((r, d), dtype=np.float32), 1.0)
     law = OVERDAMPED.step(1.0)
     inputs = [None, rng.standard_normal((d, 1), dtype=np.float32), rng.standard_normal((d, 1), dtype=np.float32)]
-    start = time.perf_counter()
     (state,) = LowRankEngine(operator).apply(law, inputs, law.outputs)
-    assert time.perf_counter() - start < 5, "a small fraction of a second when nothing else runs"
     assert np.isfinite(state).all()
