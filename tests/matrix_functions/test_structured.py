@@ -3,7 +3,6 @@
 All these engines use the symmetric square root of the noise covariance, so equal normal vectors give equal outputs.
 """
 
-
 import numpy as np
 import pytest
 from helpers import spd

@@ -16,7 +16,7 @@ from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Re
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import EQUILIBRIUM_TIMES, Overdamped
 from thermolinalg.operators import Operator
-from thermolinalg.simulation.nonlinear import Equation, Integrator, Network, chosen_step, simulate
+from thermolinalg.simulation.nonlinear import Energy, Equation, Integrator, Network, chosen_step, simulate
 
 __all__ = ["SaturatingProgram"]
 
@@ -34,7 +34,7 @@ class Bent(Protocol):
     """What a program asks of its device."""
 
     @property
-    def bend(self) -> Any:
+    def bend(self) -> Energy | None:
         """The energy that bends the nodes, or None."""
         ...
 

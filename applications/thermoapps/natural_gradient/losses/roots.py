@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from thermoapps.natural_gradient.spectra import eigh
+
 __all__ = [
     "CategoricalRoot",
     "HessianRoot",
@@ -267,7 +269,7 @@ def semidefinite_root(hessian: Tensor) -> Tensor:
     ValueError
         An eigenvalue is negative beyond rounding.
     """
-    values, vectors = torch.linalg.eigh((hessian + hessian.mT) / 2)
+    values, vectors = eigh((hessian + hessian.mT) / 2)
     largest = values.abs().amax(-1, keepdim=True)
     if bool((values < -8 * values.shape[-1] * torch.finfo(values.dtype).eps * largest).any()):
         raise ValueError(

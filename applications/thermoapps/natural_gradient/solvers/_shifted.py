@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from thermoapps.natural_gradient.layers.base import thin_product
+from thermoapps.natural_gradient.spectra import eigh
 
 __all__ = ["solve_shifted"]
 
@@ -53,7 +54,7 @@ def solve_shifted(gram: Tensor, shift: float, b: Tensor) -> tuple[Tensor, str]:
         return torch.cholesky_solve(b, factor), ""
     if not bool(torch.isfinite(gram).all()):
         raise ValueError("the curvature contains NaN or infinity; check the outputs of the model")
-    values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
+    values, vectors = eigh((gram + gram.T) / 2)
     small = vectors @ ((vectors.T @ b) / (values.clamp(min=0)[:, None] + shift))
     return small, "RRᵀ + λI was not positive definite to rounding: eigenvalues below zero were clipped"
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from thermoapps.natural_gradient.solvers._checks import check_count, check_share
 from thermoapps.natural_gradient.solvers._wrapper import Wrapper
 from thermoapps.natural_gradient.solvers.base import Rows, SolverReport, State
+from thermoapps.natural_gradient.spectra import eigh
 
 __all__ = ["Averaged"]
 
@@ -153,5 +154,5 @@ def _leading_eigenvectors(matrix: Tensor, count: int) -> Tensor:
         for _ in range(ITERATIONS):
             basis = torch.linalg.qr(matrix @ basis).Q
         matrix = basis.T @ matrix @ basis
-    vectors: Tensor = torch.linalg.eigh((matrix + matrix.T) / 2).eigenvectors[:, -count:]
+    vectors: Tensor = eigh((matrix + matrix.T) / 2)[1][:, -count:]
     return vectors if basis is None else basis @ vectors

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from thermoapps.natural_gradient.solvers._checks import check_count
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column
+from thermoapps.natural_gradient.spectra import eigh
 
 __all__ = ["Dense"]
 
@@ -79,7 +80,7 @@ class Dense(Solver):
 
 def _shortest(curvature: Tensor, g: Tensor, damping: float, rounding: float) -> Tensor:
     """The solution of a system that is singular to rounding, by eigenvectors; without damping, the shortest."""
-    values, vectors = torch.linalg.eigh(curvature)
+    values, vectors = eigh(curvature)
     shifted = values.clamp(min=0) + damping
     solvable = shifted > (0 if damping else rounding)
     inverse = torch.where(solvable, 1 / torch.where(solvable, shifted, 1.0), 0.0)

@@ -13,6 +13,7 @@ from thermoapps.natural_gradient.solvers._factors import balance, factors, flat_
 from thermoapps.natural_gradient.solvers.base import Rows, Solver, SolverReport, State, as_column
 from thermoapps.natural_gradient.solvers.dense import Dense
 from thermoapps.natural_gradient.solvers.woodbury import Woodbury
+from thermoapps.natural_gradient.spectra import eigh
 
 __all__ = ["KroneckerFactored"]
 
@@ -130,7 +131,7 @@ class KroneckerFactored(Solver):
         """What is kept of the factors until they are looked at again: their eigenvalues and eigenvectors."""
         found: Kept = {}
         for name in ("A", "B"):
-            values, found[f"vectors {name}"] = torch.linalg.eigh(layer[name])
+            values, found[f"vectors {name}"] = eigh(layer[name])
             found[f"values {name}"] = values.clamp(min=0)
         return found
 
