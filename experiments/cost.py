@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from common import options, write
 from data import one_convolution
-from step_time import OPTIMIZERS, PIXELS
+from step_time import OPTIMIZERS, SIDE
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -123,7 +123,7 @@ def measure(name: str, model: nn.Module, x: Tensor, y: Tensor, repeats: int) -> 
 
 def dense(width: int, outputs: int) -> nn.Module:
     """The network of the figure on the time of a step."""
-    return nn.Sequential(nn.Linear(PIXELS, width), nn.ReLU(), nn.Linear(width, outputs))
+    return nn.Sequential(nn.Linear(SIDE**2, width), nn.ReLU(), nn.Linear(width, outputs))
 
 
 def main() -> None:
@@ -131,7 +131,7 @@ def main() -> None:
     path = given.results / "cost.json"
     tasks: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
         "one convolution, 10 outputs, batch 64": (lambda: one_convolution(28), (64, 1, 28, 28), 10),
-        "dense, 20 outputs, batch 32": (lambda: dense(32, 20), (32, PIXELS), 20),
+        "dense, 20 outputs, batch 32": (lambda: dense(32, 20), (32, SIDE**2), 20),
     }
     found = {}
     for label, (make, shape, outputs) in tasks.items():

@@ -165,7 +165,11 @@ def direct(A, b):
 
 @pytest.mark.filterwarnings("ignore:A is ill-conditioned")  # at 1e13 the warning is due or not by a few per cent
 @pytest.mark.parametrize(
-    ("name", "d"), [*((name, d) for name in MATRICES for d in (50, 300)), ("condition 1e+13", 1000)]
+    ("name", "d"),
+    [
+        *((name, d) for name in MATRICES for d in (50, 300)),
+        pytest.param("condition 1e+13", 1000, marks=pytest.mark.slow),
+    ],
 )
 def test_general_matrices_are_solved_as_a_direct_solver_does(name, d):
     A = MATRICES[name](d)

@@ -45,6 +45,7 @@ def test_it_refuses_where_there_is_no_such_device(asked):
     assert len(run.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_bench_of_kernels_runs():
     run = ran("benchmarks.scale.kernels", "--quick")
     assert run.returncode == 0, run.stderr

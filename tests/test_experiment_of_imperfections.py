@@ -14,6 +14,7 @@ from thermolinalg.devices import PCB2024, IntegratedCMOS, PaperTNGD, Pessimistic
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_laws_stand_beside_the_data_and_runs_beside_products(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(str(ROOT / "experiments"))

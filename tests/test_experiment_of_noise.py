@@ -23,6 +23,7 @@ def run(script, folder, *arguments):
     return json.loads((folder / f"{script}.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_breadboard(tmp_path):
     found = run("breadboard", tmp_path, "--repeats", "40", "--longest", "0.1")
     assert -0.7 < found["slope"] < -0.3

@@ -160,12 +160,12 @@ def test_costs_are_counted(monkeypatch):
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
     cost = importlib.import_module("cost")
     torch = importlib.import_module("torch")
-    x, y = 0.1 * torch.randn(4, cost.PIXELS), torch.tensor([0, 1, 2, 0])
+    x, y = 0.1 * torch.randn(4, cost.SIDE**2), torch.tensor([0, 1, 2, 0])
     adam, woodbury = (cost.measure(name, cost.dense(3, 3), x, y, 1) for name in ("Adam", "NGD (Woodbury)"))
     assert adam["calls of the model"] == woodbury["calls of the model"] == 1
     assert (adam["vectors carried backward"], woodbury["vectors carried backward"]) == (1, 3)  # gradient, two columns
     assert (adam["products with R or its transpose"], woodbury["products with R or its transpose"]) == (0, 2)
-    parameters = 3 * (cost.PIXELS + 1 + 3) + 3
+    parameters = 3 * (cost.SIDE**2 + 1 + 3) + 3
     assert adam["bytes"] >= 3 * 4 * parameters  # gradient and two moments
 
 
@@ -255,6 +255,25 @@ def test_time_of_a_step(tmp_path):
     for row in panels[1]["rows"]:
         assert row["seconds"]["TNGD, Euler–Maruyama"] > row["seconds"]["Adam"] > 0
     assert (tmp_path / "experiments-step-time.png").is_file()
+
+
+@pytest.mark.slow
+def test_claims(tmp_path):
+    run("claims", tmp_path, "--sizes", "4,8,16", "--conditions", "2,4,8", "--lapack", "4,8,16", "--repeats", "1")
+    found = results(tmp_path, "claims")
+    assert 0.5 < found["overdamped"]["d"]["exponents"]["inv"] < 1.5
+    assert found["posterior"][1]["device_time"] > found["posterior"][0]["device_time"]
+    for row in found["overdamped"]["d"]["rows"]:
+        assert 0.005 < row["tasks"]["inv"]["error"] < 0.2
+
+
+@pytest.mark.slow
+def test_presets(tmp_path):
+    only = ("--presets", "ideal", "--bits", "2", "--mismatches", "", "--temperatures", "1e-4")
+    run("presets", tmp_path, "--seeds", "1", "--workers", "1", *only)
+    rows = {(row["method"], row["kind"]): row["runs"][0] for row in results(tmp_path, "presets")["rows"]}
+    assert rows["TNGD", "preset"]["accuracy"] > 0.9 > rows["TNGD", "bits"]["accuracy"]
+    assert rows["thermodynamic K-FAC", "temperature"]["accuracy"] > 0.9
 
 
 def test_the_page_is_written_from_the_results(tmp_path):

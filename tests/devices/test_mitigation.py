@@ -65,6 +65,7 @@ def test_stochastic_rounding_is_right_on_average():
     assert abs(written.mean() - 0.3) < 5 * written.std() / len(written) ** 0.5
 
 
+@pytest.mark.slow
 def test_an_ensemble_turns_an_error_into_about_its_square():
     """With bits on the abscissa one bit more halves the error of a device, and quarters that of its ensemble."""
     bits, plain, merged = (7, 8, 9), [], []

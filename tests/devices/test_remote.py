@@ -103,6 +103,7 @@ def test_a_device_that_dies_costs_a_rewrite_and_no_answer(remote):
     assert prepared.ledger.programs == written + 1
 
 
+@pytest.mark.slow
 def test_a_device_that_hangs_is_started_again(tmp_path):
     flag = tmp_path / "hang"
     with RemoteDevice(Slow(str(flag)), timeout=30.0) as device:

@@ -72,6 +72,7 @@ def test_refined_answers_are_right_whatever_bends(name):
     assert info.engine == "LeimkuhlerMatthews"
 
 
+@pytest.mark.slow
 def test_one_run_is_biased_and_health_sees_it():
     """Loads as they are written drive both nodes into their clamps."""
     device = SaturatingDevice(bend=Clamps(0.5, 10.0), law=COLD, loading=AsWritten())

@@ -210,7 +210,14 @@ def test_effective_sample_size_is_that_of_the_mean():
     assert abs(np.var(means) / expected - 1) < 5 * np.sqrt(2 / runs) + 2 / info.effective_sample_size
 
 
-@pytest.mark.parametrize("a", [spd(3, 5), aslinearoperator(spd(3, 5)), scipy.sparse.csr_array(spd(3, 5))])
+@pytest.mark.parametrize(
+    "a",
+    [
+        spd(3, 5),
+        pytest.param(aslinearoperator(spd(3, 5)), marks=pytest.mark.slow),
+        pytest.param(scipy.sparse.csr_array(spd(3, 5)), marks=pytest.mark.slow),
+    ],
+)
 def test_trajectory_from_rest_is_that_of_time_stepping(a):
     schedule = tla.Schedule(burn_in=0.5, readings=4, spacing=1.0)
     b, dense = np.array([1.0, 0.0, -1.0]), spd(3, 5)

@@ -77,6 +77,7 @@ LOOSE = {
 }
 
 
+@pytest.mark.slow
 @forked
 def test_answers_do_not_depend_on_the_number_of_ranks(alone):
     for found in on_ranks(3, calls):

@@ -120,7 +120,7 @@ NEAR = {
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("case", NEAR)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * ("far" in case)) for case in NEAR])
 def test_near_rails_do_not_hold_up_the_others(case):
     """The first of two coordinates is narrow; given it the second is a truncated normal: quadrature does the rest."""
     width, coupling, mean = NEAR[case]

@@ -55,6 +55,7 @@ def test_minimum_is_that_of_the_best_active_set(problem):
     np.testing.assert_allclose(solution.x, where, atol=1e-6 * (1 + abs(where).max()))
 
 
+@pytest.mark.slow
 @given(problems())
 def test_multipliers_meet_the_conditions_of_optimality(problem):
     s = solve_problem(problem, rng=0)
