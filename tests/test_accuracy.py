@@ -95,8 +95,14 @@ def conditions(d):
     return [1.0, 1e3, 1e6, 1e9] if d > 1 else [1.0]
 
 
-@pytest.mark.parametrize("d", SEEDS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "d"),
+    [
+        pytest.param(kind, d, marks=[pytest.mark.slow] * (kind == "Lyapunov" and d != 1))
+        for kind in KINDS
+        for d in SEEDS
+    ],
+)
 def test_bars_hold_the_error_and_little_more(kind, d):
     for condition in conditions(d):
         check_bars(kind, d, condition, SEEDS[d] // (4 if "inv" in kind and d > 1 else 1))

@@ -95,6 +95,7 @@ def test_preconditioners_that_are_none(name, wrong):
         run(name, A[150], np.ones(150), {"M": M})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["solve", "langevin", "lstsq", "inv_diagonal", "slogdet", "logabsdet", "sample", "expm_multiply"]
 )

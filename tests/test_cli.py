@@ -347,6 +347,7 @@ def test_without_the_extra_one_line_says_what_to_install():
     assert done.stderr == "thermolinalg: the command line needs typer and rich: pip install 'thermolinalg[cli]'\n"
 
 
+@pytest.mark.slow
 def test_the_installed_command(matrix):
     command = Path(sys.executable).with_name("thermolinalg")
     if not command.exists():

@@ -174,6 +174,7 @@ def run(*arguments, **options):
     return subprocess.run([sys.executable, "-c", ENTRY, *arguments], stderr=subprocess.PIPE, text=True, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 def test_standard_output_that_is_full():
     for extra in ([], ["--json"]):

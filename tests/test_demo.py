@@ -59,6 +59,7 @@ def test_the_picture_is_a_picture(outcome):
     assert np.std(pixels[..., :3]) > 0.05
 
 
+@pytest.mark.slow
 def test_a_picture_is_replaced_where_that_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr("thermolinalg.demo.problems", lambda size: problems(size)[:1])
     picture = tmp_path / "demo.svg"

@@ -55,12 +55,14 @@ def test_threads_share_the_cores(n_jobs, allowed, share, monkeypatch):
     assert found == [min(share, before)] * 3
 
 
+@pytest.mark.slow
 def test_processes_share_the_cores():
     joblib = pytest.importorskip("joblib")
     found = tla.sweep(own_calls.threads, [()] * 4, n_jobs=2)
     assert max(found) <= max(1, joblib.cpu_count() // 2)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_a_second_try(plain, tmp_path):
     found = tla.sweep(own_calls.deadly, INPUTS, rng=0, n_jobs=2, mark=str(tmp_path / "killed"))
     assert (tmp_path / "killed").exists()
@@ -113,6 +115,7 @@ def test_a_long_run_of_samples_resumes_bit_by_bit(tmp_path):
     assert len({float(x[0, 0]) for x in resumed}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize("method", ["solve", "sample"])
 def test_a_prepared_device_resumes_bit_by_bit(tmp_path, method, n_jobs):
@@ -171,6 +174,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_errors_tell_which_call_raised_them(n_jobs):
     with pytest.raises(tla.SingularError) as raised:

@@ -66,6 +66,7 @@ def remote():
         yield device
 
 
+@pytest.mark.slow
 def test_it_conforms(remote):
     assert set(check_device(remote)) == set(check_device(LangevinDevice()))
 

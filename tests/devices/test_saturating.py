@@ -84,6 +84,7 @@ def test_one_run_is_biased_and_health_sees_it():
     assert info.ledger.clipped >= 2
 
 
+@pytest.mark.slow
 def test_loads_are_lowered_until_voltages_keep_clear_of_the_rails():
     device = SaturatingDevice(rail=0.8, law=COLD)
     program, rng = device.program(A), np.random.default_rng(0)

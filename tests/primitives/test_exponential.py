@@ -145,6 +145,7 @@ def test_the_spread_of_a_power_is_that_of_powers_of_readings():
     assert_allclose(told, seen, rtol=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("shear", marks=pytest.mark.slow), "rotation", "zero"])
 def test_error_bars_cover(name):
     """95 % intervals hold the truth in 93 to 97 % of 1000 runs, and entry by entry as far as 1000 runs tell."""

@@ -79,6 +79,7 @@ def test_a_grid_of_times_is_that_of_scipy():
     assert info.steps == info.device_time == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dense", "far from normal", "advection"])
 def test_error_bars_cover(name):
     """95 % intervals of Student's t with 31 degrees of freedom hold the truth in 93 to 97 % of all cases."""

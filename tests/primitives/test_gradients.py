@@ -314,6 +314,7 @@ def moment(A, b, temperature, H, w, *, is_covariance):
     return form * (1 + m @ w) + 2 * w @ S @ H @ m
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_covariance", [False, True])
 def test_samples_move_with_their_law(is_covariance):
     """Gradients of first and second order of a mean over samples, to their own standard errors."""

@@ -122,6 +122,7 @@ def test_error_bars_cover(schedule):
     assert 0.93 < inside.mean() / seeds < 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [float, complex])
 def test_error_bars_cover_through_the_real_form_and_the_normal_operator(dtype):
     rng = np.random.default_rng(5)

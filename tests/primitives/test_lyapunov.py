@@ -301,6 +301,7 @@ RAW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RAW)
 def test_raw_error_bars_cover(case):
     """95 % intervals of single readings hold the truth in 93 to 97 % of 600 runs, entry by entry on average."""

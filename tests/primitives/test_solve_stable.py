@@ -80,6 +80,7 @@ def test_torch_tensors_in_and_out():
     assert_allclose(x.numpy(), np.linalg.solve(GOLDEN, b.numpy()), rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["golden", "rotation", "far from normal"])
 def test_raw_error_bars_cover(name):
     """Student-t intervals of 500 raw runs; their 32 replicas are drawn afresh every time."""

@@ -72,6 +72,7 @@ def steepest(objective, theta, bounds):
     return theta, objective(theta, eval_gradient=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["fmin_l_bfgs_b", steepest])
 def test_other_optimisers_find_the_same_optimum(optimizer):
     case = CASES["Gaussian on a grid"]

@@ -31,6 +31,7 @@ def agree(found, again):
     assert np.isclose(found.obj, again.obj, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.integers(1, 8), st.integers(0, 10**6), st.booleans())
 def test_a_walk_is_solved_as_each_step_alone(n, seed, sparse):

@@ -46,6 +46,7 @@ def problems(draw):
     return Problem(P, 3 * rng.standard_normal(n), G, G @ inside + rng.random(m), A, A @ inside, lb, ub)
 
 
+@pytest.mark.slow
 @given(problems())
 def test_minimum_is_that_of_the_best_active_set(problem):
     best, where = enumerated(problem)
