@@ -26,7 +26,7 @@ class SpiceDevice:
 
     A is balanced and scaled into range as for `LangevinDevice`; the largest eigenvalue of what the resistors hold is 1,
     loads have full range, and τ is that of the circuit. Timetables and error bars are those of the circuit's law,
-    readings are ngspice's.
+    readings are ngspice's: `rng` seeds its noise, but ngspice 39 draws other numbers in the next run all the same.
 
     Parameters
     ----------
