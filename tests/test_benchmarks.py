@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,13 +57,42 @@ def test_the_bench_of_kernels_runs():
     assert all(seconds > 0 for row in rows for seconds in row["seconds"].values())
 
 
-def test_the_page_of_applications_is_that_of_its_results():
-    main = importlib.import_module("benchmarks.applications.__main__")
-    results = json.loads(main.RESULTS.read_text(encoding="utf-8"))
-    assert set(main.PARTS) < set(results)
-    for part in main.PARTS:
+def benchmark(name):
+    """A benchmark in parts, and its results."""
+    found = importlib.import_module(f"benchmarks.{name}.__main__").BENCHMARK
+    return found, json.loads(found.results.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["applications", "sampling"])
+def test_a_page_is_that_of_its_results(name):
+    found, results = benchmark(name)
+    assert set(found.parts) < set(results)
+    page = ROOT / "docs" / f"benchmarks_{name}.md"
+    assert page.read_text(encoding="utf-8") == found.page(results)
+
+
+def test_applications_find_what_their_peers_find():
+    found, results = benchmark("applications")
+    for part in found.parts:
         for name, one in results[part].items():
             assert 0 <= one["difference"] < 1e-5, name
             assert min(one["ours"], one["theirs"]) > 0
-    titles = [line for line in main.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("## ")]
-    assert titles == [f"## {title}" for title in main.PARTS.values()]
+
+
+def test_parts_that_were_measured_are_not_measured_again(monkeypatch, tmp_path):
+    module = importlib.import_module("benchmarks.in_parts")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    bench = module.Benchmark("toy", {"first": "First", "second": "Second"}, ("numpy",), "# Toy {threads}")
+    bench.unfinished.parent.mkdir(parents=True)
+    bench.unfinished.write_text('{"first": {"x": 1}}', encoding="utf-8")
+    asked = []
+
+    def run(command, **_):
+        asked.append(command[command.index("--part") + 1])
+        return SimpleNamespace(stdout='warming up\n{"x": 2}\n')
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    results = bench.measure("data")
+    assert asked == ["second"]
+    assert (results["first"], results["second"]) == ({"x": 1}, {"x": 2})
+    assert json.loads(bench.unfinished.read_text(encoding="utf-8"))["second"] == {"x": 2}

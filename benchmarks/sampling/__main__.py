@@ -1,98 +1,27 @@
-"""``python -m benchmarks.sampling``: measure part by part, and write the results and their page.
-
-Every part runs in a process of its own and is kept as soon as it is done: a run that was interrupted goes on where it
-stopped.
-"""
+"""``python -m benchmarks.sampling``: annealing, fields, series and posteriors beside what their fields use."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
-import time
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from benchmarks.in_parts import Benchmark
 
-from benchmarks.machine import confine, describe
-
-HERE = Path(__file__).parent
-RESULTS, UNFINISHED = HERE / "results.json", HERE / "results.json.unfinished"
-ROOT = HERE.parents[1]
-PAGE = ROOT / "docs" / "benchmarks_sampling.md"
-DATA = os.environ.get("THERMOLINALG_DATA") or str(ROOT.parent / "shared" / "data")
-PARTS = {
-    "annealing": "Annealing",
-    "random_field": "Random fields",
-    "state_space": "Filtering and smoothing",
-    "bayesian": "Posteriors of generalised linear models",
-    "boxes": "Gaussians between rails",
-}
-PACKAGES = ("numpy", "scipy", "dimod", "dwave-samplers", "simulated-bifurcation", "statsmodels", "scikit-sparse")
-
-ABOUT = """\
+BENCHMARK = Benchmark(
+    name="sampling",
+    parts={
+        "annealing": "Annealing",
+        "random_field": "Random fields",
+        "state_space": "Filtering and smoothing",
+        "bayesian": "Posteriors of generalised linear models",
+        "boxes": "Gaussians between rails",
+    },
+    packages=("numpy", "scipy", "dimod", "dwave-samplers", "simulated-bifurcation", "statsmodels", "scikit-sparse"),
+    about="""\
 # Benchmarks: sampling
 
 Made by `make bench-sampling` in one run, from `benchmarks/sampling/results.json`; no number on this page is copied by
 hand. Every part runs in a process of its own, on {threads} thread of {processor}. Times are CPU times, and everyone
 gets the same problems. Versions: {versions}.
-"""
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=__doc__)
-    parser.add_argument("--data", default=DATA, help="folder with problem data (default: THERMOLINALG_DATA)")
-    parser.add_argument("--part", choices=PARTS, help="measure one part and print it as JSON")
-    parser.add_argument("--page", action="store_true", help="only write the page, from what is measured so far")
-    options = parser.parse_args()
-    if options.part:
-        confine(1)
-        print(json.dumps(_module(options.part).measure(Path(options.data))))
-        return
-    measured = UNFINISHED if UNFINISHED.exists() else RESULTS
-    results = json.loads(measured.read_text(encoding="utf-8")) if options.page else measure(options.data)
-    text = page(results)
-    print(text)
-    if not options.page:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        UNFINISHED.unlink(missing_ok=True)
-    PAGE.write_text(text, encoding="utf-8")
-
-
-def measure(data: str) -> dict[str, Any]:
-    """All parts, those of an unfinished run taken as they are."""
-    results: dict[str, Any] = json.loads(UNFINISHED.read_text(encoding="utf-8")) if UNFINISHED.exists() else {}
-    results["machine"] = describe(1, PACKAGES)
-    for part in PARTS:
-        if part in results:
-            continue
-        start = time.monotonic()
-        command = [sys.executable, "-m", "benchmarks.sampling", "--part", part, "--data", data]
-        run = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-        results[part] = json.loads(run.stdout.splitlines()[-1])
-        UNFINISHED.write_text(json.dumps(results), encoding="utf-8")
-        print(f"{part}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-    return results
-
-
-def page(results: dict[str, Any]) -> str:
-    """The page, from the results of all parts that are there."""
-    machine = results["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    parts = [ABOUT.format(threads=machine["threads"], processor=machine["processor"], versions=versions)]
-    parts += [
-        f"## {title}\n\n{_module(part).table(results[part]).strip()}\n"
-        for part, title in PARTS.items()
-        if part in results
-    ]
-    return "\n".join(parts)
-
-
-def _module(part: str) -> Any:
-    return import_module(f"benchmarks.sampling.{part}")
-
+""",
+)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()
