@@ -9,7 +9,6 @@ from typing import Any
 
 import clarabel
 import numpy as np
-import osqp
 import scipy.sparse as sp
 
 from benchmarks.applications.side_by_side import beside, rows
@@ -42,6 +41,8 @@ def of_clarabel(problem: Problem) -> Callable[[], Any]:
 
 def of_osqp(problem: Problem, costs: Iterator[np.ndarray]) -> Callable[[], Any]:
     """OSQP set up once, with another cost at each call."""
+    import osqp
+
     C = sp.csc_matrix(sp.vstack([problem.A, sp.eye_array(problem.n)]))
     below, above = (np.concatenate([problem.b, side]) for side in (problem.lb, problem.ub))
     solver = osqp.OSQP()
