@@ -98,7 +98,7 @@ def conditions(d):
 @pytest.mark.parametrize(
     ("kind", "d"),
     [
-        pytest.param(kind, d, marks=[pytest.mark.slow] * (kind == "Lyapunov" and d != 1))
+        pytest.param(kind, d, marks=[pytest.mark.slow] * (d == 2 or (kind == "Lyapunov" and d != 1)))
         for kind in KINDS
         for d in SEEDS
     ],
@@ -117,6 +117,7 @@ def test_bars_over_the_whole_grid(kind, d, condition):
     check_bars(kind, d, condition, ALL_SEEDS[d])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [definite, square])
 @pytest.mark.parametrize("condition", [1.0, 1e3])
 def test_raw_bars_hold_as_often_as_normal_ones(make, condition):

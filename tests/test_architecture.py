@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import FunctionType
@@ -46,6 +47,7 @@ def imported_names(source: str) -> Iterator[tuple[str, str | None]]:
             yield from ((node.module, alias.name) for alias in node.names)
 
 
+@cache
 def public_modules() -> list[str]:
     """The core and those of its direct children that declare public names; deeper files are theirs alone."""
     children = [info.name for info in pkgutil.iter_modules(thermolinalg.__path__) if not info.name.startswith("_")]
@@ -53,6 +55,7 @@ def public_modules() -> list[str]:
     return ["thermolinalg", *(module.__name__ for module in modules if hasattr(module, "__all__"))]
 
 
+@cache
 def public_objects() -> dict[str, object]:
     """Every public function and class, once, by the shortest name under which a user reaches it."""
     found: dict[int, tuple[str, object]] = {}
@@ -75,6 +78,7 @@ def forbidden_import(module: str, name: str | None) -> bool:
     return name is not None and name not in declared and f"{module}.{name}" not in public_modules()
 
 
+@cache
 def modules(package: Path) -> dict[str, ast.Module]:
     """Every module of a package by its dotted name, parsed."""
     paths = {".".join(path.relative_to(package.parent).with_suffix("").parts): path for path in package.rglob("*.py")}

@@ -36,7 +36,9 @@ print("ready", flush=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
-@pytest.mark.parametrize("call", LONG)
+@pytest.mark.parametrize(
+    "call", [pytest.param(call, marks=[pytest.mark.slow] * (call != "long drives")) for call in LONG]
+)
 def test_an_interrupt_is_obeyed(call):
     code = PREAMBLE + LONG[call]
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -67,7 +69,7 @@ class Interrupted(LinearOperator):
         return self
 
 
-@pytest.mark.parametrize("side", [12, 66])
+@pytest.mark.parametrize("side", [pytest.param(12, marks=pytest.mark.slow), 66])
 def test_an_interrupted_device_answers_as_if_nothing_had_been(side):
     matrix = grid(side, 0.1)
     b = np.ones(matrix.shape[0])

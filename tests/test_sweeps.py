@@ -32,7 +32,7 @@ def test_results_are_those_of_the_calls_with_spawned_streams(plain):
     assert np.array_equal(plain, [tla.solve(A, b, rng=stream) for (_, b), stream in zip(INPUTS, streams, strict=True)])
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_workers_change_nothing(plain, n_jobs):
     assert np.array_equal(tla.sweep(tla.solve, INPUTS, rng=0, n_jobs=n_jobs), plain)
 
@@ -84,7 +84,7 @@ def test_a_killed_worker_of_a_cluster_costs_a_second_try(plain, tmp_path):
     assert np.array_equal(found, plain)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_checkpoint_is_taken_up_bit_by_bit(plain, tmp_path, n_jobs):
     def stop(index, result):
         if len(list((tmp_path / "run").glob("0*.pickle"))) >= 5:

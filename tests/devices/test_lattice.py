@@ -70,6 +70,7 @@ def test_windows_by_moments_are_those_of_walks(stride, readings):
     np.testing.assert_allclose(alone @ alone.T, (root @ root.T)[:3, :3], rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", [WALKED, BY_MOMENTS], ids=["walked", "moments"])
 def test_readings_in_time_decay_as_the_law_says(device):
     program = device.program(COUPLED)

@@ -39,6 +39,7 @@ def rms(held, **size):
 
 @given(st.integers(2, 10), st.integers(1, 40), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=50)
+@pytest.mark.slow
 def test_dithered_roundings_are_right_on_average_up_to_a_step_over_their_number(bits, copies, seed):
     x = np.random.default_rng(seed).uniform(-1, 1, (5, 4))
     step = np.abs(x).max() / (2 ** (bits - 1) - 1 if bits > 1 else 1)
@@ -79,6 +80,7 @@ def test_an_ensemble_turns_an_error_into_about_its_square():
     assert merged[-1] < 0.07 * plain[-1]
 
 
+@pytest.mark.slow
 def test_stochastic_ensembles_gain_as_the_root_of_their_copies():
     few, many = (rms(Ensemble(device(matrix_bits=12), copies, "stochastic")) for copies in (4, 64))
     assert 2.5 < few / many < 6
@@ -217,7 +219,7 @@ WRAPPED = {
 }
 
 
-@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "all")) for name in WRAPPED])
 def test_they_conform(name):
     """They count their own programs, runs and columns; calibration runs differ from call to call."""
     skip = ["ledger"] + (["noise"] if name == "ensemble" else [])

@@ -92,6 +92,7 @@ def test_answers(remote, call, exact, tolerance):
     np.testing.assert_allclose(call(remote), exact, rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_a_device_that_dies_costs_a_rewrite_and_no_answer(remote):
     prepared = tla.program(A, device=remote, rng=0)
     first = prepared.solve(B)

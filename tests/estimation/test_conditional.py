@@ -18,7 +18,9 @@ def read(operator, rtol, seed, most=10**6):
     return conditional_variances(program, operator, rtol, most, rng=np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize(
+    "scale", [pytest.param(1e-12, marks=pytest.mark.slow), 1.0, pytest.param(1e12, marks=pytest.mark.slow)]
+)
 def test_error_bars_cover(scale):
     found = [read(Sparse(scale * A), 0.05, seed) for seed in range(120)]
     z = np.array([(f.value - EXACT / scale) / f.noise for f in found])

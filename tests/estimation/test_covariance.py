@@ -74,6 +74,7 @@ def test_standard_error_of_independent_readings_is_their_own():
     assert_allclose(standard_error(reading, circular=True), np.sqrt(np.outer(np.diag(c), np.diag(c)) / 49))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
 def test_standard_error_is_the_spread_of_runs(law):
     runs = 400

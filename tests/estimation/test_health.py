@@ -66,7 +66,7 @@ def test_offsets_do_no_harm_where_only_the_spread_is_wanted():
     assert examined(1.1 * x, centred=True).failed
 
 
-@pytest.mark.parametrize("n", [1, 10, 300, 4000])
+@pytest.mark.parametrize("n", [1, 10, 300, pytest.param(4000, marks=pytest.mark.slow)])
 def test_healthy_readings_pass(n):
     """Of 200 runs in any condition, loads and temperatures included, none comes near the limit."""
     worst = 0.0

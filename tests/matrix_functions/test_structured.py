@@ -311,6 +311,7 @@ def test_kronecker_of_any_size(sizes, product, seed):
     agree(KroneckerEngine(operator), LAWS["window"], np.asarray, 1e-10)
 
 
+@pytest.mark.slow
 def test_low_rank_on_a_million_nodes():
     rng = np.random.default_rng(0)
     r, d = 50, 10**6

@@ -100,7 +100,14 @@ def test_rows_of_transition_probabilities_sum_to_one(d, decades, absorbing):
     assert info.schedule.readings < 5e6
 
 
-@pytest.mark.parametrize("name", ["nilpotent, large", "far from normal", "far from normal, complex"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nilpotent, large",
+        pytest.param("far from normal", marks=pytest.mark.slow),
+        pytest.param("far from normal, complex", marks=pytest.mark.slow),
+    ],
+)
 def test_error_bars_of_squared_estimates_cover(name):
     """95 % intervals hold the truth in 93 to 97 % of the entries of 120 runs; those of complex entries hold more."""
     A, rng = MATRICES[name], np.random.default_rng(1)
@@ -133,6 +140,7 @@ def test_normal_matrices_are_held_as_they_are():
         assert plan(A).squarings == 0
 
 
+@pytest.mark.slow
 def test_the_spread_of_a_power_is_that_of_powers_of_readings():
     """Powers of estimates drawn anew spread as the draws around one of them say, entry by entry."""
     P, rng, n = scipy.linalg.expm(np.array([[-0.3, 0.4], [-0.2, -0.6]])), np.random.default_rng(5), 500
@@ -162,6 +170,7 @@ def test_error_bars_cover(name):
     assert np.all(np.abs(scores.mean(axis=0)) < 4 / np.sqrt(1000))
 
 
+@pytest.mark.slow
 def test_complex_error_bars_have_the_size_of_the_error():
     A, rng = MATRICES["complex"], np.random.default_rng(2)
     exact, squares = scipy.linalg.expm(A), []
@@ -172,6 +181,7 @@ def test_complex_error_bars_have_the_size_of_the_error():
     assert np.all(np.abs(squares.mean(axis=0) - 1) < 4 * squares.std(axis=0) / np.sqrt(500))
 
 
+@pytest.mark.slow
 def test_errors_fall_with_the_root_of_the_readings():
     rng, exact = np.random.default_rng(3), scipy.linalg.expm(SHEAR)
     counts = np.array([200, 2_000, 20_000, 200_000])
@@ -184,6 +194,7 @@ def test_errors_fall_with_the_root_of_the_readings():
     assert abs(slope + 0.5) < 0.05
 
 
+@pytest.mark.slow
 def test_the_draw_is_that_of_pairs_of_readings():
     """Products of readings along a trajectory agree with the draw of their sum in mean and spread."""
     A = np.array([[1.5, -1.0], [0.4, 0.8]])

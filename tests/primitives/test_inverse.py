@@ -109,7 +109,7 @@ def test_raw_within_its_error_bars(device, schedule):
     assert info.device_time == info.schedule.total
 
 
-@pytest.mark.parametrize("schedule", [INDEPENDENT, CORRELATED])
+@pytest.mark.parametrize("schedule", [INDEPENDENT, pytest.param(CORRELATED, marks=pytest.mark.slow)])
 def test_error_bars_cover(schedule):
     a = spd(4, condition=3)
     exact, seeds = np.linalg.inv(a), 500
@@ -142,6 +142,7 @@ def test_error_bars_cover_through_the_real_form_and_the_normal_operator(dtype):
         assert_allclose(np.mean(squares), 1, atol=0.12)
 
 
+@pytest.mark.slow
 def test_divided_by_degrees_of_freedom():
     """Five readings tell N − 1 from N, in the mean and in the variance."""
     a, few = np.diag([1.0, 2.0]), tla.Schedule(burn_in=100, readings=5, spacing=100)
@@ -171,6 +172,7 @@ def test_wishart_of_any_rank(readings):
         assert abs(logs.mean() - expected) < 4.5 * logs.std() / 20
 
 
+@pytest.mark.slow
 def test_error_falls_as_the_square_root_of_readings():
     a, counts = spd(8, 4), np.array([100, 1000, 10_000])
     exact = np.linalg.inv(a)
@@ -194,6 +196,7 @@ def test_the_asked_accuracy_is_what_comes():
     assert_allclose(np.mean(np.square(errors)) ** 0.5, 0.05 * np.linalg.norm(exact), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_burn_in_that_is_too_short_shows():
     """From rest, one mode: E[covariance] follows from the moments of an autoregression that starts at zero."""
     lam, t0, h, n = 0.5, 0.3, 0.8, 6

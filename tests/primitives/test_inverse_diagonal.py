@@ -53,6 +53,7 @@ def test_error_bars_cover(dtype):
     assert 0.93 <= inside.mean() / seeds <= 0.97
 
 
+@pytest.mark.slow
 def test_node_variances_correlate_as_a_wishart_matrix():
     """cov(C_kk, C_ll) = 2 S_kl²/(N − 1): the nodes are read together, not one by one."""
     a = spd(3, 10, seed=2)

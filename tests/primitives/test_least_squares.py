@@ -88,6 +88,7 @@ def test_zero_matrix_and_empty():
     assert tla.pinv(np.ones((0, 3))).shape == (3, 0)
 
 
+@pytest.mark.slow
 def test_raw_run_carries_honest_error_bars():
     a, b = problem((20, 3), seed=3)
     truth = scipy.linalg.lstsq(a, b)[0]
@@ -311,6 +312,7 @@ def test_damping_is_checked(damp, kind):
         tla.lstsq(np.eye(2), np.ones(2), damp=damp)
 
 
+@pytest.mark.slow
 def test_raw_damped_runs_have_honest_bars():
     a, b = problem((20, 3), seed=3)
     truth = exact(a, b, 3.0)

@@ -32,6 +32,7 @@ def products(seed, rtol=1e-10):
     return len(done)
 
 
+@pytest.mark.slow
 def test_more_bits_take_fewer_runs_and_few_ones_no_more_than_conjugate_gradients():
     plain = np.mean([products(seed) for seed in range(PROBLEMS)])
     runs = {}

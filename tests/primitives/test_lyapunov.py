@@ -320,6 +320,7 @@ def raw_score(a, q, exact, rng):
     return (x - exact) / info.standard_error
 
 
+@pytest.mark.slow
 def test_raw_complex_error_bars_have_the_size_of_the_error():
     """For complex entries the error bar is the root of the variances of both parts together."""
     a, q = DRIFTS["complex"][:3, :3], noises(3)["complex"]
@@ -365,6 +366,7 @@ class Untold:
         return program
 
 
+@pytest.mark.slow
 def test_raw_errors_fall_with_the_root_of_the_readings():
     rng = np.random.default_rng(5)
     counts = np.array([100, 1_000, 10_000, 100_000])
@@ -388,6 +390,7 @@ def test_raw_default_keeps_its_promise():
     assert np.sqrt(np.mean(np.square(errors))) <= 1e-2 * np.linalg.norm(exact)
 
 
+@pytest.mark.slow
 def test_the_draw_is_the_covariance_of_a_trajectory():
     """The Wishart draw and the trajectory of the same device agree in mean and spread."""
     device, rng = tla.GeneralDevice(temperature=0.5), np.random.default_rng(0)

@@ -199,6 +199,7 @@ def test_autocorrelation_is_the_device_s():
     assert info.effective_sample_size == pytest.approx(n * (1 - np.exp(-0.4)) / (1 + np.exp(-0.4)))
 
 
+@pytest.mark.slow
 def test_effective_sample_size_is_that_of_the_mean():
     a, runs = np.array([[0.5]]), 600
     schedule = tla.Schedule(burn_in=50, readings=200, spacing=0.8)

@@ -238,8 +238,10 @@ def test_coverage_of_one_run(kind):
     assert 0.93 <= inside.mean() <= 0.97
 
 
-@pytest.mark.parametrize("rtol", [1e-2, 1e-5, 1e-9])
-@pytest.mark.parametrize(("assume_a", "condition"), [("pos", 30.0), ("gen", 5.0)])
+@pytest.mark.parametrize(
+    "rtol", [pytest.param(1e-2, marks=pytest.mark.slow), 1e-5, pytest.param(1e-9, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(("assume_a", "condition"), [pytest.param("pos", 30.0, marks=pytest.mark.slow), ("gen", 5.0)])
 def test_coverage_of_refined_solutions(rtol, assume_a, condition):
     """In many dimensions; in few, the true residual, which the error bar knows, says more than a normal law allows."""
     A, b = spd(30, condition), np.random.default_rng(0).standard_normal(30)

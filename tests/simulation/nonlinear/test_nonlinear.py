@@ -138,6 +138,7 @@ def test_positions_of_cells_with_inertia_have_no_bias():
     assert np.var(x.last) == pytest.approx(1.0, rel=4.5 * math.sqrt(2 / 20_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("integrator", "order"), [(EulerMaruyama(), 1), (Heun(), 2), (LeimkuhlerMatthews(), 2)])
 def test_the_bias_of_a_quartic_cell_falls_with_the_stated_order(integrator, order):
     equation = Equation(Wells(0.0), 1.0)

@@ -59,6 +59,7 @@ def test_slopes_are_those_of_the_dense_matrix(form):
     assert found.variance(parts) == pytest.approx(kernel.diag(X).max() - found.white(kernel))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_parameters_from_probes_are_within_their_errors(form):
     X, y = data()

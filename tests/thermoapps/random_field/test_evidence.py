@@ -12,6 +12,7 @@ from thermoapps.random_field import GaussianField, Grid, fit_matern
 SEEDS = 25
 
 
+@pytest.mark.slow
 def test_error_bars_cover_over_seeds():
     """Mean squares of 25 errors in their bars are 1 within five standard errors, 5 √(2/25)."""
     field, at, y = FIELDS["graph"], [2, 9, 20], np.array([1.0, -1.0, 2.0])

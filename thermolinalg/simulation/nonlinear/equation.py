@@ -88,6 +88,8 @@ class Equation:
 
     def rails(self, x: Array) -> tuple[Array, Array]:
         """Lower and upper rails beside x (d, k): numbers, or columns of them."""
+        if isinstance(self.lower, float) and isinstance(self.upper, float):
+            return float(self.lower), float(self.upper)  # at every step of a long run
         lower, upper = (as_array(np.asarray(rail, dtype=float), x) for rail in (self.lower, self.upper))
         return lower[:, None] if lower.ndim else lower, upper[:, None] if upper.ndim else upper
 
