@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from thermoapps._journal import Journal
 from thermoapps._reading import read_number
 from thermoapps.random_field.field import GaussianField
 from thermoapps.random_field.grid import Grid
@@ -67,6 +69,8 @@ def fit_matern(
     range: float | None = None,
     standard_deviation: float | None = None,
     noise: float | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = False,
     device: Any = None,
     rng: Any = None,
 ) -> MaternFit:
@@ -88,6 +92,11 @@ def fit_matern(
         Covariates at the nodes, as for `GaussianField.with_trend`; True is an unknown mean.
     range, standard_deviation, noise : float, optional
         Parameters that are known; the others are fitted.
+    checkpoint : str or path, optional
+        Of a file in which the search notes evidences. The same call with the same file goes on from there, bit
+        for bit; at the end of the search the file is removed.
+    progress : bool, optional
+        Whether to show a bar.
     device, rng : optional
         Of the posterior, as for `GaussianField.condition`.
 
@@ -98,7 +107,8 @@ def fit_matern(
     Raises
     ------
     ValueError
-        Fewer than three observations more than the trend has coefficients, or observations without any spread.
+        Fewer than three observations more than the trend has coefficients, or observations without any spread; a
+        checkpoint of another search.
 
     Examples
     --------
@@ -137,6 +147,7 @@ def fit_matern(
     }
     names = [name for name, value in given.items() if value is None]
     known = {name: value for name, value in given.items() if value is not None}
+    generator = np.random.default_rng(rng)
 
     def posterior_at(theta: np.ndarray) -> Posterior:
         here = known | {name: math.exp(value) for name, value in zip(names, theta, strict=True)}
@@ -144,10 +155,11 @@ def fit_matern(
             grid, range=here["range"], standard_deviation=here["standard_deviation"], alpha=alpha
         )
         field = field if covariates is None else field.with_trend(covariates)
-        return field.condition(observations, here["noise"], at=at, device=device, rng=rng)
+        return field.condition(observations, here["noise"], at=at, device=device, rng=generator)
 
     def cost(theta: np.ndarray) -> float:
-        return -float(posterior_at(theta).log_evidence(method="factor"))
+        found = journal.step(lambda: {"value": float(posterior_at(theta).log_evidence(method="factor"))})
+        return -float(found["value"])
 
     def slope(theta: np.ndarray) -> np.ndarray:
         steps = STEP * np.eye(len(theta))
@@ -155,13 +167,15 @@ def fit_matern(
 
     limits = np.log([bounds[name] for name in names]).reshape(-1, 2)
     theta = np.clip(np.log([start[name] for name in names]), *limits.T) if names else np.zeros(0)
-    if names:
-        result = minimize(cost, theta, jac=slope, method="L-BFGS-B", bounds=limits, options=PRECISION)
-        theta = result.x
-    else:
-        result = OptimizeResult(x=theta, fun=cost(theta), success=True, message="all parameters are given")
+    asked = [repr(grid), observed.H, observed.y, alpha, np.asarray(covariates, dtype=float), given]
+    with Journal(checkpoint, asked, generator, progress) as journal:
+        if names:
+            result = minimize(cost, theta, jac=slope, method="L-BFGS-B", bounds=limits, options=PRECISION)
+            theta = result.x
+        else:
+            result = OptimizeResult(x=theta, fun=cost(theta), success=True, message="all parameters are given")
+        errors = dict(zip(names, _errors(slope, theta, limits), strict=True))
     found = known | {name: math.exp(value) for name, value in zip(names, theta, strict=True)}
-    errors = dict(zip(names, _errors(slope, theta, limits), strict=True))
     return MaternFit(
         **found, log_errors=errors, log_evidence=-float(result.fun), posterior=posterior_at(theta), result=result
     )

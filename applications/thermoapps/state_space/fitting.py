@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from thermoapps._journal import Journal
 from thermoapps.state_space._batches import pinv, symmetric
 from thermoapps.state_space.model import read_model
 from thermoapps.state_space.moments import posterior_of
@@ -17,6 +19,8 @@ from thermoapps.state_space.scoring import score
 __all__ = ["Fit", "fit"]
 
 STEP = np.finfo(float).eps ** (1 / 3)
+STOPPED = 99
+"""Status of `scipy.optimize.minimize` when its callback raises StopIteration."""
 OUTSIDE = 1e-8
 """Part of a change outside the range of a covariance that is rounding."""
 
@@ -60,6 +64,8 @@ def fit(
     bounds: Any = None,
     maxiter: int = 200,
     callback: Callable[..., Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = False,
     device: Any = None,
     rng: Any = None,
 ) -> Fit:
@@ -81,6 +87,11 @@ def fit(
         Most steps.
     callback : callable, optional
         As that of `scipy.optimize.minimize`; StopIteration ends the search with what there is.
+    checkpoint : str or path, optional
+        Of a file in which the search notes likelihoods and their slopes. The same call with the same file goes on from there, bit
+        for bit; at the end of the search the file is removed.
+    progress : bool, optional
+        Whether to show a bar.
     device : thermolinalg.devices.Device, optional
     rng : None, int or numpy.random.Generator, optional
 
@@ -92,7 +103,8 @@ def fit(
     Raises
     ------
     ValueError
-        A start that is not finite, or that the bounds exclude; as `thermoapps.state_space.smooth`.
+        A start that is not finite, or that the bounds exclude; a checkpoint of another search; as
+        `thermoapps.state_space.smooth`.
 
     Examples
     --------
@@ -110,18 +122,31 @@ def fit(
     generator = np.random.default_rng(rng)
     history: list[float] = []
 
+    def evaluated(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        found = journal.step(lambda: _value_and_slope(build, theta, y, inputs, device, generator))
+        return found["value"], found["slope"]
+
     def cost(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = _value_and_slope(build, theta, y, inputs, device, generator)
+        value, slope = evaluated(theta)
         history.append(value)
         return -value, -slope
 
     options = {"maxiter": maxiter, "gtol": 1e-6, "ftol": 1e-13}
-    found = minimize(cost, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=callback, options=options)
-    curvature = np.empty((len(theta), len(theta)))
-    for i, step in enumerate(STEP * np.maximum(np.abs(found.x), 1.0)):
-        ends = [found.x + sign * step * np.eye(len(theta))[i] for sign in (1, -1)]
-        slopes = [_value_and_slope(build, end, y, inputs, device, generator)[1] for end in ends]
-        curvature[i] = (slopes[1] - slopes[0]) / (2 * step)
+    asked = [
+        theta,
+        dict(build(theta)),
+        np.asarray(y, dtype=float),
+        None if inputs is None else np.asarray(inputs),
+        repr(bounds),
+    ]
+    with Journal(checkpoint, asked, generator, progress) as journal:
+        found = minimize(cost, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=callback, options=options)
+        journal.ended = found.status != STOPPED
+        curvature = np.empty((len(theta), len(theta)))
+        for i, step in enumerate(STEP * np.maximum(np.abs(found.x), 1.0)):
+            ends = [found.x + sign * step * np.eye(len(theta))[i] for sign in (1, -1)]
+            slopes = [evaluated(end)[1] for end in ends]
+            curvature[i] = (slopes[1] - slopes[0]) / (2 * step)
     variances = np.diag(np.linalg.pinv(symmetric(curvature), hermitian=True))
     certain = np.linalg.eigvalsh(symmetric(curvature))[:1].sum() > 0
     errors = np.sqrt(variances) if certain else np.full(len(theta), np.nan)
@@ -131,7 +156,7 @@ def fit(
 
 def _value_and_slope(
     build: Callable[[np.ndarray], Mapping[str, Any]], theta: np.ndarray, y: Any, inputs: Any, device: Any, rng: Any
-) -> tuple[float, np.ndarray]:
+) -> dict[str, Any]:
     """Log-likelihood and its slope in the parameters; by differences along those that leave a singular covariance."""
     given: dict[str, Any] = {"inputs": inputs, "device": device, "rng": rng}
     system = dict(build(theta))
@@ -149,7 +174,7 @@ def _value_and_slope(
         else:
             values = [_log_likelihood(end, y, given) for end in ends]
             slope[i] = (values[0] - values[1]) / (2 * step)
-    return here.log_likelihood, slope
+    return {"value": here.log_likelihood, "slope": slope}
 
 
 def _log_likelihood(system: Mapping[str, Any], y: Any, given: Mapping[str, Any]) -> float:

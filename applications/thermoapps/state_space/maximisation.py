@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 import thermolinalg as tla
+from thermoapps._journal import Journal
 from thermoapps.state_space._batches import symmetric, times_pinv, transposed
 from thermoapps.state_space.fitting import Fit
 from thermoapps.state_space.model import Model, read_model
@@ -34,6 +36,8 @@ def expectation_maximisation(
     tol: float = 1e-8,
     maxiter: int = 1000,
     callback: Callable[[Fit], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = False,
     device: Any = None,
     rng: Any = None,
 ) -> Fit:
@@ -51,6 +55,11 @@ def expectation_maximisation(
         Most turns.
     callback : callable, optional
         Called after each turn with a `Fit`; StopIteration ends the search with what there is.
+    checkpoint : str or path, optional
+        Of a file in which the search notes every turn. The same call with the same file goes on from there, bit
+        for bit; at the end of the search the file is removed.
+    progress : bool, optional
+        Whether to show a bar.
 
     Returns
     -------
@@ -61,7 +70,8 @@ def expectation_maximisation(
     Raises
     ------
     ValueError
-        Names that are unknown or arrays that change with time; as `thermoapps.state_space.smooth`.
+        Names that are unknown or arrays that change with time; a checkpoint of another search; as
+        `thermoapps.state_space.smooth`.
 
     References
     ----------
@@ -86,22 +96,32 @@ def expectation_maximisation(
             raise ValueError(f"{name} changes with time; one that is updated has to be the same at all times")
     generator = np.random.default_rng(rng)
     result = Fit(system, -np.inf, [], success=False, message=f"{maxiter} turns did not settle; pass a larger maxiter")
-    for _ in range(maxiter + 1):
+
+    def turn() -> dict[str, Any]:
         model = read_model(**system, y=y, **fixed)
         posterior = posterior_of(model, device, generator)
-        value, before = posterior.log_likelihood, result.log_likelihood
-        result.system, result.log_likelihood = system, value
-        result.history.append(value)
-        if value - before <= tol * max(int(model.observed.sum()), 1):
-            result.success, result.message = True, "the likelihood rises no more"
-            break
-        try:
-            if callback is not None:
-                callback(result)
-        except StopIteration:
-            result.message = "the callback ended the search"
-            break
-        system = system | _maximised(model, expected_of(posterior), names)
+        value = posterior.log_likelihood
+        settled = value - result.log_likelihood <= tol * max(int(model.observed.sum()), 1)
+        found = {} if settled else _maximised(model, expected_of(posterior), names)
+        return found | {"log_likelihood": value, "settled": settled}
+
+    asked = [*(None if value is None else np.asarray(value) for value in (*system.values(), y, *fixed.values())), names]
+    with Journal(checkpoint, asked, generator, progress) as journal:
+        for _ in range(maxiter + 1):
+            found = journal.step(turn)
+            value, settled = found.pop("log_likelihood"), found.pop("settled")
+            result.system, result.log_likelihood = system, value
+            result.history.append(value)
+            if settled:
+                result.success, result.message = True, "the likelihood rises no more"
+                break
+            try:
+                if callback is not None:
+                    callback(result)
+            except StopIteration:
+                result.message, journal.ended = "the callback ended the search", False
+                break
+            system = system | found
     return result
 
 
