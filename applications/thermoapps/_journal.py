@@ -57,7 +57,7 @@ class Journal:
         progress: bool = False,
     ) -> None:
         self.path, self.rng, self.progress = None if path is None else Path(path), rng, progress
-        self.ended = True  # False from where a search is cut short: what it still computes is no part of its way, and the file stays
+        self.ended = True  # False from where a search is cut short: nothing more is noted, and the file stays
         self._noted: list[dict[str, Any]] = []
         self._file: TextIO | None = None
         if self.path is not None:

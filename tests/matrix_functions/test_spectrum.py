@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from cases import path
 from helpers import rotated
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
 
@@ -82,6 +82,7 @@ def test_the_same_operator_gives_the_same_interval():
 
 
 @given(st.integers(2, 40), st.floats(1e-6, 1.0), st.integers(0, 2**32 - 1))
+@example(20, 0.015625, 20)  # a direction that the start almost misses
 def test_negative_curvature_is_refused_with_its_value(d, depth, seed):
     eigenvalues = np.linspace(0.1, 1, d)
     eigenvalues[0] = -depth

@@ -30,6 +30,8 @@ LARGE = 4096
 """Order from which on no basis is kept."""
 
 _CHECK_EVERY = 4
+_LEAST = 16
+"""Products before ends count as settled: a start that happens to miss a direction shows it some steps late."""
 _MARGIN = 1.04
 """Factor by which ends found by iteration are moved out: Ritz values lie inside the spectrum."""
 _EFFORT = 1e9
@@ -166,7 +168,7 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
         refuse_negative(krylov, values, vectors)
         smallest, largest = float(values[0, 0]), float(values[0, -1])
         below, above = float(residuals[0, 0]), float(residuals[0, -1])
-        settled = krylov.complete() or below <= rtol * smallest
+        settled = krylov.complete() or (krylov.steps >= _LEAST and below <= rtol * smallest)
         if krylov.complete() or krylov.steps >= max_steps or (settled and above <= rtol * largest):
             break
     ends, bounds = (smallest, largest), (below, above)

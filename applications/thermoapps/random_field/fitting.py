@@ -93,8 +93,8 @@ def fit_matern(
     range, standard_deviation, noise : float, optional
         Parameters that are known; the others are fitted.
     checkpoint : str or path, optional
-        Of a file in which the search notes evidences. The same call with the same file goes on from there, bit
-        for bit; at the end of the search the file is removed.
+        Of a file in which the search notes evidences.
+        The same call with the same file goes on from there, bit for bit; at the end the file is removed.
     progress : bool, optional
         Whether to show a bar.
     device, rng : optional

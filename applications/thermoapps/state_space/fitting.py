@@ -88,8 +88,8 @@ def fit(
     callback : callable, optional
         As that of `scipy.optimize.minimize`; StopIteration ends the search with what there is.
     checkpoint : str or path, optional
-        Of a file in which the search notes likelihoods and their slopes. The same call with the same file goes on from there, bit
-        for bit; at the end of the search the file is removed.
+        Of a file in which the search notes likelihoods and their slopes.
+        The same call with the same file goes on from there, bit for bit; at the end the file is removed.
     progress : bool, optional
         Whether to show a bar.
     device : thermolinalg.devices.Device, optional

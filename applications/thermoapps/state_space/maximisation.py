@@ -56,8 +56,8 @@ def expectation_maximisation(
     callback : callable, optional
         Called after each turn with a `Fit`; StopIteration ends the search with what there is.
     checkpoint : str or path, optional
-        Of a file in which the search notes every turn. The same call with the same file goes on from there, bit
-        for bit; at the end of the search the file is removed.
+        Of a file in which the search notes every turn.
+        The same call with the same file goes on from there, bit for bit; at the end the file is removed.
     progress : bool, optional
         Whether to show a bar.
 
