@@ -97,6 +97,7 @@ def test_looking_changes_nothing(name):
     np.testing.assert_allclose(last(looked), last(call(**EARLIER)[0]), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_variances_in_rounds_are_as_good():
     seen = []
     value, info = tla.inv_diagonal(A, rtol=0.02, callback=seen.append, rng=0, return_info=True)

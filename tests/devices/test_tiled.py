@@ -105,6 +105,7 @@ def test_any_cells_and_any_partition(data):
     assert np.all(np.linalg.norm(b - A @ x, axis=0) <= 1.01e-10 * np.linalg.norm(b, axis=0))
 
 
+@pytest.mark.slow
 def test_runs_hardly_grow_with_the_size():
     """The coarse problem, tiled itself, takes what is smooth over many blocks; without it runs would double."""
     runs = []
@@ -215,6 +216,7 @@ def test_refusals(name):
         call(TiledDevice(LangevinDevice(), cells=4), spd(12, 10.0))
 
 
+@pytest.mark.slow
 def test_a_remote_chip_is_written_again_for_every_block():
     with RemoteDevice(LangevinDevice()) as chip:
         x, info = tla.solve(laplacian(10), np.ones(10), device=TiledDevice(chip, cells=6), rng=0, return_info=True)

@@ -49,6 +49,7 @@ def test_jarzynski_covers_where_work_fluctuates_little():
     assert 0.93 <= np.mean(np.abs(errors) < 1.96) <= 0.97
 
 
+@pytest.mark.slow
 def test_bias_of_jarzynski_is_as_reported():
     rng = np.random.default_rng(0)
     works = DF + 0.7**2 / 2 + 0.7 * rng.standard_normal((8000, 100))
@@ -130,6 +131,7 @@ def test_one_sided_warns():
         jarzynski(gaussian_works(np.random.default_rng(0), 100, 6.0)[0])
 
 
+@pytest.mark.slow
 def test_integration_covers_with_student_t():
     """Three nodes of unequal scatter, five readings each: Student's t with the reported degrees of freedom."""
     from scipy.stats import t

@@ -33,7 +33,7 @@ def assert_estimates(logabsdet, info, expected, errors=4.5):
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["work", pytest.param("integration", marks=pytest.mark.slow)])
 def test_error_bars_cover(method):
     lam = np.geomspace(0.1, 2, 4)
     A, expected, hits = rotated(lam), np.log(lam).sum(), []
@@ -426,7 +426,7 @@ def test_drives_are_bounded_in_number_and_memory(monkeypatch):
     assert info.success  # by slower drives
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param("work", marks=pytest.mark.slow), "integration"])
 def test_a_sparse_matrix_too_large_to_be_diagonalised(method):
     """Every reading is a sum over the few modes that its factors tell, and costs no more than for a small matrix."""
     A = grid_laplacian(66, shift=0.05)

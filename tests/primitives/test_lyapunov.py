@@ -221,6 +221,7 @@ def test_ill_conditioned_equations_are_solved_as_well_as_by_scipy(name, noise):
     assert beyond <= 0.05 * entries
 
 
+@pytest.mark.slow
 def test_a_residual_that_becomes_zero_ends_well():
     for seed in range(40):
         rng = np.random.default_rng(seed)

@@ -225,7 +225,14 @@ def covered(A, b, seeds, **options):
     return np.array(inside)
 
 
-@pytest.mark.parametrize("kind", ["short window", "default schedule", "readings"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("short window", marks=pytest.mark.slow),
+        pytest.param("default schedule", marks=pytest.mark.slow),
+        "readings",
+    ],
+)
 def test_coverage_of_one_run(kind):
     schedules = {
         "short window": {"schedule": tla.Schedule(burn_in=60.0, duration=20.0)},

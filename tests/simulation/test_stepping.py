@@ -102,6 +102,7 @@ def test_sdeint_methods_follow_the_exact_law(method, assert_moments):
     assert_moments(states[-1].T, law.mean(START, LOAD), law.covariance)
 
 
+@pytest.mark.slow
 def test_sdeint_reaches_the_underdamped_device(assert_moments):
     equation = EQUATIONS["underdamped"]
     law = equation.exact().transition(0.3)

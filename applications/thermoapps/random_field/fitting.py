@@ -116,9 +116,9 @@ def fit_matern(
     >>> from thermoapps.random_field import GaussianField, Grid, fit_matern
     >>> grid = Grid(300)
     >>> y = GaussianField.from_matern(grid, range=20.0).sample(rng=0)
-    >>> fit = fit_matern(grid, y[::3], np.arange(0, 300, 3), noise=0.01, rng=0)
-    >>> 10 < fit.range < 40, 0.5 < fit.standard_deviation < 2
-    (True, True)
+    >>> fit = fit_matern(grid, y[::3], np.arange(0, 300, 3), standard_deviation=1.0, noise=0.01, rng=0)
+    >>> 10 < fit.range < 40
+    True
     """
     given = {"range": range, "standard_deviation": standard_deviation, "noise": noise}
     for name, value in given.items():

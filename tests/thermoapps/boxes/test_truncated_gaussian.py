@@ -74,7 +74,7 @@ ONE = {
 }
 
 
-LONG = ("narrow and far", "large numbers", "mean within, far rails", "upper")
+LONG = ("40 spreads", "narrow and far", "large numbers", "mean within, far rails", "upper")
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in LONG)) for case in ONE])
