@@ -276,6 +276,8 @@ class Pull:
         (lambda: simulate(Equation(Wells(1.0)), np.zeros((1, 1, 1)), time=1.0), ValueError, "shape"),
         (lambda: simulate(Equation(Wells(1.0)), [0.0], time=1.0, step=-1.0), ValueError, "step"),
         (lambda: simulate(Equation(Wells(1.0)), [0.0], time=1.0, tolerance=1.0), ValueError, "tolerance"),
+        (lambda: simulate(Equation(Wells(1.0)), [0.0], time=1.0, integrator=3), TypeError, "begin and advance"),
+        (lambda: simulate(Equation(Wells(1.0)), [0.0], time=1.0, integrator=MALA), TypeError, r"such as MALA\(\)"),
         (lambda: simulate(Equation(Pull()), [0.0], time=1.0, integrator=MALA()), TypeError, r"method value\(x\)"),
         (
             lambda: simulate(Equation(Pull(), 0.0), [0.0], time=1.0, integrator=MALA()),

@@ -303,6 +303,13 @@ class BAOAB:
         return folded, namespace(x).where(folded == flown, velocity, -velocity)
 
 
+def read_integrator(integrator: Any) -> Integrator:
+    """The integrator, or TypeError where it cannot begin and advance."""
+    if isinstance(integrator, type) or not (hasattr(integrator, "begin") and hasattr(integrator, "advance")):
+        raise TypeError(f"integrator must be an object such as MALA(), with begin and advance, got {integrator!r}")
+    return integrator  # type: ignore[no-any-return]
+
+
 def _tamed(force: Array, step: float) -> Array:
     """h f, but never more than 1 in any cell."""
     return step * force / (1 + step * namespace(force).abs(force))

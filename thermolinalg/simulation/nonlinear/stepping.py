@@ -14,7 +14,7 @@ from thermolinalg._progress import showing, told, watched
 from thermolinalg._validation import as_rng
 from thermolinalg.simulation.nonlinear.energies import finite
 from thermolinalg.simulation.nonlinear.equation import Equation
-from thermolinalg.simulation.nonlinear.integrators import MALA, Integrator, LeimkuhlerMatthews
+from thermolinalg.simulation.nonlinear.integrators import MALA, Integrator, LeimkuhlerMatthews, read_integrator
 from thermolinalg.simulation.nonlinear.trajectory import Checkpoint, Trajectory
 
 __all__ = ["chosen_step", "simulate"]
@@ -79,6 +79,8 @@ def simulate(
 
     Raises
     ------
+    TypeError
+        What is no integrator.
     ValueError
         Shapes, times or counts out of range.
     OverflowError
@@ -100,7 +102,8 @@ def simulate(
     if step is not None and not step > 0:
         raise ValueError(f"step must be positive, got {step}")
     at = equation if callable(equation) else lambda _: equation
-    integrator, spacing = integrator or LeimkuhlerMatthews(), time / readings
+    integrator = LeimkuhlerMatthews() if integrator is None else read_integrator(integrator)
+    spacing = time / readings
     if isinstance(start, Checkpoint):
         here = replace(start, rng=start.generator() if rng is None else as_rng(rng))
         count, h = _divided(spacing, step or here.step)
@@ -185,13 +188,15 @@ def chosen_step(
 
     Raises
     ------
+    TypeError
+        What is no integrator.
     ValueError
         A tolerance out of range.
     """
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance}")
     generator = as_rng(rng)
-    state = integrator.begin(equation, start, generator)
+    state = read_integrator(integrator).begin(equation, start, generator)
     pace = _Pace(integrator, _largest_z(integrator, tolerance))
     pace.meet(equation, state.x, generator)
     factor = 1.0
