@@ -6,7 +6,9 @@ import scipy.linalg
 from helpers import spd
 
 from thermolinalg.simulation import LinearSDE, integrate
+from thermolinalg.simulation._transition import Transition
 from thermolinalg.simulation.nodes import NodeProcess
+from thermolinalg.simulation.relaxation import Relaxation
 from thermolinalg.testing import assert_covariance, assert_mean
 
 G = spd(3, 5.0)
@@ -112,3 +114,57 @@ def test_readings_a_lag_apart_covary_as_the_decay_says():
     for options in EVERY.values():
         process = NodeProcess(G, D, C, **options)
         np.testing.assert_allclose(process.autocovariance(0.0), process.stationary.covariance, rtol=1e-12)
+
+
+def drifting(kind):
+    """Matrices that keep a device stable, from symmetric to far from normal and badly scaled."""
+    rng = np.random.default_rng(3)
+    A = spd(12, 30.0)
+    if kind == "mismatched":
+        A = A * (1 + 0.03 * rng.standard_normal(A.shape))
+    if kind == "far from normal":
+        A = np.diag(np.linspace(1.0, 2.0, 12)) + np.triu(4.0 * rng.standard_normal(A.shape), 1)
+    if kind == "badly scaled":
+        scale = np.geomspace(1e-4, 1e4, 12)
+        A = scale[:, None] * A * scale
+    return A
+
+
+@pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("kind", ["symmetric", "mismatched", "far from normal", "badly scaled"])
+def test_modes_tell_what_the_whole_drift_does(kind, options):
+    G, rng = drifting(kind), np.random.default_rng(4)
+    options = options | ({"bandwidth": 400.0} if "bandwidth" in options else {})
+    root = rng.standard_normal(G.shape) * np.sqrt(np.abs(np.diag(G)))[:, None]
+    C = (np.abs(np.diag(G)) if kind == "badly scaled" else np.ones(12)) * rng.uniform(0.8, 1.2, 12)
+    D, scale = root @ root.T, np.sqrt(np.abs(np.diag(G)))
+    process = NodeProcess(G, D, C, **options)
+    outer = np.outer(scale, scale)
+    even = NodeProcess(G / outer, D / outer, C / scale**2, **options).process  # the same in units of each node
+    whole = Relaxation(even.M).covariance(even.D)[:12, :12] / outer
+    sizes = np.sqrt(np.outer(np.diag(whole), np.diag(whole)))
+    np.testing.assert_allclose(process.stationary.covariance / sizes, whole / sizes, atol=1e-11)
+    assert process.slowest.real == pytest.approx(np.linalg.eigvals(even.M).real.min(), rel=1e-6)
+
+
+def test_modes_that_cannot_tell_leave_it_to_the_whole_drift():
+    G = np.eye(8) + np.diag(np.full(7, 30.0), 1)  # a single Jordan block
+    process = NodeProcess(G, np.eye(8), np.ones(8), correlation_time=0.4)
+    assert process.modes.spread(np.eye(8)) is None
+    M, noise = process.process.M, process.process.D
+    exact = scipy.linalg.solve_continuous_lyapunov(M, noise)[:8, :8]
+    np.testing.assert_allclose(process.stationary.covariance, exact, rtol=1e-8)
+
+
+def test_large_covariances_have_roots_of_factors_where_these_are_certain():
+    n = 300
+    for covariance in (spd(n, 50.0), np.ones((n, n)), np.diag(np.r_[1e-30, np.zeros(n - 2), 1.0])):
+        root = Transition(np.eye(n), covariance, np.eye(n)).root
+        np.testing.assert_allclose(root @ root.T, covariance, rtol=1e-12, atol=1e-12)
+    assert np.allclose(root[0, :] @ root[0, :], 1e-30, rtol=1e-12, atol=0)
+    assert not np.triu(Transition(np.eye(n), spd(n, 50.0), np.eye(n)).root, 1).any()
+
+
+def test_a_drift_without_equilibrium_is_refused():
+    with pytest.raises(np.linalg.LinAlgError, match="too close to unstable"):
+        _ = NodeProcess(np.diag([1.0, -1e-3]), np.eye(2), np.ones(2), bandwidth=10.0).stationary

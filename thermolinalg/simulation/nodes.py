@@ -12,6 +12,7 @@ from thermolinalg.laws import forgotten
 from thermolinalg.simulation._transition import Matrix, Transition
 from thermolinalg.simulation.non_normal import LinearProcess
 from thermolinalg.simulation.relaxation import Relaxation
+from thermolinalg.simulation.settling import Modes, Spread
 
 __all__ = ["NodeProcess"]
 
@@ -47,22 +48,44 @@ class NodeProcess:
     def __init__(
         self, G: Matrix, D: Matrix, capacity: Matrix, bandwidth: float = math.inf, correlation_time: float = 0.0
     ) -> None:
-        d = len(G)
-        self.d, self.G = d, G
-        one, zero, inverse = np.eye(d), np.zeros((d, d)), 1 / capacity[:, None]
+        self.d, self.G, self.D, self.capacity = len(G), G, D, capacity
+        self.bandwidth, self.correlation_time = bandwidth, correlation_time
+        self.modes = Modes(G, capacity, bandwidth, correlation_time)
+
+    @cached_property
+    def _states(self) -> tuple[Matrix, Matrix, Matrix, Matrix]:
+        """Drift of all states, intensity of their noise, where currents enter, and the covariance of the start."""
+        d, D, inverse = self.d, self.D, 1 / self.capacity[:, None]
+        one, zero = np.eye(d), np.zeros((d, d))
         # What the currents do: x at once, or v, which x follows.
-        inert, coloured = math.isfinite(bandwidth), correlation_time > 0
-        force, drive = (bandwidth if inert else 1.0) * inverse * G, (bandwidth if inert else 1.0) * inverse * one
-        M, self.entry = (force, drive) if not inert else self._inert(force, drive, bandwidth)
-        noise = self.entry @ D @ self.entry.T
-        self.start = np.zeros_like(noise)
-        if coloured:
-            n, tau = len(M), correlation_time
-            M = np.block([[M, -self.entry], [np.zeros((d, n)), one / tau]])
+        inert = math.isfinite(self.bandwidth)
+        speed = self.bandwidth if inert else 1.0
+        force, drive = speed * inverse * self.G, speed * inverse * one
+        M, entry = self._inert(force, drive, self.bandwidth) if inert else (force, drive)
+        noise = entry @ D @ entry.T
+        start = np.zeros_like(noise)
+        if self.correlation_time > 0:
+            n, tau = len(M), self.correlation_time
+            M = np.block([[M, -entry], [np.zeros((d, n)), one / tau]])
             noise = scipy.linalg.block_diag(np.zeros((n, n)), D / tau**2)
-            self.start = scipy.linalg.block_diag(np.zeros((n, n)), D / (2 * tau))
-            self.entry = np.vstack([self.entry, zero])
-        self.process = LinearProcess(M, noise)
+            start = scipy.linalg.block_diag(np.zeros((n, n)), D / (2 * tau))
+            entry = np.vstack([entry, zero])
+        return M, noise, entry, start
+
+    @cached_property
+    def process(self) -> LinearProcess:
+        """The process of all states."""
+        return LinearProcess(self._states[0], self._states[1])
+
+    @property
+    def entry(self) -> Matrix:
+        """Where currents enter the states."""
+        return self._states[2]
+
+    @property
+    def start(self) -> Matrix:
+        """Covariance of the states at a start, where noise with a memory is in equilibrium."""
+        return self._states[3]
 
     @staticmethod
     def _inert(force: Matrix, drive: Matrix, bandwidth: float) -> tuple[Matrix, Matrix]:
@@ -70,11 +93,10 @@ class NodeProcess:
         zero, one = np.zeros_like(force), np.eye(len(force))
         return np.block([[zero, -one], [force, bandwidth * one]]), np.vstack([zero, drive])
 
-    @cached_property
+    @property
     def slowest(self) -> complex:
         """The eigenvalue of the drift with the smallest real part."""
-        eigenvalues = np.linalg.eigvals(self.process.M)
-        return complex(eigenvalues[np.argmin(eigenvalues.real)])
+        return self.modes.slowest
 
     @cached_property
     def stationary(self) -> Transition:
@@ -87,7 +109,7 @@ class NodeProcess:
         """
         d = self.d
         response = np.asarray(np.linalg.inv(self.G), dtype=np.float64)
-        return Transition(np.zeros((d, d)), self._spread[:d, :d], response)
+        return Transition(np.zeros((d, d)), self._spread.xx, response)
 
     def after(self, time: float) -> Transition:
         """Law of the voltages a time after a start.
@@ -106,8 +128,7 @@ class NodeProcess:
     def window(self, burn_in: float, duration: float, readings: int | None) -> Transition:
         """Joint law of the voltages at the end of a window, and of their average over it.
 
-        Where the burn-in and the window are both long, equilibrium tells it without the path: with K = M⁻¹Σ the average
-        has the covariance (K + Kᵀ)/T_w − (M⁻¹K + KᵀM⁻ᵀ)/T_w², and K/T_w with the state at the end.
+        Where the burn-in and the window are both long, equilibrium tells it without the path (`Modes.window`).
 
         Parameters
         ----------
@@ -151,12 +172,24 @@ class NodeProcess:
 
     def autocovariance(self, lag: float) -> Matrix:
         """Covariance (d, d) of the voltages with those a lag earlier, in equilibrium."""
-        return np.asarray((self.process.transition(lag).decay @ self._spread)[: self.d, : self.d])
+        blocks = [self._spread.xx]
+        if math.isfinite(self.bandwidth):
+            blocks.append(self._spread.vx)
+        if self.correlation_time > 0:
+            blocks.append(self.capacity[:, None] * self._spread.nx)
+        return np.asarray(self.process.transition(lag).decay[: self.d] @ np.vstack(blocks))
 
     @cached_property
-    def _spread(self) -> Matrix:
-        """Stationary covariance of all states."""
-        return Relaxation(self.process.M).covariance(self.process.D)
+    def _spread(self) -> Spread:
+        """Stationary covariances of the voltages with all states; their noise is counted in units of a rate."""
+        found = self.modes.spread(self.D / self.capacity / self.capacity[:, None])
+        if found is None:  # the long way serves every drift
+            d, columns = self.d, Relaxation(self.process.M).covariance(self.process.D)[:, : self.d]
+            inert, coloured = math.isfinite(self.bandwidth), self.correlation_time > 0
+            vx = columns[d : 2 * d] if inert else np.zeros((d, d))
+            nx = columns[-d:] / self.capacity[:, None] if coloured else np.zeros((d, d))
+            found = Spread(columns[:d], vx, nx)
+        return found
 
     def _read(self, law: Transition, rows: int) -> Transition:
         """A law of all states as one of what is read, from voltages and loads alone."""
@@ -166,11 +199,7 @@ class NodeProcess:
 
     def _long_window(self, duration: float) -> Transition:
         """See `window`."""
-        d, spread = self.d, self._spread
-        factor = scipy.linalg.lu_factor(self.process.M)
-        once = scipy.linalg.lu_solve(factor, spread)
-        K, KK = once[:d, :d], scipy.linalg.lu_solve(factor, once)[:d, :d]
-        average = (K + K.T) / duration - (KK + KK.T) / duration**2
-        covariance = np.block([[spread[:d, :d], K / duration], [K.T / duration, average]])
+        with_end, average = self.modes.window(self._spread, duration)
+        covariance = np.block([[self._spread.xx, with_end], [with_end.T, average]])
         response = self.stationary.response
-        return Transition(np.zeros((2 * d, d)), covariance, np.vstack([response, response]))
+        return Transition(np.zeros((2 * self.d, self.d)), covariance, np.vstack([response, response]))

@@ -65,14 +65,15 @@ class Relaxation:
         self.step = math.ldexp(1.0, -exponent - 1)
         decay = transition(self.M, np.zeros_like(self.M), self.step).decay
         self.powers: list[Matrix] = []
-        while not np.linalg.norm(decay) <= FORGOTTEN:
-            if len(self.powers) == _MAX_DOUBLINGS or not np.isfinite(decay).all():
-                raise np.linalg.LinAlgError(
-                    f"the start is not forgotten after {2.0 ** len(self.powers) * self.step:.3g} time units: "
-                    "the drift is too close to unstable for double precision"
-                )
-            self.powers.append(decay)
-            decay = decay @ decay
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            while not np.linalg.norm(decay) <= FORGOTTEN:
+                if len(self.powers) == _MAX_DOUBLINGS or not np.isfinite(decay).all():
+                    raise np.linalg.LinAlgError(
+                        f"the start is not forgotten after {2.0 ** len(self.powers) * self.step:.3g} time units: "
+                        "the drift is too close to unstable for double precision"
+                    )
+                self.powers.append(decay)
+                decay = decay @ decay
         self.time = math.ldexp(self.step, len(self.powers))
 
     def _backward_error(self) -> float:
