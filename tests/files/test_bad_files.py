@@ -239,14 +239,14 @@ def test_circuits(put, text, ending):
 @pytest.mark.parametrize("value", ["1" * 60_000 + "!", "1." * 30_000, "." + "1" * 60_000 + "e!", "1e" + "1" * 60_000])
 def test_a_value_of_many_digits_is_judged_at_once(put, value):
     began = perf_counter()
-    path = put("x.sp", f"R1 a 0 {value}\n")
-    with pytest.raises(ValueError, match=r"x.sp, line 1: the value must be (a number|finite)") as caught:
+    path = put("x.sp", f"*\nR1 a 0 {value}\n")
+    with pytest.raises(ValueError, match=r"x.sp, line 2: the value must be (a number|finite)") as caught:
         read_netlist(path)
     assert len(str(caught.value)) < 300
     assert perf_counter() - began < 2
 
 
 def test_a_line_continued_for_ever(put):
-    path = put("x.sp", "R1 a 0 1\n" + "+ 1 2 3 4\n" * 100)
-    with pytest.raises(ValueError, match=r"x.sp, line \d+: the line from 1 on has more than 40 words"):
+    path = put("x.sp", "*\nR1 a 0 1\n" + "+ 1 2 3 4\n" * 100)
+    with pytest.raises(ValueError, match=r"x.sp, line \d+: the line from 2 on has more than 40 words"):
         read_netlist(path, longest_line=40)

@@ -18,6 +18,8 @@ from thermoapps.chip_design.spreading import (
     rows_between_pads,
     spread_placement,
 )
+from thermoapps.chip_design.transient import TransientSolution, solve_transient
+from thermoapps.chip_design.waveforms import Waveform
 
 __all__ = [
     "Circuit",
@@ -28,6 +30,8 @@ __all__ = [
     "PowerGrid",
     "QuadraticWirelength",
     "Rows",
+    "TransientSolution",
+    "Waveform",
     "effective_resistance",
     "global_placement",
     "johnson_temperature",
@@ -39,6 +43,7 @@ __all__ = [
     "rows_between_pads",
     "sample_voltages",
     "solve_grid",
+    "solve_transient",
     "spread_placement",
     "wirelength",
 ]

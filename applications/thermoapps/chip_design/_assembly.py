@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from thermoapps.chip_design.netlist import Element
+from thermoapps.chip_design.netlist import GROUND, Element, Netlist
 
-__all__ = ["columns", "joined", "laplacian", "place", "refuse_floating", "sums"]
+__all__ = ["check", "columns", "floating", "joined", "laplacian", "place", "sums", "without"]
+
+LEAST = 1e-300
+"""Ohm; conductances of smaller resistances overflow."""
 
 PLACE = re.compile(r"(?:_x_)?n(\d+)_(\d+)_(\d+)")
 
@@ -68,17 +72,50 @@ def sums(index: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     return np.bincount(index + 1, weights=values, minlength=n + 1)[1:]
 
 
-def refuse_floating(a: np.ndarray, b: np.ndarray, group: np.ndarray, names: Sequence[str]) -> None:
-    """Every unknown must be tied to ground, −1, by a path of resistors a–b."""
-    n = int(group.max(initial=-1)) + 1
-    links = sp.coo_array((np.ones(len(a)), (a + 1, b + 1)), shape=(n + 1, n + 1))
+def check(netlist: Netlist) -> None:
+    """Finite values, and resistances and capacitances that are not negative."""
+    for element in (*netlist.resistors, *netlist.capacitors, *netlist.voltage_sources, *netlist.current_sources):
+        if not math.isfinite(element.value):
+            raise ValueError(f"line {element.line}: the value of {element.name} must be finite, got {element.value}")
+    for element in (*netlist.resistors, *netlist.capacitors):
+        if element.value < 0:
+            raise ValueError(f"line {element.line}: the value of {element.name} must not be negative")
+    for element in netlist.resistors:
+        if 0 < element.value < LEAST:
+            raise ValueError(f"line {element.line}: {element.name} is below {LEAST:g} ohm; a short has 0")
+
+
+def floating(netlist: Netlist) -> list[str]:
+    """Nodes that no path of resistors and voltage sources ties to ground."""
+    names = [GROUND, *netlist.nodes()]
+    index = {name: number for number, name in enumerate(names)}
+    a, b, _ = columns(index, [*netlist.resistors, *netlist.voltage_sources])
+    links = sp.coo_array((np.ones(len(a)), (a, b)), shape=(len(names), len(names)))
     block = connected_components(links, directed=False)[1]
-    floating = np.flatnonzero(block[group + 1] != block[0])
-    if len(floating):
-        raise ValueError(
-            f"{len(floating)} nodes have no path to ground through resistors and voltage sources, "
-            f"{names[floating[0]]!r} first; their voltage is not determined"
-        )
+    return [names[node] for node in np.flatnonzero(block != block[0])]
+
+
+def without(netlist: Netlist, nodes: Sequence[str]) -> Netlist:
+    """The network without some islands; a current or a capacitor between them and the rest is refused."""
+    gone = set(nodes)
+    for element in (*netlist.current_sources, *netlist.capacitors):
+        bridges = (element.plus in gone) != (element.minus in gone)
+        if bridges and (element.value or element.course is not None):
+            raise ValueError(
+                f"line {element.line}: {element.name} ties the rest to an island without a path to ground, which so "
+                "cannot be dropped; give the island a resistor to ground, or take the element out"
+            )
+
+    def kept(elements: Sequence[Element]) -> list[Element]:
+        return [element for element in elements if element.plus not in gone and element.minus not in gone]
+
+    return replace(
+        netlist,
+        resistors=kept(netlist.resistors),
+        voltage_sources=kept(netlist.voltage_sources),
+        current_sources=kept(netlist.current_sources),
+        capacitors=kept(netlist.capacitors),
+    )
 
 
 def place(name: str) -> tuple[float, float, float]:

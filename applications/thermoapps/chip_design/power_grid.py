@@ -46,13 +46,15 @@ class PowerGrid:
     from_loads: np.ndarray
 
     @classmethod
-    def from_netlist(cls, netlist: Netlist) -> PowerGrid:
+    def from_netlist(cls, netlist: Netlist, *, floating: str = "refuse") -> PowerGrid:
         """Join, eliminate and assemble.
 
         Parameters
         ----------
         netlist : Netlist
-            A resistance of 0 joins its nodes like a source of 0 V.
+            A resistance of 0 joins its nodes like a source of 0 V; capacitors carry no current.
+        floating : {'refuse', 'drop'}, optional
+            What becomes of islands without a path to ground through resistors and voltage sources.
 
         Returns
         -------
@@ -61,9 +63,19 @@ class PowerGrid:
         Raises
         ------
         ValueError
-            Voltage sources that contradict each other, or nodes without a path to ground through resistors and voltage
-            sources.
+            Voltage sources that contradict each other; nodes without a path to ground through resistors and voltage
+            sources, or, where they may be dropped, a current source or a capacitor between them and the rest.
         """
+        if floating not in ("refuse", "drop"):
+            raise ValueError(f"floating must be 'refuse' or 'drop', got {floating!r}")
+        _assembly.check(netlist)
+        loose = _assembly.floating(netlist)
+        if loose and floating == "refuse":
+            raise ValueError(
+                f"{len(loose)} nodes have no path to ground through resistors and voltage sources, {loose[0]!r} first; "
+                "their voltage is not determined: pass floating='drop' to leave them out"
+            )
+        netlist = _assembly.without(netlist, loose) if loose else netlist
         names = netlist.nodes()
         index = {GROUND: 0} | {name: number for number, name in enumerate(names, start=1)}
         shorts = [element for element in netlist.resistors if element.value == 0]
@@ -75,7 +87,6 @@ class PowerGrid:
         a, b, resistance = _assembly.columns(index, netlist.resistors)
         apart = group[a] != group[b]
         a, b, g = a[apart], b[apart], 1 / resistance[apart]
-        _assembly.refuse_floating(group[a], group[b], group, list(index))
         flow = g * (offset[a] - offset[b])
         plus, minus, current = _assembly.columns(index, netlist.current_sources)
         return cls(
