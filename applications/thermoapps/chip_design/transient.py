@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +17,20 @@ from thermoapps.chip_design import _assembly
 from thermoapps.chip_design.netlist import GROUND, Netlist
 from thermoapps.chip_design.power_grid import PowerGrid
 from thermolinalg import Overdamped
-from thermolinalg.matrix_functions import Engines
+from thermolinalg.laws import LinearLaw
+from thermolinalg.matrix_functions import DenseEngine, Engines
 from thermolinalg.operators import Dense, Sparse
 
 __all__ = ["TransientSolution", "solve_transient"]
 
 RTOL = 1e-12
 """Relative residual of the solves with G."""
+
+STRETCH = 1e7
+"""Time constants of the fastest node up to which rounding leaves nine digits to the modes of A."""
+
+WORST = 1e9
+"""How far times may be from the mode that bounds the rounding: seven digits are left."""
 
 LARGEST_DENSE = 3000
 """Unknowns up to which capacitors between nodes, and nodes without one, are eliminated by dense algebra."""
@@ -168,29 +176,32 @@ class _Relaxation:
         self._pull = pulled[self._held].tocsr()
         inner = (self._groups.T @ pulled).tocsr()
         self._inner = tla.program(inner, rng=rng, assume_a="pos") if len(loose) else None
-        stiffness = conductance[self._held][:, self._held]
-        charge = capacitance[self._held][:, self._held]
-        diagonal = charge.diagonal()
-        plain = len(loose) == 0 and charge.nnz == len(self._held)
+        stiffness = conductance[self._held][:, self._held].tocsr()
+        charge = capacitance[self._held][:, self._held].tocsr()
+        plain = not len(loose) and charge.nnz == len(self._held)
         if not plain and len(self._held) > LARGEST_DENSE:
             raise ValueError(
                 f"{len(self._held)} unknowns have capacitors, and {LARGEST_DENSE} is the most where capacitors join "
                 "nodes or some nodes have none: give every node one capacitor, to ground"
             )
-        if plain:
-            self._root: Any = sp.diags_array(np.sqrt(diagonal)).tocsr()
-            inverse = sp.diags_array(1 / np.sqrt(diagonal)).tocsr()
-            self._inverse_root: Any = inverse
-            matrix = (inverse @ stiffness @ inverse).tocsr()
-        else:
-            root = np.linalg.cholesky(charge.toarray())
-            self._root = root
-            self._inverse_root = scipy.linalg.solve_triangular(root, np.eye(len(root)), lower=True)
-            reduced = stiffness.toarray() - self._pull @ self._followed(self._pull.T.toarray())
-            matrix = self._inverse_root @ reduced @ self._inverse_root.T
+        root = np.sqrt(charge.diagonal())
+        self._root = sp.diags_array(root).tocsr() if plain else np.linalg.cholesky(charge.toarray())
+        inverse = sp.diags_array(1 / root).tocsr() if plain else scipy.linalg.inv(self._root)
+        self._inverse_root: Any = inverse
+        self._stiffness: Any = stiffness
+        if not plain:
+            self._stiffness = stiffness.toarray() - self._pull @ self._followed(self._pull.T.toarray())
+        matrix = inverse @ self._stiffness @ inverse.T
         self._rate = float(matrix.diagonal().max(initial=0.0)) or 1.0
         scaled = (matrix + matrix.T) / (2 * self._rate)
         self._engines = Engines(Sparse(scaled.tocsr()) if plain else Dense(scaled))
+
+    @cached_property
+    def _slow(self) -> DenseEngine:
+        """The modes by their times, those of A⁻¹ = Lᵀ S⁻¹ L: the slow ones keep their digits beside fast ones."""
+        stiffness = self._stiffness.toarray() if sp.issparse(self._stiffness) else self._stiffness
+        times = self._root.T @ (self._root.T @ scipy.linalg.inv(stiffness, assume_a="pos")).T
+        return DenseEngine(Dense((times + times.T) / 2))
 
     def settled(self, load: np.ndarray) -> np.ndarray:
         """Where everything comes to rest, G⁻¹ b."""
@@ -207,16 +218,40 @@ class _Relaxation:
 
     def _moved(self, z: np.ndarray, load: np.ndarray, later: np.ndarray, span: float) -> np.ndarray:
         """e^{−Ah} z + R f₀ + A⁻¹ (1 − R/h) (f₁ − f₀), in y; R = (1 − e^{−Ah})/A is the law's response."""
-        law = Overdamped(temperature=0.0).step(span * self._rate)
         change = self._inverse_root @ (later - load)
         starts = np.stack([self._root.T @ z, np.zeros_like(z)], axis=1)
-        loads = np.stack([self._inverse_root @ load / self._rate, change / (span * self._rate)], axis=1)
-        engine = self._engines.choose(law, law.outputs, 2).engine
-        y, answered = engine.apply(law, [starts, loads, None], law.outputs)[0].T
+        loads = np.stack([self._inverse_root @ load, change / span], axis=1)
+        y, answered = self._relaxed(starts, loads, span).T
         full = np.zeros(self._groups.shape[0])
         full[self._held] = self._root @ (change - answered)
         full[self._references] = -(self._groups.T @ full)
         return np.asarray(self._inverse_root.T @ y + self._charged(self.settled(full)))
+
+    def _relaxed(self, starts: np.ndarray, loads: np.ndarray, span: float) -> np.ndarray:
+        """The law of the device without noise, e^{−Ah} y + (1 − e^{−Ah}) A⁻¹ f, column by column."""
+        device, stretch = Overdamped(temperature=0.0), span * self._rate
+        rates = LinearLaw(("x0", "b"), ("state",), lambda a: [[device.decay(a, stretch), device.response(a, stretch)]])
+        if stretch <= STRETCH or len(self._held) > LARGEST_DENSE:
+            engine = self._engines.choose(rates, rates.outputs, starts.shape[1]).engine
+            if stretch > WORST and isinstance(engine, DenseEngine):
+                raise ValueError(
+                    f"the fastest node follows {stretch:.1g} times within {span:g} s, too often for rounding with more "
+                    f"than {LARGEST_DENSE} unknowns: ask for shorter times"
+                )
+            return np.asarray(engine.apply(rates, [starts, loads / self._rate], rates.outputs)[0])
+        slowest = self._slow.interval()[1]
+        if slowest > WORST * span:
+            raise ValueError(
+                f"time constants from {1 / self._rate:.1g} s to {slowest:.1g} s are too far apart for rounding "
+                f"at steps of {span:g} s: leave out the smallest capacitors"
+            )
+
+        def of_times(tau: np.ndarray) -> list[list[np.ndarray]]:
+            passed = span / np.maximum(tau, np.finfo(float).tiny)
+            return [[np.exp(-passed), -tau * np.expm1(-passed)]]
+
+        times = LinearLaw(("x0", "b"), ("state",), of_times)
+        return np.asarray(self._slow.apply(times, [starts, loads], times.outputs)[0])
 
     def _charged(self, u: np.ndarray) -> np.ndarray:
         """z of u."""
