@@ -191,6 +191,8 @@ def solve_grid(
     ------
     ValueError
         A negative tolerance.
+    SingularError
+        Resistances so far apart that the matrix is singular to working precision.
 
     Examples
     --------
@@ -203,7 +205,18 @@ def solve_grid(
     {'vdd': 1.0, 'a': 0.95, 'b': 0.9}
     """
     right = np.stack([grid.from_sources, grid.from_loads], axis=1)
-    u, info = tla.solve(grid.conductance, right, rtol=rtol, device=device, rng=rng, assume_a="pos", return_info=True)
+    try:
+        u, info = tla.solve(
+            grid.conductance, right, rtol=rtol, device=device, rng=rng, assume_a="pos", return_info=True
+        )
+    except tla.SingularError as error:
+        raise tla.SingularError(
+            "the resistances are too far apart for double precision: give the smallest 0 ohm, which joins their nodes, "
+            "or take the largest out",
+            error.null_vector,
+            error.smallest,
+            error.largest,
+        ) from error
     return GridSolution(grid.names, grid.voltages(u.sum(axis=1)), -grid.spread(u[:, 1]), info)
 
 
@@ -280,10 +293,15 @@ def sample_voltages(
     Raises
     ------
     ValueError
-        temperature is not positive.
+        temperature is not positive, or the mean has another shape or is not finite.
     """
+    centre = np.zeros(len(grid.names)) if mean is None else np.asarray(mean, dtype=float)
+    if centre.shape != (len(grid.names),) or not np.isfinite(centre).all():
+        raise ValueError(f"mean must be finite and of shape ({len(grid.names)},), got shape {centre.shape}")
+    if not grid.conductance.shape[0]:
+        return np.tile(centre, (size, 1))
     noise = tla.sample(grid.conductance, size, temperature=temperature, device=device, rng=rng)
-    return grid.spread(noise) + (0.0 if mean is None else np.asarray(mean))
+    return grid.spread(noise) + centre
 
 
 def effective_resistance(

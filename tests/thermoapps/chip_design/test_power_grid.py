@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.constants import Boltzmann
 from scipy.sparse.linalg import spsolve
 
+from thermolinalg import SingularError
 from thermoapps.chip_design import (
     Element,
     Netlist,
@@ -22,7 +23,7 @@ from thermoapps.chip_design import (
 def netlist(*lines):
     """Elements from (name, plus, minus, value)."""
     elements = [Element(*line, number) for number, line in enumerate(lines, start=1)]
-    kinds = [[element for element in elements if element.name[0] == kind] for kind in "rvi"]
+    kinds = [[element for element in elements if element.name[0] == kind] for kind in "rvic"]
     return Netlist(*kinds)
 
 
@@ -87,11 +88,53 @@ def test_drop_is_what_loads_take():
         ((("v1", "a", "a", 1.0), ("r1", "a", "0", 1.0)), "line 1: v1 puts 1 V"),
         ((("r1", "a", "0", 1.0), ("r2", "b", "c", 1.0)), "2 nodes have no path to ground.*'b' first"),
         ((("r1", "a", "0", 1.0), ("i1", "b", "0", 1.0)), "1 nodes have no path to ground.*'b' first"),
+        ((("r1", "a", "0", 1.0), ("c1", "a", "b", 1.0)), "1 nodes have no path to ground.*'b' first"),
+        ((("r1", "a", "0", np.nan),), "line 1: the value of r1 must be finite"),
+        ((("r1", "a", "0", -1.0),), "line 1: the value of r1 must not be negative"),
+        ((("r1", "a", "0", 1e-310),), "line 1: r1 is below 1e-300 ohm"),
     ],
 )
 def test_networks_without_an_answer(lines, said):
     with pytest.raises(ValueError, match=said):
         PowerGrid.from_netlist(netlist(*lines))
+
+
+ISLAND = (("r3", "x", "y", 1.0), ("i2", "x", "y", 1.0), ("v2", "y", "z", 3.0), ("c1", "x", "z", 1.0))
+DIVIDER = (("v1", "a", "0", 1.0), ("r1", "a", "b", 1.0), ("r2", "b", "0", 1.0))
+
+
+def test_islands_are_dropped_on_request():
+    with pytest.raises(ValueError, match="3 nodes have no path to ground.*floating='drop'"):
+        PowerGrid.from_netlist(netlist(*DIVIDER, *ISLAND))
+    grid = PowerGrid.from_netlist(netlist(*ISLAND, *DIVIDER), floating="drop")
+    solution = solve_grid(grid, rng=0)
+    assert dict(zip(solution.names, solution.voltages, strict=True)) == pytest.approx({"a": 1.0, "b": 0.5})
+    assert PowerGrid.from_netlist(netlist(*ISLAND), floating="drop").names == []
+    for bridge in (("i3", "b", "x", 1.0), ("c3", "z", "b", 1.0)):
+        with pytest.raises(ValueError, match=f"line 8: {bridge[0]} ties the rest to an island"):
+            PowerGrid.from_netlist(netlist(*ISLAND, *DIVIDER, bridge), floating="drop")
+    with pytest.raises(ValueError, match="floating must be"):
+        PowerGrid.from_netlist(netlist(*DIVIDER), floating="keep")
+
+
+def test_a_network_without_unknowns():
+    grid = PowerGrid.from_netlist(netlist(("v1", "a", "0", 1.0), ("r1", "a", "0", 2.0)))
+    assert solve_grid(grid, rng=0).voltages.tolist() == [1.0]
+    assert sample_voltages(grid, 2, temperature=1.0, mean=[1.0], rng=0).tolist() == [[1.0], [1.0]]
+    assert effective_resistance(grid, rng=0)[0].tolist() == [0.0]
+
+
+def test_resistances_too_far_apart_are_refused():
+    chain = (("v1", "a", "0", 1.0), ("r1", "a", "b", 1e15), ("r2", "b", "c", 1e-12), ("r4", "c", "0", 1e15))
+    with pytest.raises(SingularError, match="too far apart .* 0 ohm"):
+        solve_grid(PowerGrid.from_netlist(netlist(*chain)), rng=0)
+
+
+@pytest.mark.parametrize("mean", [[np.nan, 1.0], [1.0], [[1.0, 1.0]]])
+def test_bad_means(mean):
+    grid = PowerGrid.from_netlist(netlist(*DIVIDER))
+    with pytest.raises(ValueError, match="mean must be"):
+        sample_voltages(grid, 2, temperature=1.0, mean=mean)
 
 
 @given(st.integers(2, 12), st.integers(0, 2**32 - 1))
