@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,18 @@ from thermolinalg.files import shown
 
 __all__ = ["Circuit", "Rows", "read_bookshelf"]
 
+TURNS = {
+    "N": np.array([[1.0, 0.0], [0.0, 1.0]]),
+    "W": np.array([[0.0, -1.0], [1.0, 0.0]]),
+    "S": np.array([[-1.0, 0.0], [0.0, -1.0]]),
+    "E": np.array([[0.0, 1.0], [-1.0, 0.0]]),
+    "FN": np.array([[-1.0, 0.0], [0.0, 1.0]]),
+    "FW": np.array([[0.0, 1.0], [1.0, 0.0]]),
+    "FS": np.array([[1.0, 0.0], [0.0, -1.0]]),
+    "FE": np.array([[0.0, -1.0], [-1.0, 0.0]]),
+}
+"""What each orientation does to a vector from the centre of a cell; F is a reflection in the vertical axis afterwards."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -22,15 +35,18 @@ class Rows:
     Parameters
     ----------
     y, left, right : float array, shape (m,)
-        Lower edge and ends of each row.
+        Lower edge and ends of each row; several may have one y, with gaps between them.
     height : float
         Of every row.
+    site : float, optional
+        Left edges of cells stand a whole number of sites from the left end of their row; 0: anywhere.
     """
 
     y: np.ndarray
     left: np.ndarray
     right: np.ndarray
     height: float
+    site: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,14 +91,19 @@ class Circuit:
         return np.asarray(self.corner + self.size / 2)
 
 
-def read_bookshelf(folder: str | os.PathLike[str], *, limit: int = LIMIT, longest_line: int = LONGEST_LINE) -> Circuit:
+def read_bookshelf(
+    folder: str | os.PathLike[str], *, strict: bool = True, limit: int = LIMIT, longest_line: int = LONGEST_LINE
+) -> Circuit:
     """Read a circuit from the Bookshelf files of a folder.
 
     Parameters
     ----------
     folder : str or path-like
         With one ``.nodes``, one ``.nets``, one ``.pl`` and at most one ``.scl`` file, each plain or ``.gz``. Weights of
-        nets (``.wts``) and orientations are not read.
+        nets (``.wts``) are not read.
+    strict : bool, optional
+        Whether counts that a file declares must be those of what it holds; published files differ. Otherwise what is
+        there is read, with a warning.
     limit : int, optional
         Most bytes of each file, unpacked.
     longest_line : int, optional
@@ -91,31 +112,47 @@ def read_bookshelf(folder: str | os.PathLike[str], *, limit: int = LIMIT, longes
     Returns
     -------
     Circuit
-        In the units of the files.
+        In the units of the files; cells and their pins turned as the ``.pl`` file orients them.
 
     Raises
     ------
     OSError
         One of the three files is missing, or cannot be read.
     ValueError
-        A line that does not fit, by its number; counts other than declared; a cell without a position; a file that is
-        larger than allowed, damaged, or not in UTF-8.
+        A line that does not fit, by its number; counts other than declared; a cell that is given twice, or has no
+        position; a cell that may move and has no width or height; rows without height or sites; a file that is larger
+        than allowed, damaged, or not in UTF-8.
+
+    Warns
+    -----
+    UserWarning
+        Counts other than declared, where they need not be the same.
 
     Notes
     -----
-    ``NumNodes`` is accepted with and without the terminals, and ``NumPins`` is not checked: published files differ.
+    ``NumNodes`` is accepted with and without the terminals.
     """
     place = Path(folder)
 
     def read(path: Path) -> _Lines:
-        return _Lines(path, numbered_lines(path, "#", limit, longest_line))
+        return _Lines(path, numbered_lines(path, "#", limit, longest_line), strict)
 
     names, size, fixed = _read_nodes(read(_the_file(place, "nodes")))
     index = {name: number for number, name in enumerate(names)}
     pin_cell, pin_net, pin_offset = _read_nets(read(_the_file(place, "nets")), index)
-    corner, held = _read_positions(read(_the_file(place, "pl")), index)
+    corner, held, turns = _read_positions(read(_the_file(place, "pl")), index)
+    fixed |= held
+    flat = np.flatnonzero(~fixed & (size.min(axis=1, initial=np.inf) == 0))
+    if len(flat):
+        raise ValueError(f"{len(flat)} cells that may move have no width or no height, {names[flat[0]]!r} first")
     rows = _read_rows(read(_the_file(place, "scl"))) if _files(place, "scl") else None
-    return Circuit(names, size, fixed | held, corner, pin_cell, pin_net, pin_offset, rows)
+    size, pin_offset = np.abs(_turned(turns, size)), _turned(turns[pin_cell], pin_offset)
+    return Circuit(names, size, fixed, corner, pin_cell, pin_net, pin_offset, rows)
+
+
+def _turned(turns: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Each vector by its own matrix."""
+    return np.asarray(np.einsum("nij,nj->ni", turns, vectors))
 
 
 def _files(place: Path, kind: str) -> list[Path]:
@@ -134,8 +171,8 @@ def _the_file(place: Path, kind: str) -> Path:
 class _Lines:
     """The lines of a file without the heading, once; those of the form 'NumThings : 3' are counts."""
 
-    def __init__(self, path: Path, numbered: Iterator[Line]) -> None:
-        self.name, self._numbered = path.name, numbered
+    def __init__(self, path: Path, numbered: Iterator[Line], strict: bool) -> None:
+        self.name, self._numbered, self._strict = path.name, numbered, strict
         self._counts: dict[str, float] = {}
 
     def __iter__(self) -> Iterator[Line]:
@@ -150,8 +187,12 @@ class _Lines:
     def check(self, what: str, *allowed: int) -> None:
         """What the file declares, if it does, must be one of the numbers found."""
         declared = self._counts.get(f"num{what}", allowed[0])
-        if declared not in allowed:
-            raise ValueError(f"{self.name} declares {declared:.15g} {what} and has {allowed[0]}")
+        if declared in allowed:
+            return
+        said = f"{self.name} declares {declared:.15g} {what} and has {allowed[0]}"
+        if self._strict:
+            raise ValueError(f"{said}; pass strict=False to read what is there")
+        warnings.warn(said, UserWarning, stacklevel=4)
 
 
 def _cell(line: Line, index: dict[str, int]) -> int:
@@ -208,25 +249,38 @@ def _read_nets(lines: _Lines, index: dict[str, int]) -> tuple[np.ndarray, np.nda
     if heading is not None and open_pins:
         raise heading.error(f"{open_pins} pins of the net are missing")
     lines.check("nets", net)
+    lines.check("pins", len(cells))
     return np.array(cells, dtype=int), np.array(nets, dtype=int), np.array(offsets, dtype=float).reshape(-1, 2)
 
 
-def _read_positions(lines: _Lines, index: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def _read_positions(lines: _Lines, index: dict[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corners, what is fixed, and the matrix that turns each cell."""
     corner, fixed = np.full((len(index), 2), np.nan), np.zeros(len(index), dtype=bool)
+    turns = np.tile(np.eye(2), (len(index), 1, 1))
     for line in lines:
         cell = _cell(line, index)
+        if not np.isnan(corner[cell, 0]):
+            raise line.error("the position of the cell was given already")
         corner[cell] = line.number_at(1, "x"), line.number_at(2, "y")
-        fixed[cell] = any(word.startswith("/FIXED") for word in line.words[3:])
+        for word in line.words[3:]:
+            if word in TURNS:
+                turns[cell] = TURNS[word]
+            elif word in ("/FIXED", "/FIXED_NI"):
+                fixed[cell] = True
+            else:
+                raise line.error(f"after the position only one of {', '.join(TURNS)}, /FIXED or /FIXED_NI may stand")
     missing = np.flatnonzero(np.isnan(corner[:, 0]))
     if len(missing):
         raise ValueError(
             f"{lines.name} has no position for {shown(list(index)[missing[0]])} and {len(missing) - 1} others"
         )
-    return corner, fixed
+    return corner, fixed, turns
 
 
 def _read_rows(lines: _Lines) -> Rows:
+    """The rows, one for each of their parts."""
     rows: list[dict[str, float]] = []
+    parts: list[tuple[int, float, float]] = []
     for line in lines:
         if line.words[0] == "CoreRow":
             rows.append({"sitespacing": 1.0})
@@ -234,16 +288,30 @@ def _read_rows(lines: _Lines) -> Rows:
             raise line.error("a line before the first CoreRow")
         elif line.words[0] != "End":
             for at in range(0, len(line.words) - 1, 2):
-                if line.words[at] in ("Coordinate", "Height", "Sitespacing", "SubrowOrigin", "NumSites"):
-                    rows[-1][line.words[at].lower()] = line.number_at(at + 1, line.words[at])
-    wanted = ("coordinate", "subroworigin", "numsites", "height")
+                key = line.words[at].lower()
+                if key not in ("coordinate", "height", "sitespacing", "subroworigin", "numsites"):
+                    continue
+                value = line.number_at(at + 1, line.words[at])
+                if value <= 0 and key in ("height", "sitespacing", "numsites"):
+                    raise line.error(f"{line.words[at]} must be positive")
+                rows[-1][key] = value
+                if key == "numsites":
+                    if value != int(value):
+                        raise line.error(f"{line.words[at]} must be a whole number")
+                    parts.append((len(rows), rows[-1].pop("subroworigin", np.nan), value))
+    lines.check("rows", len(rows))
     for number, row in enumerate(rows, start=1):
-        lacking = [name for name in wanted if name not in row]
+        lacking = [name for name in ("coordinate", "height") if name not in row]
+        origins = [origin for at, origin, _ in parts if at == number]
+        lacking += [] if origins and not np.isnan(origins).any() else ["subroworigin with numsites"]
         if lacking:
             raise ValueError(f"{lines.name}: row {number} lacks {lacking[0]}")
-    if len({row["height"] for row in rows}) != 1:
-        raise ValueError(f"{lines.name} must have rows, all of one height")
-    rows.sort(key=lambda row: row["coordinate"])
-    y, left = (np.array([row[name] for row in rows]) for name in wanted[:2])
-    right = left + np.array([row["numsites"] * row["sitespacing"] for row in rows])
-    return Rows(y, left, right, rows[0]["height"])
+    if len({(row["height"], row["sitespacing"]) for row in rows}) != 1:
+        raise ValueError(f"{lines.name} must have rows, all of one height and one spacing of sites")
+    site = rows[0]["sitespacing"]
+    y, left, count = np.array([(rows[at - 1]["coordinate"], origin, sites) for at, origin, sites in parts]).T
+    order = np.lexsort((left, y))
+    y, left, right = y[order], left[order], (left + site * count)[order]
+    if np.any((np.diff(y) < rows[0]["height"] * (1 - 1e-9)) & ~((np.diff(y) == 0) & (left[1:] >= right[:-1]))):
+        raise ValueError(f"{lines.name} has rows that overlap")
+    return Rows(y, left, right, rows[0]["height"], site)

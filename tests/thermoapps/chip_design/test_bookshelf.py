@@ -60,6 +60,10 @@ def test_compressed_files_and_no_rows(tmp_path):
         ("nodes", "NumNodes : 3", "NumNodes : 5", "declares 5 nodes and has 3"),
         ("nodes", "NumTerminals : 1", "NumTerminals : 2", "declares 2 terminals and has 1"),
         ("nets", "NumNets : 2", "NumNets : 3", "declares 3 nets and has 2"),
+        ("nets", "NumPins : 4", "NumPins : 5", "declares 5 pins and has 4; pass strict=False"),
+        ("scl", "NumRows : 2", "NumRows : 3", "declares 3 rows and has 2"),
+        ("nodes", "b 6 8", "b 6 0", "1 cells that may move have no width or no height, 'b' first"),
+        ("nodes", "b 6 8", "b 0 8", "1 cells that may move have no width or no height, 'b' first"),
         ("nets", "NetDegree : 2 n1", "NetDegree : 3 n1", "line 4: 1 pins of the net are missing"),
         ("nets", "NetDegree : 2 n1", "NetDegree : 1 n1", "line 6: more pins than the degree in line 4"),
         ("nets", "NetDegree : 2 n1", "NetDegree : 1.5", "line 4: the degree must be"),
@@ -70,15 +74,69 @@ def test_compressed_files_and_no_rows(tmp_path):
         ("pl", "a 0 0", "a 0", "line 2: y must be a number"),
         ("pl", "a 0 0", "c 0 0", "line 2: no cell has the name 'c'"),
         ("pl", " a 0 0 : N\n", "", "no position for 'a'"),
+        ("pl", " b 1 2 : N\n", " a 1 2 : N\n", "line 3: the position of the cell was given already"),
+        ("pl", "a 0 0 : N", "a 0 0 : NE", "line 2: after the position"),
         ("scl", "Coordinate : 0", "Coordinate : low", "line 11: Coordinate must be a number"),
         ("scl", " Coordinate : 0\n", "", "row 2 lacks coordinate"),
         ("scl", "Coordinate : 0\n Height : 8", "Coordinate : 0\n Height : 9", "all of one height"),
+        ("scl", "Coordinate : 0\n Height : 8", "Coordinate : 0\n Height : 0", "line 12: Height must be positive"),
+        ("scl", "Sitespacing : 2", "Sitespacing : 0", "line 7: Sitespacing must be positive"),
+        ("scl", "Sitespacing : 2", "Sitespacing : 1", "one spacing of sites"),
+        ("scl", "NumSites : 10", "NumSites : 0", "line 8: NumSites must be positive"),
+        ("scl", "NumSites : 10", "NumSites : 9.5", "line 8: NumSites must be a whole number"),
+        ("scl", "  SubrowOrigin : 3  NumSites : 10\n", "", "row 1 lacks subroworigin"),
+        ("scl", "Coordinate : 8", "Coordinate : 4", "rows that overlap"),
     ],
 )
 def test_bad_input(tmp_path, kind, old, new, said):
     assert old in FILES[kind]
     with pytest.raises(ValueError, match=said):
         read_bookshelf(written(tmp_path, **{kind: FILES[kind].replace(old, new, 1)}))
+
+
+def test_counts_that_do_not_matter_on_request(tmp_path):
+    texts = {
+        "nodes": FILES["nodes"].replace("NumNodes : 3", "NumNodes : 7"),
+        "nets": FILES["nets"].replace("NumPins : 4", "NumPins : 1"),
+        "scl": FILES["scl"].replace("NumRows : 2", "NumRows : 1"),
+    }
+    with pytest.warns(UserWarning, match="declares") as caught:
+        circuit = read_bookshelf(written(tmp_path, **texts), strict=False)
+    assert [str(w.message) for w in caught] == [
+        "x.nodes declares 7 nodes and has 3",
+        "x.nets declares 1 pins and has 4",
+        "x.scl declares 1 rows and has 2",
+    ]
+    assert len(circuit.names) == 3
+
+
+def test_rows_in_parts(tmp_path):
+    parts = FILES["scl"].replace("SubrowOrigin : 3", "SubrowOrigin : 40 NumSites : 5\n SubrowOrigin : 3", 1)
+    rows = read_bookshelf(written(tmp_path, scl=parts)).rows
+    np.testing.assert_array_equal(rows.y, [0, 8, 8])
+    np.testing.assert_array_equal(rows.left, [3, 3, 40])
+    np.testing.assert_array_equal(rows.right, [23, 23, 50])
+    assert rows.site == 2
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "pin"),
+    [
+        ("N", (4, 8), (0.5, -1)),
+        ("W", (8, 4), (1, 0.5)),  # a quarter turn to the left: right becomes up
+        ("S", (4, 8), (-0.5, 1)),
+        ("E", (8, 4), (-1, -0.5)),
+        ("FN", (4, 8), (-0.5, -1)),
+        ("FS", (4, 8), (0.5, 1)),
+        ("FW", (8, 4), (-1, 0.5)),
+        ("FE", (8, 4), (1, -0.5)),
+    ],
+)
+def test_orientations(tmp_path, orientation, size, pin):
+    circuit = read_bookshelf(written(tmp_path, pl=FILES["pl"].replace("a 0 0 : N", f"a 0 0 : {orientation}")))
+    np.testing.assert_array_equal(circuit.size[0], size)
+    np.testing.assert_array_equal(circuit.pin_offset[0], pin)
+    np.testing.assert_array_equal(circuit.pin_offset[3], (1, 2))
 
 
 def test_missing_and_ambiguous_files(tmp_path):
