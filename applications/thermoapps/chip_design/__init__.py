@@ -1,6 +1,8 @@
 """Chip design: voltages of power grids, and where the cells of a circuit should stand."""
 
+from thermoapps.chip_design.analytic import global_placement
 from thermoapps.chip_design.bookshelf import Circuit, Rows, read_bookshelf
+from thermoapps.chip_design.legalisation import legal_placement
 from thermoapps.chip_design.netlist import Element, Netlist, read_netlist
 from thermoapps.chip_design.placement import Placement, QuadraticWirelength, quadratic_placement, wirelength
 from thermoapps.chip_design.power_grid import (
@@ -11,9 +13,8 @@ from thermoapps.chip_design.power_grid import (
     sample_voltages,
     solve_grid,
 )
+from thermoapps.chip_design.refinement import refine_placement
 from thermoapps.chip_design.spreading import (
-    global_placement,
-    legal_placement,
     overlap,
     rows_between_pads,
     spread_placement,
@@ -40,6 +41,7 @@ __all__ = [
     "quadratic_placement",
     "read_bookshelf",
     "read_netlist",
+    "refine_placement",
     "rows_between_pads",
     "sample_voltages",
     "solve_grid",

@@ -25,7 +25,7 @@ TURNS = {
     "FS": np.array([[1.0, 0.0], [0.0, -1.0]]),
     "FE": np.array([[0.0, -1.0], [-1.0, 0.0]]),
 }
-"""What each orientation does to a vector from the centre of a cell; F is a reflection in the vertical axis afterwards."""
+"""What orientations do to vectors from the centre of a cell; F is a reflection in the vertical axis after the turn."""
 
 
 @dataclass(frozen=True)

@@ -301,7 +301,7 @@ def sample_voltages(
     if not grid.conductance.shape[0]:
         return np.tile(centre, (size, 1))
     noise = tla.sample(grid.conductance, size, temperature=temperature, device=device, rng=rng)
-    return grid.spread(noise) + centre
+    return np.asarray(grid.spread(noise) + centre)
 
 
 def effective_resistance(

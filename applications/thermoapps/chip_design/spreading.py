@@ -1,19 +1,15 @@
-"""From overlapping cells to rows: recursive bisection, then the nearest legal places."""
+"""Taking overlapping cells apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
-import thermolinalg as tla
 from thermoapps.chip_design.bookshelf import Circuit, Rows
-from thermoapps.chip_design.placement import Placement, quadratic_placement
+from thermoapps.chip_design.placement import Placement
 
-__all__ = ["global_placement", "legal_placement", "overlap", "rows_between_pads", "spread_placement"]
+__all__ = ["overlap", "rows_between_pads", "spread_placement"]
 
 
 def rows_between_pads(circuit: Circuit) -> Rows:
@@ -85,107 +81,6 @@ def spread_placement(placement: Placement, rows: Rows) -> Placement:
         middle_high[axis] = middle_low[axis] = cut
         regions += [(cells[:half], low, middle_high), (cells[half:], middle_low, high)]
     return replace(placement, centre=centre)
-
-
-def legal_placement(placement: Placement, rows: Rows) -> Placement:
-    """Put every cell into a row without overlap, near where it stands.
-
-    From left to right each cell goes to the row that takes it with the smallest displacement; within each row the
-    order is kept and the sum of squared displacements is the smallest possible (an isotonic regression).
-
-    Parameters
-    ----------
-    placement : Placement
-        Best after `spread_placement`.
-    rows : Rows
-        As high as the movable cells.
-
-    Returns
-    -------
-    Placement
-        Fixed cells stay where they are; whether rows run over them is not looked at.
-
-    Raises
-    ------
-    ValueError
-        Cells of another height than the rows, or more of them than the rows hold.
-    """
-    circuit = placement.circuit
-    free = np.flatnonzero(~circuit.fixed)
-    width = circuit.size[:, 0]
-    if not np.allclose(circuit.size[free, 1], rows.height):
-        raise ValueError(f"all movable cells must be as high as the rows, {rows.height:g}")
-    corner = placement.centre - circuit.size / 2
-    front, used = rows.left.astype(float), np.zeros(len(rows.y))
-    capacity = (rows.right - rows.left) * (1 + 1e-12)
-    members: list[list[int]] = [[] for _ in rows.y]
-    for cell in free[np.argsort(corner[free, 0], kind="stable")]:
-        x, y = corner[cell]
-        moved = np.maximum(front - x, 0.0) + np.abs(rows.y - y)
-        row = int(np.argmin(np.where(used + width[cell] <= capacity, moved, np.inf)))
-        if used[row] + width[cell] > capacity[row]:
-            raise ValueError(
-                f"the rows are full before {circuit.names[cell]!r}: the cells need {width[free].sum():g} of their "
-                f"{capacity.sum():g} in all; give more or longer rows"
-            )
-        members[row].append(cell)
-        used[row] += width[cell]
-        front[row] = max(front[row], x) + width[cell]
-    for row, cells in enumerate(members):
-        if cells:
-            before = np.concatenate([[0.0], np.cumsum(width[cells])])
-            slid = isotonic_regression(corner[cells, 0] - before[:-1]).x  # of cells pushed together without gaps
-            slid = np.clip(slid, rows.left[row], max(rows.left[row], rows.right[row] - before[-1]))
-            corner[cells, 0], corner[cells, 1] = slid + before[:-1], rows.y[row]
-    centre = placement.centre.copy()
-    centre[free] = corner[free] + circuit.size[free] / 2
-    return replace(placement, centre=centre)
-
-
-def global_placement(
-    circuit: Circuit,
-    rows: Rows,
-    *,
-    weights: Sequence[float] = (*[1e-3] * 8, 0.01, 0.02, 0.04, 0.08, 0.16),
-    rtol: float = 1e-6,
-    device: tla.LangevinDevice | None = None,
-    rng: Any = None,
-) -> Placement:
-    """Place a circuit in rounds: spread the cells, then let springs draw them together again from where they stand.
-
-    Each round anchors the cells to their spread places and relaxes on the device: with small weights nets decide where
-    a cell belongs, with larger ones the spread places do. It begins with random places, so that it serves circuits
-    whose pads are in no net, too.
-
-    Parameters
-    ----------
-    circuit : Circuit
-        What to place.
-    rows : Rows
-        They span the region to fill.
-    weights : sequence of float, optional
-        Weight of the anchors in each round.
-    rtol : float, optional
-        Relative residual of each solve.
-    device : LangevinDevice, optional
-        Default: an ideal overdamped one.
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness, of the first places too.
-
-    Returns
-    -------
-    Placement
-        Spread, ready for `legal_placement`.
-    """
-    generator = np.random.default_rng(rng)
-    centre = np.where(circuit.fixed[:, None], circuit.centre(), generator.random((len(circuit.names), 2)))
-    placement = spread_placement(Placement(circuit, centre), rows)
-    for weight in weights:
-        relaxed = quadratic_placement(
-            circuit, anchors=placement.centre, anchor_weight=weight, rtol=rtol, device=device, rng=generator
-        )
-        placement = spread_placement(relaxed, rows)
-    return placement
 
 
 def overlap(placement: Placement, bins: int = 32) -> float:
