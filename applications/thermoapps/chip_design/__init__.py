@@ -5,6 +5,7 @@ from thermoapps.chip_design.bookshelf import Circuit, Rows, read_bookshelf
 from thermoapps.chip_design.legalisation import legal_placement
 from thermoapps.chip_design.netlist import Element, Netlist, read_netlist
 from thermoapps.chip_design.placement import Placement, QuadraticWirelength, quadratic_placement, wirelength
+from thermoapps.chip_design.placing import place_circuit
 from thermoapps.chip_design.power_grid import (
     GridSolution,
     PowerGrid,
@@ -38,6 +39,7 @@ __all__ = [
     "johnson_temperature",
     "legal_placement",
     "overlap",
+    "place_circuit",
     "quadratic_placement",
     "read_bookshelf",
     "read_netlist",

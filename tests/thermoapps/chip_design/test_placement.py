@@ -16,6 +16,7 @@ from thermoapps.chip_design import (
     global_placement,
     legal_placement,
     overlap,
+    place_circuit,
     quadratic_placement,
     read_bookshelf,
     refine_placement,
@@ -298,6 +299,17 @@ def test_rows_between_pads():
         rows_between_pads(replace(circuit, size=np.full((24, 2), 99.0)))
 
 
+@pytest.mark.parametrize("rounds_help", [True, False])
+def test_a_circuit_is_placed_no_worse_than_it_came(rounds_help):
+    circuit = random_circuit(3, cells=40)
+    best = place_circuit(circuit, ROWS, rng=1)
+    came = best if not rounds_help else legal_placement(Placement(circuit, circuit.centre()), ROWS)
+    kept = place_circuit(replace(circuit, corner=came.centre - circuit.size / 2), ROWS, passes=1, rng=2)
+    assert_legal(kept, ROWS)
+    assert wirelength(kept) <= wirelength(came) * (1 + 1e-12)
+    assert wirelength(best) < wirelength(legal_placement(Placement(circuit, circuit.centre()), ROWS))
+
+
 def test_macro_benchmark(data_folder):
     folder = data_folder / "eda" / "apte"
     if not folder.is_dir():
@@ -308,6 +320,11 @@ def test_macro_benchmark(data_folder):
     placement = quadratic_placement(circuit, rng=0)
     np.testing.assert_allclose(placement.centre[energy.free], spsolve(energy.matrix.tocsc(), energy.load), atol=1e-6)
     assert wirelength(placement) == pytest.approx(5333.022, abs=0.01)
+    given = Placement(circuit, circuit.centre())
+    rows = Rows(np.arange(106.0), np.full(106, -2.0), np.full(106, 106.0), 1.0)
+    placed = place_circuit(circuit, rows, rng=0)
+    assert_legal(placed, rows)
+    assert wirelength(placed) < 0.8 * wirelength(given)  # whose macros overlap
 
 
 @pytest.mark.slow
