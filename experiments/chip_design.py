@@ -7,29 +7,37 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 import scipy
+import scipy.sparse as sp
 from scipy.sparse.linalg import splu, spsolve
 
 from thermoapps.chip_design import (
     Circuit,
+    Element,
+    Netlist,
     Placement,
     PowerGrid,
     QuadraticWirelength,
+    Rows,
+    Waveform,
     effective_resistance,
     global_placement,
     johnson_temperature,
     legal_placement,
     overlap,
+    place_circuit,
     quadratic_placement,
     read_bookshelf,
     read_netlist,
-    rows_between_pads,
+    refine_placement,
     solve_grid,
+    solve_transient,
     wirelength,
 )
 from thermolinalg.files import replacing
@@ -95,15 +103,104 @@ def power_grid(file: Path, pictures: Path) -> dict[str, Any]:
     }
 
 
+def mesh(side: int, load: Waveform | None = None, farad: float = 0.0) -> Netlist:
+    """A square mesh of wires of 1 ohm, fed at its corners, with a load and a capacitor at every node."""
+    rng = np.random.default_rng(0)
+    names = [[f"n1_{i}_{j}" for j in range(side)] for i in range(side)]
+    wires = [
+        Element(f"r{way}{i}_{j}", names[i][j], names[i + di][j + dj], 1.0, 1)
+        for way, di, dj in (("h", 0, 1), ("v", 1, 0))
+        for i in range(side - di)
+        for j in range(side - dj)
+    ]
+    corners = [names[i][j] for i in (0, -1) for j in (0, -1)]
+    feeds = [Element(f"r{name}", "vdd", name, 0.1, 1) for name in corners]
+    nodes = [name for line in names for name in line]
+    amperes = 1e-4 * rng.random(len(nodes))
+    loads = [Element(f"i{name}", name, "0", float(a), 1) for name, a in zip(nodes, amperes, strict=True)]
+    if load is not None:
+        loads.append(Element("ipulse", names[side // 2][side // 2], "0", load.initial, 1, load))
+    charged = [Element(f"c{name}", name, "0", farad, 1) for name in nodes] if farad else []
+    return Netlist(wires + feeds, [Element("v1", "vdd", "0", 1.0, 1)], loads, charged)
+
+
+def mesh_beside_spsolve(side: int) -> dict[str, Any]:
+    grid = PowerGrid.from_netlist(mesh(side))
+    matrix, current = grid.conductance.tocsc(), grid.from_sources + grid.from_loads
+    spent: dict[str, list[float]] = {"device": [], "spsolve": []}
+    for _ in range(3 if side < 200 else 1):
+        began = process_time()
+        solution = solve_grid(grid, rng=0)
+        between = process_time()
+        direct = spsolve(matrix, current)
+        spent["device"].append(between - began)
+        spent["spsolve"].append(process_time() - between)
+    return {
+        "nodes": side * side,
+        "CPU seconds": min(spent["device"]),
+        "CPU seconds of spsolve": min(spent["spsolve"]),
+        "ratio": min(spent["device"]) / min(spent["spsolve"]),
+        "worst node against spsolve (V)": float(abs(solution.voltages - grid.voltages(direct)).max()),
+        "device runs": int(solution.info.n_runs),
+    }
+
+
+def transient(side: int, pictures: Path) -> dict[str, Any]:
+    """A pulse of current in the middle of a mesh, beside implicit steps of the trapezoidal rule."""
+    pulse = Waveform("pulse", (0.0, 0.2, 1e-9, 2e-10, 2e-10, 2e-9))
+    netlist = mesh(side, pulse, 2e-12)
+    times = np.linspace(0.0, 8e-9, 81)
+    began = process_time()
+    solution = solve_transient(netlist, times, rng=0)
+    spent = process_time() - began
+    grid = PowerGrid.from_netlist(netlist)
+    charge = 2e-12 * sp.eye_array(side * side, format="csc")
+
+    def stepped(steps: int) -> tuple[np.ndarray, float]:
+        h, began = times[-1] / steps, process_time()
+        factor = splu((charge / h + grid.conductance / 2).tocsc())
+        loads = [PowerGrid.from_netlist(netlist.at(t)) for t in (0.0, 2e-9)]
+        quiet, busy = (each.from_sources + each.from_loads for each in loads)
+        share = np.array([pulse(t) / 0.2 for t in h * np.arange(steps + 1)])
+        b = [quiet + part * (busy - quiet) for part in (share[:-1] + share[1:]) / 2]
+        u = spsolve(grid.conductance.tocsc(), quiet)
+        kept = [u]
+        for load in b:
+            u = factor.solve((charge / h - grid.conductance / 2) @ u + load)
+            kept.append(u)
+        return np.array([grid.voltages(state) for state in kept[:: steps // 80]]), process_time() - began
+
+    runs = {str(steps): stepped(steps) for steps in (80, 800, 8000)}
+    middle = solution.names.index(f"n1_{side // 2}_{side // 2}")
+    draw_transient(
+        times, solution.voltages[:, middle], runs["80"][0][:, middle], pictures / "chip-design-transient.png"
+    )
+    return {
+        "nodes": side * side,
+        "CPU seconds": spent,
+        "trapezoidal rule": {
+            steps: {
+                "worst voltage against the exponential (V)": float(abs(v - solution.voltages).max()),
+                "CPU seconds": s,
+            }
+            for steps, (v, s) in runs.items()
+        },
+    }
+
+
 def macros(folder: Path) -> dict[str, Any]:
     circuit = read_bookshelf(folder, strict=False)
     energy = QuadraticWirelength.of(circuit)
     placed, seconds = best(lambda: quadratic_placement(circuit, rng=0))
     direct, direct_seconds = best(lambda: spsolve(energy.matrix.tocsc(), energy.load))
+    rows = Rows(np.arange(106.0), np.full(106, -2.0), np.full(106, 106.0), 1.0)
+    legal, legal_seconds = timed(lambda: place_circuit(circuit, rows, rng=0))
     return {
         "movable": len(energy.free),
         "wirelength of the quadratic optimum": wirelength(placed),
         "wirelength as given": wirelength(Placement(circuit, circuit.centre())),
+        "wirelength without overlap": wirelength(legal),
+        "seconds without overlap": legal_seconds,
         "worst cell against spsolve": float(abs(placed.centre[energy.free] - direct).max()),
         "seconds": seconds,
         "seconds of spsolve": direct_seconds,
@@ -111,12 +208,30 @@ def macros(folder: Path) -> dict[str, Any]:
     }
 
 
+def in_its_rows(circuit: Circuit) -> Circuit:
+    """The cells of ibm01 as high as the rows of its file, and 132 where they are 5 wide; those in no net left out."""
+    used = np.zeros(len(circuit.names), dtype=bool)
+    used[circuit.pin_cell] = True
+    number = np.cumsum(used) - 1
+    return replace(
+        circuit,
+        names=[name for name, here in zip(circuit.names, used, strict=True) if here],
+        size=np.stack([circuit.size[used, 0] * 26.4, np.full(used.sum(), 504.0)], axis=1),
+        fixed=circuit.fixed[used],
+        corner=circuit.corner[used],
+        pin_cell=number[circuit.pin_cell],
+        pin_offset=0 * circuit.pin_offset,
+    )
+
+
 def cells(folder: Path, pictures: Path) -> dict[str, Any]:
-    circuit = read_bookshelf(folder)
-    rows = rows_between_pads(circuit)
-    chance = legal_placement(global_placement(circuit, rows, weights=(), rng=0), rows)
-    spread, seconds = timed(lambda: global_placement(circuit, rows, rng=0))
+    circuit = in_its_rows(read_bookshelf(folder))
+    rows = circuit.rows
+    chance = legal_placement(global_placement(circuit, rows, rounds=0, rng=0), rows)
+    rounds: list[Placement] = []
+    spread, seconds = timed(lambda: global_placement(circuit, rows, callback=rounds.append, rng=0))
     legal, legal_seconds = timed(lambda: legal_placement(spread, rows))
+    refined, refining_seconds = timed(lambda: refine_placement(legal, rng=0))
 
     anchors = {"anchors": spread.centre, "anchor_weight": 0.02}
     relaxed, solve_seconds = timed(lambda: quadratic_placement(circuit, **anchors, rng=0))
@@ -124,19 +239,22 @@ def cells(folder: Path, pictures: Path) -> dict[str, Any]:
     floor_seconds = timed(lambda: splu(energy.matrix.tocsc()))[1]
     direct, direct_seconds = timed(lambda: spsolve(energy.matrix.tocsc(), energy.load))
 
-    draw_placements(circuit, {"springs and anchors": relaxed, "in rows": legal}, pictures / "chip-design-cells.png")
+    shown = {f"round {count}": rounds[count - 1] for count in (10, 40)} | {"in rows": refined}
+    draw_placements(circuit, shown, pictures / "chip-design-cells.png")
     return {
         "movable": len(energy.free),
-        "nonzeros": int(energy.matrix.nnz),
+        "width of the cells": float(circuit.size[:, 0].sum()),
+        "rounds": len(rounds),
         "wirelength": {
             "random, in rows": wirelength(chance),
-            "relaxed towards the last spread places, anchor weight 0.02": wirelength(relaxed),
-            "spread": wirelength(spread),
+            "last round": wirelength(spread),
             "in rows": wirelength(legal),
+            "after exchanges": wirelength(refined),
         },
-        "overlap": {"relaxed": overlap(relaxed), "spread": overlap(spread), "in rows": overlap(legal)},
+        "overlap": {"last round": overlap(spread), "after exchanges": overlap(refined)},
         "seconds of all rounds": seconds,
         "seconds into rows": legal_seconds,
+        "seconds of exchanges": refining_seconds,
         "one solve to 1e-10": {
             "worst cell against spsolve": float(abs(relaxed.centre[energy.free] - direct).max()),
             "seconds": solve_seconds,
@@ -145,6 +263,18 @@ def cells(folder: Path, pictures: Path) -> dict[str, Any]:
             "device time (tau)": float(relaxed.info.device_time),
         },
     }
+
+
+def draw_transient(times: np.ndarray, exact: np.ndarray, stepped: np.ndarray, path: Path) -> None:
+    plt = pyplot()
+    figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+    ax.plot(1e9 * times, exact, label="e$^{-C^{-1}Gt}$, no steps")
+    ax.plot(1e9 * times, stepped, ".", label="trapezoidal rule, 80 steps")
+    ax.set(xlabel="time (ns)", ylabel="voltage in the middle (V)")
+    ax.legend()
+    with replacing(path, force=True) as stream:
+        figure.savefig(stream, format="png", dpi=110)
+    plt.close(figure)
 
 
 def draw_grid(grid: PowerGrid, drop: np.ndarray, resistance: np.ndarray, path: Path) -> None:
@@ -169,8 +299,8 @@ def draw_grid(grid: PowerGrid, drop: np.ndarray, resistance: np.ndarray, path: P
 
 def draw_placements(circuit: Circuit, placements: dict[str, Placement], path: Path) -> None:
     plt = pyplot()
-    figure, axes = plt.subplots(1, len(placements), figsize=(8, 6), layout="constrained", sharex=True, sharey=True)
-    colour = next(iter(placements.values())).centre[~circuit.fixed, 0]
+    figure, axes = plt.subplots(1, len(placements), figsize=(10, 3.8), layout="constrained", sharex=True, sharey=True)
+    colour = list(placements.values())[-1].centre[~circuit.fixed, 0]
     for ax, (title, placement) in zip(axes, placements.items(), strict=True):
         ax.scatter(*placement.centre[~circuit.fixed].T, c=colour, s=2, cmap="viridis", linewidths=0, rasterized=True)
         ax.scatter(*placement.centre[circuit.fixed].T, c="black", s=4, marker="s", linewidths=0)
@@ -202,6 +332,8 @@ def main() -> None:
     results = {
         "machine": {"processor": platform.machine(), "numpy": np.__version__, "scipy": scipy.__version__},
         "power grid ibmpg1": power_grid(eda / "ibmpg1.spice.gz", options.pictures),
+        "meshes": [mesh_beside_spsolve(side) for side in (100, 316, 632)],
+        "transient": transient(40, options.pictures),
         "placement apte": macros(eda / "apte"),
         "placement ibm01": cells(eda / "ibm01", options.pictures),
     }
