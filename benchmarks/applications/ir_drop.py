@@ -33,8 +33,8 @@ def mesh(side: int) -> PowerGrid:
 
 
 def measure(data: Path) -> dict[str, Any]:
-    """Meshes of 900 and 10,000 nodes, and a grid of IBM's where its file is there."""
-    grids = {f"mesh, {side * side:,} nodes": mesh(side) for side in (30, 100)}
+    """Meshes of 900 to 100,000 nodes, and a grid of IBM's where its file is there."""
+    grids = {f"mesh, {side * side:,} nodes": mesh(side) for side in (30, 100, 316)}
     file = data / "eda" / "ibmpg1.spice.gz"
     if file.is_file():
         grids["ibmpg1"] = PowerGrid.from_netlist(read_netlist(file))
