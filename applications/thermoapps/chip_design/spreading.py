@@ -12,13 +12,15 @@ from thermoapps.chip_design.placement import Placement
 __all__ = ["overlap", "rows_between_pads", "spread_placement"]
 
 
-def rows_between_pads(circuit: Circuit) -> Rows:
-    """Rows of the height of the movable cells that fill the box spanned by the fixed cells.
+def rows_between_pads(circuit: Circuit, height: float | None = None) -> Rows:
+    """Rows that fill the box spanned by the centres of the fixed cells.
 
     Parameters
     ----------
     circuit : Circuit
-        Whose movable cells have one height.
+        With fixed cells.
+    height : float, optional
+        Of the rows. Default: that of the movable cells, which must have one.
 
     Returns
     -------
@@ -28,11 +30,14 @@ def rows_between_pads(circuit: Circuit) -> Rows:
     Raises
     ------
     ValueError
-        Cells of different heights, no fixed cells, or less than one row between them.
+        Cells of different heights where none is given, a height that is not positive, no fixed cells, or less than
+        one row between them.
     """
-    heights = np.unique(circuit.size[~circuit.fixed, 1])
+    heights = np.unique(circuit.size[~circuit.fixed, 1] if height is None else [height])
     if len(heights) != 1:
-        raise ValueError("rows need movable cells, all of one height")
+        raise ValueError("rows need movable cells, all of one height: pass height=")
+    if not 0 < heights[0] < np.inf:
+        raise ValueError(f"height must be positive and finite, got {heights[0]:g}")
     if not circuit.fixed.any():
         raise ValueError("circuit has no fixed cells to put rows between")
     pads = circuit.centre()[circuit.fixed]
