@@ -262,6 +262,9 @@ def test_a_full_bin_pushes_out():
     assert np.allclose(bins.field(middle, np.full((30, 2), 2.0))[0], 0.0, atol=1e-9)
     grid = np.stack(np.meshgrid(np.arange(20) * 2 + 1.0, np.arange(10) * 2 + 1.0), axis=-1).reshape(-1, 2)
     assert bins.field(grid, np.full((200, 2), 2.0))[1] < 0.15
+    blocked = Bins(ROWS, 8, np.array([[10.0, 10.0]]), np.array([[20.0, 20.0]]))
+    assert blocked.usable() == pytest.approx(400.0)
+    assert blocked.field(np.array([[20.0, 10.0]]), np.array([[1.0, 1.0]]))[0][0, 0] > 1.0
 
 
 def test_rows_that_do_not_fit():

@@ -64,13 +64,19 @@ def stepped(netlist, times, steps):
 def test_pulses_ramps_coupling_capacitors_and_nodes_without_any():
     netlist = Netlist(
         [element(f"r{k}", a, b, r) for k, (a, b, r) in enumerate([("a", "b", 1.0), ("b", "c", 2.0), ("c", "0", 3.0)])]
-        + [element(f"rr{k}", a, b, r) for k, (a, b, r) in enumerate([("c", "d", 0.5), ("d", "e", 0.7), ("e", "b", 2)])],
+        + [element(f"rr{k}", a, b, r) for k, (a, b, r) in enumerate([("c", "d", 0.5), ("d", "e", 0.7), ("e", "b", 2)])]
+        + [element("r9", "h", "e", 1.5)],
         [
             element("v1", "a", "0", 9.0, Waveform("pulse", (0.0, 1.0, 0.1, 0.2, 0.2, 0.3, 1.0))),
             element("v2", "d", "g", 9.0, Waveform("pwl", (0.0, 0.5, 2.0, 0.8))),
         ],
         [element("i1", "c", "0", 9.0, Waveform("pwl", (0.0, 0.0, 0.5, 0.3, 1.2, 0.1))), element("i2", "e", "0", 0.05)],
-        [element("c1", "b", "0", 0.3), element("c2", "c", "e", 0.2), element("c3", "a", "c", 0.1)],
+        [
+            element("c1", "b", "0", 0.3),
+            element("c2", "c", "e", 0.2),
+            element("c3", "a", "c", 0.1),
+            element("c4", "d", "h", 0.4),
+        ],  # neither end is held by charge against ground
     )
     times = [0.0, 0.05, 0.25, 0.5, 1.0, 1.3, 2.2]
     names, truth = stepped(netlist, times, 2200)
