@@ -75,8 +75,8 @@ def test_pulses_ramps_coupling_capacitors_and_nodes_without_any():
             element("c1", "b", "0", 0.3),
             element("c2", "c", "e", 0.2),
             element("c3", "a", "c", 0.1),
-            element("c4", "d", "h", 0.4),
-        ],  # neither end is held by charge against ground
+            element("c4", "d", "h", 0.4),  # neither end is held by charge against ground
+        ],
     )
     times = [0.0, 0.05, 0.25, 0.5, 1.0, 1.3, 2.2]
     names, truth = stepped(netlist, times, 2200)
@@ -138,6 +138,14 @@ def test_time_constants_that_are_decades_apart(farads):
     solution = solve_transient(netlist, times, rng=0)
     found = solution.voltages[:, [solution.names.index(node) for node in "abc"]]
     np.testing.assert_allclose(found, [[float(mpmath.re(v)) for v in row] for row in truth], atol=1e-7)
+
+
+def test_grids_whose_nodes_all_follow_their_sources():
+    ramp = Waveform("pwl", (0.0, 0.0, 1.0, 2.0))
+    netlist = Netlist(
+        [element("r1", "a", "0", 1.0)], [element("v1", "a", "0", 0.0, ramp)], [], [element("c1", "a", "0", 1.0)]
+    )
+    np.testing.assert_allclose(solve_transient(netlist, [0.0, 0.5, 1.0]).voltages, [[0.0], [1.0], [2.0]])
 
 
 @pytest.mark.slow
