@@ -111,19 +111,21 @@ def solve_transient(netlist: Netlist, times: Any, *, floating: str = "refuse", r
     start = PowerGrid.from_netlist(netlist.at(0.0), floating=floating)
     sources = (*netlist.voltage_sources, *netlist.current_sources)
     courses = {source.course for source in sources if source.course is not None}
-    corners = [course.breakpoints(times[-1]) for course in courses]
-    grid_times = np.unique(np.concatenate([[0.0], times, *corners]))
+    corners = np.unique(np.concatenate([[0.0, times[-1]], *(course.breakpoints(times[-1]) for course in courses)]))
+    there = [PowerGrid.from_netlist(netlist.at(t), floating=floating) for t in corners[1:]] if courses else []
+    grids = [start, *(there or [start] * (len(corners) - 1))]
     capacitors = _Capacitors(netlist, start)
     circuit = _Relaxation(start.conductance, capacitors.matrix, capacitors.earthed, rng)
     u = circuit.settled(_load(start))
-    states, grid = {0.0: start.voltages(u)}, start
-    for began, ends in pairwise(grid_times):
-        later = PowerGrid.from_netlist(netlist.at(ends), floating=floating) if courses else grid
-        swing = capacitors.charging(later.offset - grid.offset) / (ends - began)
-        u = circuit.after(u, _load(grid) - swing, _load(later) - swing, ends - began)
-        grid = later
-        states[float(ends)] = grid.voltages(u)
-    return TransientSolution(start.names, times, np.stack([states[float(t)] for t in times]))
+    states = {0.0: start.voltages(u)}
+    for (began, grid), (ends, later) in pairwise(zip(corners.tolist(), grids, strict=True)):
+        rise, lift = (_load(later) - _load(grid)) / (ends - began), (later.offset - grid.offset) / (ends - began)
+        base = _load(grid) - capacitors.charging(lift)
+        moments = [began, *times[(times > began) & (times < ends)].tolist(), ends]
+        for now, then in pairwise(moments):
+            u = circuit.after(u, base + rise * (now - began), base + rise * (then - began), then - now)
+            states[then] = grid.offset + lift * (then - began) + grid.spread(u)
+    return TransientSolution(start.names, times, np.stack([states[t] for t in times.tolist()]))
 
 
 def _load(grid: PowerGrid) -> np.ndarray:
@@ -146,7 +148,7 @@ class _Capacitors:
         self.earthed = np.unique(np.maximum(*ends)[np.minimum(*ends) < 0])
 
     def charging(self, volts: np.ndarray) -> np.ndarray:
-        """Charge that leaves each unknown as the sources' offsets change by so many volts, coulomb."""
+        """Charge that leaves each unknown as the offsets change by volts, or current as they do by volts a second."""
         volts = np.append(volts, 0.0)
         charge, n = self._farad * (volts[self._a] - volts[self._b]), self.matrix.shape[0]
         return np.asarray(_assembly.sums(self._from, charge, n) - _assembly.sums(self._to, charge, n))
