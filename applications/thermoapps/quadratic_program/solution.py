@@ -9,7 +9,10 @@ import numpy as np
 
 from thermoapps.quadratic_program.problem import Problem, Vector
 
-__all__ = ["Solution"]
+__all__ = ["Rows", "Solution"]
+
+Rows = tuple[Any, Vector, Vector]
+"""A problem's rows of constraints, C, and their lower and upper limits."""
 
 
 @dataclass
@@ -72,31 +75,35 @@ class Solution:
         return self.status == "solved"
 
 
-def residuals(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector) -> dict[str, float]:
-    """Primal residual, dual residual and duality gap, of x and the multipliers v of all rows."""
+def excess(problem: Problem, rows: Rows, x: Vector, v: Vector) -> float:
+    """The tolerance to which x and the multipliers v of all rows meet the conditions of optimality, see `solve_qp`."""
+    return largest_share(conditions(problem, rows, x, v))
+
+
+def largest_share(found: dict[str, tuple[float, float]]) -> float:
+    """The largest residual relative to one plus what cancels in it; NaN where one is."""
+    return float(np.max([residual / (1 + size) for residual, size in found.values()]))
+
+
+def conditions(problem: Problem, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
+    """Residual of each condition of optimality, and the size of what cancels in it."""
     C, below, above = rows
-    Cx, Px = C @ x, problem.P @ x
+    Cx, Px, Cv, q = C @ x, problem.P @ x, v @ C, problem.q
+    near = np.clip(Cx, below, above)
+    bend, slope = float(x @ Px), float(q @ x)
     return {
-        "primal": float(np.abs(Cx - np.clip(Cx, below, above)).max(initial=0.0)),
-        "dual": float(np.abs(Px + problem.q + C.T @ v).max()),
-        "gap": float(abs(x @ Px + problem.q @ x + support(below, above, v))),
+        "primal": (_largest(Cx - near), _largest(near)),
+        "dual": (_largest(Px + q + Cv), float(np.max([_largest(Px), _largest(q), _largest(Cv)]))),
+        "gap": (abs(bend + slope + support(below, above, v)), abs(bend / 2 + slope)),
     }
+
+
+def _largest(x: Vector) -> float:
+    """Size of the largest entry."""
+    return float(np.abs(x).max(initial=0.0))
 
 
 def support(below: Vector, above: Vector, v: Vector) -> float:
     """max vᵀs over below ≤ s ≤ above; infinite where v pushes at a bound that is not there."""
     up, down = v > 0, v < 0
     return float(above[up] @ v[up] + below[down] @ v[down])
-
-
-def excess(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector) -> float:
-    """The tolerance to which x and v meet the conditions of optimality, see `solve_qp`."""
-    C, below, above = rows
-    found = residuals(problem, rows, x, v)
-    Cx, Px = C @ x, problem.P @ x
-    sizes = {
-        "primal": np.abs(np.clip(Cx, below, above)).max(initial=0.0),
-        "dual": max(np.abs(Px).max(), np.abs(problem.q).max(), np.abs(C.T @ v).max()),
-        "gap": abs(problem.objective(x)),
-    }
-    return max(float(found[name] / (1 + size)) for name, size in sizes.items())

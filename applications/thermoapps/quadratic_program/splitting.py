@@ -8,11 +8,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from thermoapps._programmed import Programmed
-from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.problem import Vector
 from thermoapps.quadratic_program.scaled import Scaled
+from thermoapps.quadratic_program.watch import Watch
 
 __all__ = ["State", "split"]
+
+STEPS = 400
+"""What is not found by then, polishing finds sooner."""
 
 SIGMA = 1e-6
 RELAXATION = 1.6
@@ -34,7 +37,7 @@ class State:
     steps : int
         Steps taken.
     status : str
-        "primal infeasible", "dual infeasible" or empty.
+        "solved", "primal infeasible", "dual infeasible", or empty where none of these is found.
     certificate : ndarray, optional
         Its proof, scaled.
     """
@@ -46,13 +49,14 @@ class State:
     certificate: Vector | None = None
 
 
-def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: int, clock: Clock) -> State:
+def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, watch: Watch) -> State:
     """Alternate between the linear system and the limits until both residuals are moderately small.
 
     The method is ADMM with over-relaxation and an adaptive ρ: Stellato et al., OSQP: an operator splitting solver for
     quadratic programs, Math. Prog. Comp. 12 (2020).
     """
     P, q, C, below, above = problem.P, problem.q, problem.C, problem.below, problem.above
+    most = min(STEPS, watch.limits.maxiter)
     weight = np.where(below == above, EQUALITY, 1.0)
     penalty, solved = 0.1, x
     s = np.clip(C @ x, below, above)
@@ -63,14 +67,14 @@ def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: in
         return rho
 
     rho = program()
-    for step in range(1, maxiter + 1):
+    for step in range(1, most + 1):
         solved = device.solve(SIGMA * x - q + C.T @ (rho * s - v), guess=solved)
         x_next = RELAXATION * solved + (1 - RELAXATION) * x
         mixed = RELAXATION * (C @ solved) + (1 - RELAXATION) * s
         s = np.clip(mixed + v / rho, below, above)
         v_next = v + rho * (mixed - s)
         dx, dv, x, v = x_next - x, v_next - v, x_next, v_next
-        if clock.over:
+        if watch.ends(problem, x):
             return State(x, v, step)
         if step % CHECK:
             continue
@@ -87,4 +91,4 @@ def split(problem: Scaled, device: Programmed, x: Vector, v: Vector, maxiter: in
         if step % RETUNE == 0 and not 0.2 < change < 5:
             penalty = float(np.clip(penalty * change, 1e-5, 1e5))
             rho = program()
-    return State(x, v, maxiter)
+    return State(x, v, most)
