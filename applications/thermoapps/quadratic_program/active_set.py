@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-import thermolinalg as tla
+from thermoapps._programmed import Programmed
 from thermoapps.quadratic_program.problem import Vector
-from thermoapps.quadratic_program.scaled import FORMED, Scaled
-from thermoapps.quadratic_program.splitting import State
+from thermoapps.quadratic_program.scaled import Scaled, saddle
+from thermoapps.quadratic_program.state import State
 from thermoapps.quadratic_program.watch import Watch
 
 __all__ = ["ActiveSet", "by_active_sets", "sides_of"]
@@ -25,7 +23,7 @@ COARSE = 1e-3
 LEAST = 1e-13
 """Relative residual of one correction: rounding leaves no less."""
 
-SETS = 20
+SETS = 12
 """Active sets tried before another method runs."""
 
 
@@ -44,17 +42,13 @@ class ActiveSet:
 
     Attributes
     ----------
-    programs : int
-        Matrices written.
-    device_time : float
-        Time run under all of them, in units of τ.
+    held : Programmed
+        The device, and what it was asked to do.
     """
 
     def __init__(self, device: Any, rng: np.random.Generator) -> None:
-        self.device, self.rng = device, rng
-        self.programs, self.device_time = 0, 0.0
+        self.held = Programmed(device, rng, "sym")
         self._active: NDArray[np.bool_] | None = None
-        self._held: tla.PreparedDevice | None = None
 
     def solve(self, problem: Scaled, sides: Sides, x: Vector, v: Vector, rtol: float) -> tuple[Vector, Vector]:
         """Point and multipliers with every row at the side where `sides` has ±1, and free of the others.
@@ -80,68 +74,45 @@ class ActiveSet:
         free, rows, pinned, columns = self._free, self._rows, self._pinned, self._columns
         goal = np.where(sides > 0, problem.above, problem.below)
         entries = problem.pins[1][pinned]
-        at = np.zeros(len(x))
-        at[columns] = goal[pinned] / entries
-        load = self._missing(problem, goal, at, np.zeros(len(v)))
-        at[free] = x[free]
-        held = np.zeros(len(v))
-        held[rows] = v[rows]
-        rest = self._missing(problem, goal, at, held)
-        size, left = float(np.linalg.norm(load)), float(np.linalg.norm(rest))
+        x_set, v_set = np.zeros(len(x)), np.zeros(len(v))
+        x_set[columns] = goal[pinned] / entries
+        size = float(np.linalg.norm(self._missing(problem, goal, x_set, v_set)))
+        x_set[free], v_set[rows] = x[free], v[rows]
+        rest = self._missing(problem, goal, x_set, v_set)
+        left = float(np.linalg.norm(rest))
         if left > rtol * size:
-            change = self._run(rest, max(LEAST, rtol * size / left))
-            at[free] += change[: len(free)]
-            held[rows] += change[len(free) :]
-        held[pinned] = -(problem.P @ at + problem.q + problem.C.T @ held)[columns] / entries
-        return at, held
+            self._write()
+            change = self.held.solve(rest, max(LEAST, rtol * size / left))
+            x_set[free] += change[: len(free)]
+            v_set[rows] += change[len(free) :]
+        v_set[pinned] = -(problem.P @ x_set + problem.q + v_set @ problem.C)[columns] / entries
+        return x_set, v_set
 
     def _missing(self, problem: Scaled, goal: Vector, x: Vector, v: Vector) -> Vector:
         """What x and v leave of the conditions of the set."""
-        gradient = (problem.P @ x + problem.q + problem.C.T @ v)[self._free]
+        gradient = (problem.P @ x + problem.q + v @ problem.C)[self._free]
         return np.concatenate([-gradient, goal[self._rows] - (problem.C @ x)[self._rows]])
 
-    def _run(self, rest: Vector, rtol: float) -> Vector:
-        """The device's answer to a load; the matrix is written now if it has not been."""
-        if len(self._rows) > len(self._free):
-            raise np.linalg.LinAlgError(f"{len(self._rows)} rows at a limit leave {len(self._free)} free variables")
-        if not self._written:
-            self._write()
-        assert self._held is not None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", tla.ThermodynamicWarning)  # what is returned is certified apart
-            before = self._held.ledger.device_time
-            change, info = self._held.solve(rest, rtol=rtol, return_info=True)
-        self.device_time += float(info.device_time) - before
-        return np.asarray(change)
-
     def _choose(self, problem: Scaled, active: NDArray[np.bool_]) -> None:
-        """Which variables and rows take part, and the matrix of them."""
-        pins = problem.pins[0]
+        """Which variables and rows take part, and the blocks of their matrix."""
+        pins, _ = problem.pins
         single = np.flatnonzero(active & (pins >= 0))
         self._columns, first = np.unique(pins[single], return_index=True)
         self._pinned = single[first]
-        free = np.ones(len(problem.q), dtype=bool)
-        free[self._columns] = False
-        self._free, rows = np.flatnonzero(free), np.flatnonzero(active & (pins < 0))
-        C_J, P = problem.C[rows][:, self._free], problem.P[self._free][:, self._free]
-        there = abs(C_J).sum(axis=1) > 0  # a row of pinned variables only says nothing of the others
-        self._rows = rows[there]
-        self._blocks = P, C_J[np.flatnonzero(there)]
+        self._free = np.setdiff1d(np.arange(len(problem.q)), self._columns)
+        rows = np.flatnonzero(active & (pins < 0))
+        C_J = problem.C[rows][:, self._free]
+        there = np.flatnonzero(abs(C_J).sum(axis=1))  # a row of pinned variables only says nothing of the others
+        self._rows, self._blocks = rows[there], (problem.P[self._free][:, self._free], C_J[there])
         self._active, self._written = active, False
 
     def _write(self) -> None:
-        P, C_J = self._blocks
-        size = P.shape[0] + C_J.shape[0]
-        if size <= FORMED:
-            P, C_J = (part if isinstance(part, np.ndarray) else part.toarray() for part in (P, C_J))
-            matrix: Any = np.block([[P, C_J.T], [C_J, np.zeros((len(C_J), len(C_J)))]])
-        else:
-            matrix = sp.block_array([[P, C_J.T], [C_J, None]], format="csr") if C_J.shape[0] else P
-        self.programs += 1
-        if self._held is None:
-            self._held = tla.program(matrix, assume_a="sym", device=self.device, rng=self.rng)
-        else:
-            self._held.update(matrix, assume_a="sym")
+        """The matrix onto the device, unless it is there."""
+        if self._written:
+            return
+        if len(self._rows) > len(self._free):
+            raise np.linalg.LinAlgError(f"{len(self._rows)} rows are at a limit, of {len(self._free)} free variables")
+        self.held.write(saddle(*self._blocks))
         self._written = True
 
 
@@ -157,10 +128,12 @@ def sides_of(problem: Scaled, x: Vector, v: Vector) -> Sides:
     return np.where(problem.below == problem.above, 1, sides)
 
 
-def by_active_sets(active: ActiveSet, problem: Scaled, x: Vector, v: Vector, watch: Watch, most: int = SETS) -> State:
-    """Primal-dual active sets from a first guess, until one is certified, they go round, or one cannot be held."""
+def by_active_sets(
+    active: ActiveSet, problem: Scaled, sides: Sides, x: Vector, v: Vector, watch: Watch, most: int = SETS
+) -> State:
+    """Primal-dual active sets from a first one, until one is certified, they go round, or one cannot be held."""
     tol, most = watch.limits.tol, min(most, watch.limits.maxiter)
-    sides, tried, rtol = sides_of(problem, x, v), set[bytes](), tol / 10
+    tried, rtol = set[bytes](), tol / 10
     for count in range(1, most + 1):
         tried.add(sides.tobytes())
         try:

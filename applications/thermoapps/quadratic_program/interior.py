@@ -2,201 +2,197 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 
-import thermolinalg as tla
-from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets
+from thermoapps._programmed import Programmed
+from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets, sides_of
 from thermoapps.quadratic_program.problem import Vector
-from thermoapps.quadratic_program.scaled import FORMED, Scaled
-from thermoapps.quadratic_program.splitting import State
+from thermoapps.quadratic_program.scaled import Scaled, saddle
+from thermoapps.quadratic_program.state import State
 from thermoapps.quadratic_program.watch import Watch
 
-__all__ = ["interior"]
+__all__ = ["by_interior_points"]
 
 STEPS = 60
 """Newton steps at most."""
 
 DIRECTION = 1e-6
-"""Residual of a direction, relative to its right-hand side."""
+"""Residual of a step, relative to its right-hand side."""
 
-REGULAR = 1e-9
-"""Weight of the proximal terms of point and multipliers: what free directions and dependent rows need."""
+REGULAR = 1e-6
+"""Weight of the proximal terms of point and multipliers, which free directions and dependent rows need; that of the
+point is per its largest entry."""
 
 CLOSE = (1e-3, 1e-5, 1e-7, 1e-8)
-"""Where the conditions of optimality hold so far, active sets are tried."""
+"""Where the conditions of optimality hold to one of these, active sets are tried."""
 
 NEAR = 6
 """Active sets tried each time."""
 
+FIRMER, FIRMEST = 30.0, 1e-4
+"""By how much these weights grow where the device cannot hold a matrix or a step leads nowhere, and how far."""
+
 SHORT = 1e-4
-"""A step length below which nothing is gained."""
+"""A step of which no more than this share can be taken leads nowhere."""
+
+INSIDE = 0.995
+"""Share of the way to the nearest limit."""
 
 
-class _Walls:
-    """Limits as G x + s = d with slacks s > 0: each finite limit of a row that is no equality.
+def by_interior_points(problem: Scaled, device: Programmed, active: ActiveSet, watch: Watch) -> State:
+    """Along the central path until a point is certified; from where it is close, active sets are tried."""
+    path, close = _Path(problem, device), list(CLOSE)
+    state, refusal = State(path.x, path.multipliers()), ""
+    while state.steps < min(STEPS, watch.limits.maxiter) and path.regular <= FIRMEST and not watch.over:
+        state.steps += 1
+        try:
+            length, refusal = path.move(), ""
+        except np.linalg.LinAlgError as error:
+            length, refusal = 0.0, str(error)
+        if length < SHORT:
+            path.regular *= FIRMER
+        if length == 0:
+            continue
+        x, v = state.x, state.v = path.x, path.multipliers()
+        reached = problem.excess(x, v)
+        if reached <= watch.limits.tol:
+            state.status = "solved"
+        elif problem.proves_primal_infeasible(v, x):
+            state.status, state.certificate = "primal infeasible", v
+        elif problem.proves_dual_infeasible(x, x, v):
+            state.status, state.certificate = "dual infeasible", x
+        if state.status or watch.ends(problem, x):
+            break
+        if reached <= close[0]:
+            close = [level for level in close if level < reached] or [0.0]
+            near = by_active_sets(active, problem, sides_of(problem, x, v), x, v, watch, NEAR)
+            if near.status:
+                return State(near.x, near.v, state.steps + near.steps, near.status)
+    state.refusal = refusal
+    return state
+
+
+class _Path:
+    """A point with positive slacks s of the limits, G x + s = d, and their multipliers z; and the next one.
+
+    Predictor and corrector: Mehrotra, On the implementation of a primal-dual interior point method, SIAM J. Optim. 2
+    (1992). With W = z/s summed over the limits of each row, a step solves
+
+        [[P + δI + D, C_Hᵀ], [C_H, −T]] (dx, dv) = load
+
+    on the device: the rows H are equalities, where T = δ, and those of several variables, where T = 1/W; D holds
+    the W of all others. The proximal terms δ leave the right-hand side alone: Friedlander, Orban, A primal-dual
+    regularized interior-point method for convex quadratic programs, Math. Prog. Comp. 4 (2012).
 
     Parameters
     ----------
     problem : Scaled
+    device : Programmed
     """
 
-    def __init__(self, problem: Scaled) -> None:
-        below, above = problem.below, problem.above
-        free = below < above
-        sides = [
-            (np.flatnonzero(free & np.isfinite(limit)), limit, sign) for limit, sign in ((below, -1.0), (above, 1.0))
-        ]
-        self.row = np.concatenate([rows for rows, _, _ in sides])
-        self.sign = np.concatenate([np.full(len(rows), sign) for rows, _, sign in sides])
-        self.limit = np.concatenate([sign * limit[rows] for rows, limit, sign in sides])
-        self.equal = np.flatnonzero(~free)
-        self._rows = len(below)
-
-    def gather(self, values: Vector) -> Vector:
-        """Sum over the walls of each row."""
-        return np.bincount(self.row, values, self._rows)
-
-
-class _Newton:
-    """The matrix [[P + δI + D, C_Hᵀ], [C_H, −T]] of one step: bounds of single variables are on its diagonal, in D.
-
-    Parameters
-    ----------
-    problem : Scaled
-    walls : _Walls
-    device : ActiveSet
-        Whose device and randomness it uses, and on which it counts.
-    """
-
-    def __init__(self, problem: Scaled, walls: _Walls, device: ActiveSet) -> None:
-        self.problem, self.walls, self.device = problem, walls, device
+    def __init__(self, problem: Scaled, device: Programmed) -> None:
+        self.problem, self.device = problem, device
+        self.equal = problem.below == problem.above
+        sides = [(~self.equal & np.isfinite(limit), limit, sign) for limit, sign in self._limits()]
+        self.row = np.concatenate([np.flatnonzero(there) for there, _, _ in sides])
+        self.sign = np.concatenate([np.full(there.sum(), sign) for there, _, sign in sides])
+        self.limit = np.concatenate([sign * limit[there] for there, limit, sign in sides])
         columns, entries = problem.pins
-        single = columns >= 0
-        single[walls.equal] = False
+        single = (columns >= 0) & ~self.equal
         self.pinned, self.held = np.flatnonzero(single), np.flatnonzero(~single)
         self.column, self.entry = columns[self.pinned], entries[self.pinned]
-        self.C = problem.C[self.held]
-        self._program: tla.PreparedDevice | None = None
+        self.x, self.y = np.zeros(len(problem.q)), np.zeros(len(self.equal))
+        self.s = self.z = np.ones(len(self.row))
+        self.regular, self._begun = REGULAR, False
 
-    def write(self, weight: Vector) -> None:
-        """Another matrix, of the weights z/s of the rows."""
-        n, small = len(self.problem.q), self.problem.pins
-        diagonal = REGULAR + np.bincount(self.column, self.entry**2 * weight[self.pinned], n)
-        self.weight = weight
-        with np.errstate(divide="ignore"):
-            soft = np.where(weight[self.held] > 0, 1 / weight[self.held], REGULAR)
-        soft = np.maximum(soft, REGULAR)
-        del small
-        if n + len(self.held) <= FORMED:
-            P, C = (part if isinstance(part, np.ndarray) else part.toarray() for part in (self.problem.P, self.C))
-            matrix: Any = np.block([[P + np.diag(diagonal), C.T], [C, -np.diag(soft)]])
-        else:
-            P = sp.csr_array(self.problem.P) + sp.diags_array(diagonal)
-            C = sp.csr_array(self.C)
-            matrix = sp.block_array([[P, C.T], [C, -sp.diags_array(soft)]], format="csr") if len(self.held) else P
-        self.device.programs += 1
-        if self._program is None:
-            self._program = tla.program(matrix, assume_a="sym", device=self.device.device, rng=self.device.rng)
-        else:
-            self._program.update(matrix, assume_a="sym")
+    def _limits(self) -> tuple[tuple[Vector, float], tuple[Vector, float]]:
+        return (self.problem.below, -1.0), (self.problem.above, 1.0)
 
-    def solve(self, gradient: Vector, short: Vector, push: Vector) -> tuple[Vector, Vector, Vector]:
-        """Steps of x, of all multipliers of rows, and of C x, for dv = W C dx + push."""
-        assert self._program is not None
-        load = np.concatenate(
-            [-gradient - np.bincount(self.column, self.entry * push[self.pinned], len(gradient)), short[self.held]]
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", tla.ThermodynamicWarning)  # what is returned is certified apart
-            before = self._program.ledger.device_time
-            step, info = self._program.solve(load, rtol=DIRECTION, maxiter=30, return_info=True)
-        self.device.device_time += float(info.device_time) - before
+    def _summed(self, values: Vector) -> Vector:
+        """Over the limits of each row."""
+        return np.asarray(np.bincount(self.row, values, len(self.equal)), dtype=float)
+
+    def multipliers(self) -> Vector:
+        """Of all rows."""
+        return np.where(self.equal, self.y, self._summed(self.sign * self.z))
+
+    def move(self) -> float:
+        """The first point, or one step along the path; the share of the step that could be taken.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            The device cannot hold the matrix; nothing has changed.
+        """
+        if self._begun:
+            return self._advance()
+        self._begin()
+        self._begun = True
+        return 1.0
+
+    def _begin(self) -> None:
+        """The point of least cost with springs to the limits; its slacks and multipliers are lifted above zero."""
+        problem = self.problem
+        self._write(self._summed(self.s))
+        middle = np.clip(0.0, problem.below, problem.above)
+        self.x, v, _ = self._step(problem.q, middle, -self.weight * middle)
+        self.s = _lifted(self.limit - self.sign * (problem.C @ self.x)[self.row])
+        self.y, self.z = np.where(self.equal, v, 0.0), _lifted(self.sign * v[self.row])
+
+    def _advance(self) -> float:
+        """One step, and the share of it that could be taken."""
+        problem, s, z, v = self.problem, self.s, self.z, self.multipliers()
+        Cx = problem.C @ self.x
+        gradient = problem.P @ self.x + problem.q + v @ problem.C
+        short, gap = problem.below - Cx, self.limit - self.sign * Cx[self.row] - s
+        self._write(self._summed(z / s))
+        goal, mean = -s * z, float(s @ z) / max(len(s), 1)  # of s dz + z ds: to the boundary, for a look ahead
+        for corrected in (False, True):
+            push = self._summed(self.sign * (goal - z * gap) / s)
+            dx, dv, along = self._step(gradient, short, push)
+            ds = gap - self.sign * along[self.row]
+            dz = (goal - z * ds) / s
+            length = min(_length(s, ds), _length(z, dz))
+            if corrected or not len(s):
+                break
+            ahead = float((s + length * ds) @ (z + length * dz)) / len(s)
+            goal = mean * (ahead / mean) ** 3 - s * z - ds * dz
+        length = min(1.0, INSIDE * length)
+        self.x, self.s, self.z = self.x + length * dx, s + length * ds, z + length * dz
+        self.y = self.y + length * np.where(self.equal, dv, 0.0)
+        return length
+
+    def _write(self, weight: Vector) -> None:
+        """The matrix of a step; `weight` is W."""
+        problem, self.weight = self.problem, weight
+        bend = self.regular / np.abs(self.x).max(initial=1.0) + np.bincount(self.column, self.entry**2 * weight[self.pinned], len(self.x))
+        soft = np.full(len(self.held), self.regular)
+        inner = weight[self.held] > 0
+        soft[inner] = np.maximum(1 / weight[self.held][inner], self.regular)
+        diagonal = np.diag(bend) if isinstance(problem.P, np.ndarray) else sp.diags_array(bend)
+        self.device.write(saddle(problem.P + diagonal, problem.C[self.held], soft))
+
+    def _step(self, gradient: Vector, short: Vector, push: Vector) -> tuple[Vector, Vector, Vector]:
+        """Steps of x, of the multipliers and of C x, with dv = W C dx + push in rows that are no equalities."""
+        weight, held, pinned = self.weight, self.held, self.pinned
+        inner = weight > 0
+        rest = np.where(inner, -push / np.where(inner, weight, 1.0), short)
+        slope = np.bincount(self.column, self.entry * push[pinned], len(gradient))
+        step = self.device.solve(np.concatenate([-gradient - slope, rest[held]]), DIRECTION)
         dx, dv = step[: len(gradient)], np.zeros(len(push))
-        dv[self.held] = step[len(gradient) :]
         along = self.problem.C @ dx
-        dv[self.pinned] = self.weight[self.pinned] * along[self.pinned] + push[self.pinned]
-        stiff = self.weight > 1
-        along[stiff] = (dv - push)[stiff] / self.weight[stiff]
+        dv[held] = step[len(gradient) :]
+        dv[pinned] = weight[pinned] * along[pinned] + push[pinned]
+        stiff = weight > 1  # where a weight would magnify what the device leaves in x
+        along[stiff] = (dv - push)[stiff] / weight[stiff]
         return dx, dv, along
 
 
-def interior(problem: Scaled, device: ActiveSet, watch: Watch) -> State:
-    """Predictor and corrector along the central path; from where it is close, active sets are tried.
-
-    The method: Mehrotra, On the implementation of a primal-dual interior point method, SIAM J. Optim. 2 (1992); the
-    regularisation: Friedlander, Orban, A primal-dual regularized interior-point method for convex quadratic programs,
-    Math. Prog. Comp. 4 (2012).
-    """
-    walls = _Walls(problem)
-    newton = _Newton(problem, walls, device)
-    P, q, C, row, sign = problem.P, problem.q, problem.C, walls.row, walls.sign
-    equal, goal = walls.equal, problem.below[walls.equal]
-    x, v = np.zeros(len(q)), np.zeros(len(problem.below))
-    s, z = np.ones(len(row)), np.ones(len(row))
-    close, steps = list(CLOSE), 0
-    tol = watch.limits.tol
-    try:
-        weight = walls.gather(np.ones(len(row)))
-        newton.write(weight)
-        middle = np.clip(0.0, problem.below, problem.above)
-        x, v, along = newton.solve(q, middle, np.where(weight > 0, -weight * middle, 0.0))
-        s = _positive(walls.limit - sign * (C @ x)[row])
-        z = _positive(sign * v[row])
-        v[np.setdiff1d(np.arange(len(v)), equal)] = 0.0
-        while steps < min(STEPS, watch.limits.maxiter):
-            steps += 1
-            v = np.where(problem.below == problem.above, v, walls.gather(sign * z))
-            reached = problem.excess(x, v)
-            if reached <= tol:
-                return State(x, v, steps, "solved")
-            if problem.proves_primal_infeasible(v, x):
-                return State(x, v, steps, "primal infeasible", v)
-            if problem.proves_dual_infeasible(x, x, v):
-                return State(x, v, steps, "dual infeasible", x)
-            if close and reached <= close[0]:
-                close = [level for level in close if level < reached]
-                near = by_active_sets(device, problem, x, v, watch, NEAR)
-                if near.status:
-                    return State(near.x, near.v, steps + near.steps, near.status)
-            if watch.ends(problem, x):
-                break
-            gradient, gap = P @ x + q + v @ C, walls.limit - sign * (C @ x)[row] - s
-            weight = walls.gather(z / s)
-            newton.write(weight)
-            short = np.zeros(len(v))
-            short[equal] = goal - (C @ x)[equal]
-            mu, centre = float(s @ z) / max(len(s), 1), -s * z
-            length = 1.0
-            for corrected in (False, True):
-                push = walls.gather(sign * (centre - z * gap) / s)
-                rest = np.where(weight > 0, -push / np.where(weight > 0, weight, 1.0), short)
-                dx, dv, along = newton.solve(gradient, rest, push)
-                ds = gap - sign * along[row]
-                dz = (centre - z * ds) / s
-                length = min(_length(s, ds), _length(z, dz))
-                if not corrected:
-                    if not len(s):
-                        break
-                    after = float((s + length * ds) @ (z + length * dz)) / len(s)
-                    centre = -s * z - ds * dz + mu * (after / mu) ** 3
-            length = min(1.0, 0.995 * length)
-            x, s, z = x + length * dx, s + length * ds, z + length * dz
-            v[equal] += length * dv[equal]
-            if length < SHORT:
-                break
-    except np.linalg.LinAlgError:
-        pass
-    return State(x, v, steps)
-
-
-def _positive(values: Vector) -> Vector:
-    """Shifted so that the least is well above zero."""
+def _lifted(values: Vector) -> Vector:
+    """All raised alike, so that the least is well above zero."""
     least = float(values.min(initial=np.inf))
-    return values if least > 0.1 else values - least + 1.0 if len(values) else values
+    return values if least > 0.1 else values - least + 1.0
 
 
 def _length(at: Vector, step: Vector) -> float:

@@ -109,7 +109,7 @@ class QPDevice:
         problem = self.problem.with_vectors(q=q, b=b, h=h, lb=lb, ub=ub)
         scaled = self._scaled.with_vectors(problem)
         if scaled is None:
-            scaled, self._active = Scaled.of(problem), ActiveSet(self._active.device, self._active.rng)
+            scaled, self._active = Scaled.of(problem), ActiveSet(self._active.held.device, self._active.held.rng)
         self.problem, self._scaled = problem, scaled
         return self
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from thermoapps.quadratic_program.problem import Problem, Vector
 from thermoapps.quadratic_program.solution import Rows, excess, support
 
-__all__ = ["FORMED", "Scaled"]
+__all__ = ["Scaled", "saddle"]
 
 RUIZ = 15
 """Passes of equilibration at most; each halves the logarithm of what is left."""
@@ -23,6 +23,9 @@ ALIKE = 0.9
 
 FORMED = 64
 """Unknowns up to which matrices are dense: sparse ones cost more to handle than their zeros save."""
+
+FULL = 0.2
+"""Share of entries that are not zero from which on larger matrices are dense, too."""
 
 MARGIN = 1e3
 """A certificate of infeasibility excludes all points up to this many times the size of the iterates."""
@@ -150,6 +153,22 @@ class Scaled:
         slack += outside.max(initial=0.0) * max(1.0, float(np.abs(v).sum()))
         fall = -float(self.q @ d)
         return bool(fall > 1e-9 and MARGIN * slack <= fall)
+
+
+def saddle(P: Any, C: Any, softness: Vector | None = None) -> Any:
+    """The matrix [[P, Cᵀ], [C, −S]], dense where that is cheaper; S is diagonal, and zero by default."""
+    n, m = P.shape[0], C.shape[0]
+    if n + m <= FORMED or _entries(P) + 2 * _entries(C) > FULL * (n + m) ** 2:
+        P, C = (part if isinstance(part, np.ndarray) else part.toarray() for part in (P, C))
+        return np.block([[P, C.T], [C, np.zeros((m, m)) if softness is None else np.diag(-softness)]])
+    if not m:
+        return sp.csr_array(P)
+    S = None if softness is None else sp.diags_array(-softness)
+    return sp.block_array([[sp.csr_array(P), sp.csr_array(C).T], [sp.csr_array(C), S]], format="csr")
+
+
+def _entries(matrix: Any) -> int:
+    return int(matrix.size if isinstance(matrix, np.ndarray) else matrix.nnz)
 
 
 def _equilibrated(P: Any, C: Any) -> Vector:

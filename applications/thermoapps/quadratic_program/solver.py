@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from thermoapps._programmed import Programmed
-from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets
+from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets, sides_of
 from thermoapps.quadratic_program.guess import guessed
 from thermoapps.quadratic_program.guests import to_qpsolvers
-from thermoapps.quadratic_program.interior import interior
-from thermoapps.quadratic_program.polishing import polish
+from thermoapps.quadratic_program.interior import by_interior_points
 from thermoapps.quadratic_program.problem import Problem, Vector
 from thermoapps.quadratic_program.scaled import Scaled
 from thermoapps.quadratic_program.solution import Solution, conditions, largest_share
-from thermoapps.quadratic_program.splitting import State, split
+from thermoapps.quadratic_program.state import State
 from thermoapps.quadratic_program.watch import Limits
 from thermolinalg import ThermodynamicWarning
 from thermolinalg.devices import Device
@@ -223,28 +222,22 @@ def search(problem: Scaled, active: ActiveSet, initvals: Any, limits: Limits) ->
         Certified, or saying what was found instead; programs and device time are of this search.
     """
     x, v, warm = _start(problem, initvals)
-    programs, time = active.programs, active.device_time
-    device, steps = Programmed(active.device, active.rng), {"splitting": 0, "newton": 0}
+    held, inner = active.held, Programmed(active.held.device, active.held.rng, "sym")
+    programs, time, steps = held.programs, held.device_time, {"active sets": 0, "interior": 0}
     with limits.watch() as watch:
-        state = by_active_sets(active, problem, *((x, v) if warm else guessed(problem, x, v)), watch)
-        steps["newton"] += state.steps
+        sides = sides_of(problem, *((x, v) if warm else guessed(problem, x, v)))
+        state = by_active_sets(active, problem, sides, x, v, watch)
+        steps["active sets"] = state.steps
         if not state.status and not watch.over:
-            state = interior(problem, active, watch)
-            steps["newton"] += state.steps
-        try:
-            if 0:
-                state = split(problem, device, x, v, watch)
-                steps["splitting"] = state.steps
-            if 0:
-                state = polish(problem, device, state, watch)
-                steps["newton"] += state.steps
-        except np.linalg.LinAlgError as error:
-            text = f"the device cannot hold a matrix of this problem ({error}); pass a finer one as device="
-            warnings.warn(text, ThermodynamicWarning, stacklevel=3)
+            state = by_interior_points(problem, inner, active, watch)
+            steps["interior"] = state.steps
     solution = _solution(problem, state, limits.tol)
     solution.iterations = steps
-    solution.programs = active.programs - programs + device.programs
-    solution.device_time = active.device_time - time + device.device_time
+    solution.programs = held.programs - programs + inner.programs
+    solution.device_time = held.device_time - time + inner.device_time
+    if state.refusal and not solution.found:
+        text = f"the device cannot hold a matrix of this problem ({state.refusal}); pass a finer one as device="
+        warnings.warn(text, ThermodynamicWarning, stacklevel=3)
     if limits.verbose:
         residual = solution.residuals
         print(f"{solution.status}: objective {solution.obj}, steps {steps}, residuals {residual}")
