@@ -36,6 +36,9 @@ FIRMER, FIRMEST = 30.0, 1e-4
 SHORT = 1e-4
 """A step of which no more than this share can be taken leads nowhere."""
 
+FAR = 1e10
+"""Points and multipliers of this size go to infinity, where it takes another method to prove that."""
+
 INSIDE = 0.995
 """Share of the way to the nearest limit."""
 
@@ -43,33 +46,33 @@ INSIDE = 0.995
 def by_interior_points(problem: Scaled, device: Programmed, active: ActiveSet, watch: Watch) -> State:
     """Along the central path until a point is certified; from where it is close, active sets are tried."""
     path, close = _Path(problem, device), list(CLOSE)
-    state, refusal = State(path.x, path.multipliers()), ""
+    state = State(path.x, path.multipliers())
     while state.steps < min(STEPS, watch.limits.maxiter) and path.regular <= FIRMEST and not watch.over:
         state.steps += 1
         try:
-            length, refusal = path.move(), ""
-        except np.linalg.LinAlgError as error:
-            length, refusal = 0.0, str(error)
+            length = path.move()
+        except np.linalg.LinAlgError:
+            length = 0.0
         if length < SHORT:
             path.regular *= FIRMER
         if length == 0:
             continue
-        x, v = state.x, state.v = path.x, path.multipliers()
+        (x, v), before = (path.x, path.multipliers()), (state.x, state.v)
+        state.x, state.v = x, v
         reached = problem.excess(x, v)
         if reached <= watch.limits.tol:
             state.status = "solved"
-        elif problem.proves_primal_infeasible(v, x):
-            state.status, state.certificate = "primal infeasible", v
-        elif problem.proves_dual_infeasible(x, x, v):
-            state.status, state.certificate = "dual infeasible", x
-        if state.status or watch.ends(problem, x):
+        elif problem.proves_primal_infeasible(v - before[1], x):
+            state.status, state.certificate = "primal infeasible", v - before[1]
+        elif problem.proves_dual_infeasible(x - before[0], x, v):
+            state.status, state.certificate = "dual infeasible", x - before[0]
+        if state.status or watch.ends(problem, x) or max(np.abs(x).max(), np.abs(v).max(initial=0.0)) > FAR:
             break
         if reached <= close[0]:
             close = [level for level in close if level < reached] or [0.0]
             near = by_active_sets(active, problem, sides_of(problem, x, v), x, v, watch, NEAR)
             if near.status:
                 return State(near.x, near.v, state.steps + near.steps, near.status)
-    state.refusal = refusal
     return state
 
 
@@ -166,7 +169,9 @@ class _Path:
     def _write(self, weight: Vector) -> None:
         """The matrix of a step; `weight` is W."""
         problem, self.weight = self.problem, weight
-        bend = self.regular / np.abs(self.x).max(initial=1.0) + np.bincount(self.column, self.entry**2 * weight[self.pinned], len(self.x))
+        bend = self.regular / np.abs(self.x).max(initial=1.0) + np.bincount(
+            self.column, self.entry**2 * weight[self.pinned], len(self.x)
+        )
         soft = np.full(len(self.held), self.regular)
         inner = weight[self.held] > 0
         soft[inner] = np.maximum(1 / weight[self.held][inner], self.regular)

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from thermoapps.quadratic_program.problem import Problem, Vector
-from thermoapps.quadratic_program.solution import Rows, excess, support
+from thermoapps.quadratic_program.solution import Rows, conditions, largest_share, support
 
 __all__ = ["Scaled", "saddle"]
 
@@ -67,7 +67,7 @@ class Scaled:
 
     @classmethod
     def of(cls, problem: Problem) -> Scaled:
-        """Equilibrated by Ruiz's method: rows and columns of [[P, Cᵀ], [C, 0]] get largest entries near 1."""
+        """Equilibrated by Ruiz's method: rows and columns of [[P, Cᵀ], [C, 0]] get largest entries near 1, exactly."""
         rows = C, below, above = problem.rows()
         kept, n = np.flatnonzero(np.isfinite(below) | np.isfinite(above)), problem.n
         P, C = problem.P, C if len(kept) == len(below) else C[kept]
@@ -78,7 +78,7 @@ class Scaled:
             P, C = _scaled(P, D, D), _scaled(C, E, D)
         q = D * problem.q
         size = max(float(_largest(P).mean()), float(np.abs(q).max()))
-        c = 1 / size if size > 0 else 1.0
+        c = float(_binary(1 / size)) if size > 0 else 1.0
         return cls(problem, rows, c * P, c * q, C, E * below[kept], E * above[kept], D, E, c, kept)
 
     def with_vectors(self, problem: Problem) -> Scaled | None:
@@ -115,9 +115,18 @@ class Scaled:
         full[self.kept] = self.E * v / self.c
         return full
 
+    def conditions(self, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
+        """Residuals of the problem as given, each with the size of what cancels in it."""
+        given = self.problem
+        return conditions(given.P, given.q, self.rows, self.x_to_user(x), self.v_to_user(v))
+
     def excess(self, x: Vector, v: Vector) -> float:
-        """The tolerance to which x and v meet the conditions of optimality of the problem as given."""
-        return excess(self.problem, self.rows, self.x_to_user(x), self.v_to_user(v))
+        """The tolerance to which the conditions of optimality are met: as given, and scaled.
+
+        As given, a row in small units may be violated as a whole and no one notice beside the large ones.
+        """
+        scaled = conditions(self.P, self.q, (self.C, self.below, self.above), x, v)
+        return float(np.maximum(largest_share(self.conditions(x, v)), largest_share(scaled)))
 
     def violation(self, x: Vector) -> float:
         """Largest violation of a scaled constraint."""
@@ -189,7 +198,12 @@ def _equilibrated(P: Any, C: Any) -> Vector:
         scales[there] /= np.sqrt(largest)
         if largest.min() > ALIKE and largest.max() < 1 / ALIKE:
             break
-    return scales
+    return np.asarray(_binary(scales))
+
+
+def _binary(scales: Any) -> Any:
+    """The nearest powers of two, which scale without rounding."""
+    return np.exp2(np.round(np.log2(scales)))
 
 
 def _largest(P: Any) -> Vector:

@@ -44,7 +44,7 @@ class Solution:
         Dual: a direction of x along which the cost falls for ever. Equalities hold to rounding, which excludes every
         point up to 1000 times the size of the last iterate. None where lb > ub shows it.
     iterations : dict
-        "splitting" and "newton" steps.
+        Steps of each way that was gone, in this order: "active sets", "interior", "splitting", "polishing".
     programs : int
         Matrices written into the device.
     device_time : float
@@ -75,20 +75,15 @@ class Solution:
         return self.status == "solved"
 
 
-def excess(problem: Problem, rows: Rows, x: Vector, v: Vector) -> float:
-    """The tolerance to which x and the multipliers v of all rows meet the conditions of optimality, see `solve_qp`."""
-    return largest_share(conditions(problem, rows, x, v))
-
-
 def largest_share(found: dict[str, tuple[float, float]]) -> float:
     """The largest residual relative to one plus what cancels in it; NaN where one is."""
     return float(np.max([residual / (1 + size) for residual, size in found.values()]))
 
 
-def conditions(problem: Problem, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
-    """Residual of each condition of optimality, and the size of what cancels in it."""
+def conditions(P: Any, q: Vector, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
+    """Residual of each condition of optimality of x and the multipliers v of all rows, and the size of what cancels."""
     C, below, above = rows
-    Cx, Px, Cv, q = C @ x, problem.P @ x, v @ C, problem.q
+    Cx, Px, Cv = C @ x, P @ x, v @ C
     near = np.clip(Cx, below, above)
     bend, slope = float(x @ Px), float(q @ x)
     return {

@@ -14,9 +14,11 @@ from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets, s
 from thermoapps.quadratic_program.guess import guessed
 from thermoapps.quadratic_program.guests import to_qpsolvers
 from thermoapps.quadratic_program.interior import by_interior_points
+from thermoapps.quadratic_program.polishing import polished
 from thermoapps.quadratic_program.problem import Problem, Vector
 from thermoapps.quadratic_program.scaled import Scaled
-from thermoapps.quadratic_program.solution import Solution, conditions, largest_share
+from thermoapps.quadratic_program.solution import Solution
+from thermoapps.quadratic_program.splitting import by_splitting
 from thermoapps.quadratic_program.state import State
 from thermoapps.quadratic_program.watch import Limits
 from thermolinalg import ThermodynamicWarning
@@ -205,7 +207,7 @@ def solve_problem(
 
 
 def search(problem: Scaled, active: ActiveSet, initvals: Any, limits: Limits) -> Solution:
-    """Active sets from a start, or from a guess where there is none; where they do not end, splitting and polishing.
+    """One way after another, until one ends: active sets, interior points, splitting, and polishing what that leaves.
 
     Parameters
     ----------
@@ -222,21 +224,34 @@ def search(problem: Scaled, active: ActiveSet, initvals: Any, limits: Limits) ->
         Certified, or saying what was found instead; programs and device time are of this search.
     """
     x, v, warm = _start(problem, initvals)
-    held, inner = active.held, Programmed(active.held.device, active.held.rng, "sym")
-    programs, time, steps = held.programs, held.device_time, {"active sets": 0, "interior": 0}
+    held, saddles = active.held, Programmed(active.held.device, active.held.rng, "sym")
+    definite = Programmed(active.held.device, active.held.rng)
+    programs, time, steps = held.programs, held.device_time, dict[str, int]()
+    ways: dict[str, Callable[[State], State]] = {
+        "active sets": lambda last: by_active_sets(
+            active, problem, sides_of(problem, *((x, v) if warm else guessed(problem, x, v))), x, v, watch
+        ),
+        "interior": lambda last: by_interior_points(problem, saddles, active, watch),
+        "splitting": lambda last: by_splitting(problem, definite, x, v, watch),
+        "polishing": lambda last: polished(problem, definite, last, watch),
+    }
+    state, refusal = State(x, v), ""
     with limits.watch() as watch:
-        sides = sides_of(problem, *((x, v) if warm else guessed(problem, x, v)))
-        state = by_active_sets(active, problem, sides, x, v, watch)
-        steps["active sets"] = state.steps
-        if not state.status and not watch.over:
-            state = by_interior_points(problem, inner, active, watch)
-            steps["interior"] = state.steps
+        for name, way in ways.items():
+            try:
+                state = way(state)
+            except np.linalg.LinAlgError as error:
+                refusal = str(error)
+                break
+            steps[name] = state.steps
+            if state.status or watch.over:
+                break
     solution = _solution(problem, state, limits.tol)
     solution.iterations = steps
-    solution.programs = held.programs - programs + inner.programs
-    solution.device_time = held.device_time - time + inner.device_time
-    if state.refusal and not solution.found:
-        text = f"the device cannot hold a matrix of this problem ({state.refusal}); pass a finer one as device="
+    solution.programs = held.programs - programs + saddles.programs + definite.programs
+    solution.device_time = held.device_time - time + saddles.device_time + definite.device_time
+    if refusal and not solution.found:
+        text = f"the device cannot hold a matrix of this problem ({refusal}); pass a finer one as device="
         warnings.warn(text, ThermodynamicWarning, stacklevel=3)
     if limits.verbose:
         residual = solution.residuals
@@ -246,15 +261,14 @@ def search(problem: Scaled, active: ActiveSet, initvals: Any, limits: Limits) ->
 
 def _solution(problem: Scaled, state: State, tol: float) -> Solution:
     """A state in the user's units, between its bounds where that is no worse, and whether it is certified."""
-    given, rows = problem.problem, problem.rows
-    x, v = problem.x_to_user(state.x), problem.v_to_user(state.v)
-    found, inside = conditions(given, rows, x, v), np.clip(x, given.lb, given.ub)
-    if not np.array_equal(inside, x):
-        clipped = conditions(given, rows, inside, v)
-        if largest_share(clipped) <= max(tol, largest_share(found)):
-            x, found = inside, clipped
-    status = "solved" if largest_share(found) <= tol else "not certified"
+    given, x, v = problem.problem, state.x, state.v
+    inside = np.clip(problem.x_to_user(x), given.lb, given.ub) / problem.D
+    if not np.array_equal(inside, x) and problem.excess(inside, v) <= max(tol, problem.excess(x, v)):
+        x = inside
+    status = "solved" if problem.excess(x, v) <= tol else "not certified"
     status = status if state.certificate is None else state.status
+    found = problem.conditions(x, v)
+    x, v = problem.x_to_user(x), problem.v_to_user(v)
     residuals = {name: residual for name, (residual, _) in found.items()}
     solution = Solution(given, status, residuals=residuals, last=x)
     if status == "solved":

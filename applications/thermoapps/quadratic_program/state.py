@@ -23,8 +23,6 @@ class State:
         "solved", "primal infeasible", "dual infeasible", or empty where none of these is found.
     certificate : ndarray, optional
         Proof of infeasibility, scaled.
-    refusal : str
-        Why the device could not go on, if that is what ended it.
     """
 
     x: Vector
@@ -32,4 +30,3 @@ class State:
     steps: int = 0
     status: str = ""
     certificate: Vector | None = None
-    refusal: str = ""
