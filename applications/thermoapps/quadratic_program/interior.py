@@ -14,8 +14,8 @@ from thermoapps.quadratic_program.watch import Watch
 
 __all__ = ["by_interior_points"]
 
-STEPS = 60
-"""Newton steps at most."""
+STEPS, IDLE = 60, 12
+"""Newton steps at most, and at most so many in a row that come no nearer to the conditions of optimality."""
 
 DIRECTION = 1e-6
 """Residual of a step, relative to its right-hand side."""
@@ -46,7 +46,7 @@ INSIDE = 0.995
 def by_interior_points(problem: Scaled, device: Programmed, active: ActiveSet, watch: Watch) -> State:
     """Along the central path until a point is certified; from where it is close, active sets are tried."""
     path, close = _Path(problem, device), list(CLOSE)
-    state = State(path.x, path.multipliers())
+    state, best, nearest = State(path.x, path.multipliers()), np.inf, 0
     while state.steps < min(STEPS, watch.limits.maxiter) and path.regular <= FIRMEST and not watch.over:
         state.steps += 1
         try:
@@ -66,7 +66,9 @@ def by_interior_points(problem: Scaled, device: Programmed, active: ActiveSet, w
             state.status, state.certificate = "primal infeasible", v - before[1]
         elif problem.proves_dual_infeasible(x - before[0], x, v):
             state.status, state.certificate = "dual infeasible", x - before[0]
-        if state.status or watch.ends(problem, x) or max(np.abs(x).max(), np.abs(v).max(initial=0.0)) > FAR:
+        best, nearest = (reached, state.steps) if reached < best else (best, nearest)
+        lost = state.steps - nearest >= IDLE or max(np.abs(x).max(), np.abs(v).max(initial=0.0)) > FAR
+        if state.status or watch.ends(problem, x) or lost:
             break
         if reached <= close[0]:
             close = [level for level in close if level < reached] or [0.0]
