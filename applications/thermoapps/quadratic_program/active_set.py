@@ -128,12 +128,10 @@ def sides_of(problem: Scaled, x: Vector, v: Vector) -> Sides:
     return np.where(problem.below == problem.above, 1, sides)
 
 
-def by_active_sets(
-    active: ActiveSet, problem: Scaled, sides: Sides, x: Vector, v: Vector, watch: Watch, most: int = SETS
-) -> State:
-    """Primal-dual active sets from a first one, until one is certified, they go round, or one cannot be held."""
+def by_active_sets(active: ActiveSet, problem: Scaled, x: Vector, v: Vector, watch: Watch, most: int = SETS) -> State:
+    """Primal-dual active sets from a first guess, until one is certified, they go round, or one cannot be held."""
     tol, most = watch.limits.tol, min(most, watch.limits.maxiter)
-    tried, rtol = set[bytes](), tol / 10
+    sides, tried, rtol = sides_of(problem, x, v), set[bytes](), tol / 10
     for count in range(1, most + 1):
         tried.add(sides.tobytes())
         try:

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from thermoapps._programmed import Programmed
-from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets, sides_of
+from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets
 from thermoapps.quadratic_program.problem import Vector
 from thermoapps.quadratic_program.scaled import Scaled, saddle
 from thermoapps.quadratic_program.state import State
@@ -72,7 +72,7 @@ def by_interior_points(problem: Scaled, device: Programmed, active: ActiveSet, w
             break
         if reached <= close[0]:
             close = [level for level in close if level < reached] or [0.0]
-            near = by_active_sets(active, problem, sides_of(problem, x, v), x, v, watch, NEAR)
+            near = by_active_sets(active, problem, x, v, watch, NEAR)
             if near.status:
                 return State(near.x, near.v, state.steps + near.steps, near.status)
     return state

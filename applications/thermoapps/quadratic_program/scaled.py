@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from thermoapps.quadratic_program.problem import Problem, Vector
-from thermoapps.quadratic_program.solution import Rows, conditions, largest_share, support
+from thermoapps.quadratic_program.solution import Rows, support
 
 __all__ = ["Scaled", "saddle"]
 
@@ -115,18 +115,23 @@ class Scaled:
         full[self.kept] = self.E * v / self.c
         return full
 
-    def conditions(self, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
-        """Residuals of the problem as given, each with the size of what cancels in it."""
-        given = self.problem
-        return conditions(given.P, given.q, self.rows, self.x_to_user(x), self.v_to_user(v))
-
     def excess(self, x: Vector, v: Vector) -> float:
-        """The tolerance to which the conditions of optimality are met: as given, and scaled.
+        """The tolerance to which the conditions of optimality are met, both as given and scaled.
 
-        As given, a row in small units may be violated as a whole and no one notice beside the large ones.
+        In the units given, a row of small numbers may be violated as a whole and not be seen beside the large ones.
+        Powers of two make one the other without rounding.
         """
-        scaled = conditions(self.P, self.q, (self.C, self.below, self.above), x, v)
-        return float(np.maximum(largest_share(self.conditions(x, v)), largest_share(scaled)))
+        Cx, Px, Cv = self.C @ x, self.P @ x, v @ self.C
+        near = np.clip(Cx, self.below, self.above)
+        rows, columns = np.stack([Cx - near, near]), np.stack([Px + self.q + Cv, Px, self.q, Cv])
+        bend, slope = float(x @ Px), float(self.q @ x)
+        gap = np.abs([bend + slope + support(self.below, self.above, v), bend / 2 + slope])
+        shares = []
+        for E, D, c in ((1.0, 1.0, 1.0), (self.E, self.D, self.c)):
+            violated, limit = np.abs(rows / E).max(axis=1, initial=0.0)
+            slack, *sizes = np.abs(columns / (c * D)).max(axis=1)
+            shares += [violated / (1 + limit), slack / (1 + max(sizes)), gap[0] / (c + gap[1])]
+        return float(np.max(shares))  # NumPy's maximum hands NaN on
 
     def violation(self, x: Vector) -> float:
         """Largest violation of a scaled constraint."""

@@ -75,20 +75,15 @@ class Solution:
         return self.status == "solved"
 
 
-def largest_share(found: dict[str, tuple[float, float]]) -> float:
-    """The largest residual relative to one plus what cancels in it; NaN where one is."""
-    return float(np.max([residual / (1 + size) for residual, size in found.values()]))
-
-
-def conditions(P: Any, q: Vector, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
+def conditions(problem: Problem, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
     """Residual of each condition of optimality of x and the multipliers v of all rows, and the size of what cancels."""
     C, below, above = rows
-    Cx, Px, Cv = C @ x, P @ x, v @ C
+    Cx, Px, Cv, q = C @ x, problem.P @ x, v @ C, problem.q
     near = np.clip(Cx, below, above)
     bend, slope = float(x @ Px), float(q @ x)
     return {
         "primal": (_largest(Cx - near), _largest(near)),
-        "dual": (_largest(Px + q + Cv), float(np.max([_largest(Px), _largest(q), _largest(Cv)]))),
+        "dual": (_largest(Px + q + Cv), max(_largest(Px), _largest(q), _largest(Cv))),
         "gap": (abs(bend + slope + support(below, above, v)), abs(bend / 2 + slope)),
     }
 

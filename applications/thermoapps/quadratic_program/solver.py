@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from thermoapps._programmed import Programmed
-from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets, sides_of
+from thermoapps.quadratic_program.active_set import ActiveSet, by_active_sets
 from thermoapps.quadratic_program.guess import guessed
 from thermoapps.quadratic_program.guests import to_qpsolvers
 from thermoapps.quadratic_program.interior import by_interior_points
 from thermoapps.quadratic_program.polishing import polished
 from thermoapps.quadratic_program.problem import Problem, Vector
 from thermoapps.quadratic_program.scaled import Scaled
-from thermoapps.quadratic_program.solution import Solution
+from thermoapps.quadratic_program.solution import Solution, conditions
 from thermoapps.quadratic_program.splitting import by_splitting
 from thermoapps.quadratic_program.state import State
 from thermoapps.quadratic_program.watch import Limits
@@ -228,14 +228,12 @@ def search(problem: Scaled, active: ActiveSet, initvals: Any, limits: Limits) ->
     definite = Programmed(active.held.device, active.held.rng)
     programs, time, steps = held.programs, held.device_time, dict[str, int]()
     ways: dict[str, Callable[[State], State]] = {
-        "active sets": lambda last: by_active_sets(
-            active, problem, sides_of(problem, *((x, v) if warm else guessed(problem, x, v))), x, v, watch
-        ),
+        "active sets": lambda last: by_active_sets(active, problem, last.x, last.v, watch),
         "interior": lambda last: by_interior_points(problem, saddles, active, watch),
         "splitting": lambda last: by_splitting(problem, definite, x, v, watch),
         "polishing": lambda last: polished(problem, definite, last, watch),
     }
-    state, refusal = State(x, v), ""
+    state, refusal = State(x, v) if warm else State(*guessed(problem, x, v)), ""
     with limits.watch() as watch:
         for name, way in ways.items():
             try:
@@ -265,10 +263,11 @@ def _solution(problem: Scaled, state: State, tol: float) -> Solution:
     inside = np.clip(problem.x_to_user(x), given.lb, given.ub) / problem.D
     if not np.array_equal(inside, x) and problem.excess(inside, v) <= max(tol, problem.excess(x, v)):
         x = inside
-    status = "solved" if problem.excess(x, v) <= tol else "not certified"
-    status = status if state.certificate is None else state.status
-    found = problem.conditions(x, v)
+    certified = problem.excess(x, v) <= tol
     x, v = problem.x_to_user(x), problem.v_to_user(v)
+    found = conditions(given, problem.rows, x, v)
+    certified = certified and all(residual <= tol * (1 + size) for residual, size in found.values())
+    status = state.status if state.certificate is not None else "solved" if certified else "not certified"
     residuals = {name: residual for name, (residual, _) in found.items()}
     solution = Solution(given, status, residuals=residuals, last=x)
     if status == "solved":
