@@ -20,7 +20,7 @@ def budget(n: int, rng: np.random.Generator) -> Problem:
 
 
 def vertex(n: int, rng: np.random.Generator) -> Problem:
-    """Twice as many rows meet in the optimum as there are variables, half of them without a multiplier; P has rank n/4."""
+    """Twice as many rows meet in the optimum as there are variables, half without multipliers; P has rank n/4."""
     x, root, G = rng.standard_normal(n), rng.standard_normal((max(n // 4, 1), n)), rng.standard_normal((3 * n, n))
     z = np.where(np.arange(3 * n) < n, rng.random(3 * n), 0.0)
     h = G @ x + np.where(np.arange(3 * n) < 2 * n, 0.0, rng.random(3 * n))
@@ -83,7 +83,7 @@ def lasso(n: int, rng: np.random.Generator) -> Problem:
     k = max(n // 3, 1)
     X = rng.standard_normal((k // 2 + 1, k))
     y = X @ np.where(rng.random(k) < 0.1, rng.standard_normal(k), 0.0) + 0.01 * rng.standard_normal(len(X))
-    # |w| ≤ t by two rows each; the last k variables are the parts of w that an equality repeats.
+    # |w| ≤ t by two rows each; the last k variables repeat w.
     eye, none = np.eye(k), np.zeros((k, k))
     P = np.block([[X.T @ X, none, none], [none, none, none], [none, none, none]])
     q = np.concatenate([-X.T @ y, 0.1 * np.abs(X.T @ y).max() * np.ones(k), np.zeros(k)])
@@ -99,6 +99,27 @@ def transport(n: int, rng: np.random.Generator) -> Problem:
     return Problem(np.zeros((side * side,) * 2), cost, A=rows, b=np.ones(2 * side), lb=np.zeros(side * side))
 
 
+def infeasible(n: int, rng: np.random.Generator) -> Problem:
+    """Rows that contradict each other in one combination of all of them."""
+    A, G, z = rng.standard_normal((n // 2, n)), rng.standard_normal((n, n)), rng.random(n) + 0.1
+    y, h, b = rng.standard_normal(n // 2), rng.standard_normal(n), rng.standard_normal(n // 2)
+    G[-1] = -(G[:-1].T @ z[:-1] + A.T @ y) / z[-1]
+    h[-1] = -(h[:-1] @ z[:-1] + b @ y + 1) / z[-1]
+    root = rng.standard_normal((n // 3, n))
+    return Problem(root.T @ root, rng.standard_normal(n), G, h, A, b)
+
+
+def unbounded(n: int, rng: np.random.Generator) -> Problem:
+    """One direction of all variables along which nothing bends, no row is in the way, and the cost falls."""
+    d, inside = rng.random(n) + 0.1, rng.random(n)
+    root, A, G = (rng.standard_normal((rows, n)) for rows in (n // 3, n // 2, n))
+    root, A = (rows - np.outer(rows @ d, d) / (d @ d) for rows in (root, A))
+    G -= np.outer(np.maximum(G @ d, 0) + 0.1, d) / (d @ d)
+    q = rng.standard_normal(n)
+    q -= d * (q @ d + 1) / (d @ d)
+    return Problem(root.T @ root, q, G, G @ inside + rng.random(n), A, A @ inside, lb=np.zeros(n))
+
+
 HARD: dict[str, Make] = {
     "degenerate vertex": vertex,
     "badly scaled": badly_scaled,
@@ -110,3 +131,6 @@ HARD: dict[str, Make] = {
     "transport": transport,
 }
 """Every kind, by its name."""
+
+WITHOUT_SOLUTION: dict[str, Make] = {"primal infeasible": infeasible, "dual infeasible": unbounded}
+"""By what is to be found."""

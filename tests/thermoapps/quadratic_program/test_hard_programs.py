@@ -1,0 +1,124 @@
+"""Problems that are hard on purpose, beside Clarabel; and how a search is watched and ended."""
+
+from time import process_time
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from benchmarks.applications.programs import HARD, WITHOUT_SOLUTION, budget
+from thermoapps.quadratic_program import Problem, QPDevice, solve_problem, solve_qp
+
+LONGEST = 20.0  # s
+
+
+def by_clarabel(problem):
+    """Objective of the minimum, to 1e-10."""
+    clarabel = pytest.importorskip("clarabel")
+    eye = sp.eye_array(problem.n, format="csr")
+    low, high = (np.flatnonzero(np.isfinite(side)) for side in (problem.lb, problem.ub))
+    C = sp.vstack([problem.A, problem.G, eye[high], -eye[low]], format="csc")
+    d = np.concatenate([problem.b, problem.h, problem.ub[high], -problem.lb[low]])
+    cones = [clarabel.ZeroConeT(len(problem.b)), clarabel.NonnegativeConeT(len(d) - len(problem.b))]
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-10
+    P = sp.csc_matrix(sp.triu(problem.P))
+    return clarabel.DefaultSolver(P, problem.q, sp.csc_matrix(C), d, cones, settings).solve().obj_val
+
+
+def check(kind, n, seed, rel=1e-7):
+    problem = HARD[kind](n, np.random.default_rng(seed))
+    began = process_time()
+    solution = solve_problem(problem, rng=0)
+    assert process_time() - began < LONGEST
+    assert solution.found
+    assert solution.obj == pytest.approx(by_clarabel(problem), rel=rel, abs=rel)
+    assert (solution.x >= problem.lb).all()
+    assert (solution.x <= problem.ub).all()
+
+
+@pytest.mark.parametrize("kind", HARD)
+def test_minimum_is_that_of_clarabel(kind):
+    check(kind, 12, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n", [1, 5, 60, 150])
+@pytest.mark.parametrize("kind", HARD)
+def test_minima_of_all_sizes_are_those_of_clarabel(kind, n, seed):
+    check(kind, n, seed, rel=1e-6)  # Clarabel itself does not reach all its tolerances
+
+
+def test_rows_of_small_numbers_are_met_beside_large_ones():
+    """At a residual relative to the largest row, the small ones could be violated as a whole."""
+    check("badly scaled", 70, 1, rel=1e-8)
+
+
+@pytest.mark.parametrize("status", WITHOUT_SOLUTION)
+@pytest.mark.parametrize("n", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_what_has_no_solution_is_proved_to_have_none(status, n):
+    solution = solve_problem(WITHOUT_SOLUTION[status](n, np.random.default_rng(1)), rng=0)
+    assert (solution.status, solution.x) == (status, None)
+    assert solution.certificate is not None
+
+
+def test_one_program_solves_an_easy_problem():
+    """What makes a fresh problem of three variables cheap."""
+    solution = solve_problem(budget(3, np.random.default_rng(0)), rng=0)
+    assert (solution.iterations, solution.programs) == ({"active sets": 1}, 1)
+    assert solution.device_time > 0
+
+
+def test_a_bound_is_met_exactly():
+    problem = budget(40, np.random.default_rng(3))
+    x = solve_qp(problem.P, problem.q, A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub, rng=0)
+    assert x.min() == 0
+    assert np.isclose(x.sum(), 1, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["factor portfolio", "multi-stage control"])
+def test_another_vector_is_an_update(kind):
+    problem = HARD[kind](60, np.random.default_rng(2))
+    device = QPDevice(problem, rng=0)
+    device.solve()
+    b = problem.b * 1.001
+    updated = device.update(b=b).solve()
+    assert updated.programs == 0
+    assert updated.obj == pytest.approx(by_clarabel(device.problem), rel=1e-7)
+
+
+class TestWatching:
+    problem = HARD["degenerate vertex"](5, np.random.default_rng(0))
+
+    def test_every_step_is_shown_in_the_units_given(self):
+        seen = []
+        solution = solve_problem(self.problem, callback=seen.append, rng=0)
+        assert solution.found
+        assert len(seen) > 3
+        assert np.allclose(seen[-1], solution.x, atol=1e-2)
+
+    def test_true_ends_the_search_with_its_last_point(self):
+        solution = solve_problem(self.problem, callback=lambda x: True, rng=0)
+        assert (solution.status, solution.x) == ("not certified", None)
+        assert solution.last.shape == (5,)
+        assert sum(solution.iterations.values()) <= 2
+
+    def test_an_interrupt_passes_through(self):
+        device = QPDevice(self.problem, callback=self.interrupt, rng=0)
+        with pytest.raises(KeyboardInterrupt):
+            device.solve()
+        assert device.solution is None
+
+    @staticmethod
+    def interrupt(x):
+        raise KeyboardInterrupt
+
+    def test_progress_is_a_bar(self, capsys):
+        solve_problem(self.problem, progress=True, rng=0)
+        assert "steps" in capsys.readouterr().err
+
+    def test_a_callback_is_callable(self):
+        with pytest.raises(TypeError, match="callback must be callable, got int"):
+            solve_problem(Problem([[1.0]], [0.0]), callback=3)
