@@ -1,10 +1,13 @@
-"""Quadratic programs that are hard on purpose, by size and seed; tests and benchmarks share them."""
+"""Quadratic programs of known kinds, by size and seed, and those of a collection; tests and benchmarks share them."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import scipy.io
 import scipy.sparse as sp
 
 from thermoapps.quadratic_program import Problem
@@ -134,3 +137,17 @@ HARD: dict[str, Make] = {
 
 WITHOUT_SOLUTION: dict[str, Make] = {"primal infeasible": infeasible, "dual infeasible": unbounded}
 """By what is to be found."""
+
+
+def maros_meszaros(folder: Path, name: str) -> tuple[Problem, float, float]:
+    """A problem of the collection of Maros and Mészáros without its constant, its reference optimum, the constant."""
+    data = scipy.io.loadmat(folder / f"{name}.mat", spmatrix=False)
+    P, C, q = sp.csr_array(data["Q"]), sp.csr_array(data["A"]), data["c"].ravel()
+    below, above, lb, ub = (data[key].ravel().astype(float) for key in ("rl", "ru", "lb", "ub"))
+    lb, ub = np.where(lb <= -1e20, -np.inf, lb), np.where(ub >= 1e20, np.inf, ub)
+    equal = below == above
+    up, down, same = (np.flatnonzero(rows) for rows in (~equal & (above < 1e20), ~equal & (below > -1e20), equal))
+    G, h = sp.vstack([C[up], -C[down]]), np.concatenate([above[up], -below[down]])
+    with (folder / "reference.csv").open(encoding="utf-8") as file:
+        row = next(row for row in csv.DictReader(file) if row["name"] == name)
+    return Problem(P, q, G, h, C[same], below[same], lb, ub), float(row["reference_optimum"]), float(row["constant_c0"])

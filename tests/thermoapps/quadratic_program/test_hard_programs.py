@@ -4,7 +4,6 @@ from time import process_time
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from benchmarks.applications.programs import HARD, WITHOUT_SOLUTION, budget
 from thermoapps.quadratic_program import Problem, QPDevice, solve_problem, solve_qp
@@ -14,17 +13,10 @@ LONGEST = 20.0  # s
 
 def by_clarabel(problem):
     """Objective of the minimum, to 1e-10."""
-    clarabel = pytest.importorskip("clarabel")
-    eye = sp.eye_array(problem.n, format="csr")
-    low, high = (np.flatnonzero(np.isfinite(side)) for side in (problem.lb, problem.ub))
-    C = sp.vstack([problem.A, problem.G, eye[high], -eye[low]], format="csc")
-    d = np.concatenate([problem.b, problem.h, problem.ub[high], -problem.lb[low]])
-    cones = [clarabel.ZeroConeT(len(problem.b)), clarabel.NonnegativeConeT(len(d) - len(problem.b))]
-    settings = clarabel.DefaultSettings()
-    settings.verbose = False
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-10
-    P = sp.csc_matrix(sp.triu(problem.P))
-    return clarabel.DefaultSolver(P, problem.q, sp.csc_matrix(C), d, cones, settings).solve().obj_val
+    pytest.importorskip("clarabel")
+    from benchmarks.applications.quadratic_program import of_clarabel
+
+    return of_clarabel(problem, 1e-10)()
 
 
 def check(kind, n, seed, rel=1e-7):
