@@ -99,7 +99,9 @@ class ActiveSet:
         single = np.flatnonzero(active & (pins >= 0))
         self._columns, first = np.unique(pins[single], return_index=True)
         self._pinned = single[first]
-        self._free = np.setdiff1d(np.arange(len(problem.q)), self._columns)
+        free = np.ones(len(problem.q), dtype=bool)
+        free[self._columns] = False
+        self._free = np.flatnonzero(free)
         rows = np.flatnonzero(active & (pins < 0))
         C_J = problem.C[rows][:, self._free]
         there = np.flatnonzero(abs(C_J).sum(axis=1))  # a row of pinned variables only says nothing of the others

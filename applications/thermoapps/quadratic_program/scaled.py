@@ -39,9 +39,11 @@ class Scaled:
     ----------
     problem : Problem
         As it was given.
+    cost : sparse array, or array where the problem is small
+        Its P; all other matrices are of that kind.
     rows : tuple
         All its rows, as `Problem.rows`.
-    P, C : sparse array, or array where they are small
+    P, C : sparse array, or array
         Cost, shape (n, n), and constraints that constrain, shape (m, n).
     q, below, above : ndarray
         Linear cost and limits.
@@ -54,6 +56,7 @@ class Scaled:
     """
 
     problem: Problem
+    cost: Any
     rows: Rows
     P: Any
     q: Vector
@@ -68,18 +71,18 @@ class Scaled:
     @classmethod
     def of(cls, problem: Problem) -> Scaled:
         """Equilibrated by Ruiz's method: rows and columns of [[P, Cᵀ], [C, 0]] get largest entries near 1, exactly."""
-        rows = C, below, above = problem.rows()
+        below, above = problem.limits()
         kept, n = np.flatnonzero(np.isfinite(below) | np.isfinite(above)), problem.n
-        P, C = problem.P, C if len(kept) == len(below) else C[kept]
-        D, E = np.split(_equilibrated(P, C), [n])
         if n + len(kept) <= FORMED:
-            P, C = D[:, None] * P.toarray() * D, E[:, None] * C.toarray() * D
+            P, rows = problem.P.toarray(), np.vstack([problem.G.toarray(), problem.A.toarray(), np.eye(n)])
         else:
-            P, C = _scaled(P, D, D), _scaled(C, E, D)
-        q = D * problem.q
+            P, rows = problem.P, problem.rows()[0]
+        C = rows if len(kept) == len(below) else rows[kept]
+        D, E = np.split(_equilibrated(P, C), [n])
+        given, P, C, q = (P, (rows, below, above)), _scaled(P, D, D), _scaled(C, E, D), D * problem.q
         size = max(float(_largest(P).mean()), float(np.abs(q).max()))
         c = float(_binary(1 / size)) if size > 0 else 1.0
-        return cls(problem, rows, c * P, c * q, C, E * below[kept], E * above[kept], D, E, c, kept)
+        return cls(problem, *given, c * P, c * q, C, E * below[kept], E * above[kept], D, E, c, kept)
 
     def with_vectors(self, problem: Problem) -> Scaled | None:
         """The same matrices and scales with the vectors of another problem; None where other rows have limits."""
@@ -172,7 +175,7 @@ class Scaled:
 def saddle(P: Any, C: Any, softness: Vector | None = None) -> Any:
     """The matrix [[P, Cᵀ], [C, −S]], dense where that is cheaper; S is diagonal, and zero by default."""
     n, m = P.shape[0], C.shape[0]
-    if n + m <= FORMED or _entries(P) + 2 * _entries(C) > FULL * (n + m) ** 2:
+    if n + m <= FORMED or _count(P) + 2 * _count(C) > FULL * (n + m) ** 2:
         P, C = (part if isinstance(part, np.ndarray) else part.toarray() for part in (P, C))
         return np.block([[P, C.T], [C, np.zeros((m, m)) if softness is None else np.diag(-softness)]])
     if not m:
@@ -181,18 +184,27 @@ def saddle(P: Any, C: Any, softness: Vector | None = None) -> Any:
     return sp.block_array([[sp.csr_array(P), sp.csr_array(C).T], [sp.csr_array(C), S]], format="csr")
 
 
-def _entries(matrix: Any) -> int:
+def _count(matrix: Any) -> int:
+    """Entries that are not zero, for all that is known."""
     return int(matrix.size if isinstance(matrix, np.ndarray) else matrix.nnz)
+
+
+def _entries(matrix: Any) -> tuple[Any, Any, Any]:
+    """Rows, columns and values of all entries that are not zero."""
+    if not isinstance(matrix, np.ndarray):
+        matrix = matrix.tocoo()
+        return matrix.row, matrix.col, matrix.data
+    rows, columns = np.nonzero(matrix)
+    return rows, columns, matrix[rows, columns]
 
 
 def _equilibrated(P: Any, C: Any) -> Vector:
     """Scales of the columns and then the rows of C, found on the entries of [[P, Cᵀ], [C, 0]] alone."""
-    n = P.shape[0]
-    scales, P, C = np.ones(n + C.shape[0]), P.tocoo(), C.tocoo()
-    sizes = np.abs(np.concatenate([P.data, C.data, C.data]))
-    row, column = np.concatenate([P.row, C.col, n + C.row]), np.concatenate([P.col, n + C.row, C.col])
+    n, scales = P.shape[0], np.ones(P.shape[0] + C.shape[0])
+    (p_row, p_column, p), (c_row, c_column, c) = _entries(P), _entries(C)
+    sizes = np.abs(np.concatenate([p, c, c]))
+    row, column = np.concatenate([p_row, c_column, n + c_row]), np.concatenate([p_column, n + c_row, c_column])
     order = np.argsort(row, kind="stable")
-    order = order[sizes[order] > 0]
     sizes, row, column = sizes[order], row[order], column[order]
     if not len(row):
         return scales
@@ -218,6 +230,8 @@ def _largest(P: Any) -> Vector:
 
 
 def _scaled(matrix: Any, rows: Vector, columns: Vector) -> Any:
-    """Rows and columns of a CSR array times a number each."""
+    """Rows and columns of an array, or CSR array, times a number each."""
+    if isinstance(matrix, np.ndarray):
+        return rows[:, None] * matrix * columns
     data = matrix.data * np.repeat(rows, np.diff(matrix.indptr)) * columns[matrix.indices]
     return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -75,10 +75,10 @@ class Solution:
         return self.status == "solved"
 
 
-def conditions(problem: Problem, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
+def conditions(P: Any, q: Vector, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
     """Residual of each condition of optimality of x and the multipliers v of all rows, and the size of what cancels."""
     C, below, above = rows
-    Cx, Px, Cv, q = C @ x, problem.P @ x, v @ C, problem.q
+    Cx, Px, Cv = C @ x, P @ x, v @ C
     near = np.clip(Cx, below, above)
     bend, slope = float(x @ Px), float(q @ x)
     return {

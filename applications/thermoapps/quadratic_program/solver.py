@@ -265,7 +265,7 @@ def _solution(problem: Scaled, state: State, tol: float) -> Solution:
         x = inside
     certified = problem.excess(x, v) <= tol
     x, v = problem.x_to_user(x), problem.v_to_user(v)
-    found = conditions(given, problem.rows, x, v)
+    found = conditions(problem.cost, given.q, problem.rows, x, v)
     certified = certified and all(residual <= tol * (1 + size) for residual, size in found.values())
     status = state.status if state.certificate is not None else "solved" if certified else "not certified"
     residuals = {name: residual for name, (residual, _) in found.items()}
