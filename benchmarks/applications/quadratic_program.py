@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ SMALL = 1000
 
 HARD_SIZE = 100
 """Variables of hard problems."""
+
+
+COLLECTION = "Maros and Mészáros, all"
 
 
 def of_clarabel(problem: Problem, tol: float | None = None) -> Callable[[], float]:
@@ -50,6 +54,11 @@ def _osqp_set_up(problem: Problem) -> Any:
     return solver
 
 
+def _solved_by_osqp(problem: Problem) -> float:
+    """OSQP's objective, with its set-up."""
+    return float(_osqp_set_up(problem).solve().info.obj_val)
+
+
 def of_osqp(problem: Problem, costs: Iterator[np.ndarray]) -> Callable[[], float]:
     """OSQP set up once, with another cost at each call."""
     solver = _osqp_set_up(problem)
@@ -59,6 +68,11 @@ def of_osqp(problem: Problem, costs: Iterator[np.ndarray]) -> Callable[[], float
         return float(solver.solve().info.obj_val)
 
     return again
+
+
+def _solved(problem: Problem) -> Any:
+    """Our objective."""
+    return solve_problem(problem, rng=0).obj
 
 
 def relatively(ours: float, theirs: float) -> float:
@@ -71,22 +85,17 @@ def measure(data: Path) -> dict[str, Any]:
     sides = {}
     for n in (3, 1000):
         problem = budget(n, np.random.default_rng(0))
-
-        def fresh(problem: Problem = problem) -> float:
-            return float(solve_problem(problem, rng=0).obj)
-
+        fresh = partial(_solved, problem)
         sides[f"fresh, n = {n}"] = beside(fresh, of_clarabel(problem), relatively) | {"beside": "Clarabel"}
-
-        def fresh_osqp(problem: Problem = problem) -> float:
-            return float(_osqp_set_up(problem).solve().info.obj_val)
-
-        sides[f"fresh, n = {n}, beside OSQP"] = beside(fresh, fresh_osqp, relatively) | {"beside": "OSQP"}
+        sides[f"fresh, n = {n}, beside OSQP"] = beside(fresh, partial(_solved_by_osqp, problem), relatively) | {
+            "beside": "OSQP"
+        }
         device = QPDevice(problem, rng=0)
         device.solve()
         ours, theirs = ((problem.q * (1 + 1e-4 * k) for k in count(1)) for _ in range(2))
 
-        def again(device: QPDevice = device, costs: Iterator[np.ndarray] = ours) -> float:
-            return float(device.update(q=next(costs)).solve().obj)
+        def again(device: QPDevice = device, costs: Iterator[np.ndarray] = ours) -> Any:
+            return device.update(q=next(costs)).solve().obj
 
         sides[f"another cost, n = {n}"] = beside(again, of_osqp(problem, theirs), relatively) | {
             "beside": "OSQP, update"
@@ -94,16 +103,16 @@ def measure(data: Path) -> dict[str, Any]:
     for kind, make in HARD.items():
         problem = make(HARD_SIZE, np.random.default_rng(0))
         sides[f"{kind}, n = {problem.n}"] = beside(
-            lambda problem=problem: float(solve_problem(problem, rng=0).obj),  # type: ignore[misc]
+            partial(_solved, problem),
             of_clarabel(problem),
             relatively,
         ) | {"beside": "Clarabel"}
-    return {"sides": sides, "collection": _collection(data / "qp")}
+    return sides | _collection(data / "qp")
 
 
-def _collection(folder: Path) -> list[dict[str, Any]]:
-    """Each problem of the collection, once by both."""
-    found = []
+def _collection(folder: Path) -> dict[str, Any]:
+    """The small problems of the collection, each once by both, as one entry; none where there is no folder."""
+    seconds, errors = {}, []
     for path in sorted(folder.glob("*.mat")):
         problem, reference, constant = maros_meszaros(folder, path.stem)
         if problem.n > SMALL:
@@ -112,28 +121,27 @@ def _collection(folder: Path) -> list[dict[str, Any]]:
         solution = solve_problem(problem, rng=0)
         between = time.process_time()
         of_clarabel(problem)()
-        ended = time.process_time()
-        error = None if solution.obj is None else relatively(solution.obj + constant, reference)
-        seconds = {"ours": between - began, "theirs": ended - between}
-        found.append({"name": path.stem, "status": solution.status, "error": error, **seconds})
-    return found
+        seconds[path.stem] = between - began, time.process_time() - between
+        errors.append(relatively(solution.obj + constant, reference) if solution.found else np.inf)
+    if not seconds:
+        return {}
+    longest = max(seconds, key=lambda name: seconds[name][0])
+    ours, theirs = (sum(pair) for pair in zip(*seconds.values(), strict=True))
+    entry = {"ours": ours, "theirs": theirs, "difference": max(errors), "beside": "Clarabel"}
+    return {COLLECTION: entry | {"problems": len(seconds), "longest": longest, "longest time": seconds[longest][0]}}
 
 
 def table(results: dict[str, Any]) -> str:
     """Seconds and differences as Markdown."""
     text = (
         "Objectives differ in parts of one plus their size; Clarabel has its own tolerances, OSQP 1e-9 as ours. The\n"
-        "hard kinds are those of `benchmarks/applications/programs.py`.\n\n" + rows(results["sides"])
+        "hard kinds are those of `benchmarks/applications/programs.py`.\n\n" + rows(results)
     )
-    found = results["collection"]
-    if not found:
+    if COLLECTION not in results:
         return text
-    ours, theirs = (sum(one[side] for one in found) for side in ("ours", "theirs"))
-    longest = max(found, key=lambda one: one["ours"])
-    solved = [one for one in found if one["status"] == "solved"]
+    found = results[COLLECTION]
     return text + (
-        f"\nOf {len(found)} problems of Maros and Mészáros with no more than {SMALL} variables {len(solved)} were "
-        f"solved, with\nobjectives that differ from the reference by {max(one['error'] for one in solved):.1e} at "
-        f"most. They took {duration(ours)} together, {longest['name']} the\nlongest with "
-        f"{duration(longest['ours'])}; Clarabel took {duration(theirs)}, a ratio of {ours / theirs:.2g}.\n"
+        f"\n\nMaros and Mészáros: {found['problems']} problems with no more than {SMALL} variables; the longest is "
+        f"{found['longest']} with\n{duration(found['longest time'])}, and the difference is the largest from their "
+        "reference optima.\n"
     )

@@ -21,7 +21,7 @@ RUIZ = 15
 ALIKE = 0.9
 """Rows and columns whose largest entries lie between this and one over it need no other pass."""
 
-FORMED = 64
+FORMED = 200
 """Unknowns up to which matrices are dense: sparse ones cost more to handle than their zeros save."""
 
 FULL = 0.2
