@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks.applications.programs import HARD, WITHOUT_SOLUTION, budget
 from thermoapps.quadratic_program import Problem, QPDevice, solve_problem, solve_qp
+from thermoapps.quadratic_program.scaled import Scaled
+from thermoapps.quadratic_program.solution import conditions
 
 LONGEST = 20.0  # s
 
@@ -43,8 +45,15 @@ def test_minima_of_all_sizes_are_those_of_clarabel(kind, n, seed):
     check(kind, n, seed, rel=1e-6)  # Clarabel itself does not reach all its tolerances
 
 
-def test_rows_of_small_numbers_are_met_beside_large_ones():
-    """At a residual relative to the largest row, the small ones could be violated as a whole."""
+def test_rows_of_small_numbers_count_beside_large_ones():
+    """x = (1, 0) meets 10⁶ x₁ ≥ 10⁶ and violates 10⁻⁶ x₂ ≥ 10⁻⁶ as a whole, by 10⁻¹² of the largest term."""
+    problem = Problem(np.eye(2), np.zeros(2), np.diag([-1e6, -1e-6]), [-1e6, -1e-6])
+    x, z = np.array([1.0, 0.0]), np.array([1e-6, 0.0])
+    as_given = conditions(problem.P, problem.q, problem.rows(), x, np.concatenate([z, np.zeros(2)]))
+    assert all(residual <= 1e-9 * (1 + size) for residual, size in as_given.values())
+    scaled = Scaled.of(problem)
+    assert scaled.excess(*scaled.from_user(x, np.concatenate([z, np.zeros(2)]))) > 0.1
+    assert solve_problem(problem, rng=0).obj == pytest.approx(1.0)
     check("badly scaled", 70, 1, rel=1e-8)
 
 
@@ -63,11 +72,14 @@ def test_one_program_solves_an_easy_problem():
     assert solution.device_time > 0
 
 
-def test_a_bound_is_met_exactly():
-    problem = budget(40, np.random.default_rng(3))
-    x = solve_qp(problem.P, problem.q, A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub, rng=0)
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_are_met_exactly_without_a_multiplier(seed):
+    """Where the minimum without bounds has zeros, rounding is on either side of them."""
+    rng = np.random.default_rng(seed)
+    root, inside = rng.standard_normal((30, 20)), np.where(np.arange(20) % 2, rng.random(20), 0.0)
+    x = solve_qp(root.T @ root, -root.T @ (root @ inside), lb=np.zeros(20), rng=0)
+    np.testing.assert_allclose(x, inside, atol=1e-7)
     assert x.min() == 0
-    assert np.isclose(x.sum(), 1, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["factor portfolio", "multi-stage control"])
