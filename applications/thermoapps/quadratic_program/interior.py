@@ -39,6 +39,9 @@ SHORT = 1e-4
 FAR = 1e10
 """Points and multipliers of this size go to infinity, where it takes another method to prove that."""
 
+STIFFEST = 1e30
+"""Weight of a limit at most."""
+
 INSIDE = 0.995
 """Share of the way to the nearest limit."""
 
@@ -99,7 +102,8 @@ class _Path:
     def __init__(self, problem: Scaled, device: Programmed) -> None:
         self.problem, self.device = problem, device
         self.equal = problem.below == problem.above
-        sides = [(~self.equal & np.isfinite(limit), limit, sign) for limit, sign in self._limits()]
+        limits = (problem.below, -1.0), (problem.above, 1.0)
+        sides = [(~self.equal & np.isfinite(limit), limit, sign) for limit, sign in limits]
         self.row = np.concatenate([np.flatnonzero(there) for there, _, _ in sides])
         self.sign = np.concatenate([np.full(there.sum(), sign) for there, _, sign in sides])
         self.limit = np.concatenate([sign * limit[there] for there, limit, sign in sides])
@@ -110,9 +114,6 @@ class _Path:
         self.x, self.y = np.zeros(len(problem.q)), np.zeros(len(self.equal))
         self.s = self.z = np.ones(len(self.row))
         self.regular, self._begun = REGULAR, False
-
-    def _limits(self) -> tuple[tuple[Vector, float], tuple[Vector, float]]:
-        return (self.problem.below, -1.0), (self.problem.above, 1.0)
 
     def _summed(self, values: Vector) -> Vector:
         """Over the limits of each row."""
@@ -151,7 +152,7 @@ class _Path:
         Cx = problem.C @ self.x
         gradient = problem.P @ self.x + problem.q + v @ problem.C
         short, gap = problem.below - Cx, self.limit - self.sign * Cx[self.row] - s
-        self._write(self._summed(z / s))
+        self._write(self._summed(np.minimum(z / s, STIFFEST)))
         goal, mean = -s * z, float(s @ z) / max(len(s), 1)  # of s dz + z ds: to the boundary, for a look ahead
         for corrected in (False, True):
             push = self._summed(self.sign * (goal - z * gap) / s)
@@ -159,7 +160,7 @@ class _Path:
             ds = gap - self.sign * along[self.row]
             dz = (goal - z * ds) / s
             length = min(_length(s, ds), _length(z, dz))
-            if corrected or not len(s):
+            if corrected or not mean > 0:
                 break
             ahead = float((s + length * ds) @ (z + length * dz)) / len(s)
             goal = mean * (ahead / mean) ** 3 - s * z - ds * dz
@@ -171,9 +172,8 @@ class _Path:
     def _write(self, weight: Vector) -> None:
         """The matrix of a step; `weight` is W."""
         problem, self.weight = self.problem, weight
-        bend = self.regular / np.abs(self.x).max(initial=1.0) + np.bincount(
-            self.column, self.entry**2 * weight[self.pinned], len(self.x)
-        )
+        bend = np.bincount(self.column, self.entry**2 * weight[self.pinned], len(self.x))
+        bend = bend + self.regular / np.abs(self.x).max(initial=1.0)
         soft = np.full(len(self.held), self.regular)
         inner = weight[self.held] > 0
         soft[inner] = np.maximum(1 / weight[self.held][inner], self.regular)

@@ -71,10 +71,10 @@ def solve_qp(
         Whether to print a line at the end.
     tol : float, optional
         Primal and dual residual relative to one plus the terms that cancel in them; duality gap relative to one plus
-        the size of the objective.
+        the size of the objective; of the problem as given, and equilibrated.
     maxiter : int, optional
-        Active sets tried at most, and as many Newton steps of polishing; the first are no more than 20, and operator
-        splitting, a start for polishing, gets no more than 400 steps.
+        Steps at most of each way that is gone; however many, no more than 12 active sets are tried at first, 60 interior
+        points, and 400 steps of splitting.
     time_limit : float, optional
         Seconds after which the last point is all there is; the status is then "not certified".
     callback : callable, optional
@@ -137,13 +137,13 @@ def solve_problem(
     rng: Any = None,
     device: Device | None = None,
 ) -> Any:
-    r"""Solve a quadratic program by active sets, or by operator splitting; every linear system runs on the device.
+    r"""Solve a quadratic program by active sets or interior points; every linear system runs on the device.
 
     A few gradient steps guess which constraints are at a limit. The device holds the conditions of optimality of that
-    active set, [[P, C_Jᵀ], [C_J, 0]], and says which set is next. Where that does not end, splitting holds one matrix,
-    P + σI + CᵀρC, for many right-hand sides; active sets are tried from there, and at last polishing, which holds one
-    positive definite matrix for each set. What comes out is checked against the problem as given, digitally, and is
-    returned as solved only if it passes.
+    active set, [[P, C_Jᵀ], [C_J, 0]], and says which set is next. Where that does not end, an interior-point method
+    holds matrices of the same shape; where that does not either, operator splitting and polishing hold positive
+    definite ones. What comes out is checked against the problem as given, digitally, and is returned as solved only if
+    it passes.
 
     Parameters
     ----------
@@ -155,10 +155,10 @@ def solve_problem(
         Whether to print a line at the end.
     tol : float, optional
         Primal and dual residual relative to one plus the terms that cancel in them; duality gap relative to one plus
-        the size of the objective.
+        the size of the objective; of the problem as given, and equilibrated.
     maxiter : int, optional
-        Active sets tried at most, and as many Newton steps of polishing; the first are no more than 20, and operator
-        splitting, a start for polishing, gets no more than 400 steps.
+        Steps at most of each way that is gone; however many, no more than 12 active sets are tried at first, 60 interior
+        points, and 400 steps of splitting.
     time_limit : float, optional
         Seconds after which the last point is all there is; the status is then "not certified".
     callback : callable, optional
