@@ -73,8 +73,8 @@ def solve_qp(
         Primal and dual residual relative to one plus the terms that cancel in them; duality gap relative to one plus
         the size of the objective; of the problem as given, and equilibrated.
     maxiter : int, optional
-        Steps at most of each way that is gone; however many, no more than 12 active sets are tried at first, 60 interior
-        points, and 400 steps of splitting.
+        Steps at most of each way that is gone; of active sets there are no more than 12 at first, of interior points
+        60, and of splitting 400.
     time_limit : float, optional
         Seconds after which the last point is all there is; the status is then "not certified".
     callback : callable, optional
@@ -157,8 +157,8 @@ def solve_problem(
         Primal and dual residual relative to one plus the terms that cancel in them; duality gap relative to one plus
         the size of the objective; of the problem as given, and equilibrated.
     maxiter : int, optional
-        Steps at most of each way that is gone; however many, no more than 12 active sets are tried at first, 60 interior
-        points, and 400 steps of splitting.
+        Steps at most of each way that is gone; of active sets there are no more than 12 at first, of interior points
+        60, and of splitting 400.
     time_limit : float, optional
         Seconds after which the last point is all there is; the status is then "not certified".
     callback : callable, optional
