@@ -18,8 +18,8 @@ __all__ = ["Scaled", "saddle"]
 RUIZ = 15
 """Passes of equilibration at most; each halves the logarithm of what is left."""
 
-ALIKE = 0.9
-"""Rows and columns whose largest entries lie between this and one over it need no other pass."""
+ALIKE = 0.7
+"""Rows and columns whose largest entries lie between this and one over it need no other pass: both are rounded."""
 
 FORMED = 200
 """Unknowns up to which matrices are dense: sparse ones cost more to handle than their zeros save."""

@@ -260,13 +260,13 @@ def search(problem: Scaled, active: ActiveSet, initvals: Any, limits: Limits) ->
 def _solution(problem: Scaled, state: State, tol: float) -> Solution:
     """A state in the user's units, between its bounds where that is no worse, and whether it is certified."""
     given, x, v = problem.problem, state.x, state.v
+    reached = tol if state.status == "solved" else problem.excess(x, v)
     inside = np.clip(problem.x_to_user(x), given.lb, given.ub) / problem.D
-    if not np.array_equal(inside, x) and problem.excess(inside, v) <= max(tol, problem.excess(x, v)):
+    if not np.array_equal(inside, x) and problem.excess(inside, v) <= max(tol, reached):
         x = inside
-    certified = problem.excess(x, v) <= tol
     x, v = problem.x_to_user(x), problem.v_to_user(v)
     found = conditions(problem.cost, given.q, problem.rows, x, v)
-    certified = certified and all(residual <= tol * (1 + size) for residual, size in found.values())
+    certified = reached <= tol and all(residual <= tol * (1 + size) for residual, size in found.values())
     status = state.status if state.certificate is not None else "solved" if certified else "not certified"
     residuals = {name: residual for name, (residual, _) in found.items()}
     solution = Solution(given, status, residuals=residuals, last=x)
