@@ -1,4 +1,4 @@
-"""Positive definite systems, each written into the device once and used for many right-hand sides."""
+"""Symmetric systems, each written into the device once and used for many right-hand sides."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class Programmed:
         As in `thermolinalg.solve`.
     rng : numpy.random.Generator
         Source of randomness.
+    assume_a : {'pos', 'sym'}, optional
+        As in `thermolinalg.solve`.
 
     Attributes
     ----------
@@ -36,28 +38,25 @@ class Programmed:
         Time run under all of them, in units of τ.
     """
 
-    def __init__(self, device: Any, rng: np.random.Generator) -> None:
-        self.device, self.rng = device, rng
+    def __init__(self, device: Any, rng: np.random.Generator, assume_a: str = "pos") -> None:
+        self.device, self.rng, self.assume_a = device, rng, assume_a
         self.programs, self.device_time = 0, 0.0
-        self._matrix: Any = None
         self._held: tla.PreparedDevice | None = None
-        self._rtol = 0.0
 
-    def write(self, matrix: Any, *, rtol: float) -> None:
-        """Program another matrix, whose systems are solved to a relative residual."""
-        self._matrix, self._rtol, self.programs = matrix, rtol, self.programs + 1
+    def write(self, matrix: Any) -> None:
+        """Program another matrix."""
+        self.programs += 1
         if self._held is None:
-            self._held = tla.program(matrix, assume_a="pos", device=self.device, rng=self.rng)
+            self._held = tla.program(matrix, assume_a=self.assume_a, device=self.device, rng=self.rng)
         else:
-            self._held.update(matrix, assume_a="pos")
+            self._held.update(matrix, assume_a=self.assume_a)
 
-    def solve(self, b: Vector, guess: Vector | None = None) -> Vector:
-        """The x with Mx = b; a guess leaves the device only the correction."""
+    def solve(self, b: Vector, rtol: float) -> Vector:
+        """The x with Mx = b, to a relative residual."""
         assert self._held is not None, "nothing is programmed yet"
-        residual = b if guess is None else b - self._matrix @ guess
         with warnings.catch_warnings():
             # An inexact direction costs an iteration; what is returned is certified apart.
             warnings.simplefilter("ignore", tla.ThermodynamicWarning)
-            step, info = self._held.solve(residual, rtol=self._rtol, maxiter=RUNS, return_info=True)
+            x, info = self._held.solve(b, rtol=rtol, maxiter=RUNS, return_info=True)
         self.device_time = float(info.device_time)
-        return np.asarray(step if guess is None else guess + step)
+        return np.asarray(x)

@@ -399,3 +399,12 @@ def test_torch(build):
     singular = build(dense(torch.as_tensor(np.diag([1.0, 2.0, 0.0]))))
     assert singular.interval()[0] < 1e-7
     assert_allclose(np.abs(to_numpy(singular.null_vector())), [0.0, 0.0, 1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [100, 130, 145])
+def test_a_pattern_without_a_full_diagonal_is_completed_before_it_is_factorised(rows, capfd):
+    """SuperLU, given such a pattern, calls BLAS out of bounds, which BLAS reports and memory may not survive."""
+    A = scipy.sparse.csr_array(np.random.default_rng(2).standard_normal((rows, 20)))
+    engine = PivotedLUEngine(sparse(scipy.sparse.block_array([[scipy.sparse.eye_array(20), A.T], [A, None]])))
+    assert engine.interval()[0] < 1e-13 * engine.interval()[1]
+    assert capfd.readouterr() == ("", "")

@@ -64,6 +64,8 @@ def _overlaps(z: Array, phi1: Array, damped: Array) -> tuple[Array, Array]:
     """∫₀¹ |1 − e^{−zs}|² ds / |z|² and ∫₀¹ (1 − e^{−zs}) e^{−z̄s} ds / z: noise of the average, and with the state."""
     xp = namespace(z)
     small = xp.abs(z) < _SERIES_BELOW
+    if not bool(xp.any(small)):
+        return (1 - 2 * xp.real(phi1) + damped) / xp.abs(z) ** 2, (xp.conj(phi1) - damped) / z
     psi, shared = xp.real(0 * z), 0 * z
     for s, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
         response = s * one_minus_exp_over(xp.where(small, z, 0.0) * s)

@@ -307,10 +307,15 @@ def _splu(matrix: scipy.sparse.csc_array) -> scipy.sparse.linalg.SuperLU:
 
 
 def _perturbed(matrix: scipy.sparse.csc_array) -> Iterator[scipy.sparse.csc_array]:
-    """The matrix itself, then with what its pattern lacks, then with diagonals too; all at the level of rounding."""
-    yield matrix
+    """The matrix itself, then with what its pattern lacks, then with diagonals too; all at the level of rounding.
+
+    SuperLU writes beyond its arrays where no row exchange fills the diagonal: such a pattern is completed at once.
+    """
+    missing = None if matrix.diagonal().all() else _completion(matrix)
+    if missing is None or not missing.nnz:
+        yield matrix
     rounding = float(np.finfo(np.float64).eps) * float(abs(matrix).max() or 1.0)
-    completed = matrix + rounding * _completion(matrix)
+    completed = matrix if missing is None else matrix + rounding * missing
     for diagonal in (0.0, 1.0, -3.0):
         yield scipy.sparse.csc_array(completed + diagonal * rounding * scipy.sparse.eye_array(matrix.shape[0]))
 

@@ -77,7 +77,12 @@ class SingularValueEngine:
         m, n = self.operator.shape
         rank = min(m, n)
         parts = [None if block is None else self._split(block) for block in inputs]
-        rows, ends = self._evaluated(law, lambda: (law.functions(as_float64(self.values)), law.functions(np.zeros(1))))
+
+        def functions() -> tuple[Coefficients, Coefficients]:
+            inside = law.functions(as_float64(self.values))
+            return inside, inside if m == n else law.functions(np.zeros(1))  # for square A nothing lies outside
+
+        rows, ends = self._evaluated(law, functions)
         results = []
         for name in outputs:
             pair: Array | None = None

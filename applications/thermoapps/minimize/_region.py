@@ -93,11 +93,11 @@ class TrustRegion:
 
     def _at(self, A: Any, mu: float, g: Vector) -> Vector:
         """−(A + μI)⁻¹g; a matrix that is not definite is refused though g is zero."""
-        self.device.write(shifted(A, mu), rtol=ACCURACY)
+        self.device.write(shifted(A, mu))
         if not g.any():
-            self.device.solve(self.device.rng.standard_normal(g.size))
+            self.device.solve(self.device.rng.standard_normal(g.size), ACCURACY)
             return np.zeros(g.size)
-        return self.device.solve(-g)
+        return self.device.solve(-g, ACCURACY)
 
     def _shortened(self, A: Any, g: Vector, p: Vector, mu: float, radius: float) -> RegionStep:
         """The step at the shift where it is as long as the radius, by Newton's method on the inverse of its length."""
@@ -107,7 +107,7 @@ class TrustRegion:
         for _ in range(TRIALS):
             if length <= NEAR * radius:
                 break
-            falls = float(p @ self.device.solve(p))  # −½ d‖p‖²/dμ
+            falls = float(p @ self.device.solve(p, ACCURACY))  # −½ d‖p‖²/dμ
             if not falls > 0:
                 break
             mu += length**2 / falls * (length - radius) / radius

@@ -1,4 +1,4 @@
-"""Convex quadratic programs by operator splitting, whose linear systems are solved on simulated Langevin devices."""
+"""Convex quadratic programs by active sets and interior points, whose systems simulated Langevin devices solve."""
 
 from thermoapps.quadratic_program.cvxpy_guest import cvxpy_solver
 from thermoapps.quadratic_program.guests import register

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-import thermolinalg as tla
+from thermoapps._programmed import Programmed
 from thermoapps.quadratic_program.problem import Vector
-from thermoapps.quadratic_program.scaled import Scaled
+from thermoapps.quadratic_program.scaled import Scaled, saddle
+from thermoapps.quadratic_program.state import State
+from thermoapps.quadratic_program.watch import Watch
 
-__all__ = ["ActiveSet", "sides_of"]
+__all__ = ["ActiveSet", "by_active_sets", "sides_of"]
 
-EXACT = 1e-12
-"""Residual of a solution, relative to its right-hand side."""
+Sides = NDArray[np.int_]
+
+COARSE = 1e-3
+"""Residual, relative to the right-hand side, of a set that is still on its way."""
 
 LEAST = 1e-13
 """Relative residual of one correction: rounding leaves no less."""
 
-FORMED = 64
-"""Unknowns up to which the matrix is dense: sparse ones cost more to handle than their zeros save."""
+SETS = 12
+"""Active sets tried before another method runs."""
 
 
 class ActiveSet:
-    """The matrix [[P, C_Jᵀ], [C_J, 0]] of the rows J at a limit, in a device.
+    """The matrix [[P_FF, C_JFᵀ], [C_JF, 0]] of the free variables F and the rows J at a limit, in a device.
+
+    Variables that a row of their own pins to a limit are not free, and the multiplier of that row is what their
+    gradient leaves: neither takes part in the matrix.
 
     Parameters
     ----------
@@ -37,66 +42,83 @@ class ActiveSet:
 
     Attributes
     ----------
-    programs : int
-        Matrices written.
-    device_time : float
-        Time run under all of them, in units of τ.
+    held : Programmed
+        The device, and what it was asked to do.
     """
 
     def __init__(self, device: Any, rng: np.random.Generator) -> None:
-        self.device, self.rng = device, rng
-        self.programs, self.device_time = 0, 0.0
-        self._sides: NDArray[np.int_] | None = None
-        self._held: tla.PreparedDevice | None = None
-        self._matrix: Any = None
-        self._both = np.zeros(0)
+        self.held = Programmed(device, rng, "sym")
+        self._active: NDArray[np.bool_] | None = None
 
-    def solve(self, problem: Scaled, sides: NDArray[np.int_]) -> tuple[Vector, Vector]:
+    def solve(self, problem: Scaled, sides: Sides, x: Vector, v: Vector, rtol: float) -> tuple[Vector, Vector]:
         """Point and multipliers with every row at the side where `sides` has ±1, and free of the others.
+
+        Parameters
+        ----------
+        problem : Scaled
+            The problem; its matrices are the same in all calls.
+        sides : ndarray
+            Which limit each row is at.
+        x, v : ndarray
+            A guess: the device runs for what it leaves only.
+        rtol : float
+            Residual, relative to the right-hand side.
 
         Raises
         ------
         numpy.linalg.LinAlgError
             The rows are dependent, or P does not bend along a direction that they leave free.
         """
-        rows = np.flatnonzero(sides)
-        if self._sides is None or not np.array_equal(sides != 0, self._sides != 0):
-            self._write(problem, rows)
-            self._sides = sides
-        goal = np.where(sides[rows] > 0, problem.above[rows], problem.below[rows])
-        load = np.concatenate([-problem.q, goal])
-        self._both = self._corrected(load, self._both if self._both.shape == load.shape else np.zeros(len(load)))
-        v = np.zeros(len(sides))
-        v[rows] = self._both[len(problem.q) :]
-        return self._both[: len(problem.q)].copy(), v
+        if self._active is None or not np.array_equal(sides != 0, self._active):
+            self._choose(problem, sides != 0)
+        free, rows, pinned, columns = self._free, self._rows, self._pinned, self._columns
+        goal = np.where(sides > 0, problem.above, problem.below)
+        entries = problem.pins[1][pinned]
+        x_set, v_set = np.zeros(len(x)), np.zeros(len(v))
+        x_set[columns] = goal[pinned] / entries
+        size = float(np.linalg.norm(self._missing(problem, goal, x_set, v_set)))
+        x_set[free], v_set[rows] = x[free], v[rows]
+        rest = self._missing(problem, goal, x_set, v_set)
+        left = float(np.linalg.norm(rest))
+        if left > rtol * size:
+            self._write()
+            change = self.held.solve(rest, max(LEAST, rtol * size / left))
+            x_set[free] += change[: len(free)]
+            v_set[rows] += change[len(free) :]
+        v_set[pinned] = -(problem.P @ x_set + problem.q + v_set @ problem.C)[columns] / entries
+        return x_set, v_set
 
-    def _corrected(self, load: Vector, guess: Vector) -> Vector:
-        """The solution for a load; the device runs for what a guess leaves of it only."""
-        assert self._held is not None, "nothing is programmed yet"
-        rest = load - self._matrix @ guess
-        size, left = float(np.linalg.norm(load)), float(np.linalg.norm(rest))
-        if left <= EXACT * size:
-            return guess
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", tla.ThermodynamicWarning)  # what is returned is certified apart
-            change, info = self._held.solve(rest, rtol=max(LEAST, EXACT * size / left), return_info=True)
-        self.device_time = float(info.device_time)
-        return np.asarray(guess + change)
+    def _missing(self, problem: Scaled, goal: Vector, x: Vector, v: Vector) -> Vector:
+        """What x and v leave of the conditions of the set."""
+        gradient = (problem.P @ x + problem.q + v @ problem.C)[self._free]
+        return np.concatenate([-gradient, goal[self._rows] - (problem.C @ x)[self._rows]])
 
-    def _write(self, problem: Scaled, rows: NDArray[np.intp]) -> None:
-        self._sides, self.programs = None, self.programs + 1
-        C_J = problem.C[rows]
-        matrix: Any = sp.block_array([[problem.P, C_J.T], [C_J, None]], format="csr") if len(rows) else problem.P
-        if matrix.shape[0] <= FORMED:
-            matrix = matrix.toarray()
-        self._matrix, self._both = matrix, np.zeros(0)
-        if self._held is None:
-            self._held = tla.program(matrix, assume_a="sym", device=self.device, rng=self.rng)
-        else:
-            self._held.update(matrix, assume_a="sym")
+    def _choose(self, problem: Scaled, active: NDArray[np.bool_]) -> None:
+        """Which variables and rows take part, and the blocks of their matrix."""
+        pins, _ = problem.pins
+        single = np.flatnonzero(active & (pins >= 0))
+        self._columns, first = np.unique(pins[single], return_index=True)
+        self._pinned = single[first]
+        free = np.ones(len(problem.q), dtype=bool)
+        free[self._columns] = False
+        self._free = np.flatnonzero(free)
+        rows = np.flatnonzero(active & (pins < 0))
+        C_J = problem.C[rows][:, self._free]
+        there = np.flatnonzero(abs(C_J).sum(axis=1))  # a row of pinned variables only says nothing of the others
+        self._rows, self._blocks = rows[there], (problem.P[self._free][:, self._free], C_J[there])
+        self._active, self._written = active, False
+
+    def _write(self) -> None:
+        """The matrix onto the device, unless it is there."""
+        if self._written:
+            return
+        if len(self._rows) > len(self._free):
+            raise np.linalg.LinAlgError(f"{len(self._rows)} rows are at a limit, of {len(self._free)} free variables")
+        self.held.write(saddle(*self._blocks))
+        self._written = True
 
 
-def sides_of(problem: Scaled, x: Vector, v: Vector) -> NDArray[np.int_]:
+def sides_of(problem: Scaled, x: Vector, v: Vector) -> Sides:
     """Which limit each row is at by x and its multiplier, ±1 or 0: the step of a primal-dual active set.
 
     Hintermüller, Ito, Kunisch, The primal-dual active set strategy as a semismooth Newton method, SIAM J. Optim. 13
@@ -106,3 +128,28 @@ def sides_of(problem: Scaled, x: Vector, v: Vector) -> NDArray[np.int_]:
     up, down = v + (Cx - problem.above) > 0, v + (Cx - problem.below) < 0
     sides = np.where(up, 1, np.where(down, -1, 0))
     return np.where(problem.below == problem.above, 1, sides)
+
+
+def by_active_sets(active: ActiveSet, problem: Scaled, x: Vector, v: Vector, watch: Watch, most: int = SETS) -> State:
+    """Primal-dual active sets from a first guess, until one is certified, they go round, or one cannot be held."""
+    tol, most = watch.limits.tol, min(most, watch.limits.maxiter)
+    sides, tried, rtol = sides_of(problem, x, v), set[bytes](), tol / 10
+    for count in range(1, most + 1):
+        tried.add(sides.tobytes())
+        try:
+            x, v = active.solve(problem, sides, x, v, rtol)
+            if rtol < COARSE and problem.excess(x, v) <= tol:
+                return State(x, v, count, "solved")
+            after, rtol = sides_of(problem, x, v), COARSE
+            if after.tobytes() in tried:  # a set that stays, or is degenerate and goes round
+                for accuracy in (tol / 10, LEAST):
+                    x, v = active.solve(problem, sides, x, v, accuracy)
+                    if problem.excess(x, v) <= tol:
+                        return State(x, v, count, "solved")
+                after = sides_of(problem, x, v)
+        except np.linalg.LinAlgError:
+            break
+        if after.tobytes() in tried or watch.ends(problem, x):
+            break
+        sides = after
+    return State(x, v, count)

@@ -33,7 +33,7 @@ def to_qpsolvers(problem: Any, solve: Callable[[Problem], Solution]) -> Any:
     TypeError
         What is no problem of either package.
     """
-    if type(problem).__module__.partition(".")[0] != "qpsolvers":
+    if all(kind.__module__.partition(".")[0] != "qpsolvers" for kind in type(problem).__mro__):
         raise TypeError(f"problem must be a Problem of this package or of qpsolvers, got {type(problem).__name__}")
     import qpsolvers
 

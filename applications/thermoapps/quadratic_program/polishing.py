@@ -9,12 +9,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from thermoapps._programmed import Programmed
-from thermoapps.quadratic_program.clock import Clock
 from thermoapps.quadratic_program.problem import Vector
 from thermoapps.quadratic_program.scaled import Scaled
-from thermoapps.quadratic_program.splitting import State
+from thermoapps.quadratic_program.state import State
+from thermoapps.quadratic_program.watch import Watch
 
-__all__ = ["polish"]
+__all__ = ["polished"]
 
 STIFFEST = 1e5
 LOOSEST = 1e6
@@ -29,31 +29,23 @@ RESTING = 1e-6
 DIRECTION = 1e-8
 
 
-def polish(
-    problem: Scaled,
-    device: Programmed,
-    start: State,
-    excess: Callable[[Vector, Vector], float],
-    tol: float,
-    maxiter: int,
-    clock: Clock,
-) -> State:
-    """Proximal method of multipliers from a first guess, until the excess is below `tol` or falls no more.
+def polished(problem: Scaled, device: Programmed, start: State, watch: Watch) -> State:
+    """Proximal method of multipliers from a first guess, until what is reached is certified or gets no better.
 
     With the active set known, each step solves the regularised KKT system of that set, reduced to the positive
     definite P + I/γ + C_Jᵀ S C_J. Newton's method with an exact line search corrects the set. The method: Hermans,
     Themelis, Patrinos, QPALM: a proximal augmented Lagrangian method for nonconvex quadratic programs, Math. Prog.
     Comp. 14 (2022).
     """
-    x, v, steps = start.x, start.v, 0
+    x, v, steps, tol = start.x, start.v, 0, watch.limits.tol
     unit = float(np.clip(np.abs(x).max(), 1.0, 100.0))  # stiffness is force per length: it follows the size of x
     stiffness = np.where(problem.below == problem.above, 1e3, 1e2) / unit
     gamma, tolerance, violation = 1e3 * unit, 1e-3, np.inf
     best, idle = np.inf, 0
-    while steps < maxiter and idle < STAGNATION and not clock.over:
-        reached = excess(x, v)
+    while steps < watch.limits.maxiter and idle < STAGNATION and not watch.ends(problem, x):
+        reached = problem.excess(x, v)
         if reached <= tol:
-            return State(x, v, steps)
+            return State(x, v, steps, "solved")
         x_next, v_next, used = _minimise(problem, device, x, v, stiffness, gamma, tolerance)
         steps += used
         dx, dv, x, v = x_next - x, v_next - v, x_next, v_next
@@ -63,9 +55,9 @@ def polish(
             return State(x, v, steps, "dual infeasible", dx)
         if tolerance < REFINED:
             sharp = _refine(problem, device, x, v, stiffness, gamma)
-            sharply = excess(*sharp)
+            sharply = problem.excess(*sharp)
             if sharply <= tol:
-                return State(*sharp, steps)
+                return State(*sharp, steps, "solved")
             reached = min(reached, sharply)
         resting = np.abs(dx).max() <= RESTING * np.abs(x).max()
         best, idle = (min(reached, best), 0) if reached < LESS * best or not resting else (best, idle + 1)
@@ -97,7 +89,7 @@ def _minimise(
         if held is None or not np.array_equal(active, held):
             held = active
             _write(problem, device, active, stiffness, gamma)
-        d = device.solve(-gradient)
+        d = device.solve(-gradient, DIRECTION)
         Cd, curvature = C @ d, float(d @ (P @ d) + d @ d / gamma)
         slope = float(smooth @ d)
 
@@ -117,7 +109,7 @@ def _write(problem: Scaled, device: Programmed, active: NDArray[np.bool_], stiff
     if active.any():
         C_J = problem.C[np.flatnonzero(active)]
         matrix = matrix + C_J.T @ sp.diags_array(stiffness[active]) @ C_J
-    device.write(matrix, rtol=DIRECTION)
+    device.write(matrix)
 
 
 def _refine(
@@ -135,7 +127,7 @@ def _refine(
     _write(problem, device, active, stiffness, gamma)
     for _ in range(REFINEMENTS):
         short = np.where(active, C @ x - goal, 0.0)
-        d = device.solve(-(P @ x + q + C.T @ v) - C.T @ (pull * short))
+        d = device.solve(-(P @ x + q + C.T @ v) - C.T @ (pull * short), DIRECTION)
         x, v = x + d, v + pull * (short + C @ d)
     beyond = ((v > 0) & np.isinf(above)) | ((v < 0) & np.isinf(below))
     return x, np.where(beyond, 0.0, v)

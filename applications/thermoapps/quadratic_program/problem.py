@@ -140,8 +140,13 @@ class Problem:
         tuple
             (C, l, u), C a sparse array of shape (m + p + n, n).
         """
-        C = sp.vstack([self.G, self.A, sp.eye_array(self.n)], format="csr")
-        return C, *self.limits()
+        G, A, n = self.G, self.A, self.n
+        data, columns = (
+            np.concatenate([G.data, A.data, np.ones(n)]),
+            np.concatenate([G.indices, A.indices, np.arange(n)]),
+        )
+        ends = np.concatenate([G.indptr, G.nnz + A.indptr[1:], G.nnz + A.nnz + np.arange(1, n + 1)])
+        return sp.csr_array((data, columns, ends), shape=(len(ends) - 1, n)), *self.limits()
 
     def limits(self) -> tuple[Vector, Vector]:
         """The vectors l and u of `rows`.
@@ -180,6 +185,7 @@ def _matrix(value: Any, name: str, n: int) -> Any:
         _real(np.zeros(0, value.dtype), name)
         matrix = sp.csr_array(value, dtype=float, copy=True)
         matrix.sum_duplicates()
+        matrix.eliminate_zeros()
     else:
         dense = np.atleast_2d(_real(value, name))
         if dense.ndim != 2:

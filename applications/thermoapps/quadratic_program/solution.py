@@ -9,7 +9,10 @@ import numpy as np
 
 from thermoapps.quadratic_program.problem import Problem, Vector
 
-__all__ = ["Solution"]
+__all__ = ["Rows", "Solution"]
+
+Rows = tuple[Any, Vector, Vector]
+"""A problem's rows of constraints, C, and their lower and upper limits."""
 
 
 @dataclass
@@ -41,7 +44,7 @@ class Solution:
         Dual: a direction of x along which the cost falls for ever. Equalities hold to rounding, which excludes every
         point up to 1000 times the size of the last iterate. None where lb > ub shows it.
     iterations : dict
-        "splitting" and "newton" steps.
+        Steps of each way that was gone, in this order: "active sets", "interior", "splitting", "polishing".
     programs : int
         Matrices written into the device.
     device_time : float
@@ -72,31 +75,25 @@ class Solution:
         return self.status == "solved"
 
 
-def residuals(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector) -> dict[str, float]:
-    """Primal residual, dual residual and duality gap, of x and the multipliers v of all rows."""
+def conditions(P: Any, q: Vector, rows: Rows, x: Vector, v: Vector) -> dict[str, tuple[float, float]]:
+    """Residual of each condition of optimality of x and the multipliers v of all rows, and the size of what cancels."""
     C, below, above = rows
-    Cx, Px = C @ x, problem.P @ x
+    Cx, Px, Cv = C @ x, P @ x, v @ C
+    near = np.clip(Cx, below, above)
+    bend, slope = float(x @ Px), float(q @ x)
     return {
-        "primal": float(np.abs(Cx - np.clip(Cx, below, above)).max(initial=0.0)),
-        "dual": float(np.abs(Px + problem.q + C.T @ v).max()),
-        "gap": float(abs(x @ Px + problem.q @ x + support(below, above, v))),
+        "primal": (_largest(Cx - near), _largest(near)),
+        "dual": (_largest(Px + q + Cv), max(_largest(Px), _largest(q), _largest(Cv))),
+        "gap": (abs(bend + slope + support(below, above, v)), abs(bend / 2 + slope)),
     }
+
+
+def _largest(x: Vector) -> float:
+    """Size of the largest entry."""
+    return float(np.abs(x).max(initial=0.0))
 
 
 def support(below: Vector, above: Vector, v: Vector) -> float:
     """max vᵀs over below ≤ s ≤ above; infinite where v pushes at a bound that is not there."""
     up, down = v > 0, v < 0
     return float(above[up] @ v[up] + below[down] @ v[down])
-
-
-def excess(problem: Problem, rows: tuple[Any, Vector, Vector], x: Vector, v: Vector) -> float:
-    """The tolerance to which x and v meet the conditions of optimality, see `solve_qp`."""
-    C, below, above = rows
-    found = residuals(problem, rows, x, v)
-    Cx, Px = C @ x, problem.P @ x
-    sizes = {
-        "primal": np.abs(np.clip(Cx, below, above)).max(initial=0.0),
-        "dual": max(np.abs(Px).max(), np.abs(problem.q).max(), np.abs(C.T @ v).max()),
-        "gap": abs(problem.objective(x)),
-    }
-    return max(float(found[name] / (1 + size)) for name, size in sizes.items())

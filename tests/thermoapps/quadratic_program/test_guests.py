@@ -57,6 +57,17 @@ def test_parts_that_are_not_there(bounds):
     assert solution.is_optimal(1e-6)
 
 
+def test_problems_derived_from_those_of_qpsolvers_are_taken():
+    """As those of qpbenchmark are."""
+    qpsolvers = guest()
+
+    class Named(qpsolvers.Problem):
+        __module__ = "elsewhere"
+
+    solution = qpsolvers.solve_problem(Named(np.eye(2), np.array([-1.0, 1.0])), "thermolinalg", rng=0)
+    assert solution.is_optimal(1e-9)
+
+
 def test_what_has_no_solution_is_not_found():
     qpsolvers = guest()
     given = qpsolvers.Problem(np.eye(1), np.zeros(1), A=np.ones((2, 1)), b=np.array([0.0, 1.0]))
