@@ -162,12 +162,12 @@ class Driven:
             weight = s * left * (modes - start) / stiffness * self._excess_variance(stiffness)
             # n readings of m equal modes are one draw of χ² with nm degrees of freedom.
             return np.asarray(rng.chisquare(n * multiplicity, (GROUPS, len(modes))) @ weight / n)
-        engines, law = self.program.engines, Drive(start).along(self._stationary, s)
+        engines, law = self.program.engines, Drive(start).along(self._stationary, s).noise()
         operator, columns, sums = self.program.effective, max(1, COLUMNS // self.d), []
         for done in watched(range(0, GROUPS * n, columns), "block of readings"):
             z = standard_normal(rng, (self.d, min(columns, GROUPS * n - done)), operator.like)
             choice = self.program.told(engines.choose(law, ("state",), z.shape[1]))
-            # The load is zero and the start forgotten; the position needs one normal vector.
+            # The position needs one normal vector.
             inputs = [z if name in ("z", "z1") else None for name in law.inputs]
             (x,) = choice.engine.apply(law, inputs, ("state",))
             sums.append(to_numpy((x * (operator.apply(x) - start * x)).sum(0)))
