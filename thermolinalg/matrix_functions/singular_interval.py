@@ -23,8 +23,9 @@ def dominant(
     rtol: float = 0.01,
     max_products: int = 12,
     polished: bool = True,
+    start: Array | None = None,
 ) -> tuple[float, Array]:
-    """Largest eigenvalue of a symmetric positive semidefinite map, and its vector, by Lanczos from a random start.
+    """Largest eigenvalue of a symmetric positive semidefinite map, and its vector, by Lanczos.
 
     Parameters
     ----------
@@ -35,10 +36,12 @@ def dominant(
     like : array
         An array of the namespace, dtype and device that `product` takes.
     rtol : float, optional
-        Relative accuracy of the eigenvalue, judged by the residual and by the last change.
+        Relative accuracy of the eigenvalue: a bound by the residual, or by its square with the last change.
     max_products : int, optional
     polished : bool, optional
         Whether one more product is spent on the vector.
+    start : array, shape (d, 1), optional
+        Default: a random vector, the same one for every map of that order.
 
     Returns
     -------
@@ -52,15 +55,17 @@ def dominant(
     LinAlgError
         A product is NaN or infinite.
     """
-    start = standard_normal(np.random.default_rng(d), (d, 1), as_array(np.empty(0), like))
+    if start is None:
+        start = standard_normal(np.random.default_rng(d), (d, 1), as_array(np.empty(0), like))
     krylov = Krylov(product, start)
     previous = 0.0
     while True:
         krylov.extend(1)
         values, vectors, residuals = krylov.ritz()
         largest = float(values[0, -1])
-        settled = residuals[0, -1] <= rtol**0.5 * largest and largest - previous <= 0.1 * rtol * largest
-        if settled or krylov.complete() or krylov.steps >= max_products:
+        residual = float(residuals[0, -1]) / largest if largest > 0 else 0.0
+        settled = residual <= rtol**0.5 and largest - previous <= 0.1 * rtol * largest
+        if settled or residual <= rtol or krylov.complete() or krylov.steps >= max_products:
             vector = krylov.combine(vectors[:1, None, :, -1])[0].T
             if not polished:
                 return largest, vector[:, 0]
