@@ -141,7 +141,9 @@ def _of_array(a: Array, *, worst: bool) -> Asymmetry | None:
 
 def _of_sparse(a: Any, *, worst: bool) -> Asymmetry | None:
     a.sort_indices()
-    adjoint = scipy.sparse.csr_array(a.conj().T)
+    adjoint = scipy.sparse.csr_array(a.conj().T if np.iscomplexobj(a) else a.T)
+    if all(np.array_equal(getattr(a, part), getattr(adjoint, part)) for part in ("indptr", "indices", "data")):
+        return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         root = math.sqrt(0.5) * np.sqrt(abs(a.diagonal()))
         if not worst and a.shape[0] > FIRST:
