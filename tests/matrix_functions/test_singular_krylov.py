@@ -115,3 +115,14 @@ def test_singular_is_refused():
     dependent = scipy.sparse.diags_array(np.r_[np.ones(D - 1), 0.0]) + last
     with pytest.raises(np.linalg.LinAlgError, match="singular"):
         tla.solve(dependent, np.ones(D), rng=0)
+
+
+def test_the_rounding_of_a_raw_run_in_single_precision_is_spread_over_the_pages():
+    """As large as eps κ ‖x‖ in norm, and not as large as that for every page."""
+    b = np.full(D, 0.15 / D, dtype=np.float32)
+    x, info = tla.solve(A.astype(np.float32), b, refine=False, rng=0, return_info=True)
+    assert info.engine == "gmres"
+    allowed = np.finfo(np.float32).eps * info.condition * np.linalg.norm(x)
+    assert 0.99 * allowed <= np.linalg.norm(info.rounding) <= 3 * allowed
+    error = abs(x - gmres(A, b.astype(float), rtol=1e-12)[0])
+    assert np.linalg.norm(error) <= np.linalg.norm(info.standard_error) <= 10 * np.linalg.norm(error)

@@ -16,7 +16,7 @@ from thermolinalg._progress import told, watched
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.watched import DeviceError
-from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
+from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.laws import forgotten
@@ -317,10 +317,13 @@ def _rounding_of_one_run(
 ) -> Array:
     """What rounding leaves in a reading: of its numbers, and of the factors that the simulated device rests on."""
     own = max(equation.eps, eps(equation.matrix.like))
-    bound, share = rounding_bound(equation, held.inverse, x, schedule, rng, own), _inaccuracy(held, equation)
+    bound, share = rounding_bound(equation, held.inverse, x, schedule, rng, own, even=1.0), _inaccuracy(held, equation)
     if held.condition is not None and held.squared:
         share = min(1.0, share * held.condition.number * x.shape[0])
-    return equation.xp.maximum(bound, share * equation.balanced.solution(equation.asked(x)) * unit(equation))
+    # As large as that in norm, and spread over the unknowns as the inverse spreads what is lost of residuals.
+    size, least = equation.balanced.solution, share * equation.balanced.solution(equation.asked(x))
+    spread = size(equation.asked(bound))
+    return bound * equation.xp.maximum(least / (spread + (spread == 0)), 1.0)
 
 
 def _inaccuracy(held: Held, equation: Equation) -> float:
