@@ -58,7 +58,8 @@ class Health:
         if not self.failed:
             return ""
         told = ", ".join(f"{name} ({self.scores[name]:.2g} standard errors off)" for name in self.failed)
-        return f"the device is not healthy: its {self.readings} readings fail {told}"
+        fail = "reading fails" if self.readings == 1 else f"{self.readings} readings fail"
+        return f"the device is not healthy: its {fail} {told}"
 
     def note(self, check: str, z: NDArray[np.float64] | float) -> None:
         """Deviations in standard errors; what is not a number is infinite."""

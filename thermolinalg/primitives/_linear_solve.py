@@ -268,8 +268,8 @@ def solve_raw(
     systematic = systematic_error(held, equation, reading, timetable)
     budget = once(lambda: error_budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
+    settled = forgotten(timetable.burn_in * held.inverse.rate())
     if systematic is None:
-        settled = forgotten(timetable.burn_in * held.inverse.rate())
         why = UNTOLD if settled else "the burn-in is too short for the start to be forgotten"
         lines.insert(0, f"the error bar holds noise only: {why};")
     elif not held.inverse.ideal:
@@ -298,7 +298,8 @@ def solve_raw(
         budget=lambda: budget().mapped(lambda part: shape(outer.back_error(part))),
     )
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
-    if not held.inverse.own and reading.replicas is not None:
+    # What a bar of noise alone leaves out, the residual shows, unless a start that is still there explains it.
+    if reading.replicas is not None and not (held.inverse.own and (systematic is not None or not settled)):
         declare(info, _health(held, equation, reading))
     info = with_device(info, held, state)
     info.device_time = spent  # of the answer; error bars take more
