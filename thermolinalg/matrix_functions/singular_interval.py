@@ -36,12 +36,13 @@ def dominant(
     like : array
         An array of the namespace, dtype and device that `product` takes.
     rtol : float, optional
-        Relative accuracy of the eigenvalue: a bound by the residual, or by its square with the last change.
+        Relative accuracy of the eigenvalue, judged by the residual and by the last change.
     max_products : int, optional
     polished : bool, optional
         Whether one more product is spent on the vector.
     start : array, shape (d, 1), optional
-        Default: a random vector, the same one for every map of that order.
+        In which the vector that is looked for stands out, so that a residual below `rtol` is enough after two products.
+        Default: a random one, the same for every map of that order.
 
     Returns
     -------
@@ -55,6 +56,7 @@ def dominant(
     LinAlgError
         A product is NaN or infinite.
     """
+    known = start is not None
     if start is None:
         start = standard_normal(np.random.default_rng(d), (d, 1), as_array(np.empty(0), like))
     krylov = Krylov(product, start)
@@ -65,7 +67,8 @@ def dominant(
         largest = float(values[0, -1])
         residual = float(residuals[0, -1]) / largest if largest > 0 else 0.0
         settled = residual <= rtol**0.5 and largest - previous <= 0.1 * rtol * largest
-        if settled or residual <= rtol or krylov.complete() or krylov.steps >= max_products:
+        settled = settled or (known and previous > 0 and residual <= rtol)
+        if settled or krylov.complete() or krylov.steps >= max_products:
             vector = krylov.combine(vectors[:1, None, :, -1])[0].T
             if not polished:
                 return largest, vector[:, 0]
