@@ -299,7 +299,8 @@ def residual_health(residual: Array, noise: Array, rounding: Array) -> Health:
         # Student's t as a normal number (Wallace), and F, of as many degrees as the noise has, likewise (Paulson).
         health.note("residual", np.sqrt(n * np.log1p(t**2 / n)) * (8 * n + 1) / (8 * n + 3))
         total = np.mean((z / scale) ** 2, axis=0)
-        degrees = min(float(m), 2 / float(np.var(total))) if m > 1 else 1.0
+        scatter = float(np.var(total))  # none of a single run
+        degrees = min(float(m), 2 / scatter) if m > 1 and scatter > 0 else float(m)
         root = np.cbrt(np.mean(t**2, axis=0))
         mean, spread = (1 - 2 / (9 * n)) * root - (1 - 2 / (9 * degrees)), 2 / (9 * n) * root**2 + 2 / (9 * degrees)
         health.note("residual", np.maximum(mean, 0.0) / np.sqrt(spread))
