@@ -128,6 +128,21 @@ def test_raw_bars_hold_as_often_as_normal_ones(make, condition):
     assert np.mean(each) < 1.0
 
 
+@pytest.mark.filterwarnings("ignore::thermolinalg.ThermodynamicWarning")
+@pytest.mark.parametrize("make", [definite, square])
+@pytest.mark.parametrize("condition", [1e12, 1e13])
+def test_raw_bars_hold_what_factors_lose(make, condition):
+    """Beyond the noise of the run, which rounding exceeds there by orders of magnitude."""
+    A, rng = make(30, condition), np.random.default_rng(3)
+    for seed in range(4):
+        b = rng.standard_normal(30)
+        x, info = tla.solve(A, b, refine=False, rng=seed, return_info=True)
+        error = error_of(x, A, b)
+        assert np.linalg.norm(info.rounding) > 5 * np.linalg.norm(info.noise)
+        assert np.all(abs(error) <= info.standard_error)
+        assert np.linalg.norm(info.rounding) <= 3 * 2.3e-16 * info.condition * np.linalg.norm(x)
+
+
 # -- against direct solvers -----------------------------------------------------------------------------------------
 
 FACTOR = 100.0

@@ -6,7 +6,7 @@ from helpers import general, spd
 
 import thermolinalg as tla
 from thermolinalg import Imperfections, LangevinDevice, Overdamped
-from thermolinalg.devices import PCB2024, Amplifiers, Capacitors, Converter, Couplings
+from thermolinalg.devices import PCB2024, Amplifiers, Capacitors, Converter, Couplings, Ensemble
 
 DIES = 30
 KINDS = {
@@ -52,6 +52,7 @@ def test_every_column_has_its_own():
     np.testing.assert_allclose(info.systematic[:, 2], 0.0, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:the device is not healthy")
 @pytest.mark.parametrize(
     "parts",
     [
@@ -65,7 +66,35 @@ def test_what_first_order_does_not_tell_is_said_to_be_unknown(parts):
     device = LangevinDevice(imperfections=Imperfections(**parts, die=1))
     _, info = tla.solve(spd(6), np.ones(6), device=device, refine=False, rng=0, return_info=True)
     assert info.systematic is None
-    assert info.message.startswith("the error bar holds noise only")
+    assert "the error bar holds noise only" in info.message
+
+
+@pytest.mark.parametrize("wrapped", [lambda device: device, lambda device: Ensemble(device, copies=4)])
+@pytest.mark.parametrize("condition", [1e4, 1e8])
+def test_errors_as_large_as_the_answer_are_no_success(wrapped, condition):
+    """No error bar of noise alone passes for one of an answer whose residual is as large as its load."""
+    A, b = spd(8, condition), np.random.default_rng(1).standard_normal(8)
+    device = wrapped(LangevinDevice(imperfections=Imperfections(mismatch=0.01)))
+    with pytest.warns(tla.ThermodynamicWarning, match=r"its reading fails residual \(\d+ standard errors off\)"):
+        x, info = tla.solve(A, b, device=device, refine=False, rng=0, return_info=True)
+    assert np.linalg.norm(b - A @ x) > 0.5 * np.linalg.norm(b)
+    assert info.systematic is None
+    assert not info.success
+    assert info.health.failed
+    # A start that is not forgotten has a residual of its own, and no device is blamed for it.
+    short = tla.Schedule(burn_in=1.0, duration=1e6)
+    _, info = tla.solve(A, b, device=device, refine=False, schedule=short, rng=0, return_info=True)
+    assert info.success
+    assert "burn-in is too short" in info.message
+
+
+@pytest.mark.parametrize("wrapped", [lambda device: device, lambda device: Ensemble(device, copies=4)])
+def test_what_is_ideal_passes_whatever_the_condition(wrapped):
+    for seed in range(20):
+        _, info = tla.solve(
+            spd(8, 1e8), np.ones(8), device=wrapped(LangevinDevice()), refine=False, rng=seed, return_info=True
+        )
+        assert info.success
 
 
 def test_the_device_time_is_that_of_the_answer():

@@ -134,3 +134,5 @@ def test_residuals():
     assert residual_health(4 * rng.standard_normal((50, 1)), noise, floor).failed == ["residual"]
     assert residual_health(np.r_[9.0, np.zeros(49)][:, None], noise, floor).failed == ["residual"]
     assert not residual_health(np.full((50, 1), 9.0), noise, np.full(1, 10.0)).failed
+    # Noise of a single run has no scatter of its own.
+    assert not residual_health(noise[:, :1], noise[:, 1:2], floor).failed

@@ -145,3 +145,24 @@ def test_a_soft_mode_apart_from_all_others_is_not_missed(seed):
     assert found.settled
     assert found.lower <= 0.01
     assert found.smallest == pytest.approx(0.01, rel=0.05)
+
+
+def test_noise_alone_takes_fewer_products_than_with_a_load():
+    operator, law = Sparse(grid_laplacian(SIDE, 0.1)), Overdamped().stationary()
+    loaded, alone = (Engines(operator).price(each, ("state",)).cost for each in (law, law.noise()))
+    assert 0 < alone.products < 0.7 * loaded.products
+    z = np.random.default_rng(0).standard_normal((SIDE**2, 2))
+    choice = Engines(operator).choose(law.noise(), ("state",))
+    before = choice.engine.n_matvec
+    (found,) = choice.engine.apply(law.noise(), [z], ("state",))
+    assert choice.engine.n_matvec - before == alone.products
+    (same,) = Engines(operator).choose(law, ("state",)).engine.apply(law, [None, None, z], ("state",))
+    np.testing.assert_allclose(found, same, atol=1e-3 * abs(same).max())
+
+
+def test_solves_with_a_factor_beyond_the_cache_cost_more():
+    """One that fits is preferred to a few dozen products for readings without a load; of a larger grid they win."""
+    inside, outside = (select.Engines(Sparse(grid_laplacian(side, 0.1))) for side in (80, 316))
+    law = Overdamped().stationary().noise()
+    assert inside.choose(law, ("state",), 64).engine.name == "factorised (sparse LDLᵀ)"
+    assert outside.price(law, ("state",), 64).name == "chebyshev"

@@ -60,7 +60,22 @@ def test_products_are_few_times_those_of_gmres():
     gmres(counted, b, rtol=1e-6)
     of_gmres, counted.products = counted.products, 0
     tla.langevin(counted, b, rtol=1e-6, rng=0)
-    assert counted.products <= 15 * of_gmres
+    assert counted.products <= 7 * of_gmres
+
+
+def test_the_ends_take_few_solves(monkeypatch):
+    """Two with A and two with Aᵀ find σ_min, from the solution that has shown that they are short."""
+    loads = []
+    inner = KrylovSolvesEngine._columns
+    monkeypatch.setattr(KrylovSolvesEngine, "_columns", lambda self, *a: loads.append(a[1].shape[1]) or inner(self, *a))
+    engine = KrylovSolvesEngine(Sparse(A))
+    assert engine.converges
+    smallest, largest = engine.interval()
+    assert sum(loads) <= 4
+    inverse = LinearOperator(A.shape, lambda v: gmres(A, gmres(A.T, v, rtol=1e-8)[0], rtol=1e-8)[0], dtype=float)
+    exact = scipy.sparse.linalg.eigsh(inverse, k=1, return_eigenvectors=False)[0] ** -0.5
+    assert smallest == pytest.approx(exact, rel=0.02)
+    assert largest == pytest.approx(scipy.sparse.linalg.svds(A, k=1, return_singular_vectors=False)[0], rel=0.03)
 
 
 def test_the_noise_of_one_run_is_that_of_the_law():
@@ -100,3 +115,14 @@ def test_singular_is_refused():
     dependent = scipy.sparse.diags_array(np.r_[np.ones(D - 1), 0.0]) + last
     with pytest.raises(np.linalg.LinAlgError, match="singular"):
         tla.solve(dependent, np.ones(D), rng=0)
+
+
+def test_the_rounding_of_a_raw_run_in_single_precision_is_spread_over_the_pages():
+    """As large as eps κ ‖x‖ in norm, and not as large as that for every page."""
+    b = np.full(D, 0.15 / D, dtype=np.float32)
+    x, info = tla.solve(A.astype(np.float32), b, refine=False, rng=0, return_info=True)
+    assert info.engine == "gmres"
+    allowed = np.finfo(np.float32).eps * info.condition * np.linalg.norm(x)
+    assert 0.99 * allowed <= np.linalg.norm(info.rounding) <= 3 * allowed
+    error = abs(x - gmres(A, b.astype(float), rtol=1e-12)[0])
+    assert np.linalg.norm(error) <= np.linalg.norm(info.standard_error) <= 10 * np.linalg.norm(error)

@@ -21,6 +21,7 @@ from thermolinalg.operators import Kronecker, LowRankPlusIdentity
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._log_determinant import _in_range
 from thermolinalg.primitives.determinant import det, logabsdet, slogdet
+from thermolinalg.testing import assert_coverage
 
 METHODS = ("work", "integration")
 
@@ -387,6 +388,29 @@ def test_by_products_only(monkeypatch, wrap, method):
     (_, value), info = slogdet(wrap(dense), atol=0.3, method=method, rng=0, return_info=True)
     assert info.engine != "eigenvalues"
     assert_estimates(value, info, np.linalg.slogdet(dense)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrap", "shift", "atol", "seeds"),
+    [
+        (scipy.sparse.csr_array, 0.1, 1e-2, 200),
+        (scipy.sparse.csr_array, 1e-5, 1e-2, 200),
+        (aslinearoperator, 0.5, 1, 200),
+    ],
+    ids=["factors", "ill-conditioned, factors", "products"],
+)
+def test_error_bars_of_large_matrices_cover(monkeypatch, wrap, shift, atol, seeds):
+    """What serves a hundred thousand nodes, at a size whose determinant is known."""
+    too_large_to_form(monkeypatch)
+    matrix, hits = grid_laplacian(16, shift), []
+    expected = np.linalg.slogdet(matrix.toarray())[1]
+    for seed in range(seeds):
+        (_, value), info = slogdet(wrap(matrix), atol=atol, rng=seed, return_info=True)
+        assert info.standard_error <= atol
+        assert info.engine == ("chebyshev" if wrap is aslinearoperator else "factorised (sparse LDLᵀ)")
+        hits.append(abs(value - expected) < t.ppf(0.975, info.degrees_of_freedom) * info.standard_error)
+    assert_coverage(sum(hits), seeds)
 
 
 def test_budget_of_readings(monkeypatch):

@@ -163,6 +163,7 @@ def test_another_matrix_on_the_same_device(name):
     np.testing.assert_allclose(device.solve(np.ones(4)), np.linalg.solve(spd(4), np.ones(4)), rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:the device is not healthy")  # a bar of first order does not hold so much
 def test_it_pickles_with_its_imperfections():
     rough = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.05))
     device = tla.program(spd(9), device=rough, rng=0)

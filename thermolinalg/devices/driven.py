@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thermolinalg._arrays import as_array, as_float64, eps, namespace, standard_normal, to_numpy
+from thermolinalg._arrays import Array, as_array, as_float64, eps, namespace, standard_normal, to_numpy
 from thermolinalg._progress import watched
 from thermolinalg.devices.reading import Spectrum
 from thermolinalg.devices.simulated import Simulated, SingularError
@@ -111,6 +112,8 @@ class Driven:
         trace, scaling = operator.trace(), program.scaling
         ends = program.factor * np.array([lower, upper])
         settles = program.settles_to(program.law.temperature, ends)
+        exact = settles and program.imperfections.is_perfect
+        squares = operator.column_squares() if exact and trace is not None else None
         return Spectrum(
             order=self.d,
             smallest=lower,
@@ -120,8 +123,9 @@ class Driven:
             eigenvalues=None if values is None else values.values,
             multiplicity=None if few is None else few.multiplicity,
             rounding=rounding,
-            systematic=0.0 if settles and program.imperfections.is_perfect else None,
+            systematic=0.0 if exact else None,
             settles=settles,
+            traces=None if squares is None or trace is None else (float(trace), float(to_numpy(squares).sum())),
         )
 
     def _refuse(self, lower: float, upper: float, negligible: float) -> None:
@@ -162,17 +166,39 @@ class Driven:
             weight = s * left * (modes - start) / stiffness * self._excess_variance(stiffness)
             # n readings of m equal modes are one draw of χ² with nm degrees of freedom.
             return np.asarray(rng.chisquare(n * multiplicity, (GROUPS, len(modes))) @ weight / n)
-        engines, law = self.program.engines, Drive(start).along(self._stationary, s)
-        operator, columns, sums = self.program.effective, max(1, COLUMNS // self.d), []
-        for done in watched(range(0, GROUPS * n, columns), "block of readings"):
-            z = standard_normal(rng, (self.d, min(columns, GROUPS * n - done)), operator.like)
-            choice = self.program.told(engines.choose(law, ("state",), z.shape[1]))
-            # The load is zero and the start forgotten; the position needs one normal vector.
-            inputs = [z if name in ("z", "z1") else None for name in law.inputs]
-            (x,) = choice.engine.apply(law, inputs, ("state",))
-            sums.append(to_numpy((x * (operator.apply(x) - start * x)).sum(0)))
-        scale = s * left * self.program.factor / self.program.temperature
+        product, scale = self.program.effective.apply, s * left * self.program.factor / self.program.temperature
+        sums = [to_numpy((x * (product(x) - start * x)).sum(0)) for x in self._drawn_along(start, s, n, rng)]
         return np.asarray(scale * np.concatenate(sums).reshape(GROUPS, n).mean(axis=1))
+
+    def energies_along(self, start: float, log_odds: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """See `LangevinProgram.energies_along`."""
+        s, left = float(logistic(log_odds)), float(logistic(-log_odds))
+        self.program.ledger.record(self.d, GROUPS * n, self._relaxation_time(start, s, left))
+        product, blocks = self.program.effective.apply, []
+        for x in self._drawn_along(start, s, n, rng):
+            held = product(x)
+            terms = (x * x, x * held, held * held, held * product(held))
+            blocks.append(np.stack([to_numpy(term.sum(0)) for term in terms]))
+        # xᵀHᵏx for k = 0 … 3, and H_s = (1 − s) aI + s H.
+        powers, c = np.concatenate(blocks, axis=1).reshape(4, GROUPS, n).mean(axis=2), left * start
+        energies = [
+            s * left * (powers[1] - start * powers[0]),
+            c * powers[0] + s * powers[1],
+            c**2 * powers[0] + 2 * c * s * powers[1] + s**2 * powers[2],
+            c**3 * powers[0] + 3 * c**2 * s * powers[1] + 3 * c * s**2 * powers[2] + s**3 * powers[3],
+        ]
+        return np.asarray(self.program.factor / self.program.temperature * np.array(energies))
+
+    def _drawn_along(self, start: float, s: float, n: int, rng: np.random.Generator) -> Iterator[Array]:
+        """Readings of H_s in equilibrium, in blocks (d, k), n for each group."""
+        engines, law = self.program.engines, Drive(start).along(self._stationary, s).noise()
+        columns = max(1, COLUMNS // self.d)
+        for done in watched(range(0, GROUPS * n, columns), "block of readings"):
+            z = standard_normal(rng, (self.d, min(columns, GROUPS * n - done)), self.program.effective.like)
+            choice = self.program.told(engines.choose(law, ("state",), z.shape[1]))
+            # The position needs one normal vector.
+            inputs = [z if name in ("z", "z1") else None for name in law.inputs]
+            yield choice.engine.apply(law, inputs, ("state",))[0]
 
     @cached_property
     def _stationary(self) -> LinearLaw:

@@ -182,6 +182,21 @@ class LangevinProgram(Simulated):
         """
         return self._driven.readings_along(start, log_odds, n, rng)
 
+    def energies_along(self, start: float, log_odds: float, n: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The same readings with their energies xᵀH_s x, xᵀH_s²x and xᵀH_s³x, over the temperature.
+
+        Parameters
+        ----------
+        start, log_odds, n, rng
+            As for `readings_along`.
+
+        Returns
+        -------
+        ndarray, shape (4, 16)
+            Means of the groups.
+        """
+        return self._driven.energies_along(start, log_odds, n, rng)
+
     def work(
         self, drive: Drive, steps: int, n: int, *, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -229,6 +229,8 @@ class Spectrum:
         Largest error of log det H that does not average out: 0 for an ideal device, None where it is unknown.
     settles : bool, optional
         Whether the device settles to N(0, T H_s⁻¹) for every H_s on the way, as drives need.
+    traces : tuple of float, optional
+        tr H and tr H², where they are known and the device settles exactly.
 
     Examples
     --------
@@ -246,6 +248,7 @@ class Spectrum:
     rounding: float = 0.0
     systematic: float | None = None
     settles: bool = True
+    traces: tuple[float, float] | None = None
 
     @cached_property
     def modes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -63,6 +63,7 @@ def _independent_blocks(
 ) -> Generator[Array, None, None]:
     """Readings in equilibrium, in blocks (d, n): memory for one copy, and a way out."""
     law, d = program.in_device(program.law.stationary()), load.shape[0]
+    law = law if bool(namespace(load).any(load != 0)) else law.noise()
     width = max(1, BLOCK // max(d, 1))
     for begin in watched(range(0, count, width), "block of readings"):
         (block,) = program.draw(law, ("state",), load, None, rng, columns=min(width, count - begin))
@@ -165,9 +166,10 @@ def _independent_covariance(program: Simulated, count: int, rng: np.random.Gener
 
 def _root(program: Simulated, block: Array) -> Array:
     """R V for a block V, with R Rᵀ the covariance in equilibrium."""
-    law = program.in_device(program.law.stationary())
-    noise, choice = law.normal_inputs()[0], program.told(program.engines.choose(law, ("state",), block.shape[1]))
-    (draws,) = choice.engine.apply(law, [block if name == noise else None for name in law.inputs], ("state",))
+    law = program.in_device(program.law.stationary()).noise()
+    choice = program.told(program.engines.choose(law, ("state",), block.shape[1]))
+    # The position needs one normal vector.
+    (draws,) = choice.engine.apply(law, [block if name in ("z", "z1") else None for name in law.inputs], ("state",))
     return draws
 
 

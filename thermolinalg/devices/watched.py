@@ -29,6 +29,7 @@ WATCHED = (
     "noise_covariance",
     "lagged_covariance",
     "readings_along",
+    "energies_along",
     "work",
 )
 """The methods that run a device."""

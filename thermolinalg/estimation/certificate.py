@@ -188,7 +188,13 @@ def unit(equation: Equation) -> Array | float:
 
 
 def rounding_bound(
-    equation: Equation, inverse: NoisyInverse, x: Array, schedule: Schedule, rng: np.random.Generator, eps: float
+    equation: Equation,
+    inverse: NoisyInverse,
+    x: Array,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    eps: float,
+    even: float = 0.0,
 ) -> Array:
     """|A⁻¹| eps (|A||x| + |b|) (n, k): how far the rounding of a residual can move the answer.
 
@@ -205,6 +211,8 @@ def rounding_bound(
     rng : numpy.random.Generator
     eps : float
         Of the precision in which residuals are computed.
+    even : float, optional
+        Share of ‖A‖‖x‖/√n, in balanced units, that is lost of every residual besides: 1 where factors of A mix them.
 
     Returns
     -------
@@ -212,11 +220,10 @@ def rounding_bound(
     """
     xp = equation.xp
     sizes = equation.matrix.absolute(abs(x))
-    if sizes is None:
-        sizes = xp.zeros_like(equation.rhs) + equation.size * equation.balanced.solution(x) / x.shape[0] ** 0.5
-        if equation.balanced.rows is not None:
-            sizes = sizes / equation.balanced.rows
-    weights = sizes + abs(equation.rhs)
+    alike = xp.zeros_like(equation.rhs) + equation.size * equation.balanced.solution(x) / x.shape[0] ** 0.5
+    if equation.balanced.rows is not None:
+        alike = alike / equation.balanced.rows
+    weights = abs(equation.rhs) + (alike if sizes is None else sizes + even * alike)
     columns = []
     for j in range(x.shape[1]):
         signs = random_signs(rng, (weights.shape[0], PROBES), x)

@@ -58,7 +58,8 @@ class Health:
         if not self.failed:
             return ""
         told = ", ".join(f"{name} ({self.scores[name]:.2g} standard errors off)" for name in self.failed)
-        return f"the device is not healthy: its {self.readings} readings fail {told}"
+        fail = "reading fails" if self.readings == 1 else f"{self.readings} readings fail"
+        return f"the device is not healthy: its {fail} {told}"
 
     def note(self, check: str, z: NDArray[np.float64] | float) -> None:
         """Deviations in standard errors; what is not a number is infinite."""
@@ -298,7 +299,8 @@ def residual_health(residual: Array, noise: Array, rounding: Array) -> Health:
         # Student's t as a normal number (Wallace), and F, of as many degrees as the noise has, likewise (Paulson).
         health.note("residual", np.sqrt(n * np.log1p(t**2 / n)) * (8 * n + 1) / (8 * n + 3))
         total = np.mean((z / scale) ** 2, axis=0)
-        degrees = min(float(m), 2 / float(np.var(total))) if m > 1 else 1.0
+        scatter = float(np.var(total))  # none of a single run
+        degrees = min(float(m), 2 / scatter) if m > 1 and scatter > 0 else float(m)
         root = np.cbrt(np.mean(t**2, axis=0))
         mean, spread = (1 - 2 / (9 * n)) * root - (1 - 2 / (9 * degrees)), 2 / (9 * n) * root**2 + 2 / (9 * degrees)
         health.note("residual", np.maximum(mean, 0.0) / np.sqrt(spread))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from thermolinalg._info import ThermodynamicWarning
 from thermolinalg._progress import told, watched
 from thermolinalg.devices import Drivable, Spectrum
+from thermolinalg.estimation.energies import PILOT, reader
 from thermolinalg.estimation.free_energy import FreeEnergy, bennett, jarzynski, thermodynamic_integration
 from thermolinalg.laws.work import Drive, logistic, work_moments
 
@@ -47,9 +48,6 @@ MARGIN = 1.15
 
 DISSIPATION = 0.5
 """Dissipated work of a drive, in units of T: more, and forward and reverse work hardly overlap; less costs steps."""
-
-PILOT = 4
-"""Readings in each group of the pilot that finds the scatter: more share out better, and cost their time."""
 
 READINGS = 5e7
 """Numbers that readings by products may take: about ten seconds."""
@@ -220,13 +218,10 @@ def by_integration(program: Drivable, spectrum: Spectrum, budget: Budget, rng: n
     In the log-odds u of s the integrand is Σ_i [σ(u + ln λ_i/a) − σ(u)], σ the logistic function: analytic in a strip
     of half-width π and decaying like e^{−|u|}, so that the trapezoidal rule with step h errs by e^{−2π²/h} only. Step
     and ends are chosen for a hundredth of the tolerance. A pilot finds the scatter at each node; then readings are
-    shared out in proportion to it.
+    shared out in proportion to it. Energies with known means are taken out of them (`WithEnergies`).
     """
     nodes, step = _log_odds_grid(spectrum, 0.01 * min(budget.atol, 1.0))
-    most = budget.readings(spectrum, len(nodes))
-
-    def read(u: float, n: int) -> NDArray[np.float64]:
-        return program.readings_along(spectrum.start, u, n, rng=rng)
+    most, read = budget.readings(spectrum, len(nodes)), reader(program, spectrum, rng)
 
     def integrated() -> FreeEnergy:
         return thermodynamic_integration(means, np.full(len(nodes), step))

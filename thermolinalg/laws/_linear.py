@@ -125,6 +125,24 @@ class LinearLaw:
 
         return LinearLaw(self.inputs, self.outputs, lambda lam: self.functions(factor * lam), equilibrium, self.rough)
 
+    def noise(self) -> LinearLaw:
+        """The law without a load, from a start that is zero or forgotten: of its normal inputs alone.
+
+        Returns
+        -------
+        LinearLaw
+        """
+        kept = [j for j, name in enumerate(self.inputs) if name in self.normal_inputs()]
+
+        def equilibrium(lam_min: float) -> Coefficients | None:
+            form = self.equilibrium(lam_min)
+            return form and [[row[j] for j in kept] for row in form]
+
+        def functions(lam: Array) -> Coefficients:
+            return [[row[j] for j in kept] for row in self.functions(lam)]
+
+        return LinearLaw(self.normal_inputs(), self.outputs, functions, equilibrium, self.rough)
+
     def normal_inputs(self) -> tuple[str, ...]:
         """Names of the standard normal inputs."""
         return tuple(name for name in self.inputs if name.startswith("z"))

@@ -17,6 +17,9 @@ PLACED, MULTIPLIED, SOLVED = 250.0, 2.5, 10.0
 """Operations of a product with A, which moves memory, that take the time of: placing a number in L; a multiplication of
 its columns with each other; the two solves with a number in L."""
 
+CACHED, UNCACHED = 2e6, 20.0
+"""Numbers in L that a cache holds; and what such solves take where it does not, for every column anew."""
+
 SUPERNODAL = 0.1
 """What multiplications by CHOLMOD take beside those of SuperLU: they are dense algebra."""
 
@@ -115,4 +118,5 @@ def _outwards(A: Any, start: int) -> tuple[np.ndarray, np.ndarray]:
 def factor_price(d: int, entries: float) -> Cost:
     """Cost of a factor with so many numbers in L, and of one solve, in operations of a product with A."""
     multiplied = MULTIPLIED * (SUPERNODAL if cholmod() else 1.0)
-    return Cost(PLACED * entries + multiplied * entries**2 / d, SOLVED * entries, memory=24.0 * entries)
+    solved = SOLVED if entries <= CACHED else UNCACHED
+    return Cost(PLACED * entries + multiplied * entries**2 / d, solved * entries, memory=24.0 * entries)

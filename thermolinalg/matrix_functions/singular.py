@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, cast
-
-import numpy as np
 
 from thermolinalg._arrays import Array, column_norms, namespace
 from thermolinalg.laws import LinearLaw
@@ -124,7 +123,7 @@ class SingularEngines:
             return "svd", "its singular value decomposition is at hand"
         m, n = self.matrix.shape
         form = law.equilibrium(0.0)
-        beyond = form is None or alpha_of(form) > self._bound_of_smallest()
+        beyond = form is None or alpha_of(form) > self._bound_of_smallest
         if not beyond and self._converges() and self._engine("gmres").supports(law):
             return "gmres", "A is large and its Krylov spaces are short: solves by products are cheaper than a factor"
         if not beyond and self._is_square_array() and self._engine("lu").supports(law):
@@ -179,14 +178,16 @@ class SingularEngines:
         m, n = self.matrix.shape
         return isinstance(self.matrix, Dense) or self._is_small() or (min(m, n) <= FORMABLE and m * n <= ENTRIES)
 
+    @cached_property
     def _bound_of_smallest(self) -> float:
         """An upper bound of σ_min: the shortest column of an array, where it is square."""
         if not self._is_square_array():
             return math.inf
-        array = cast(Dense | Sparse, self.matrix).matrix
         if isinstance(self.matrix, Sparse):
-            return float(np.sqrt(array.multiply(array).sum(axis=0)).min())
-        return float(namespace(array).min(column_norms(array)))
+            squares = self.matrix.column_squares()
+            return math.sqrt(float(namespace(squares).min(squares)))
+        norms = column_norms(cast(Dense, self.matrix).matrix)
+        return float(namespace(norms).min(norms))
 
     def __getstate__(self) -> dict[str, Any]:
         # Sparse factors do not pickle: what was built is built again where it is needed.

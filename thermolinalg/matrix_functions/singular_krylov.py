@@ -61,23 +61,29 @@ class KrylovSolvesEngine(PivotedLUEngine):
 
     def __init__(self, matrix: Operator) -> None:
         self.operator, self.name = matrix, "gmres"
-        self._accuracy = self._resolved = RESOLVED / max(matrix.shape[0], 1) ** 0.5
+        self._accuracy = RESOLVED / max(matrix.shape[0], 1) ** 0.5
 
-    @cached_property
+    @property
     def converges(self) -> bool:
         """Whether solves with A are short, as one for a random load shows."""
+        return self._response is not None
+
+    @cached_property
+    def _response(self) -> Array | None:
+        """A⁻¹ of a random load (n, 1), in which the softest modes stand out; None where `SHORT` steps do not do."""
         n = self.operator.shape[0]
         load = np.random.default_rng(n).standard_normal(n).astype(self.operator.dtype)
-        _, status = gmres(self._map(self.operator.apply), load, rtol=self._resolved, restart=SHORT, maxiter=1)
-        return bool(status == 0)
+        found, status = gmres(self._map(self.operator.apply), load, rtol=self._accuracy, restart=SHORT, maxiter=1)
+        return None if status else as_array(found[:, None], self.operator.like)
 
     @cached_property
     def _smallest(self) -> tuple[float, Array | None]:
         """σ_min, to a tenth, and its right singular vector; zero and None where solves do not get there."""
-        n, like = self.operator.shape[0], self.operator.like
+        n, like, start = self.operator.shape[0], self.operator.like, self._response
+        self._accuracy = self._accuracy if start is None else COARSE
         try:
             value, vector = dominant(
-                lambda v: self._solve(self._solve_transposed(v)), n, like, rtol=NEARLY, polished=False
+                lambda v: self._solve(self._solve_transposed(v)), n, like, rtol=NEARLY, polished=False, start=start
             )
         except np.linalg.LinAlgError:
             return 0.0, None
@@ -118,10 +124,7 @@ class KrylovSolvesEngine(PivotedLUEngine):
 
     def _solve(self, b: Array) -> Array:
         """A⁻¹B for a block (n, k)."""
-        found = self._columns(self.operator.apply, b, np.full(b.shape[1], self._accuracy))
-        # Once a random vector has been solved for twice, what comes after is dominated by the softest modes.
-        self._accuracy = max(self._accuracy, COARSE) if "_smallest" not in vars(self) else self._accuracy
-        return found
+        return self._columns(self.operator.apply, b, np.full(b.shape[1], self._accuracy))
 
     def _solve_transposed(self, b: Array) -> Array:
         """A⁻ᵀB."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -81,15 +81,19 @@ def scaled_array(matrix: Array, rows: Array | None, columns: Array | None, facto
     return out
 
 
-def scaled_entries(
-    data: np.ndarray, row: np.ndarray, column: np.ndarray, scalings: tuple[Array | None, Array | None], factor: float
-) -> Array:
-    """The same for the entries of a sparse array at the places (row, column)."""
-    if scalings[0] is None and scalings[1] is None:
-        return data * factor
-    m, n = int(row.max(initial=-1)) + 1, int(column.max(initial=-1)) + 1
-    r, c = _halves(scalings[0], m, factor, data), _halves(scalings[1], n, 1.0, data)
-    return data * (r[0][row] * c[0][column]) * (r[1][row] * c[1][column])
+def scaled_entries(A: Any, rows: Array | None, columns: Array | None, factor: float) -> np.ndarray:
+    """The same for the stored entries of a sparse array in CSR form."""
+    if (rows is None and columns is None) or not A.nnz:
+        return np.asarray(A.data * factor)
+    r, c = _halves(rows, A.shape[0], factor, A.data), _halves(columns, A.shape[1], 1.0, A.data)
+    return np.asarray(A.data * _of_entries(A, r[0], c[0]) * _of_entries(A, r[1], c[1]))
+
+
+def _of_entries(A: Any, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """rows_i columns_j for every stored entry; one number where they are all the same."""
+    if (rows == rows[0]).all() and (columns == columns[0]).all():
+        return np.asarray(rows[0] * columns[0])
+    return np.asarray(np.repeat(rows, np.diff(A.indptr)) * columns[A.indices])
 
 
 def _halves(scaling: Array | None, size: int, factor: float, like: Array) -> tuple[Array, Array]:

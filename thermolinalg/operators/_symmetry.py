@@ -23,7 +23,7 @@ ROUNDING = 100.0
 """Asymmetry that rounding explains, in units of d · eps of an entry's scale: what forming XᵀX or QΛQᵀ leaves, with a
 margin of ten; more would let through small entries that are wrong."""
 
-FIRST = 1000
+FIRST = 100
 """Rows of a sparse array that are looked at before all others."""
 
 
@@ -141,22 +141,21 @@ def _of_array(a: Array, *, worst: bool) -> Asymmetry | None:
 
 def _of_sparse(a: Any, *, worst: bool) -> Asymmetry | None:
     a.sort_indices()
-    adjoint = scipy.sparse.csr_array(a.conj().T)
+    adjoint = scipy.sparse.csr_array(a.conj().T if np.iscomplexobj(a) else a.T)
+    if all(np.array_equal(getattr(a, part), getattr(adjoint, part)) for part in ("indptr", "indices", "data")):
+        return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        difference = a - adjoint
-        if difference.nnz == 0:
-            return None
-        root, first = math.sqrt(0.5) * np.sqrt(abs(a.diagonal())), slice(0, FIRST)
+        root = math.sqrt(0.5) * np.sqrt(abs(a.diagonal()))
         if not worst and a.shape[0] > FIRST:
-            found = _worst_entry(a[first], adjoint[first], difference[first], root)
+            found = _worst_entry(a[:FIRST], adjoint[:FIRST], root)
             if found is not None and found.ratio > 1:
                 return found
-        return _worst_entry(a, adjoint, difference, root)
+        return _worst_entry(a, adjoint, root)
 
 
-def _worst_entry(a: Any, adjoint: Any, difference: Any, root: np.ndarray) -> Asymmetry | None:
-    """The worst pair in some leading rows of a sparse array, its adjoint and their difference."""
-    difference = difference.tocoo()
+def _worst_entry(a: Any, adjoint: Any, root: np.ndarray) -> Asymmetry | None:
+    """The worst pair in some leading rows of a sparse array and its adjoint."""
+    difference = (a - adjoint).tocoo()
     row, column = difference.coords
     if not len(row):
         return None

@@ -154,8 +154,7 @@ class Sparse(Operator):
 
     def rescaled(self, rows: Array | None, columns: Array | None, factor: float = 1.0) -> Operator:
         A = self.matrix
-        row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
-        data = scaled_entries(A.data, row, A.indices, (rows, columns), factor)
+        data = scaled_entries(A, rows, columns, factor)
         symmetric = self.symmetric and same_scaling(rows, columns)
         return self.holding(scipy.sparse.csr_array((data, A.indices, A.indptr), A.shape), symmetric=symmetric)
 

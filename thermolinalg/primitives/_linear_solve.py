@@ -16,7 +16,7 @@ from thermolinalg._progress import told, watched
 from thermolinalg._validation import is_finite
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.watched import DeviceError
-from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound, unit
+from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.laws import forgotten
@@ -268,8 +268,8 @@ def solve_raw(
     systematic = systematic_error(held, equation, reading, timetable)
     budget = once(lambda: error_budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
+    settled = forgotten(timetable.burn_in * held.inverse.rate())
     if systematic is None:
-        settled = forgotten(timetable.burn_in * held.inverse.rate())
         why = UNTOLD if settled else "the burn-in is too short for the start to be forgotten"
         lines.insert(0, f"the error bar holds noise only: {why};")
     elif not held.inverse.ideal:
@@ -298,7 +298,8 @@ def solve_raw(
         budget=lambda: budget().mapped(lambda part: shape(outer.back_error(part))),
     )
     state = State(x, x, (), (), n_runs=1, reading=reading, schedules=[timetable])
-    if not held.inverse.own and reading.replicas is not None:
+    # What a bar of noise alone leaves out, the residual shows, unless a start that is still there explains it.
+    if reading.replicas is not None and not (held.inverse.own and (systematic is not None or not settled)):
         declare(info, _health(held, equation, reading))
     info = with_device(info, held, state)
     info.device_time = spent  # of the answer; error bars take more
@@ -317,10 +318,13 @@ def _rounding_of_one_run(
 ) -> Array:
     """What rounding leaves in a reading: of its numbers, and of the factors that the simulated device rests on."""
     own = max(equation.eps, eps(equation.matrix.like))
-    bound, share = rounding_bound(equation, held.inverse, x, schedule, rng, own), _inaccuracy(held, equation)
+    bound, share = rounding_bound(equation, held.inverse, x, schedule, rng, own, even=1.0), _inaccuracy(held, equation)
     if held.condition is not None and held.squared:
         share = min(1.0, share * held.condition.number * x.shape[0])
-    return equation.xp.maximum(bound, share * equation.balanced.solution(equation.asked(x)) * unit(equation))
+    # As large as that in norm, and spread over the unknowns as the inverse spreads what is lost of residuals.
+    size, least = equation.balanced.solution, share * equation.balanced.solution(equation.asked(x))
+    spread = size(equation.asked(bound))
+    return bound * equation.xp.maximum(least / (spread + (spread == 0)), 1.0)
 
 
 def _inaccuracy(held: Held, equation: Equation) -> float:

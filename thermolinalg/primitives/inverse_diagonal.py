@@ -73,7 +73,8 @@ def inv_diagonal(
 
     In equilibrium node i has the variance :math:`T (A^{-1})_{ii}`. N independent readings know it with the relative
     standard error :math:`\sqrt{2/(N - 1)}`, whatever A is: N is set by `rtol`. A need only be known by its products.
-    Of a large sparse A fewer readings do, each with its conditional variances (Rao–Blackwell).
+    Of a large sparse A fewer readings do: each node is told by its variance given all but some nodes around it, and by
+    how its conditional mean scatters (Rao–Blackwell).
 
     Parameters
     ----------
@@ -274,13 +275,13 @@ class Found:
 def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.random.Generator, rounds: int) -> Found:
     """The diagonal by the spread of each node, or of its conditional mean where that takes fewer readings."""
     program.rate()  # which refuses what has no equilibrium
-    d, diagonal = matrix.shape[0], matrix.diagonal()
-    # Of fewer nodes as many readings as there are cost no more than d.
-    many = isinstance(matrix, Sparse) and d >= LARGE and count <= d
-    if many and diagonal is not None and bool((diagonal > 0).all()) and program.vouched:
-        few = conditional_variances(program, matrix, rtol, count, rng=rng)
-        condition = getattr(program, "condition", None)
-        return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0, stopped=few.stopped)
+    d = matrix.shape[0]
+    if isinstance(matrix, Sparse) and d >= LARGE and program.vouched and bool((matrix.diagonal() > 0).all()):
+        # The spread of any number of readings costs as much as that of d.
+        few = conditional_variances(program, matrix, rtol, min(count, d), rng=rng)
+        if few is not None:
+            condition = getattr(program, "condition", None)
+            return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0, stopped=few.stopped)
     if not program.vouched:
         return _examined(program, matrix, count, rng=rng)
     total, degrees, stopped = 0.0, 0, None

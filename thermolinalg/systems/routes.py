@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -295,8 +295,11 @@ def _told_size(program: Program, condition: Condition | None, scaling: Array | N
     largest, factor = getattr(program, "largest", None), getattr(program, "factor", None)
     if scaling is not None:
         return float(largest) if largest else None
-    plain = getattr(program, "scaling", 0) is None
-    return condition.largest / float(factor) if plain and factor and condition is not None else None
+    own: Any = getattr(program, "scaling", 0)
+    if own is None:
+        return condition.largest / float(factor) if factor and condition is not None else None
+    # What has one scale for all nodes need not be balanced, but the program has written it so.
+    return float(largest / own[0] ** 2) if largest and bool((own == own[0]).all()) else None
 
 
 def _condition(program: Program, operator: Operator) -> Condition | None:
