@@ -18,6 +18,9 @@ __all__ = ["Posterior", "drawn"]
 NUMBERS = 1 << 24
 """Numbers of a block of covariances that are held at once."""
 
+CANCELLED = 1e-10
+"""Part of a variance that rounding may leave of it where the data say nearly all."""
+
 
 class Posterior:
     """What some data say of a function.
@@ -73,7 +76,8 @@ class Posterior:
         f − K M⁻¹(f + noise), so that no dense matrix is ever made.
         """
         if not self._is_structured(X):
-            return drawn(self.covariance(X), count, self.loaded.device, rng)
+            size = float(self.kernel.diag(X).max())
+            return drawn(self.covariance(X), count, self.loaded.device, rng, size)
         loaded = copy.copy(self.loaded)
         loaded.rng = rng
         prior = loaded.draws(count)
@@ -106,8 +110,13 @@ def _positive(variances: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(variances, 0.0))
 
 
-def drawn(covariance: np.ndarray, count: int, device: Any, rng: np.random.Generator) -> np.ndarray:
-    """Vectors (m, count) of a covariance C (m, m): C times readings of a device that holds C, of covariance C⁻¹."""
+def drawn(covariance: np.ndarray, count: int, device: Any, rng: np.random.Generator, size: float = 0.0) -> np.ndarray:
+    """Vectors (m, count) of a covariance C (m, m): C times readings of a device that holds C, of covariance C⁻¹.
+
+    Where C is what is left of variances of a `size`, rounding of that size may make it indefinite, and is lifted.
+    """
     largest = max(float(covariance.diagonal().max()), float(np.finfo(float).tiny))
-    matrix = covariance + JITTER * largest * np.eye(len(covariance))
+    least = float(np.linalg.eigvalsh(covariance)[0])
+    lift = JITTER * largest + (2 * abs(least) if -CANCELLED * size <= least < 0 else 0.0)
+    matrix = covariance + lift * np.eye(len(covariance))
     return np.asarray(matrix @ tla.sample(matrix, count, device=device, rng=rng).T)

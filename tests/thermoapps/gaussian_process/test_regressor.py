@@ -281,3 +281,13 @@ def test_bad_data_are_refused(X, y, match):
 def test_one_kind_of_uncertainty_at_a_time():
     with pytest.raises(ValueError, match="exclude"):
         ThermodynamicGPRegressor().fit([[0.0], [1.0]], [0.0, 1.0]).predict([[0.0]], return_std=True, return_cov=True)
+
+
+@pytest.mark.filterwarnings("ignore:The optimal value found")
+@pytest.mark.parametrize("seed", [5, 6, 8, 25])
+def test_functions_that_the_data_tell_to_rounding_are_drawn(seed):
+    """Covariances of 1e-11 are what cancellation leaves of variances of one: some are not definite."""
+    X = np.random.default_rng(seed).uniform(0, 1, (20, 1))
+    draws = ThermodynamicGPRegressor(rng=0).fit(X, X[:, 0]).sample_y(X[:3], 1000, random_state=0)
+    np.testing.assert_allclose(draws.mean(axis=1), X[:3, 0], atol=2e-6)
+    assert np.all((draws.std(axis=1) > 1e-6) & (draws.std(axis=1) < 1e-5))
