@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "thermolinalg"
 APPLICATIONS = ROOT / "applications" / "thermoapps"
 OPTIONAL = {"torch", "matplotlib", "typer", "rich", "sdeint", "sklearn", "mpi4py"}
-LONGEST_FILE = 350
+LONGEST_FILE = 370
 SIMULATED = {
     "Drawn",
     "GeneralDevice",

@@ -18,7 +18,12 @@ _NOT_THE_CALLER = (str(Path(__file__).parent), str(Path(scipy.sparse.linalg.__fi
 
 
 class ThermodynamicWarning(LinAlgWarning):  # type: ignore[misc]
-    """An estimate could not be certified; the text ends with the keyword to change."""
+    """An estimate could not be certified; the text ends with the keyword to change.
+
+    See Also
+    --------
+    Info : The same as numbers.
+    """
 
 
 def warn(message: str) -> None:
@@ -42,6 +47,11 @@ class Info(dict[str, Any]):
 
     Values may be given as callables without arguments: they are evaluated when first read, so that
     what costs extra device readings (an error bar, say) is only paid by those who look at it.
+
+    See Also
+    --------
+    PreparedDevice : Whose calls return it.
+    planning.Plan : What is known before a call.
 
     Notes
     -----

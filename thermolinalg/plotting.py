@@ -57,6 +57,10 @@ def trajectory(
     ImportError
         Matplotlib is missing.
 
+    See Also
+    --------
+    covariance, error_against_time, histogram, spectrum : Pictures.
+
     Examples
     --------
     >>> import numpy as np
@@ -132,6 +136,10 @@ def error_against_time(
     ImportError
         Matplotlib is missing.
 
+    See Also
+    --------
+    histogram, spectrum, trajectory, covariance : Pictures.
+
     Examples
     --------
     >>> from thermolinalg import plotting
@@ -184,6 +192,10 @@ def spectrum(
     ImportError
         Matplotlib is missing.
 
+    See Also
+    --------
+    trajectory, covariance, error_against_time, histogram : Pictures.
+
     Examples
     --------
     >>> from thermolinalg import plotting
@@ -232,6 +244,10 @@ def histogram(readings: Any, *, mean: float, variance: float, ax: Axes | None = 
     ImportError
         Matplotlib is missing.
 
+    See Also
+    --------
+    spectrum, trajectory, covariance, error_against_time : Pictures.
+
     Examples
     --------
     >>> import numpy as np
@@ -279,6 +295,10 @@ def covariance(estimate: Any, inverse: Any, *, ax: Axes | None = None) -> Axes:
     ------
     ImportError
         Matplotlib is missing.
+
+    See Also
+    --------
+    error_against_time, histogram, spectrum, trajectory : Pictures.
 
     Examples
     --------

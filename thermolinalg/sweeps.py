@@ -86,6 +86,11 @@ def sweep(
     Exception
         Whatever a call raised, with a note that tells which one.
 
+    See Also
+    --------
+    program : One A for many calls in one process.
+    joblib.Parallel : What shares out the calls.
+
     Notes
     -----
     A worker that dies, by a signal or for want of memory, costs a second try of what it had at hand: the rest is kept.

@@ -31,6 +31,10 @@ class DistributedArray(NDArrayOperatorsMixin):
     axis : int, optional
         The axis that is shared out, from the front.
 
+    See Also
+    --------
+    scatter, gather, vector, rows_of : Vectors whose rows are spread over ranks.
+
     Examples
     --------
     >>> from thermolinalg.distributed import Serial, rows_of, vector

@@ -15,7 +15,12 @@ Reduction = Literal["sum", "max", "min"]
 
 
 class Communicator(Protocol):
-    """Ranks that run the same program, each on its own rows; every method is called by all of them together."""
+    """Ranks that run the same program, each on its own rows; every method is called by all of them together.
+
+    See Also
+    --------
+    Ranks, Serial : Who talks to whom.
+    """
 
     @property
     def rank(self) -> int:
@@ -50,6 +55,10 @@ class Communicator(Protocol):
 
 class Serial:
     """A communicator of one rank, for which nothing need be installed.
+
+    See Also
+    --------
+    Communicator, Ranks : Who talks to whom.
 
     Examples
     --------

@@ -23,6 +23,10 @@ class Partition:
     offsets : sequence of int, shape (ranks + 1,)
         Where each piece begins, from 0, and n.
 
+    See Also
+    --------
+    Halo, RowPartitioned : Which rows live where, and what they need of others.
+
     Examples
     --------
     >>> from thermolinalg.distributed import Serial

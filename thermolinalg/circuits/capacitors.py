@@ -49,6 +49,10 @@ class CapacitorArray:
     ValueError
         A is not symmetric, or cannot be programmed: the error names the entry or row of a negative capacitance.
 
+    See Also
+    --------
+    IntegratorArray : Circuits that hold A.
+
     References
     ----------
     Melanson et al., Thermodynamic computing system for AI applications, Nature Communications 16, 3757 (2025).
@@ -191,6 +195,10 @@ def mirrored(A: Any) -> np.ndarray:
     ------
     LinAlgError
         A − 2N is not positive definite: the sum of the halves would run away.
+
+    See Also
+    --------
+    IntegratorArray, OpAmp : What an array of integrators is made of.
 
     Examples
     --------

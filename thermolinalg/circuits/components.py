@@ -35,6 +35,10 @@ class Component:
         In `unit`; the number of parts where there is no unit.
     unit : str
         Of `value`; '' for parts that only count.
+
+    See Also
+    --------
+    parts_list, preferred : From values to parts that are sold.
     """
 
     name: str
@@ -66,6 +70,10 @@ def preferred(value: float, series: str) -> float:
     ValueError
         An unknown series, or a value that is not positive.
 
+    See Also
+    --------
+    Component, parts_list : From values to parts that are sold.
+
     Examples
     --------
     >>> preferred(4800.0, "E24"), preferred(4800.0, "E96")
@@ -92,6 +100,10 @@ def parts_list(components: Iterable[Component]) -> str:
     -------
     str
         Name, kind, value and nodes.
+
+    See Also
+    --------
+    preferred, Component : From values to parts that are sold.
     """
     return "\n".join(map(str, components))
 

@@ -51,6 +51,13 @@ class SpiceDevice:
     ValueError
         A parameter is not positive.
 
+    See Also
+    --------
+    run_netlist : One netlist.
+    IntegratorArray, CapacitorArray : The circuits it simulates.
+    thermolinalg.LangevinDevice : The same law without a circuit.
+    run_netlist, Transient : Netlists and what ngspice makes of them.
+
     Examples
     --------
     >>> import thermolinalg as tla

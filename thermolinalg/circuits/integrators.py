@@ -52,6 +52,11 @@ class IntegratorArray:
     ValueError
         A is empty, zero or not finite, or a parameter is not positive.
 
+    See Also
+    --------
+    CapacitorArray : Circuits that hold A.
+    OpAmp, mirrored : What an array of integrators is made of.
+
     Notes
     -----
     Amplifiers that are not ideal change the law: the offset V_os adds V_os (Σ_j 1/R_ij + 1/R) to the currents of the

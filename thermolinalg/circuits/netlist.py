@@ -25,6 +25,10 @@ class OpAmp:
     ------
     ValueError
         A gain or bandwidth that is not positive.
+
+    See Also
+    --------
+    mirrored, IntegratorArray : What an array of integrators is made of.
     """
 
     gain: float = 1e6
@@ -75,6 +79,10 @@ class Transient:
         Begin and end of the averages, seconds.
     seed : int, optional
         Of the noise; None: there is none.
+
+    See Also
+    --------
+    SpiceDevice, run_netlist : Netlists and what ngspice makes of them.
     """
 
     duration: float

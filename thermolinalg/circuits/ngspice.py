@@ -64,6 +64,10 @@ def run_netlist(write: Callable[[str | None], str], nodes: int, *, sampled: bool
         ngspice is not installed.
     RuntimeError
         It failed, or told less than it was asked; with the end of what it said.
+
+    See Also
+    --------
+    Transient, SpiceDevice : Netlists and what ngspice makes of them.
     """
     program = find_ngspice()
     with tempfile.TemporaryDirectory() as folder:

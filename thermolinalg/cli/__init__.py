@@ -47,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         that is not installed; 3 the tolerance was not reached; 4 singular A, or one that is not
         definite where it must be; 130 interrupted; 143 terminated.
 
+    See Also
+    --------
+    thermolinalg.demo.run : The demonstration.
+
     Examples
     --------
     >>> main(["--version"])

@@ -43,6 +43,10 @@ def run(
         The picture cannot be written, or exists; this is known before the work begins.
     ValueError
         An unknown ending of its name.
+
+    See Also
+    --------
+    run_guests, check_pictures, Row : The demonstration and its parts.
     """
     try:
         from rich.console import Console

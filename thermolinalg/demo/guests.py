@@ -27,6 +27,10 @@ def check_pictures(output: str | Path, *, force: bool = False) -> None:
     ------
     OSError, ValueError
         As of `run`.
+
+    See Also
+    --------
+    Row, run, run_guests : The demonstration and its parts.
     """
     check_picture(output, force=force)
     for guest in _guests():
@@ -66,6 +70,10 @@ def run_guests(output: str | Path | None = "demo.png", seed: int = 0, *, force: 
     -------
     list of str
         Names of the demonstrations that ran.
+
+    See Also
+    --------
+    check_pictures, Row, run : The demonstration and its parts.
 
     Notes
     -----

@@ -47,6 +47,10 @@ class Row:
         What drew the readings.
     wall_time, digital_time : float
         Seconds: the simulated device, and SciPy, for the same task.
+
+    See Also
+    --------
+    run, run_guests, check_pictures : The demonstration and its parts.
     """
 
     problem: str

@@ -33,6 +33,11 @@ class GeneralDevice:
     temperature : float, optional
         T ≥ 0 in the device's units.
 
+    See Also
+    --------
+    LangevinDevice : Of a symmetric A.
+    simulation.LinearProcess : Its law.
+
     Examples
     --------
     >>> import numpy as np
@@ -92,6 +97,10 @@ class GeneralProgram:
         True: this device has no imperfections.
     norm : float
         ‖A‖₂, by which A was divided: one time constant τ of the device is 1/norm of the user's time units.
+
+    See Also
+    --------
+    SkewProgram, LatticeProgram, SaturatingProgram, TiledProgram : Programs, what devices hold of A.
     """
 
     ideal = True

@@ -35,6 +35,12 @@ class LangevinDevice:
     imperfections : Imperfections, optional
         Default: none.
 
+    See Also
+    --------
+    GeneralDevice : Of a drift that is not symmetric.
+    devices.LatticeDevice, devices.TiledDevice, devices.SaturatingDevice : With limits of hardware.
+    devices.RemoteDevice : A chip at the end of a line.
+
     Examples
     --------
     >>> import numpy as np

@@ -36,6 +36,10 @@ class LangevinProgram(Simulated):
         Likewise.
     rng : numpy.random.Generator
         Draws this copy's imperfections.
+
+    See Also
+    --------
+    GeneralProgram, SkewProgram, LatticeProgram, SaturatingProgram : Programs, what devices hold of A.
     """
 
     def shifted(self, mu: float) -> LangevinProgram | None:

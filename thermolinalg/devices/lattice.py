@@ -53,6 +53,10 @@ class LatticeDevice:
     ValueError
         A parameter is not positive, or the step is too long for the lattice.
 
+    See Also
+    --------
+    SaturatingDevice, TiledDevice, RemoteDevice : Devices with limits of hardware.
+
     References
     ----------
     Lattice random walk, arXiv:2508.20883; the covariance is derived in docs/laws.md.

@@ -59,6 +59,10 @@ class LatticeProgram(Ranged):
         A is not symmetric.
     ValueError
         More nodes than dense arrays can hold, or a step at which the walk is not stable.
+
+    See Also
+    --------
+    SaturatingProgram, TiledProgram, UnevenProgram, LangevinProgram : Programs, what devices hold of A.
     """
 
     ideal = False

@@ -22,12 +22,21 @@ class Equilibrated:
 
     S is a diagonal of powers of two, so that scaling makes no rounding errors; operators whose structure it would
     break are only scaled by a number. The device then solves (c S A S) y = c S b β with x = S y / β.
+
+    See Also
+    --------
+    AsWritten : How A is loaded.
     """
 
 
 @dataclass(frozen=True)
 class AsWritten:
-    """Loading of A and b as they are: dx = −(A x − b) dt + noise in the user's own units of time and voltage."""
+    """Loading of A and b as they are: dx = −(A x − b) dt + noise in the user's own units of time and voltage.
+
+    See Also
+    --------
+    Equilibrated : How A is loaded.
+    """
 
 
 class Loaded:

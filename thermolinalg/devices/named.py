@@ -27,6 +27,10 @@ def installed_devices() -> tuple[str, ...]:
     tuple of str
         In alphabetical order.
 
+    See Also
+    --------
+    RemoteDevice : A chip at the end of a line.
+
     Examples
     --------
     >>> from thermolinalg.devices import installed_devices

@@ -29,6 +29,10 @@ def contiguous(strengths: Any, size: int) -> list[np.ndarray]:
     list of ndarray
         Unknowns of each block.
 
+    See Also
+    --------
+    TiledDevice, by_coupling : Blocks of a matrix on a smaller chip.
+
     Examples
     --------
     >>> import scipy.sparse
@@ -53,6 +57,10 @@ def by_coupling(strengths: Any, size: int) -> list[np.ndarray]:
     -------
     list of ndarray
         Unknowns of each block.
+
+    See Also
+    --------
+    contiguous, TiledDevice : Blocks of a matrix on a smaller chip.
 
     Examples
     --------

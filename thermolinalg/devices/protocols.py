@@ -18,7 +18,12 @@ __all__ = ["Correlated", "Device", "Drivable", "Program", "as_correlated", "as_d
 
 @runtime_checkable
 class Program(Protocol):
-    """A matrix written into a device."""
+    """A matrix written into a device.
+
+    See Also
+    --------
+    Drivable, Sourced, Spectrum, Device : Protocols of devices and what they hold.
+    """
 
     ledger: Ledger
 
@@ -71,6 +76,10 @@ class Drivable(Protocol):
 
     H is A, unless the device scales A on loading; `Spectrum.offset` tells then. A program that has these methods
     serves `slogdet`, `det` and `logabsdet`.
+
+    See Also
+    --------
+    Sourced, Spectrum, Device, Program : Protocols of devices and what they hold.
     """
 
     ledger: Ledger
@@ -103,7 +112,12 @@ class Drivable(Protocol):
 
 @runtime_checkable
 class Correlated(Protocol):
-    """A program driven by noise of any covariance, D per unit of the user's time: for Lyapunov equations and e^A."""
+    """A program driven by noise of any covariance, D per unit of the user's time: for Lyapunov equations and e^A.
+
+    See Also
+    --------
+    CovarianceReading, Reading : What is read, and how.
+    """
 
     ledger: Ledger
 
@@ -130,7 +144,12 @@ class Correlated(Protocol):
 
 @runtime_checkable
 class Device(Protocol):
-    """Anything a matrix can be written into: a simulator, or hardware."""
+    """Anything a matrix can be written into: a simulator, or hardware.
+
+    See Also
+    --------
+    Program, Drivable, Sourced, Spectrum : Protocols of devices and what they hold.
+    """
 
     def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Program:
         """Write A; returns its `Program`."""

@@ -49,6 +49,10 @@ class Ledger:
     clipped : int
         Readings that were clipped there.
 
+    See Also
+    --------
+    thermolinalg.hardware.Bill : The same in seconds and joules.
+
     Examples
     --------
     >>> ledger = Ledger()
@@ -135,6 +139,10 @@ class Reading:
     implied : callable, optional
         Tells one standard deviation (d, k) of what the imperfections of the device make `value` miss whatever its
         noise, by cause, a dictionary from further runs; or None, where they do not tell it.
+
+    See Also
+    --------
+    Correlated, CovarianceReading : What is read, and how.
     """
 
     value: Array
@@ -193,6 +201,10 @@ class CovarianceReading:
         Condition number of the matrix as it is held, where it is known.
     systematic : float, optional
         Largest relative error of `value` that does not average out: 0 for an ideal device, None where it is unknown.
+
+    See Also
+    --------
+    Reading, Correlated : What is read, and how.
     """
 
     value: Array
@@ -231,6 +243,10 @@ class Spectrum:
         Whether the device settles to N(0, T H_s⁻¹) for every H_s on the way, as drives need.
     traces : tuple of float, optional
         tr H and tr H², where they are known and the device settles exactly.
+
+    See Also
+    --------
+    Device, Program, Drivable, Sourced : Protocols of devices and what they hold.
 
     Examples
     --------

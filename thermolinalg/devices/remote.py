@@ -41,6 +41,10 @@ class RemoteDevice:
     timeout : float, optional
         Seconds to wait for the answer to a call.
 
+    See Also
+    --------
+    LatticeDevice, SaturatingDevice, TiledDevice : Devices with limits of hardware.
+
     Notes
     -----
     Randomness: each call sends one number drawn from its `rng`, from which the process over there seeds its own, so

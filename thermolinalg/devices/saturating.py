@@ -51,6 +51,10 @@ class SaturatingDevice:
     TypeError
         Unequal parts or amplifiers of finite bandwidth.
 
+    See Also
+    --------
+    TiledDevice, RemoteDevice, LatticeDevice : Devices with limits of hardware.
+
     Examples
     --------
     >>> import numpy as np

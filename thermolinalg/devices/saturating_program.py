@@ -85,6 +85,10 @@ class SaturatingProgram(Ranged):
         The user's A, symmetric.
     rng : numpy.random.Generator
         Draws this copy's imperfections.
+
+    See Also
+    --------
+    TiledProgram, UnevenProgram, LangevinProgram, GeneralProgram : Programs, what devices hold of A.
     """
 
     ideal = False

@@ -44,6 +44,11 @@ class Schedule:
     ValueError
         Negative times, no duration, or a duration that is not readings × spacing.
 
+    See Also
+    --------
+    solve : Takes one.
+    devices.Reading : What it becomes on a device.
+
     Examples
     --------
     >>> Schedule(burn_in=10.0, readings=100, spacing=0.5).duration

@@ -52,6 +52,11 @@ class SingularError(np.linalg.LinAlgError):
         Its null vector in the user's units, largest entry 1, where the engine has it.
     smallest, largest : float or None
         Ends of its spectrum (singular values, where A is not symmetric) as the device is balanced for it.
+
+    See Also
+    --------
+    solve : Raises it.
+    lstsq : Answers instead.
     """
 
     def __init__(

@@ -40,6 +40,10 @@ class SkewProgram(Drawn):
         Likewise.
     rng : numpy.random.Generator
         Draws this copy's imperfections. One written A stands in both off-diagonal blocks; α is taken as exact.
+
+    See Also
+    --------
+    LatticeProgram, SaturatingProgram, TiledProgram, UnevenProgram : Programs, what devices hold of A.
     """
 
     law: Skew

@@ -57,6 +57,11 @@ class TiledDevice:
     TypeError
         `device` is none.
 
+    See Also
+    --------
+    RemoteDevice, LatticeDevice, SaturatingDevice : Devices with limits of hardware.
+    by_coupling, contiguous : Blocks of a matrix on a smaller chip.
+
     References
     ----------
     Toselli and Widlund, Domain Decomposition Methods, Springer (2005), chapters 2 and 3; Vaněk, Mandel and Brezina,
@@ -197,6 +202,10 @@ class TiledProgram:
     ----------
     distortion : float
         1: what a run applies is no inverse of A, however good the device.
+
+    See Also
+    --------
+    UnevenProgram, LangevinProgram, GeneralProgram, SkewProgram : Programs, what devices hold of A.
     """
 
     distortion = 1.0

@@ -55,6 +55,10 @@ class UnevenProgram(Ranged):
     ------
     ValueError
         More nodes than dense arrays can hold.
+
+    See Also
+    --------
+    LangevinProgram, GeneralProgram, SkewProgram, LatticeProgram : Programs, what devices hold of A.
     """
 
     ideal = False

@@ -22,6 +22,10 @@ class Halo:
     needed : ndarray of int, shape (g,)
         Rows of other ranks that this one needs, ascending.
 
+    See Also
+    --------
+    RowPartitioned, Partition : Which rows live where, and what they need of others.
+
     Examples
     --------
     >>> from thermolinalg.distributed import Partition, Serial

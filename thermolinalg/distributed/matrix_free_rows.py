@@ -49,6 +49,10 @@ class MatrixFreeRows(Partitioned):
         A product does not fit, or products show that A is not symmetric; `needed` does not ascend, or names no row of
         another rank.
 
+    See Also
+    --------
+    Stencil, Partitioned, RowPartitioned : Matrices whose rows are spread over ranks.
+
     Examples
     --------
     A chain whose ends are on other ranks:

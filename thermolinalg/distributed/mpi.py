@@ -31,6 +31,10 @@ class Ranks:
     ----------
     comm : mpi4py.MPI.Comm
         Such as ``MPI.COMM_WORLD``, or a part of it.
+
+    See Also
+    --------
+    Serial, Communicator : Who talks to whom.
     """
 
     def __init__(self, comm: Any) -> None:

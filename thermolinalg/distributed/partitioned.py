@@ -30,6 +30,10 @@ class Partitioned(Operator):
         Of rows, and of the vectors.
     needed : ndarray of int, shape (g,)
         Rows of other ranks that a product needs here, ascending.
+
+    See Also
+    --------
+    RowPartitioned, MatrixFreeRows, Stencil : Matrices whose rows are spread over ranks.
     """
 
     structure = "row-partitioned"

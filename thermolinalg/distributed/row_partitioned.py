@@ -41,6 +41,11 @@ class RowPartitioned(Partitioned):
     ImportError
         There is no mpi4py, and no `comm` was passed.
 
+    See Also
+    --------
+    MatrixFreeRows, Stencil, Partitioned : Matrices whose rows are spread over ranks.
+    Partition, Halo : Which rows live where, and what they need of others.
+
     Examples
     --------
     >>> import scipy.sparse

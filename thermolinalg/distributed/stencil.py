@@ -41,6 +41,10 @@ class Stencil(Partitioned):
     ValueError
         Offsets that do not fit the grid; weights that are not finite or not symmetric.
 
+    See Also
+    --------
+    Partitioned, RowPartitioned, MatrixFreeRows : Matrices whose rows are spread over ranks.
+
     Examples
     --------
     >>> from thermolinalg.distributed import Serial, Stencil

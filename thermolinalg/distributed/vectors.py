@@ -29,6 +29,10 @@ def rows_of(n: int, comm: Any = None) -> slice:
     slice
         From the first row to the one behind the last.
 
+    See Also
+    --------
+    DistributedArray, scatter, gather, vector : Vectors whose rows are spread over ranks.
+
     Examples
     --------
     >>> from thermolinalg.distributed import Serial
@@ -59,6 +63,10 @@ def vector(rows: Any, comm: Any = None) -> DistributedArray:
         Complex or not numbers; another dtype than on other ranks.
     ValueError
         NaN or infinity; another number of columns than on other ranks.
+
+    See Also
+    --------
+    rows_of, DistributedArray, scatter, gather : Vectors whose rows are spread over ranks.
 
     Examples
     --------
@@ -106,6 +114,10 @@ def scatter(x: Any, like: Any) -> DistributedArray:
     ValueError
         x has another number of rows.
 
+    See Also
+    --------
+    gather, vector, rows_of, DistributedArray : Vectors whose rows are spread over ranks.
+
     Examples
     --------
     >>> from thermolinalg.distributed import Serial
@@ -131,6 +143,10 @@ def gather(x: DistributedArray) -> np.ndarray:
     -------
     ndarray
         The same on every rank.
+
+    See Also
+    --------
+    vector, rows_of, DistributedArray, scatter : Vectors whose rows are spread over ranks.
 
     Examples
     --------

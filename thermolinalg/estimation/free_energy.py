@@ -34,6 +34,10 @@ class FreeEnergy:
         Estimate of the systematic error that is left.
     overlap : float
         Of the forward and reverse distributions of the work, between 0 and 1; NaN where only one was recorded.
+
+    See Also
+    --------
+    bennett, jarzynski : Free energies from work.
     """
 
     value: float
@@ -84,6 +88,10 @@ def jarzynski(work: ArrayLike, *, temperature: float = 1.0) -> FreeEnergy:
     -----
     ThermodynamicWarning
         Fewer than 20 trajectories carry the average.
+
+    See Also
+    --------
+    FreeEnergy, bennett : Free energies from work.
 
     References
     ----------
@@ -144,6 +152,10 @@ def bennett(forward: ArrayLike, reverse: ArrayLike, *, temperature: float = 1.0)
     -----
     ThermodynamicWarning
         The two distributions hardly overlap.
+
+    See Also
+    --------
+    jarzynski, FreeEnergy : Free energies from work.
 
     References
     ----------

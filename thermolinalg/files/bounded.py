@@ -67,6 +67,10 @@ def text_lines(
     ValueError
         More text or a longer line than allowed, another encoding, or damaged compression; with the number of the line.
 
+    See Also
+    --------
+    shown, load_matrix, load_vectors, parse_number : Reading files and numbers of users.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -97,6 +101,10 @@ def parse_number(word: str) -> float:
     ValueError
         It is no number.
 
+    See Also
+    --------
+    text_lines, shown, load_matrix, load_vectors : Reading files and numbers of users.
+
     Examples
     --------
     >>> parse_number("-1.5e3")
@@ -122,6 +130,10 @@ def shown(text: str) -> str:
     -------
     str
         At most 61 of its characters.
+
+    See Also
+    --------
+    load_matrix, load_vectors, parse_number, text_lines : Reading files and numbers of users.
 
     Examples
     --------

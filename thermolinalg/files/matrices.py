@@ -46,6 +46,10 @@ def load_matrix(path: str | os.PathLike[str], *, limit: int = LIMIT, longest_lin
         The file is none of these, is damaged, too large, or holds no numbers; for text with the number of the line.
         Nothing is unpickled.
 
+    See Also
+    --------
+    load_vectors, parse_number, text_lines, shown : Reading files and numbers of users.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -98,6 +102,10 @@ def load_vectors(path: str | os.PathLike[str], *, limit: int = LIMIT, longest_li
     ------
     OSError, ValueError
         As `load_matrix`.
+
+    See Also
+    --------
+    parse_number, text_lines, shown, load_matrix : Reading files and numbers of users.
     """
     block = load_matrix(path, limit=limit, longest_line=longest_line)
     if scipy.sparse.issparse(block):

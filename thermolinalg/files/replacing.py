@@ -39,6 +39,10 @@ def check_output(path: Name, *, inputs: Iterable[Name] = (), force: bool = False
         The folder is missing or cannot be written to; the output is a folder, a pipe or a device; it is one of the
         inputs, or it exists and may not be replaced (FileExistsError).
 
+    See Also
+    --------
+    save_array, replacing : Writing files so that nothing is lost.
+
     Examples
     --------
     >>> check_output("no/such/folder/x.npy")
@@ -94,6 +98,10 @@ def replacing(path: Name, *, force: bool = False) -> Iterator[BinaryIO]:
     OSError
         As `check_output`, or a full disk; the message names the file.
 
+    See Also
+    --------
+    check_output, save_array : Writing files so that nothing is lost.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -135,6 +143,10 @@ def save_array(path: Name, array: np.ndarray, *, force: bool = False) -> None:
         As `replacing`.
     ValueError
         An unknown ending.
+
+    See Also
+    --------
+    replacing, check_output : Writing files so that nothing is lost.
     """
     kind = Path(path).suffix.lower()
     if kind not in WRITABLE:

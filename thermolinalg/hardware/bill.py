@@ -28,6 +28,10 @@ class Item:
         What the amount counts.
     price : Quantity
         Of one.
+
+    See Also
+    --------
+    Quantity, as_hardware, conversion_energy, Bill : Prices and what is charged.
     """
 
     name: str
@@ -61,6 +65,10 @@ class Bill:
         Its name.
     times, energies : tuple of Item
         What adds up to the seconds, and to the joules.
+
+    See Also
+    --------
+    Item, Quantity, as_hardware, conversion_energy : Prices and what is charged.
 
     Examples
     --------

@@ -62,6 +62,10 @@ class Computer:
     ValueError
         A number that is negative or not finite, or a rate of zero.
 
+    See Also
+    --------
+    this_computer : The digital side of a comparison.
+
     Examples
     --------
     >>> computer = Computer("a slow one", factor_rate=1e9)
@@ -126,6 +130,10 @@ def this_computer() -> Computer:
     -------
     Computer
         With as many threads as NumPy's and SciPy's BLAS take.
+
+    See Also
+    --------
+    Computer : The digital side of a comparison.
     """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((FACTORED, FACTORED))

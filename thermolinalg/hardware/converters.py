@@ -42,6 +42,10 @@ def conversion_energy(bits: int, *, walden: float = WALDEN, schreier: float = SC
     ValueError
         Less than one bit, or a figure of merit that is not positive.
 
+    See Also
+    --------
+    Bill, Item, Quantity, as_hardware : Prices and what is charged.
+
     References
     ----------
     R. H. Walden, IEEE J. Sel. Areas Commun. 17, 539 (1999); R. Schreier, G. C. Temes, Understanding Delta-Sigma Data

@@ -91,6 +91,10 @@ def as_hardware(hardware: Any) -> Hardware:
     TypeError
         Neither a name nor a Hardware.
 
+    See Also
+    --------
+    conversion_energy, Bill, Item, Quantity : Prices and what is charged.
+
     Examples
     --------
     >>> as_hardware("paper").time_constant.written

@@ -29,6 +29,10 @@ class Quantity:
     ValueError
         A value that is negative or not finite, or no source.
 
+    See Also
+    --------
+    as_hardware, conversion_energy, Bill, Item : Prices and what is charged.
+
     Examples
     --------
     >>> print(Quantity(1e-6, "s", "assumption"))

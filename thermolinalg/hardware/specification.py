@@ -77,6 +77,11 @@ class Hardware:
     ValueError
         A negative number, one that is not finite, or zero where nothing would move.
 
+    See Also
+    --------
+    plan : Takes one.
+    hardware.Bill : What it charges.
+
     Examples
     --------
     >>> from dataclasses import replace

@@ -49,6 +49,10 @@ def forgotten(times: float) -> bool:
     -------
     bool
         True from 97 % of `EQUILIBRIUM_TIMES` on.
+
+    See Also
+    --------
+    thermolinalg.Schedule : Takes it for burn-in.
     """
     return times >= _ENOUGH
 
@@ -96,6 +100,10 @@ class LinearLaw:
     rough : bool, optional
         Whether the run is one of a refinement, which measures what it left: engines that approximate may then err by a
         good part of the noise.
+
+    See Also
+    --------
+    Drive, Skew : What a law is.
     """
 
     inputs: tuple[str, ...]
@@ -159,6 +167,10 @@ class InversePolynomial:
     half : bool
         Whether the factor λ^{-1/2} stands in front. Only normal inputs carry it, and then everywhere, so that any
         square root of A⁻¹ will do: L⁻ᵀ z has the law of A^{-1/2} z.
+
+    See Also
+    --------
+    Skew, SkewPolynomial : Rational parts of laws.
 
     Examples
     --------

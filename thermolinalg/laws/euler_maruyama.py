@@ -27,6 +27,10 @@ class EulerMaruyama:
     temperature : float
         T = 1/β ≥ 0, the noise strength.
 
+    See Also
+    --------
+    Overdamped, Underdamped : Laws of motion, passed to `LangevinDevice`.
+
     References
     ----------
     Derived in docs/laws.md.

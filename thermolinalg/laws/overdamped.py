@@ -35,6 +35,10 @@ class Overdamped:
     ValueError
         T is negative.
 
+    See Also
+    --------
+    Underdamped, EulerMaruyama : Laws of motion, passed to `LangevinDevice`.
+
     References
     ----------
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660. Window laws: derived in docs/laws.md.

@@ -36,6 +36,10 @@ class SkewPolynomial:
     transposed : bool, optional
         Whether it is a function of Mᵀ.
 
+    See Also
+    --------
+    InversePolynomial, Skew : Rational parts of laws.
+
     Examples
     --------
     >>> import numpy as np
@@ -78,6 +82,11 @@ class Skew:
     ------
     ValueError
         α is not positive, or T negative.
+
+    See Also
+    --------
+    LinearLaw, Drive : What a law is.
+    SkewPolynomial, InversePolynomial : Rational parts of laws.
 
     References
     ----------

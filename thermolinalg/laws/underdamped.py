@@ -35,6 +35,10 @@ class Underdamped:
     friction : float
         γ > 0. Modes with λ < γ²/(4m) creep, the others ring.
 
+    See Also
+    --------
+    EulerMaruyama, Overdamped : Laws of motion, passed to `LangevinDevice`.
+
     References
     ----------
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660. Formulas and block doubling: docs/laws.md.

@@ -51,6 +51,10 @@ class Drive:
     interval : tuple of float, optional
         Smallest and largest eigenvalue of A, with a between them; 'geometric' needs it.
 
+    See Also
+    --------
+    Skew, LinearLaw : What a law is.
+
     References
     ----------
     Derived in docs/laws.md.

@@ -35,6 +35,10 @@ class Cost:
         Products with A for one column.
     memory : float
         Bytes it holds.
+
+    See Also
+    --------
+    Choice, Price : What an engine would cost, and which is taken.
     """
 
     setup: float
@@ -52,6 +56,10 @@ class Engine(Protocol):
     """Applies a law (a small matrix of scalar functions of A) to blocks of vectors.
 
     Engines never know what is being simulated; laws never know how A is stored.
+
+    See Also
+    --------
+    Engines, SingularEngine, SingularEngines, Diagonalising : Protocols and choices of engines.
     """
 
     name: str
@@ -84,7 +92,12 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Diagonalising(Engine, Protocol):
-    """An engine with an orthonormal eigenbasis at hand, in which a trajectory costs O(d) per step."""
+    """An engine with an orthonormal eigenbasis at hand, in which a trajectory costs O(d) per step.
+
+    See Also
+    --------
+    Engine, Engines, SingularEngine, SingularEngines : Protocols and choices of engines.
+    """
 
     def to_modes(self, block: Array) -> Array:
         """Coordinates Qᵀ V of a block (d, k), in the order of `eigenvalues`."""

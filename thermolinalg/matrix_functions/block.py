@@ -40,6 +40,10 @@ class BlockEngine:
     ------
     LinAlgError
         A block is indefinite.
+
+    See Also
+    --------
+    DiagonalEngine, CirculantEngine, KroneckerEngine, LowRankEngine : Engines of structured A.
     """
 
     def __init__(self, operator: BlockDiagonal, choose: Callable[[Operator], Engine] | None = None) -> None:

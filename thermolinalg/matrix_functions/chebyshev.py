@@ -143,6 +143,10 @@ class ChebyshevEngine(ByProducts):
     n_matvec : int
         Products with blocks taken so far, those for the interval included.
 
+    See Also
+    --------
+    RationalEngine, Factorised, DenseEngine, LanczosEngine : Engines of symmetric A.
+
     References
     ----------
     Trefethen, Approximation Theory and Approximation Practice, SIAM (2013).

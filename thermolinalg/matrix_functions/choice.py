@@ -22,6 +22,10 @@ class Choice:
         Why.
     cost : Cost, optional
         Declared before running.
+
+    See Also
+    --------
+    Price, Cost : What an engine would cost, and which is taken.
     """
 
     engine: Engine
@@ -41,6 +45,10 @@ class Price:
         Why it would be chosen.
     cost : Cost, optional
         Declared before running; set-up included where it is still to come.
+
+    See Also
+    --------
+    Cost, Choice : What an engine would cost, and which is taken.
     """
 
     name: str

@@ -28,6 +28,10 @@ class CirculantEngine(ModalEngine):
     ------
     LinAlgError
         A is indefinite.
+
+    See Also
+    --------
+    KroneckerEngine, LowRankEngine, BlockEngine, DiagonalEngine : Engines of structured A.
     """
 
     name = "circulant (fast Fourier transform)"

@@ -26,6 +26,10 @@ class DenseEngine(ModalEngine):
     ------
     LinAlgError
         A is indefinite.
+
+    See Also
+    --------
+    LanczosEngine, ChebyshevEngine, RationalEngine, Factorised : Engines of symmetric A.
     """
 
     name = "dense eigendecomposition"

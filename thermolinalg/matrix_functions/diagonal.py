@@ -24,6 +24,10 @@ class DiagonalEngine(ModalEngine):
     ------
     LinAlgError
         An entry is negative.
+
+    See Also
+    --------
+    CirculantEngine, KroneckerEngine, LowRankEngine, BlockEngine : Engines of structured A.
     """
 
     name = "diagonal"

@@ -44,6 +44,10 @@ class Factorised:
     ------
     LinAlgError
         A is not positive definite, with the pivot that shows it.
+
+    See Also
+    --------
+    DenseEngine, LanczosEngine, ChebyshevEngine, RationalEngine : Engines of symmetric A.
     """
 
     def __init__(self, operator: Operator, largest: float | None = None) -> None:

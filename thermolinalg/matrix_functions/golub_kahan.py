@@ -47,6 +47,10 @@ class GolubKahanEngine:
     lanczos : LanczosEngine
         The engine of H, with `converged`, `error` and `steps` of the last call.
 
+    See Also
+    --------
+    PivotedLUEngine, QuasiDefiniteEngine, KrylovSolvesEngine, SingularValueEngine : Engines of A that is not symmetric.
+
     References
     ----------
     Golub and Kahan, Calculating the singular values and pseudo-inverse of a matrix, SIAM J. Numer. Anal. 2 (1965).

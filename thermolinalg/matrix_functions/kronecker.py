@@ -28,6 +28,10 @@ class KroneckerEngine(ModalEngine):
     ------
     LinAlgError
         A is indefinite.
+
+    See Also
+    --------
+    LowRankEngine, BlockEngine, DiagonalEngine, CirculantEngine : Engines of structured A.
     """
 
     name = "Kronecker (eigendecomposition of each factor)"

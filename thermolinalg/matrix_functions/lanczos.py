@@ -53,6 +53,10 @@ class LanczosEngine(ByProducts):
     n_matvec : int
         Products with blocks taken so far, those for the interval included.
 
+    See Also
+    --------
+    ChebyshevEngine, RationalEngine, Factorised, DenseEngine : Engines of symmetric A.
+
     References
     ----------
     Higham, Functions of Matrices, SIAM (2008), section 13.2.

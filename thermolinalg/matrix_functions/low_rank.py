@@ -40,6 +40,10 @@ class LowRankEngine:
     ------
     ValueError
         A `Normal` operator with a shift for each node.
+
+    See Also
+    --------
+    BlockEngine, DiagonalEngine, CirculantEngine, KroneckerEngine : Engines of structured A.
     """
 
     name = "low rank (functions of the Gram matrix)"

@@ -58,6 +58,10 @@ class PreconditionedEngine:
     steps : int
         Of the longest solve of the last call.
 
+    See Also
+    --------
+    LanczosEngine : Without a preconditioner.
+
     References
     ----------
     Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 1444 (2000), doi:10.1137/S1064827599362314;

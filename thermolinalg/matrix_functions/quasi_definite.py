@@ -46,6 +46,10 @@ class QuasiDefiniteEngine:
     matrix : Sparse, shape (m, n)
         A.
 
+    See Also
+    --------
+    KrylovSolvesEngine, SingularValueEngine, GolubKahanEngine, PivotedLUEngine : Engines of A that is not symmetric.
+
     References
     ----------
     Vanderbei, Symmetric quasidefinite matrices, SIAM J. Optim. 5 (1995). Stability: Gill, Saunders and Shinnerl, SIAM

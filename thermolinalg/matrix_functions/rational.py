@@ -47,6 +47,10 @@ class RationalEngine:
     share : float, optional
         Error of a mode, as a share of its noise.
 
+    See Also
+    --------
+    Factorised, DenseEngine, LanczosEngine, ChebyshevEngine : Engines of symmetric A.
+
     Examples
     --------
     >>> import numpy as np

@@ -70,6 +70,10 @@ class Engines:
         Symmetric positive semidefinite.
     largest : float, optional
         Its largest eigenvalue, where it is known already.
+
+    See Also
+    --------
+    SingularEngine, SingularEngines, Diagonalising, Engine : Protocols and choices of engines.
     """
 
     operator: Operator

@@ -34,7 +34,12 @@ ENTRIES = 2**24
 
 
 class SingularEngine(Engine, Protocol):
-    """An engine that applies laws of a skew embedding to blocks (m + n, k), and knows the singular spectrum of A."""
+    """An engine that applies laws of a skew embedding to blocks (m + n, k), and knows the singular spectrum of A.
+
+    See Also
+    --------
+    SingularEngines, Diagonalising, Engine, Engines : Protocols and choices of engines.
+    """
 
     def null_vector(self) -> Array:
         """The right singular vector (n,) of the smallest singular value."""
@@ -49,6 +54,10 @@ class SingularEngines:
     ----------
     matrix : Operator, shape (m, n)
         A.
+
+    See Also
+    --------
+    Diagonalising, Engine, Engines, SingularEngine : Protocols and choices of engines.
     """
 
     matrix: Operator
@@ -212,6 +221,10 @@ class PreparedEmbedding(SkewEmbedding):
         Of A.
     alpha : float
         As for `SkewEmbedding`.
+
+    See Also
+    --------
+    thermolinalg.operators.SkewEmbedding : What is prepared.
     """
 
     def __init__(self, engines: SingularEngines, alpha: float) -> None:

@@ -62,6 +62,10 @@ class PivotedLUEngine:
     matrix : Operator, shape (n, n)
         A, dense (LAPACK, or torch) or sparse (SuperLU, columns ordered by COLAMD). Where a pivot is exactly zero, A is
         perturbed at the level of rounding, so that σ_min comes out there.
+
+    See Also
+    --------
+    QuasiDefiniteEngine, KrylovSolvesEngine, SingularValueEngine, GolubKahanEngine : Engines of A that is not symmetric.
     """
 
     def __init__(self, matrix: Operator) -> None:

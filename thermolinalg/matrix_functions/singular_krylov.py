@@ -54,6 +54,10 @@ class KrylovSolvesEngine(PivotedLUEngine):
     matrix : Operator, shape (n, n)
         A, with both products; GMRES keeps its own vectors on the host.
 
+    See Also
+    --------
+    SingularValueEngine, GolubKahanEngine, PivotedLUEngine, QuasiDefiniteEngine : Engines of A that is not symmetric.
+
     References
     ----------
     Y. Saad and M. H. Schultz, GMRES, SIAM J. Sci. Stat. Comput. 7, 856 (1986).

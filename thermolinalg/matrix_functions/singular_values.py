@@ -26,6 +26,10 @@ class SingularValueEngine:
     ----------
     matrix : Operator, shape (m, n)
         A; its array is formed.
+
+    See Also
+    --------
+    GolubKahanEngine, PivotedLUEngine, QuasiDefiniteEngine, KrylovSolvesEngine : Engines of A that is not symmetric.
     """
 
     name = "singular value decomposition"

@@ -140,6 +140,10 @@ def spectral_interval(operator: Operator, *, rtol: float = 0.1, max_steps: int |
     LinAlgError
         If A has negative curvature, with the vector's Rayleigh quotient as evidence, or a product is not finite.
 
+    See Also
+    --------
+    largest_eigenvalue : Ends of a spectrum.
+
     References
     ----------
     Kuczyński and Woźniakowski, Estimating the largest eigenvalue by the power and Lanczos algorithms with a random
@@ -269,6 +273,10 @@ def largest_eigenvalue(operator: Operator, *, rtol: float = 0.05, max_products: 
     ------
     LinAlgError
         If A has negative curvature, or a product is not finite.
+
+    See Also
+    --------
+    spectral_interval : Ends of a spectrum.
 
     Examples
     --------

@@ -33,6 +33,10 @@ class Operator(Rules, LinearOperator):  # type: ignore[misc]
         (m, n).
     like : array, optional
         An array of the namespace, dtype and device that products take and give (default: NumPy, `dtype`).
+
+    See Also
+    --------
+    Sum, Scaled, Normal : Made of other operators.
     """
 
     structure = "operator"
@@ -163,6 +167,10 @@ class Scaled(Operator):
         Scaling from the left; None is the identity.
     columns : array, shape (n,), optional
         Scaling from the right; symmetry is kept where it is the same as `rows`.
+
+    See Also
+    --------
+    Normal, Operator, Sum : Made of other operators.
     """
 
     def __init__(
@@ -270,6 +278,10 @@ class Sum(Operator):
         Terms live in different namespaces.
     ValueError
         No terms, or terms of different shapes.
+
+    See Also
+    --------
+    Scaled, Normal, Operator : Made of other operators.
 
     Examples
     --------

@@ -27,6 +27,10 @@ class BlockDiagonal(Operator):
     ValueError
         No block at all, or one that is not square, symmetric and finite.
 
+    See Also
+    --------
+    Circulant, Kronecker, KroneckerSum, Toeplitz : Matrices by their structure.
+
     Examples
     --------
     >>> import numpy as np

@@ -36,6 +36,10 @@ class Dense(Operator):
     symmetric : bool, optional
         Whether Aᵀ = A.
 
+    See Also
+    --------
+    Sparse, MatrixFree, Diagonal : Matrices by how they are stored.
+
     Examples
     --------
     >>> import numpy as np

@@ -27,6 +27,10 @@ class Diagonal(Operator):
     ValueError
         Not one-dimensional, or not finite.
 
+    See Also
+    --------
+    Dense, Sparse, MatrixFree : Matrices by how they are stored.
+
     Examples
     --------
     >>> import numpy as np

@@ -33,6 +33,10 @@ class SkewEmbedding(Operator):
     ValueError
         α is not positive and finite.
 
+    See Also
+    --------
+    quasi_definite : Embeddings of A that is not symmetric.
+
     Examples
     --------
     >>> import numpy as np

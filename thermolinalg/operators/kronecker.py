@@ -124,6 +124,10 @@ class Kronecker(_OfKroneckerFactors):
     ValueError
         A factor is not square, symmetric and finite; a negative damping or shift; weight ≤ 0.
 
+    See Also
+    --------
+    KroneckerSum, Toeplitz, BlockDiagonal, Circulant : Matrices by their structure.
+
     Examples
     --------
     >>> import numpy as np
@@ -173,6 +177,10 @@ class KroneckerSum(_OfKroneckerFactors):
         A factor is complex, or factors live in different namespaces.
     ValueError
         A factor is not square, symmetric and finite; shift < 0; weight ≤ 0.
+
+    See Also
+    --------
+    Toeplitz, BlockDiagonal, Circulant, Kronecker : Matrices by their structure.
 
     Examples
     --------

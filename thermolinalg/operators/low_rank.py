@@ -41,6 +41,10 @@ class LowRankPlusIdentity(GramPlusDiagonal):
     ValueError
         R is not two-dimensional or not finite; shift < 0; weight ≤ 0.
 
+    See Also
+    --------
+    DiagonalPlusLowRank : Corrections of low rank.
+
     Examples
     --------
     >>> import numpy as np
@@ -111,6 +115,10 @@ class DiagonalPlusLowRank(GramPlusDiagonal):
         R is complex or has no products.
     ValueError
         Wrong shapes, entries that are not finite, a negative entry of D, or weight ≤ 0.
+
+    See Also
+    --------
+    LowRankPlusIdentity : Corrections of low rank.
 
     Examples
     --------

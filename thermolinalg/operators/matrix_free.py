@@ -74,6 +74,10 @@ class MatrixFree(Operator):
     TypeError
         It is complex or has no products.
 
+    See Also
+    --------
+    Diagonal, Dense, Sparse : Matrices by how they are stored.
+
     Notes
     -----
     Products that are NaN or infinite, or have the wrong shape, are refused with a ValueError.

@@ -35,6 +35,10 @@ class Normal(GramPlusDiagonal):
     ValueError
         X is not two-dimensional or not finite; shift < 0 or of the wrong length; weight ≤ 0.
 
+    See Also
+    --------
+    Operator, Sum, Scaled : Made of other operators.
+
     Examples
     --------
     >>> import numpy as np

@@ -40,6 +40,10 @@ def quasi_definite(P: Any, A: Any, epsilon: float = 0.0) -> Operator:
     ValueError
         Shapes that do not fit, NaN or infinity, ε < 0.
 
+    See Also
+    --------
+    SkewEmbedding : Embeddings of A that is not symmetric.
+
     References
     ----------
     R. J. Vanderbei, Symmetric quasidefinite matrices, SIAM J. Optim. 5, 100 (1995), doi:10.1137/0805005.

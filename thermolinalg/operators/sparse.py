@@ -32,6 +32,10 @@ class Sparse(Operator):
     symmetric : bool, optional
         Whether Aᵀ = A.
 
+    See Also
+    --------
+    MatrixFree, Diagonal, Dense : Matrices by how they are stored.
+
     Examples
     --------
     >>> import numpy as np

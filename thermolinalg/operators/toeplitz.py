@@ -75,6 +75,10 @@ class Toeplitz(_Convolution):
     ValueError
         Not one-dimensional, empty, or not finite.
 
+    See Also
+    --------
+    BlockDiagonal, Circulant, Kronecker, KroneckerSum : Matrices by their structure.
+
     Examples
     --------
     >>> import numpy as np
@@ -125,6 +129,10 @@ class Circulant(_Convolution):
         Entries are not real numbers.
     ValueError
         Not one-dimensional, empty, not finite, or not symmetric.
+
+    See Also
+    --------
+    Kronecker, KroneckerSum, Toeplitz, BlockDiagonal : Matrices by their structure.
 
     Examples
     --------

@@ -42,6 +42,10 @@ class BreakEven:
         In words.
     kind : {'s', 'J'}
         Whether device and digital way are even in time or in energy.
+
+    See Also
+    --------
+    Crossover, Way, Bits : Parts of a `Plan`.
     """
 
     name: str

@@ -30,6 +30,10 @@ class Crossover:
         None: at no dimension, or it is not known.
     why : str
         In words, with what the device would need there.
+
+    See Also
+    --------
+    Way, Bits, BreakEven : Parts of a `Plan`.
     """
 
     way: str

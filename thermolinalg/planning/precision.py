@@ -30,6 +30,10 @@ class Bits:
     couplings, load, reading : int
         For A, for b, and for what is read.
 
+    See Also
+    --------
+    BreakEven, Crossover, Way : Parts of a `Plan`.
+
     Notes
     -----
     Rounding to steps q = s/(2^{b−1} − 1) over a span s errs by q/√12 in each entry, independently. A matrix of such

@@ -59,6 +59,11 @@ class Plan:
         Relative error of the device's copy of A, as far as it says so.
     referee : tuple of Refereed
         Methods at equal work, where asked for.
+
+    See Also
+    --------
+    plan : Makes one.
+    explain : Its short form.
     """
 
     explanation: Explanation

@@ -67,6 +67,10 @@ class Way:
         Where the seconds come from.
     obstacle : str, optional
         Why it cannot be taken.
+
+    See Also
+    --------
+    Bits, BreakEven, Crossover : Parts of a `Plan`.
     """
 
     name: str

@@ -111,6 +111,12 @@ def slogdet(
     ThermodynamicWarning
         The standard error is above `atol`; `info.success` is False.
 
+    See Also
+    --------
+    logabsdet : The logarithm alone.
+    det : The determinant where it fits a number.
+    numpy.linalg.slogdet : By factors.
+
     References
     ----------
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660. Both protocols: docs/determinant.md.
@@ -202,6 +208,11 @@ def logabsdet(
     ThermodynamicWarning
         The standard error is above `atol`; `info.success` is False.
 
+    See Also
+    --------
+    slogdet : With the sign.
+    det : The determinant where it fits a number.
+
     Examples
     --------
     >>> import numpy as np
@@ -278,6 +289,11 @@ def det(
         The determinant is too large or too small for its dtype: `slogdet` gives its logarithm.
     LinAlgError, ValueError, TypeError
         As for `slogdet`.
+
+    See Also
+    --------
+    slogdet : Sign and logarithm, which do not overflow.
+    numpy.linalg.det : By factors.
 
     Examples
     --------

@@ -139,6 +139,10 @@ def explain(a: Any, b: Any = None, *, assume_a: str | None = None, device: Devic
     TypeError
         Object, masked or matrix input.
 
+    See Also
+    --------
+    plan : Time, energy and precision beside digital solvers.
+
     Examples
     --------
     >>> import numpy as np

@@ -124,6 +124,12 @@ def inv(
     ThermodynamicWarning
         The tolerance was not reached; `info.success` is False.
 
+    See Also
+    --------
+    inv_diagonal : The diagonal alone, for large A.
+    solve : A⁻¹b without A⁻¹.
+    numpy.linalg.inv : By factors.
+
     Notes
     -----
     Raw covariances are those of NumPy: about the mean of the readings, divided by N − 1. Readings from a device that

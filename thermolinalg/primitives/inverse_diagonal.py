@@ -126,6 +126,11 @@ def inv_diagonal(
     ThermodynamicWarning
         A is so ill-conditioned that rounding leaves more than `rtol`; `info.success` is False.
 
+    See Also
+    --------
+    inv : All of A⁻¹.
+    PreparedDevice.variance_of : Variances of linear functions.
+
     Notes
     -----
     No residual can certify a diagonal: the standard error is all there is. Its square falls as 1/N.

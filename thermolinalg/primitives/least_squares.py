@@ -108,6 +108,12 @@ def lstsq(
     ThermodynamicWarning
         The tolerance was not reached; `info.success` is False.
 
+    See Also
+    --------
+    pinv : The matrix that does it.
+    solve : Square systems that are not singular.
+    numpy.linalg.lstsq : By singular values.
+
     References
     ----------
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660, for the device; Å. Björck, Numerical Methods for Least

@@ -43,6 +43,11 @@ class PreparedDevice(Solver):
         Draws the imperfections of the copy and, unless a call brings its own, all noise.
     inverse : Operator, optional
         An approximation of A⁻¹ that makes simulated runs short, for symmetric A.
+
+    See Also
+    --------
+    program : Makes one.
+    ThermodynamicInverse : One as a preconditioner of SciPy's solvers.
     """
 
     # -- other questions ----------------------------------------------------------------------------------------------

@@ -132,6 +132,11 @@ def sample(  # type: ignore[misc] # the options of the overloads are these
     ThermodynamicWarning
         A is so ill-conditioned (rcond below 1e-13) that rounding shows in the covariance of the samples.
 
+    See Also
+    --------
+    inv : The covariance of what is drawn.
+    numpy.random.Generator.multivariate_normal : By a factor of the covariance.
+
     References
     ----------
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660.

@@ -121,6 +121,13 @@ def solve(
     ThermodynamicWarning
         The tolerance was not reached; `info.success` is False.
 
+    See Also
+    --------
+    langevin : The same as one Krylov solver of SciPy, with its signature.
+    lstsq : Systems of any shape and rank.
+    program : A prepared device, for many calls with one A.
+    scipy.linalg.solve : By factors.
+
     References
     ----------
     Aifer et al., Thermodynamic Linear Algebra, arXiv:2308.05660.

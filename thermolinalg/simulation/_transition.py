@@ -196,6 +196,10 @@ def transition(M: ArrayLike, D: ArrayLike, t: float) -> Transition:
     OverflowError
         If an unstable M and a long t leave the range of double precision.
 
+    See Also
+    --------
+    LinearProcess, integrate : Linear processes in time, exactly and in steps.
+
     Notes
     -----
     The error is that of a relative perturbation of M by rounding: about 1e-16·‖M‖·min(t, relaxation time).

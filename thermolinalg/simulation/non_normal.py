@@ -44,6 +44,10 @@ class LinearProcess:
     ValueError, TypeError
         As `transition`.
 
+    See Also
+    --------
+    integrate, transition : Linear processes in time, exactly and in steps.
+
     Examples
     --------
     >>> import numpy as np

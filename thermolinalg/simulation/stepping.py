@@ -222,6 +222,10 @@ def integrate(
     ImportError
         If the method is one of sdeint's and sdeint is not installed.
 
+    See Also
+    --------
+    transition, LinearProcess : Linear processes in time, exactly and in steps.
+
     Examples
     --------
     >>> import numpy as np

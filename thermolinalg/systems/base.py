@@ -16,6 +16,11 @@ class System:
     """A change of variables between an outer system A x = b and an inner one; systems compose, outermost first.
 
     Each method is the identity unless a system says otherwise.
+
+    See Also
+    --------
+    Chain, Negated, Rescaled, NormalEquations : Systems around a device.
+    ComplexColumns, RealForm : Complex systems on real devices.
     """
 
     def into(self, b: Array) -> Array:
@@ -51,6 +56,10 @@ class Chain(System):
     ----------
     systems : sequence of System
         Outermost first; none is the identity.
+
+    See Also
+    --------
+    Negated, Rescaled, NormalEquations, Embedded : Systems around a device.
     """
 
     systems: Sequence[System]

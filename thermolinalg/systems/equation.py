@@ -23,6 +23,10 @@ class Measure:
     ----------
     rows, columns : array, shape (m, 1) and (n, 1), optional
         Weights of residuals and of solutions; None is one.
+
+    See Also
+    --------
+    Equation, DeviceInverse, Condition : What is known of a system.
     """
 
     rows: Array | None = None
@@ -71,6 +75,10 @@ class Equation:
         Norm of A in the last of them.
     auxiliary : int
         Leading unknowns that nobody asks for, and whose rounding is no error of the answer.
+
+    See Also
+    --------
+    DeviceInverse, Condition, Measure : What is known of a system.
     """
 
     matrix: Operator

@@ -30,6 +30,10 @@ class Condition:
         min(d, 200) · eps: an rcond below it cannot be told from zero.
     eps : float
         Of the dtype.
+
+    See Also
+    --------
+    Measure, Equation, DeviceInverse : What is known of a system.
     """
 
     smallest: float
@@ -209,6 +213,10 @@ class DeviceInverse(Adapter):
         Whether A is held as a symmetric positive definite matrix.
     bias : float
         Most that a run leaves of a solution, relative to its norm in balanced units, whatever its noise.
+
+    See Also
+    --------
+    Condition, Measure, Equation : What is known of a system.
     """
 
     program: Program

@@ -13,7 +13,12 @@ __all__ = ["Embedded", "Mirrored", "Negated", "NormalAdjoint", "NormalEquations"
 
 @dataclass(frozen=True)
 class Negated(System):
-    """Negative definite A x = b as (−A) x = −b."""
+    """Negative definite A x = b as (−A) x = −b.
+
+    See Also
+    --------
+    Rescaled, NormalEquations, Embedded, System : Systems around a device.
+    """
 
     def into(self, b: Array) -> Array:
         return -b
@@ -29,6 +34,10 @@ class Embedded(System):
     ----------
     shape : tuple of int
         (m, n) of A.
+
+    See Also
+    --------
+    System, Chain, Negated, Rescaled : Systems around a device.
     """
 
     shape: tuple[int, int]
@@ -89,6 +98,10 @@ class NormalEquations(System):
     ----------
     matrix : Operator
         A.
+
+    See Also
+    --------
+    Embedded, System, Chain, Negated : Systems around a device.
     """
 
     matrix: Operator

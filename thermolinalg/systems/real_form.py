@@ -15,7 +15,12 @@ __all__ = ["ComplexColumns", "RealForm"]
 
 @dataclass(frozen=True)
 class RealForm(System):
-    """Complex A x = b as [[Re A, −Im A], [Im A, Re A]] (Re x, Im x) = (Re b, Im b)."""
+    """Complex A x = b as [[Re A, −Im A], [Im A, Re A]] (Re x, Im x) = (Re b, Im b).
+
+    See Also
+    --------
+    System, ComplexColumns : Complex systems on real devices.
+    """
 
     def into(self, b: Array) -> Array:
         return realify(b)
@@ -33,7 +38,12 @@ class RealForm(System):
 
 @dataclass(frozen=True)
 class ComplexColumns(System):
-    """Real A with complex right-hand sides: A [Re x, Im x] = [Re b, Im b]."""
+    """Real A with complex right-hand sides: A [Re x, Im x] = [Re b, Im b].
+
+    See Also
+    --------
+    RealForm, System : Complex systems on real devices.
+    """
 
     def into(self, b: Array) -> Array:
         xp = namespace(b)

@@ -28,6 +28,10 @@ class Rescaled(System):
         e.
     exponents : ndarray of int, shape (k,), optional
         f, one for each right-hand side; None is zero.
+
+    See Also
+    --------
+    NormalEquations, Embedded, System, Chain : Systems around a device.
     """
 
     rows: Array | None = None

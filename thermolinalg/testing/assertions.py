@@ -43,6 +43,10 @@ def assert_mean(
     AssertionError
         With the worst entry, its value and its distance in standard errors.
 
+    See Also
+    --------
+    assert_covariance, assert_coverage : Assertions in standard errors.
+
     Examples
     --------
     >>> import numpy as np
@@ -85,6 +89,10 @@ def assert_covariance(samples: Any, covariance: Any, *, n_se: float = 5.0, toler
     AssertionError
         With the worst entry, its value and its distance in standard errors.
 
+    See Also
+    --------
+    assert_coverage, assert_mean : Assertions in standard errors.
+
     Examples
     --------
     >>> import numpy as np
@@ -121,6 +129,10 @@ def assert_coverage(inside: Any, n: int | None = None, *, level: float = 0.95, n
     ------
     AssertionError
         With the coverage found, in per cent, and its distance in standard errors.
+
+    See Also
+    --------
+    assert_mean, assert_covariance : Assertions in standard errors.
 
     Examples
     --------

@@ -90,6 +90,10 @@ def check_device(
     ValueError
         An unknown name in `skip`, or too few copies.
 
+    See Also
+    --------
+    thermolinalg.devices.Device : The protocol that is checked.
+
     Examples
     --------
     >>> import thermolinalg as tla

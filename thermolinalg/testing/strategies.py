@@ -67,6 +67,10 @@ def spd_matrices(
     ValueError
         An unknown structure, sizes that leave nothing, or a condition number below 1.
 
+    See Also
+    --------
+    right_hand_sides : Strategies of hypothesis.
+
     Examples
     --------
     >>> from hypothesis import given
@@ -124,6 +128,10 @@ def right_hand_sides(
     ------
     ImportError
         Hypothesis is not installed.
+
+    See Also
+    --------
+    spd_matrices : Strategies of hypothesis.
 
     Examples
     --------

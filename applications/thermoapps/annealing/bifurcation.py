@@ -49,6 +49,11 @@ class Bifurcation:
     ValueError
         Numbers out of range.
 
+    See Also
+    --------
+    ParallelTempering : Methods of `LangevinSampler`.
+    Comparators, AbsorbingRails : Cells that anneal.
+
     Examples
     --------
     >>> import numpy as np

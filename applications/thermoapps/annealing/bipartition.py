@@ -38,6 +38,10 @@ class Bipartition:
         Nodes that one side has more than the other.
     device_time : float
         Of all reads, in τ.
+
+    See Also
+    --------
+    FiducciaMattheyses, bipartition : Graphs in two halves.
     """
 
     side: Vector
@@ -85,6 +89,10 @@ def bipartition(
         Weights that are negative or not symmetric, or numbers out of range.
     TypeError
         Weights that are not stored; a method or polish without `run`.
+
+    See Also
+    --------
+    Bipartition, FiducciaMattheyses : Graphs in two halves.
 
     Examples
     --------

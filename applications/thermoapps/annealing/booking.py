@@ -26,6 +26,10 @@ def booked(ising: Ising, method: Any, reads: int) -> Ledger:
     -------
     Ledger
 
+    See Also
+    --------
+    Memory, LangevinSampler : Runs, their costs and where they stand.
+
     Examples
     --------
     >>> from thermoapps.annealing import Bifurcation

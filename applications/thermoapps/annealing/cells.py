@@ -32,6 +32,10 @@ class Comparators:
     spring : float, optional
         What holds a cell at zero.
 
+    See Also
+    --------
+    AbsorbingRails, Bifurcation : Cells that anneal.
+
     References
     ----------
     Goto, Endo, Suzuki, Sakai, Kanao, Hamakawa, Hidaka, Yamasaki and Tatsumura, Science Advances 7 (2021) eabe7953.
@@ -109,6 +113,10 @@ class AbsorbingRails:
     ------
     ValueError
         Numbers out of range.
+
+    See Also
+    --------
+    Bifurcation, Comparators : Cells that anneal.
 
     References
     ----------

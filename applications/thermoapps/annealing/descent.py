@@ -17,6 +17,10 @@ class GreedyDescent:
 
     It runs on the digital computer, after the device's reading, and is no part of the device's time.
 
+    See Also
+    --------
+    FiducciaMattheyses : Digital polish.
+
     Examples
     --------
     >>> import numpy as np

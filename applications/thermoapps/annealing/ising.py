@@ -41,6 +41,10 @@ class Ising:
     ValueError
         J that is not square or not symmetric, h of another length, or numbers that are not finite.
 
+    See Also
+    --------
+    LangevinSampler : Takes models of dimod.
+
     Examples
     --------
     >>> problem = Ising([[0.0, 1.0], [1.0, 0.0]], [0.0, -0.5])

@@ -31,6 +31,11 @@ class FiducciaMattheyses:
     ValueError
         No pass at all.
 
+    See Also
+    --------
+    GreedyDescent : Digital polish.
+    bipartition, Bipartition : Graphs in two halves.
+
     Examples
     --------
     >>> import numpy as np

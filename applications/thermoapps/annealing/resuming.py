@@ -27,6 +27,10 @@ class Memory:
     ----------
     state : dict
         Arrays and numbers by name; empty at the beginning of a run.
+
+    See Also
+    --------
+    LangevinSampler, booked : Runs, their costs and where they stand.
     """
 
     def __init__(self) -> None:

@@ -74,6 +74,10 @@ class ParallelTempering:
     ValueError
         Numbers out of range.
 
+    See Also
+    --------
+    Bifurcation : Methods of `LangevinSampler`.
+
     Examples
     --------
     >>> import numpy as np

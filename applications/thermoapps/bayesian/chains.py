@@ -41,6 +41,10 @@ class Chains:
     ValueError
         Draws of another shape, fewer than four of each chain, or draws that are not finite.
 
+    See Also
+    --------
+    Walk, effective_sample_size, split_rhat : Chains and what they are worth.
+
     Examples
     --------
     >>> import numpy as np
@@ -165,6 +169,10 @@ def effective_sample_size(draws: ArrayLike) -> Vector:
     array, shape (d,)
         At most N log₁₀ N of N draws; N where nothing varies.
 
+    See Also
+    --------
+    split_rhat, Chains, Walk : Chains and what they are worth.
+
     References
     ----------
     Geyer, Statistical Science 7 (1992) 473; Vehtari et al., Bayesian Analysis 16 (2021) 667.
@@ -209,6 +217,10 @@ def split_rhat(draws: ArrayLike) -> Vector:
     -------
     array, shape (d,)
         1 where all agree.
+
+    See Also
+    --------
+    Chains, Walk, effective_sample_size : Chains and what they are worth.
 
     References
     ----------

@@ -58,6 +58,10 @@ class ThermodynamicBayesianLinearRegression(RegressorMixin, BaseEstimator):  # t
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicBayesianLogisticRegression, ThermodynamicBayesianPoissonRegressor : Posteriors on a device.
+
     References
     ----------
     Thermodynamic Bayesian inference, arXiv:2410.01793; Bishop, Pattern Recognition and Machine Learning, 2006,

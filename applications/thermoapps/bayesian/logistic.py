@@ -64,6 +64,10 @@ class ThermodynamicBayesianLogisticRegression(ClassifierMixin, SampledPosterior)
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicBayesianPoissonRegressor, ThermodynamicBayesianLinearRegression : Posteriors on a device.
+
     References
     ----------
     Thermodynamic Bayesian inference, arXiv:2410.01793.

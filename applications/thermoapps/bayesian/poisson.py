@@ -58,6 +58,10 @@ class ThermodynamicBayesianPoissonRegressor(RegressorMixin, SampledPosterior):  
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicBayesianLinearRegression, ThermodynamicBayesianLogisticRegression : Posteriors on a device.
+
     References
     ----------
     Thermodynamic Bayesian inference, arXiv:2410.01793.

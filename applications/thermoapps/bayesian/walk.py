@@ -30,6 +30,10 @@ class Walk:
     rng : numpy.random.Generator
         Source of randomness, which the walk takes on.
 
+    See Also
+    --------
+    effective_sample_size, split_rhat, Chains : Chains and what they are worth.
+
     Examples
     --------
     >>> import numpy as np

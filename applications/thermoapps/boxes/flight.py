@@ -29,6 +29,10 @@ class Flight:
     lower, upper : array, shape (d,)
         Rails; infinite entries are none.
 
+    See Also
+    --------
+    TruncatedGaussian : Gaussians between rails.
+
     References
     ----------
     Pakman and Paninski, J. Comput. Graph. Stat. 23 (2014) 518.

@@ -48,6 +48,11 @@ def thermodynamic_nnls(
     RuntimeError
         More iterations than `maxiter`.
 
+    See Also
+    --------
+    thermodynamic_lsq_linear : Any bounds.
+    scipy.optimize.nnls : The same contract.
+
     Examples
     --------
     >>> x, rnorm = thermodynamic_nnls([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [2.0, 1.0, -1.0], rng=0)
@@ -97,6 +102,11 @@ def thermodynamic_lsq_linear(
     ------
     ValueError
         Shapes that do not fit, NaN or infinity, an empty box.
+
+    See Also
+    --------
+    thermodynamic_nnls : Positive answers.
+    scipy.optimize.lsq_linear : The same contract.
 
     Examples
     --------

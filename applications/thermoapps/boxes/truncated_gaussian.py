@@ -70,6 +70,10 @@ class TruncatedGaussian:
     numpy.linalg.LinAlgError
         A is not symmetric, or not positive definite.
 
+    See Also
+    --------
+    Flight : Gaussians between rails.
+
     References
     ----------
     Pakman and Paninski, Exact Hamiltonian Monte Carlo for truncated multivariate Gaussians, J. Comput. Graph. Stat. 23

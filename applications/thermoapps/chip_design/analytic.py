@@ -81,6 +81,11 @@ def global_placement(
     ValueError
         A negative number of rounds; nothing to move; more area than the rows have.
 
+    See Also
+    --------
+    quadratic_placement, spread_placement, QuadraticWirelength : Steps of placement.
+    legal_placement, refine_placement, place_circuit : From a circuit to places in rows.
+
     References
     ----------
     Spindler, Schlichtmann and Johannes, Kraftwerk2, IEEE Trans. CAD 27, 1398 (2008), doi:10.1109/TCAD.2008.925783

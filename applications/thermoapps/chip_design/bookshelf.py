@@ -40,6 +40,10 @@ class Rows:
         Of every row.
     site : float, optional
         Left edges of cells stand a whole number of sites from the left end of their row; 0: anywhere.
+
+    See Also
+    --------
+    rows_between_pads, overlap, wirelength, read_bookshelf : Circuits to be placed.
     """
 
     y: np.ndarray
@@ -69,6 +73,10 @@ class Circuit:
         From the centre of the cell.
     rows : Rows, optional
         From the ``.scl`` file.
+
+    See Also
+    --------
+    Element, PowerGrid, read_netlist, Netlist : Decks of simulators.
     """
 
     names: list[str]
@@ -127,6 +135,10 @@ def read_bookshelf(
     -----
     UserWarning
         Counts other than declared, where they need not be the same.
+
+    See Also
+    --------
+    Placement, Rows, rows_between_pads, overlap : Circuits to be placed.
 
     Notes
     -----

@@ -40,6 +40,10 @@ def legal_placement(placement: Placement, rows: Rows) -> Placement:
     ValueError
         Cells lower than a row, or more of them than the rows hold between the fixed cells.
 
+    See Also
+    --------
+    refine_placement, place_circuit, global_placement : From a circuit to places in rows.
+
     References
     ----------
     Spindler, Schlichtmann and Johannes, Abacus, ISPD 2008, doi:10.1145/1353629.1353640 (cells of one row).

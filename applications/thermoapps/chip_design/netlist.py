@@ -30,6 +30,10 @@ class Element:
         Where it stands in the file.
     course : Waveform, optional
         Of a source in time; `value` is that of its operating point.
+
+    See Also
+    --------
+    PowerGrid, read_netlist, Netlist, Circuit : Decks of simulators.
     """
 
     name: str
@@ -50,6 +54,10 @@ class Netlist:
         In the order of the file.
     title : str, optional
         Its first line.
+
+    See Also
+    --------
+    Circuit, Element, PowerGrid, read_netlist : Decks of simulators.
     """
 
     resistors: list[Element] = field(default_factory=list)
@@ -150,6 +158,10 @@ def read_netlist(
     -----
     UserWarning
         Commands that were left out, such as ``.tran``: all that they ask for is not computed.
+
+    See Also
+    --------
+    Netlist, Circuit, Element, PowerGrid : Decks of simulators.
 
     Examples
     --------

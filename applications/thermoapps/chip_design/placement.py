@@ -27,6 +27,10 @@ class Placement:
         Centres of its cells, fixed ones included.
     info : thermolinalg.Info, optional
         Report of the device.
+
+    See Also
+    --------
+    Rows, rows_between_pads, overlap, wirelength : Circuits to be placed.
     """
 
     circuit: Circuit
@@ -50,6 +54,10 @@ class QuadraticWirelength:
         Q, symmetric positive definite; m = f for cliques, more with stars.
     load : float array, shape (m, 2)
         b for x and y.
+
+    See Also
+    --------
+    global_placement, quadratic_placement, spread_placement : Steps of placement.
     """
 
     free: np.ndarray
@@ -166,6 +174,10 @@ def quadratic_placement(
     ValueError
         As `QuadraticWirelength.of`.
 
+    See Also
+    --------
+    spread_placement, QuadraticWirelength, global_placement : Steps of placement.
+
     Examples
     --------
     >>> import numpy as np
@@ -205,6 +217,10 @@ def wirelength(placement: Placement) -> float:
     -------
     float
         In the circuit's units of length.
+
+    See Also
+    --------
+    read_bookshelf, Placement, Rows, rows_between_pads : Circuits to be placed.
     """
     circuit = placement.circuit
     if not len(circuit.pin_net):

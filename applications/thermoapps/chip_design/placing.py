@@ -55,6 +55,10 @@ def place_circuit(
     ------
     ValueError
         As `global_placement` and `legal_placement`.
+
+    See Also
+    --------
+    global_placement, legal_placement, refine_placement : From a circuit to places in rows.
     """
     generator = np.random.default_rng(rng)
     placed = legal_placement(global_placement(circuit, rows, device=device, callback=callback, rng=generator), rows)

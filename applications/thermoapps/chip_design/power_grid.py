@@ -36,6 +36,10 @@ class PowerGrid:
         Pᵀ G P, in siemens.
     from_sources, from_loads : float array, shape (n,)
         −Pᵀ G o and Pᵀ i, in ampere: what voltage sources and current sources send into each unknown.
+
+    See Also
+    --------
+    read_netlist, Netlist, Circuit, Element : Decks of simulators.
     """
 
     names: list[str]
@@ -155,6 +159,10 @@ class GridSolution:
         net, which they lift.
     info : thermolinalg.Info
         Report of the device.
+
+    See Also
+    --------
+    sample_voltages, effective_resistance, johnson_temperature, solve_grid : What a power grid does.
     """
 
     names: list[str]
@@ -193,6 +201,11 @@ def solve_grid(
         A negative tolerance.
     SingularError
         Resistances so far apart that the matrix is singular to working precision.
+
+    See Also
+    --------
+    GridSolution, sample_voltages, effective_resistance, johnson_temperature : What a power grid does.
+    solve_transient, TransientSolution, Waveform : Grids in time.
 
     Examples
     --------
@@ -244,6 +257,10 @@ def johnson_temperature(bandwidth: float, kelvin: float = 300.0) -> float:
     ValueError
         One of them is not positive.
 
+    See Also
+    --------
+    solve_grid, GridSolution, sample_voltages, effective_resistance : What a power grid does.
+
     Notes
     -----
     It is assumed that capacitances and inductances play no part within Δf.
@@ -294,6 +311,10 @@ def sample_voltages(
     ------
     ValueError
         temperature is not positive, or the mean has another shape or is not finite.
+
+    See Also
+    --------
+    effective_resistance, johnson_temperature, solve_grid, GridSolution : What a power grid does.
     """
     centre = np.zeros(len(grid.names)) if mean is None else np.asarray(mean, dtype=float)
     if centre.shape != (len(grid.names),) or not np.isfinite(centre).all():
@@ -334,6 +355,10 @@ def effective_resistance(
     ------
     ValueError
         rtol is not positive.
+
+    See Also
+    --------
+    johnson_temperature, solve_grid, GridSolution, sample_voltages : What a power grid does.
     """
     diagonal, info = tla.inv_diagonal(grid.conductance, rtol=rtol, device=device, rng=rng, return_info=True)
     return grid.spread(diagonal), info

@@ -42,6 +42,10 @@ def refine_placement(placement: Placement, *, passes: int = 10, rng: Any = None)
     ValueError
         A negative number of passes.
 
+    See Also
+    --------
+    place_circuit, global_placement, legal_placement : From a circuit to places in rows.
+
     References
     ----------
     Chen et al., NTUplace3, IEEE Trans. CAD 27, 1228 (2008), doi:10.1109/TCAD.2008.923063 (independent-set matching).

@@ -32,6 +32,10 @@ def rows_between_pads(circuit: Circuit, height: float | None = None) -> Rows:
     ValueError
         Cells of different heights where none is given, a height that is not positive, no fixed cells, or less than
         one row between them.
+
+    See Also
+    --------
+    overlap, wirelength, read_bookshelf, Placement : Circuits to be placed.
     """
     heights = np.unique(circuit.size[~circuit.fixed, 1] if height is None else [height])
     if len(heights) != 1:
@@ -66,6 +70,10 @@ def spread_placement(placement: Placement, rows: Rows) -> Placement:
     -------
     Placement
         Fixed cells stay where they are.
+
+    See Also
+    --------
+    QuadraticWirelength, global_placement, quadratic_placement : Steps of placement.
     """
     circuit, centre = placement.circuit, placement.centre.copy()
     area = np.maximum(circuit.size.prod(axis=1), np.finfo(float).tiny)
@@ -102,6 +110,10 @@ def overlap(placement: Placement, bins: int = 32) -> float:
     -------
     float
         Σ max(0, area in a bin − area of the bin) / Σ area.
+
+    See Also
+    --------
+    wirelength, read_bookshelf, Placement, Rows : Circuits to be placed.
     """
     circuit = placement.circuit
     low, high = placement.centre.min(axis=0), placement.centre.max(axis=0)

@@ -48,6 +48,10 @@ class TransientSolution:
         Second.
     voltages : float array, shape (k, len(names))
         Volt.
+
+    See Also
+    --------
+    Waveform, solve_grid, solve_transient : Grids in time.
     """
 
     names: list[str]
@@ -90,6 +94,10 @@ def solve_transient(netlist: Netlist, times: Any, *, floating: str = "refuse", r
         As `PowerGrid.from_netlist`; times that do not increase or are negative; a sine, an exponential, or a pulse
         without rise and fall; more than 3000 unknowns of which some have no capacitor to ground, or which capacitors
         join.
+
+    See Also
+    --------
+    TransientSolution, Waveform, solve_grid : Grids in time.
 
     Examples
     --------

@@ -30,6 +30,10 @@ class Waveform:
     ValueError
         Another kind, or too few or too many values; times that do not increase; a period too short for its pulse.
 
+    See Also
+    --------
+    solve_grid, solve_transient, TransientSolution : Grids in time.
+
     Examples
     --------
     >>> pulse = Waveform("pulse", (0.0, 1.0, 1.0, 0.5, 0.5, 2.0, 10.0))

@@ -173,6 +173,11 @@ class ThermodynamicGPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore
     ConvergenceWarning
         A mode was not found in `max_iter_predict` steps, or a parameter stands on a bound.
 
+    See Also
+    --------
+    ThermodynamicGPRegressor : Numbers.
+    sklearn.gaussian_process.GaussianProcessClassifier : The same contract.
+
     References
     ----------
     Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, algorithms 3.1, 3.2 and 5.1.

@@ -29,6 +29,10 @@ class Wendland(StationaryKernelMixin, NormalizedKernelMixin, Kernel):  # type: i
     length_scale_bounds : tuple of float or "fixed", optional
         Within which an optimiser may look.
 
+    See Also
+    --------
+    ThermodynamicGPRegressor : Takes it as a kernel whose matrices are sparse.
+
     References
     ----------
     Wendland, Piecewise polynomial, positive definite and compactly supported radial functions of minimal degree,

@@ -102,6 +102,11 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         `alpha` is so small beside the kernel that rounding shows, in a solve, a variance or a determinant; or that it
         had to be raised for the matrix to be positive definite.
 
+    See Also
+    --------
+    ThermodynamicGPClassifier : Classes.
+    sklearn.gaussian_process.GaussianProcessRegressor : The same contract.
+
     References
     ----------
     Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.30 and 5.9; Wilson et al.,

@@ -67,6 +67,11 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicPoissonRegressor : Counts.
+    sklearn.linear_model.LogisticRegression : The same contract.
+
     References
     ----------
     McCullagh and Nelder, Generalized Linear Models, 1989; Amari, Natural Gradient Works Efficiently in Learning, 1998.

@@ -55,6 +55,11 @@ class ThermodynamicPoissonRegressor(RegressorMixin, BaseEstimator):  # type: ign
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicLogisticRegression : Classes.
+    sklearn.linear_model.PoissonRegressor : The same contract.
+
     References
     ----------
     McCullagh and Nelder, Generalized Linear Models, 1989.

@@ -83,6 +83,11 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicRidge : With a given strength.
+    sklearn.linear_model.BayesianRidge : The same contract.
+
     References
     ----------
     MacKay, Bayesian Interpolation, 1992; Tipping, Sparse Bayesian Learning and the Relevance Vector Machine, 2001.

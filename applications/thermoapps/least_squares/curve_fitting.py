@@ -40,6 +40,10 @@ class CurveFit(tuple[Any, ...]):
         Of the search; its `device_time` includes covariance and samples.
     spread : Spread
         What samples are drawn with.
+
+    See Also
+    --------
+    thermodynamic_curve_fit : Returns it.
     """
 
     popt: Vector
@@ -183,6 +187,11 @@ def thermodynamic_curve_fit(
     OptimizeWarning
         pcov is infinite: the data do not determine the parameters, the search ran to where f no longer depends on
         them, or there are no more data than parameters and no absolute sigma.
+
+    See Also
+    --------
+    thermodynamic_least_squares : Residuals of any kind.
+    scipy.optimize.curve_fit : The same contract.
 
     Notes
     -----

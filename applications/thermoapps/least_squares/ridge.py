@@ -62,6 +62,11 @@ class ThermodynamicRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
     n_features_in_ : int
         Number of features.
 
+    See Also
+    --------
+    ThermodynamicBayesianRidge : With its strength from the data.
+    sklearn.linear_model.Ridge : The same contract.
+
     Notes
     -----
     An equilibrium reading of the device is a draw from the posterior under the prior N(0, σ²/α). The predictive

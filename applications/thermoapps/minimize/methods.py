@@ -193,6 +193,11 @@ def natural_gradient(
     RuntimeWarning
         As `newton`.
 
+    See Also
+    --------
+    newton : With the Hessian.
+    thermoapps.natural_gradient.NaturalGradient : For networks of torch.
+
     References
     ----------
     S. Amari, Natural gradient works efficiently in learning, Neural Computation 10 (1998).

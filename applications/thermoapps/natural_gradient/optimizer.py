@@ -90,6 +90,10 @@ class NaturalGradient(Optimizer):
     RefusedStepWarning
         A step was taken back since something in it was not finite. Steps that the damping takes back are reported only.
 
+    See Also
+    --------
+    TNGD, ThermodynamicKFAC : Optimisers.
+
     Examples
     --------
     >>> import torch

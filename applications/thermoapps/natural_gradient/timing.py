@@ -44,6 +44,10 @@ class DeviceTiming:
         Analog run.
     read : float
         Conversion and transfer of the direction.
+
+    See Also
+    --------
+    StepTiming, TimingModel, Timings, CostModel : Time of a step.
     """
 
     write_vector: float
@@ -69,6 +73,10 @@ class StepTiming:
         Modelled.
     assumptions : tuple of str
         What the model takes for granted.
+
+    See Also
+    --------
+    TimingModel, Timings, CostModel, DeviceTiming : Time of a step.
     """
 
     digital: float
@@ -111,6 +119,10 @@ class TimingModel:
     ------
     ValueError
         A setting out of range.
+
+    See Also
+    --------
+    Timings, CostModel, DeviceTiming, StepTiming : Time of a step.
 
     References
     ----------

@@ -43,6 +43,10 @@ class TNGD(NaturalGradient):
     **options
         As for `NaturalGradient`.
 
+    See Also
+    --------
+    ThermodynamicKFAC, NaturalGradient : Optimisers.
+
     Notes
     -----
     Runs start from the state of the run before. Along directions without curvature that state obeys

@@ -57,6 +57,10 @@ def fit(
         For each epoch its ``epoch`` from 1, ``loss`` (mean over batches, before each step), ``seconds`` of training so
         far, and ``accuracy`` where a `test_loader` is given.
 
+    See Also
+    --------
+    accuracy, ProgressBar, ScalarWriter : Loops of training.
+
     Examples
     --------
     >>> import torch
@@ -103,6 +107,10 @@ def accuracy(model: nn.Module, loader: Batches) -> float:
     Returns
     -------
     float
+
+    See Also
+    --------
+    ProgressBar, ScalarWriter, fit : Loops of training.
 
     Examples
     --------

@@ -32,6 +32,10 @@ def cvxpy_solver() -> Any:
     ------
     ImportError
         CVXPY is not installed.
+
+    See Also
+    --------
+    Problem, solve_problem, QPDevice, solve_qp : Quadratic programs and who solves them.
     """
     return _solver_class()()
 

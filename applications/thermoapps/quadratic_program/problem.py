@@ -49,6 +49,10 @@ class Problem:
     TypeError
         Entries that are not real numbers.
 
+    See Also
+    --------
+    solve_problem, QPDevice, solve_qp, cvxpy_solver : Quadratic programs and who solves them.
+
     Examples
     --------
     >>> problem = Problem([[2.0, 0.0], [0.0, 2.0]], [-2.0, -5.0], lb=[0.0, 0.0], ub=[1.0, 1.0])

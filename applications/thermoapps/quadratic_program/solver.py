@@ -186,6 +186,10 @@ def solve_problem(
     ThermodynamicWarning
         The device cannot hold a matrix that the method needs; the status is "not certified".
 
+    See Also
+    --------
+    QPDevice, solve_qp, cvxpy_solver, Problem : Quadratic programs and who solves them.
+
     Examples
     --------
     >>> from thermoapps.quadratic_program import Problem, solve_problem

@@ -60,6 +60,11 @@ class GaussianField:
     TypeError
         Entries that are not real numbers.
 
+    See Also
+    --------
+    Grid, Posterior : Fields, where they live, and what is known of them.
+    fit_matern, MaternFit : Parameters of a field.
+
     References
     ----------
     Rue and Held, Gaussian Markov Random Fields, 2005. Lindgren, Rue and Lindström, J. R. Stat. Soc. B 73 (2011).

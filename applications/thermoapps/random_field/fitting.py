@@ -48,6 +48,10 @@ class MaternFit:
         There.
     result : scipy.optimize.OptimizeResult
         Of the search over logarithms.
+
+    See Also
+    --------
+    GaussianField, fit_matern : Parameters of a field.
     """
 
     range: float
@@ -109,6 +113,10 @@ def fit_matern(
     ValueError
         Fewer than three observations more than the trend has coefficients, or observations without any spread; a
         checkpoint of another search.
+
+    See Also
+    --------
+    MaternFit, GaussianField : Parameters of a field.
 
     Examples
     --------

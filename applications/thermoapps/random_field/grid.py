@@ -35,6 +35,10 @@ class Grid:
     ValueError
         An axis without nodes, a spacing that is not positive, numbers that are not finite.
 
+    See Also
+    --------
+    Posterior, GaussianField : Fields, where they live, and what is known of them.
+
     Examples
     --------
     >>> grid = Grid((2, 3), spacing=0.5)

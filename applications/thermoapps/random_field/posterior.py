@@ -49,6 +49,10 @@ class Posterior:
         What is known.
     device, M, rng, callback : optional
         As for `GaussianField.condition`.
+
+    See Also
+    --------
+    GaussianField, Grid : Fields, where they live, and what is known of them.
     """
 
     def __init__(

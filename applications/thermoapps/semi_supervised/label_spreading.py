@@ -188,6 +188,10 @@ class ThermodynamicLabelSpreading(_OnGraph):
     ValueError
         In `fit`: no labels, weights that are negative or not finite, or α out of range.
 
+    See Also
+    --------
+    ThermodynamicLabelPropagation : Labels on graphs.
+
     References
     ----------
     Zhou et al., Learning with local and global consistency, NeurIPS 2003.
@@ -255,6 +259,10 @@ class ThermodynamicLabelPropagation(_OnGraph):
     ------
     ValueError
         In `fit`: no labels, or weights that are negative, not finite, or below rounding.
+
+    See Also
+    --------
+    ThermodynamicLabelSpreading : Labels on graphs.
 
     References
     ----------

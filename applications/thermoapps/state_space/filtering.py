@@ -38,6 +38,10 @@ class Forecast:
         Of observations.
     observation_covariances : array, shape (steps, m, m)
         Of observations, their noise with them.
+
+    See Also
+    --------
+    filter, smooth, Filtered, Smoothed : States of a series.
     """
 
     means: np.ndarray
@@ -63,6 +67,10 @@ class Filtered:
         Of the same; infinite there.
     n_diffuse : int
         Number of times before that.
+
+    See Also
+    --------
+    Smoothed, Forecast, filter, smooth : States of a series.
     """
 
     def __init__(self, model: Model, posterior: Posterior | None) -> None:
@@ -159,6 +167,10 @@ def filter(
         As `thermoapps.state_space.smooth`.
     thermolinalg.SingularError
         As `thermoapps.state_space.smooth`.
+
+    See Also
+    --------
+    smooth, Filtered, Smoothed, Forecast : States of a series.
 
     Examples
     --------

@@ -44,6 +44,10 @@ class Fit:
         Parameters of `fit`.
     standard_errors : array, optional
         Theirs, by the curvature of the likelihood; NaN where it is not a maximum.
+
+    See Also
+    --------
+    Score, Measured, fit, expectation_maximisation : Parameters of a series.
     """
 
     system: dict[str, Any]
@@ -105,6 +109,10 @@ def fit(
     ValueError
         A start that is not finite, or that the bounds exclude; a checkpoint of another search; as
         `thermoapps.state_space.smooth`.
+
+    See Also
+    --------
+    expectation_maximisation, score, Fit, Score : Parameters of a series.
 
     Examples
     --------

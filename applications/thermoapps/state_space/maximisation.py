@@ -73,6 +73,10 @@ def expectation_maximisation(
         Names that are unknown or arrays that change with time; a checkpoint of another search; as
         `thermoapps.state_space.smooth`.
 
+    See Also
+    --------
+    score, Fit, Score, Measured : Parameters of a series.
+
     References
     ----------
     R. H. Shumway and D. S. Stoffer, J. Time Series Analysis 3 (1982); missing parts of an observation are expected too.

@@ -25,6 +25,10 @@ class Score:
     log_likelihood : float
     slopes : dict
         By the names F, Q, H, R, initial_mean, initial_covariance, and B, D where there are.
+
+    See Also
+    --------
+    Measured, fit, expectation_maximisation, score : Parameters of a series.
     """
 
     log_likelihood: float
@@ -73,6 +77,10 @@ def score(
     ------
     ValueError
         As `thermoapps.state_space.smooth`, or an empty series.
+
+    See Also
+    --------
+    Fit, Score, Measured, fit : Parameters of a series.
 
     References
     ----------

@@ -20,7 +20,12 @@ ROUNDING = 1e-8
 
 
 class Measured(NamedTuple):
-    """A value from readings, and its standard error, of one shape."""
+    """A value from readings, and its standard error, of one shape.
+
+    See Also
+    --------
+    fit, expectation_maximisation, score, Fit : Parameters of a series.
+    """
 
     value: np.ndarray
     standard_error: np.ndarray
@@ -44,6 +49,10 @@ class Smoothed:
         left is smaller.
     form : str
         ``"precision"`` or ``"augmented"``: what the device holds.
+
+    See Also
+    --------
+    Forecast, filter, smooth, Filtered : States of a series.
     """
 
     def __init__(self, model: Model, posterior: Posterior | None) -> None:

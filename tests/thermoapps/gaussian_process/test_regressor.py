@@ -283,7 +283,7 @@ def test_one_kind_of_uncertainty_at_a_time():
         ThermodynamicGPRegressor().fit([[0.0], [1.0]], [0.0, 1.0]).predict([[0.0]], return_std=True, return_cov=True)
 
 
-@pytest.mark.filterwarnings("ignore:The optimal value found")
+@pytest.mark.filterwarnings("ignore:The optimal value found", "ignore:Fisher scoring of the kernel")
 @pytest.mark.parametrize("seed", [5, 6, 8, 25])
 def test_functions_that_the_data_tell_to_rounding_are_drawn(seed):
     """Covariances of 1e-11 are what cancellation leaves of variances of one: some are not definite."""

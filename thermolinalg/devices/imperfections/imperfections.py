@@ -63,6 +63,11 @@ class Imperfections(Configuration):
     ValueError, TypeError
         A number that its part cannot have, by name.
 
+    See Also
+    --------
+    devices.Ideal, devices.PaperTNGD, devices.PCB2024, devices.IntegratedCMOS, devices.Pessimistic : Presets.
+    LangevinDevice : Takes it.
+
     Examples
     --------
     >>> from thermolinalg.devices import Amplifiers, Imperfections, Sourced

@@ -35,6 +35,10 @@ class Converter(Part):
     rounding : str
         ``"nearest"``, or ``"stochastic"``: up with the probability of the distance to the level below.
 
+    See Also
+    --------
+    Couplings, Noise, Amplifiers, Capacitors : Parts of `Imperfections`.
+
     Notes
     -----
     Noise adds noise² I to the covariance of readings, and noise²/N to that of an average of N of them.
@@ -113,6 +117,10 @@ class Couplings(Part):
         Of the thresholds of dithered rounding, in [0, 1).
     dither : int
         Seed of these thresholds.
+
+    See Also
+    --------
+    Noise, Amplifiers, Capacitors, Converter : Parts of `Imperfections`.
     """
 
     bits: Annotated[Number, Quantity("bit", as_bits)] = 0
@@ -232,6 +240,10 @@ class Amplifiers(Part):
     stuck : float or None
         Share of the nodes whose output stays at zero.
 
+    See Also
+    --------
+    Capacitors, Converter, Couplings, Noise : Parts of `Imperfections`.
+
     Notes
     -----
     With s_i = Σ_j |G_ij| + max |G|, all that is connected to the input of amplifier i, an offset adds V_os s_i to the
@@ -255,6 +267,10 @@ class Capacitors(Part):
         Relative standard deviation of c_i, frozen.
     error : float or None
         Relative error of all of them.
+
+    See Also
+    --------
+    Converter, Couplings, Noise, Amplifiers : Parts of `Imperfections`.
 
     Notes
     -----
@@ -280,6 +296,10 @@ class Noise(Part):
         ρ between any two nodes.
     correlation_time : float or None
         τ_n in τ: the noise is an Ornstein–Uhlenbeck process of the spectrum 2T/(1 + ω²τ_n²).
+
+    See Also
+    --------
+    Amplifiers, Capacitors, Converter, Couplings : Parts of `Imperfections`.
 
     Notes
     -----

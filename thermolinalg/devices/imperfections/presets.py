@@ -38,6 +38,10 @@ class Ideal(Imperfections):
     **changes
         Parts and numbers of one's own, as for `Imperfections`.
 
+    See Also
+    --------
+    PaperTNGD, PCB2024, IntegratedCMOS, Pessimistic : Presets of `Imperfections`.
+
     Examples
     --------
     >>> print(Ideal())
@@ -55,6 +59,10 @@ class PaperTNGD(Imperfections):
     ----------
     **changes
         Parts and numbers of one's own, as for `Imperfections`.
+
+    See Also
+    --------
+    PCB2024, IntegratedCMOS, Pessimistic, Ideal : Presets of `Imperfections`.
 
     Examples
     --------
@@ -82,6 +90,10 @@ class PCB2024(Imperfections):
     ----------
     **changes
         Parts and numbers of one's own, as for `Imperfections`; ``die=`` chooses the board.
+
+    See Also
+    --------
+    IntegratedCMOS, Pessimistic, Ideal, PaperTNGD : Presets of `Imperfections`.
 
     Examples
     --------
@@ -131,6 +143,10 @@ class IntegratedCMOS(Imperfections):
     **changes
         Parts and numbers of one's own, as for `Imperfections`; ``die=`` chooses the chip.
 
+    See Also
+    --------
+    Pessimistic, Ideal, PaperTNGD, PCB2024 : Presets of `Imperfections`.
+
     Examples
     --------
     >>> IntegratedCMOS(matrix_bits=6).couplings.bits
@@ -173,6 +189,10 @@ class Pessimistic(Imperfections):
     ----------
     **changes
         Parts and numbers of one's own, as for `Imperfections`; ``die=`` chooses the device.
+
+    See Also
+    --------
+    Ideal, PaperTNGD, PCB2024, IntegratedCMOS : Presets of `Imperfections`.
 
     Examples
     --------

@@ -40,6 +40,10 @@ class Sourced(float):
     source : str
         Where it comes from, kept as an attribute of that name.
 
+    See Also
+    --------
+    Spectrum, Device, Program, Drivable : Protocols of devices and what they hold.
+
     Examples
     --------
     >>> bits = Sourced(16, "arXiv:2405.13817, Appendix C")

@@ -37,6 +37,10 @@ class Averaged:
     ValueError
         `runs` is below 1.
 
+    See Also
+    --------
+    Calibrated, Ensemble : Mitigation, devices around devices.
+
     Examples
     --------
     >>> import numpy as np

@@ -57,6 +57,10 @@ class Calibrated:
     ValueError
         A term of another name, or a number that is not positive.
 
+    See Also
+    --------
+    Ensemble, Averaged : Mitigation, devices around devices.
+
     Examples
     --------
     >>> import numpy as np

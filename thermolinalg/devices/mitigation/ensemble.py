@@ -53,6 +53,10 @@ class Ensemble:
     ValueError
         Another rounding.
 
+    See Also
+    --------
+    Averaged, Calibrated : Mitigation, devices around devices.
+
     References
     ----------
     Error mitigation for thermodynamic computing, arXiv:2401.16231, by its abstract; the residual is derived in

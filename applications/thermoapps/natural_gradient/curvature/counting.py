@@ -30,7 +30,12 @@ GROUPS = (
 
 
 class TooManyRowsError(RuntimeError):
-    """Curvature rows would not fit into memory; the message names what would."""
+    """Curvature rows would not fit into memory; the message names what would.
+
+    See Also
+    --------
+    RefusedStepWarning, UnsupportedLayerError : How a step is refused.
+    """
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ def curvature_rows(
     Recorded
         Rows, flat gradient (N,) and loss.
 
+    See Also
+    --------
+    CurvatureRows, Recorder, Recorded : Rows of the curvature.
+
     Examples
     --------
     >>> import torch

@@ -28,6 +28,10 @@ class Recorded(NamedTuple):
         Gradient of the mean loss.
     loss : Tensor
         The mean loss, a scalar.
+
+    See Also
+    --------
+    curvature_rows, CurvatureRows, Recorder : Rows of the curvature.
     """
 
     rows: CurvatureFactor

@@ -66,6 +66,10 @@ class Recorder:
     UnsupportedLayerError
         The model holds shards of its parameters only.
 
+    See Also
+    --------
+    Recorded, curvature_rows, CurvatureRows : Rows of the curvature.
+
     Examples
     --------
     >>> import torch

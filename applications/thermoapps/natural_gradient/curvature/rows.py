@@ -51,6 +51,10 @@ class CurvatureRows(CurvatureFactor):
     frozen : bool, optional
         Whether statistics of batches were taken for constants, so that the curvature is approximate.
 
+    See Also
+    --------
+    Recorder, Recorded, curvature_rows : Rows of the curvature.
+
     Examples
     --------
     >>> import torch

@@ -19,7 +19,12 @@ ALIKE = {nn.Linear.forward, nn.Embedding.forward, nn.LayerNorm.forward, nn.RMSNo
 
 
 class UnsupportedLayerError(NotImplementedError):
-    """A layer whose curvature rows cannot be formed; the message names it and the remedies."""
+    """A layer whose curvature rows cannot be formed; the message names it and the remedies.
+
+    See Also
+    --------
+    TooManyRowsError, RefusedStepWarning : How a step is refused.
+    """
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ class Loss(ABC):
     """A mean over data of a loss that is convex in the outputs.
 
     The first axis of outputs and targets counts the data.
+
+    See Also
+    --------
+    as_loss, CrossEntropy, BCEWithLogits, MeanSquaredError : Losses.
     """
 
     @abstractmethod

@@ -34,6 +34,10 @@ class CrossEntropy(Loss):
         For large vocabularies: columns of the Hessian's root per position, those of the most probable classes.
         The part dropped has at most the norm of the next probability (`HessianRoot.dropped`).
 
+    See Also
+    --------
+    BCEWithLogits, MeanSquaredError, PoissonNLL, CustomLoss : Losses.
+
     Examples
     --------
     >>> import torch

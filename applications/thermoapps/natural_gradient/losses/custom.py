@@ -22,6 +22,10 @@ class CustomLoss(Loss):
         ``function(output, target)`` gives the loss of one datum as a scalar; output and target come without the
         axis of the data. It is differentiated by ``torch.func``, vectorised over the data.
 
+    See Also
+    --------
+    Loss, as_loss, CrossEntropy, BCEWithLogits : Losses.
+
     Examples
     --------
     >>> import torch

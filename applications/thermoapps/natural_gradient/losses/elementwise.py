@@ -47,6 +47,10 @@ class _Elementwise(Loss):
 class MeanSquaredError(_Elementwise):
     """Mean of (z − y)² over data and outputs, as ``torch.nn.functional.mse_loss``; a datum's Hessian is 2/d_z I.
 
+    See Also
+    --------
+    PoissonNLL, CustomLoss, Loss, as_loss : Losses.
+
     Examples
     --------
     >>> import torch
@@ -66,6 +70,10 @@ class MeanSquaredError(_Elementwise):
 
 class BCEWithLogits(_Elementwise):
     """Mean over data and outputs of the binary cross-entropy of logits; ℓ'' = p (1 − p) with p = sigmoid(z).
+
+    See Also
+    --------
+    MeanSquaredError, PoissonNLL, CustomLoss, Loss : Losses.
 
     Examples
     --------
@@ -93,6 +101,10 @@ class BCEWithLogits(_Elementwise):
 
 class PoissonNLL(_Elementwise):
     """Mean over data and outputs of eᶻ − y z, for counts y whose log-rate is z; ℓ'' = eᶻ.
+
+    See Also
+    --------
+    CustomLoss, Loss, as_loss, CrossEntropy : Losses.
 
     Examples
     --------

@@ -44,6 +44,10 @@ class MonteCarloFisher(_Replaced):
     generator : torch.Generator, optional
         Source of randomness; by default torch's global one.
 
+    See Also
+    --------
+    ExactGaussNewton, EmpiricalFisher : Curvatures.
+
     Examples
     --------
     >>> import torch
@@ -78,6 +82,10 @@ class EmpiricalFisher(_Replaced):
     ----------
     loss : Loss, str or callable
         The loss, as for `as_loss`.
+
+    See Also
+    --------
+    MonteCarloFisher, ExactGaussNewton : Curvatures.
 
     Examples
     --------

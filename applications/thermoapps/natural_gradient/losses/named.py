@@ -44,6 +44,10 @@ def as_loss(loss: Loss | str | Callable[[Tensor, Tensor], Tensor]) -> Loss:
     TypeError
         Neither loss, name nor function.
 
+    See Also
+    --------
+    CrossEntropy, BCEWithLogits, MeanSquaredError, PoissonNLL : Losses.
+
     Examples
     --------
     >>> type(as_loss("mse")).__name__

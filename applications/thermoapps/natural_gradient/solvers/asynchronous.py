@@ -35,6 +35,10 @@ class Asynchronous(Wrapper):
     ValueError
         A solver with a line search: it would judge a direction on a batch that is not its own.
 
+    See Also
+    --------
+    LineSearch, SignDescent, Averaged, Spring : What a step may be made of besides.
+
     Examples
     --------
     >>> import torch

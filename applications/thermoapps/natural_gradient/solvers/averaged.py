@@ -52,6 +52,10 @@ class Averaged(Wrapper):
     ValueError
         A setting out of range, or a solver that works layer by layer, which averages by itself.
 
+    See Also
+    --------
+    Spring, Asynchronous, LineSearch, SignDescent : What a step may be made of besides.
+
     Notes
     -----
     A step that is taken back and tried again counts as one batch for each attempt.

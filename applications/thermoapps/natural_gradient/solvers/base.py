@@ -65,6 +65,10 @@ class SolverReport:
         Products with R or with Rᵀ of one vector each; two make one product with the curvature matrix.
     message : str
         What a reader should know, such as which way was taken and why.
+
+    See Also
+    --------
+    Solver, StepReport : What a step and its solver tell.
     """
 
     solver: str
@@ -83,6 +87,10 @@ class Solver(ABC):
 
     Solvers are configurations: they do not change, and what one step leaves for the next is in the state that
     `direction` takes and returns.
+
+    See Also
+    --------
+    StepReport, SolverReport : What a step and its solver tell.
     """
 
     @property

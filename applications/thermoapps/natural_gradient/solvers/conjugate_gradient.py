@@ -39,6 +39,10 @@ class ConjugateGradient(Solver):
     ValueError
         A setting out of range.
 
+    See Also
+    --------
+    Krylov, KroneckerFactored, InverseFree, Thermodynamic : Solvers of the damped step.
+
     References
     ----------
     Martens, Deep learning via Hessian-free optimization, ICML 2010.

@@ -31,6 +31,10 @@ class Dense(Solver):
     ValueError
         In `direction`, more parameters than `max_parameters`.
 
+    See Also
+    --------
+    Woodbury, ConjugateGradient, Krylov, KroneckerFactored : Solvers of the damped step.
+
     Examples
     --------
     >>> import torch

@@ -47,6 +47,10 @@ class EulerMaruyama(Solver):
     ValueError
         A time, step or temperature out of range; in `direction`, a step that is too long for the curvature.
 
+    See Also
+    --------
+    Scheduled, Dense, Woodbury, ConjugateGradient : Solvers of the damped step.
+
     References
     ----------
     Donatella et al., Thermodynamic Natural Gradient Descent, arXiv:2405.13817, whose experiments are simulated so.

@@ -34,6 +34,10 @@ class LineSearch:
     ValueError
         A setting out of range.
 
+    See Also
+    --------
+    SignDescent, Averaged, Spring, Asynchronous : What a step may be made of besides.
+
     Examples
     --------
     >>> search = LineSearch(shrink=0.5)
@@ -110,6 +114,10 @@ class ExactGaussNewton(Solver):
     ------
     ValueError
         A setting out of range.
+
+    See Also
+    --------
+    EmpiricalFisher, MonteCarloFisher : Curvatures.
 
     References
     ----------

@@ -42,6 +42,10 @@ class InverseFree(Solver):
         A setting out of range; in `direction`, rows or a gradient that are not those of the empirical Fisher matrix,
         no damping, or a batch of a size that the first epoch had not.
 
+    See Also
+    --------
+    Thermodynamic, EulerMaruyama, Scheduled, Dense : Solvers of the damped step.
+
     References
     ----------
     Fast natural gradient descent, arXiv:2403.03473 (the idea of sharing; which coefficients later epochs should use

@@ -50,6 +50,10 @@ class KroneckerFactored(Solver):
     ValueError
         A setting out of range; in `direction`, no damping.
 
+    See Also
+    --------
+    InverseFree, Thermodynamic, EulerMaruyama, Scheduled : Solvers of the damped step.
+
     Notes
     -----
     Rows must keep the factors of all such layers, ``Recorder(…, keep_factors=True)``; layers whose rows are stored

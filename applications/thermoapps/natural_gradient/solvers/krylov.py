@@ -51,6 +51,10 @@ class Krylov(Solver):
     ValueError
         A setting out of range, or an infinite time with Chebyshev and no damping.
 
+    See Also
+    --------
+    KroneckerFactored, InverseFree, Thermodynamic, EulerMaruyama : Solvers of the damped step.
+
     References
     ----------
     Higham, Functions of Matrices, SIAM (2008), chapter 13.

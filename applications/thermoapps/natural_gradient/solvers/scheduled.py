@@ -48,6 +48,10 @@ class CostModel:
     ValueError
         A setting out of range.
 
+    See Also
+    --------
+    DeviceTiming, StepTiming, TimingModel, Timings : Time of a step.
+
     Examples
     --------
     >>> costs = CostModel().seconds(rows=5000, parameters=38_000, condition=1e3, damping=0.03)
@@ -117,6 +121,10 @@ class Scheduled(Solver):
     ------
     ValueError
         In `direction`, no damping.
+
+    See Also
+    --------
+    Dense, Woodbury, ConjugateGradient, Krylov : Solvers of the damped step.
 
     Notes
     -----

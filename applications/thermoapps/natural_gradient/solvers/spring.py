@@ -39,6 +39,10 @@ class Spring(Wrapper):
     ValueError
         A memory out of range.
 
+    See Also
+    --------
+    Asynchronous, LineSearch, SignDescent, Averaged : What a step may be made of besides.
+
     References
     ----------
     Goldshlager, Abrahamsen and Lin, A Kaczmarz-inspired approach to accelerate the optimization of neural network

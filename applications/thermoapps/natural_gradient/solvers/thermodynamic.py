@@ -62,6 +62,10 @@ class Thermodynamic(Solver):
         A time or temperature out of range, an unknown start, a delay without memory of the run before, or a
         temperature beside a device that has its own.
 
+    See Also
+    --------
+    EulerMaruyama, Scheduled, Dense, Woodbury : Solvers of the damped step.
+
     References
     ----------
     Donatella et al., Thermodynamic Natural Gradient Descent, arXiv:2405.13817.

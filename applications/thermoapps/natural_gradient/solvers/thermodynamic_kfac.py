@@ -49,6 +49,10 @@ class ThermodynamicKFAC(KroneckerFactored):
     ValueError
         A setting out of range; in `direction`, no damping.
 
+    See Also
+    --------
+    NaturalGradient, TNGD : Optimisers.
+
     References
     ----------
     Thermodynamic K-FAC, arXiv:2502.08603 (the idea; protocol and settings are ours).

@@ -28,6 +28,10 @@ class Woodbury(Solver):
     Costs one product with R, one with Rᵀ and one Cholesky decomposition of an r × r matrix, in double precision. Where
     rounding has made RRᵀ + λI indefinite its eigenvalues are clipped instead.
 
+    See Also
+    --------
+    ConjugateGradient, Krylov, KroneckerFactored, InverseFree : Solvers of the damped step.
+
     Notes
     -----
     The subtraction loses digits where λ is small against the curvature: in single precision the direction is good to

@@ -12,7 +12,12 @@ __all__ = ["Damping", "FixedDamping", "LevenbergMarquardt", "ScheduledDamping", 
 
 
 class Damping(ABC):
-    """A rule for λ; rules do not change, and the optimiser keeps the λ that one step leaves for the next."""
+    """A rule for λ; rules do not change, and the optimiser keeps the λ that one step leaves for the next.
+
+    See Also
+    --------
+    FixedDamping, ScheduledDamping, LevenbergMarquardt : Rules of damping.
+    """
 
     attempts: int = 1
     """Times a step may be tried with the λ that `after` gives."""
@@ -47,6 +52,10 @@ class FixedDamping(Damping):
     ValueError
         λ is negative or not finite.
 
+    See Also
+    --------
+    ScheduledDamping, LevenbergMarquardt, Damping : Rules of damping.
+
     Examples
     --------
     >>> FixedDamping(0.01).at(7, None)
@@ -70,6 +79,10 @@ class ScheduledDamping(Damping):
     ----------
     schedule : callable
         ``schedule(step)`` gives λ ≥ 0; steps are counted from 0.
+
+    See Also
+    --------
+    LevenbergMarquardt, Damping, FixedDamping : Rules of damping.
 
     Examples
     --------
@@ -117,6 +130,10 @@ class LevenbergMarquardt(Damping):
     ------
     ValueError
         A setting out of range.
+
+    See Also
+    --------
+    Damping, FixedDamping, ScheduledDamping : Rules of damping.
 
     Notes
     -----

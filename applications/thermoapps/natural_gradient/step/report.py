@@ -16,7 +16,12 @@ __all__ = ["ProgressBar", "RefusedStepWarning", "ScalarWriter", "StepReport", "T
 
 
 class RefusedStepWarning(UserWarning):
-    """A step would have led to numbers that are not finite, and was taken back."""
+    """A step would have led to numbers that are not finite, and was taken back.
+
+    See Also
+    --------
+    UnsupportedLayerError, TooManyRowsError : How a step is refused.
+    """
 
 
 @dataclass
@@ -33,6 +38,10 @@ class Timings:
         The direction, Gram matrix included.
     update : float
         Changing the parameters.
+
+    See Also
+    --------
+    CostModel, DeviceTiming, StepTiming, TimingModel : Time of a step.
     """
 
     forward: float = 0.0
@@ -84,6 +93,10 @@ class StepReport:
         Whether it is exact, or how it is approximated.
     message : str
         Why the step was refused or shortened.
+
+    See Also
+    --------
+    SolverReport, Solver : What a step and its solver tell.
 
     Examples
     --------
@@ -169,6 +182,10 @@ class ScalarWriter:
     prefix : str
         Put before every tag.
 
+    See Also
+    --------
+    fit, accuracy, ProgressBar : Loops of training.
+
     Examples
     --------
     >>> class Printer:
@@ -195,6 +212,10 @@ class ProgressBar:
         Number of steps.
     **options
         For ``tqdm.tqdm``.
+
+    See Also
+    --------
+    ScalarWriter, fit, accuracy : Loops of training.
 
     Examples
     --------

@@ -38,6 +38,10 @@ class SignDescent(Optimizer):
     ValueError
         The step is negative.
 
+    See Also
+    --------
+    Averaged, Spring, Asynchronous, LineSearch : What a step may be made of besides.
+
     Examples
     --------
     >>> import torch
