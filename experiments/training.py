@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
@@ -16,7 +16,7 @@ import torch
 from common import write_text
 from data import NETWORKS, load_data
 from joblib import Parallel, delayed
-from methods import METHODS
+from methods import METHODS, Method
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -55,6 +55,8 @@ class Run:
         Memories of running averages of the weights, each of which is judged too.
     warm : float
         The share of the steps in which the rate rises to its first value, from a tenth of it.
+    shuffled : bool
+        Whether every epoch has batches of its own; else they are those of the first one.
     """
 
     method: str
@@ -70,6 +72,7 @@ class Run:
     flat: float = 0.0
     averages: tuple[float, ...] = ()
     warm: float = 0.0
+    shuffled: bool = True
 
     def rate(self, share: float) -> float:
         """The rate after a share of the steps, relative to the first one."""
@@ -85,11 +88,13 @@ class Run:
         told = asdict(self)
         if not self.warm:
             del told["warm"]
+        if self.shuffled:
+            del told["shuffled"]
         return json.dumps(told, sort_keys=True)
 
 
-def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
-    """What a run showed each time it was looked at.
+def train(run: Run, folder: Path | None, methods: Mapping[str, Method] = METHODS) -> dict[str, list[float]]:
+    """What a run of one of the methods showed each time it was looked at.
 
     Returns
     -------
@@ -110,7 +115,7 @@ def train(run: Run, folder: Path | None) -> dict[str, list[float]]:
         averaged_name(memory): AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(memory))
         for memory in run.averages
     }
-    optimizer = METHODS[run.method].build(run.settings)(model, run.seed)
+    optimizer = methods[run.method].build(run.settings)(model, run.seed)
     steps = len(y) // run.batch * run.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: run.rate(step / steps))
     clock = Clock(optimizer)
@@ -145,8 +150,10 @@ def averaged_name(memory: float) -> str:
 
 def _batches(count: int, run: Run) -> Iterable[Tensor]:
     shuffle = torch.Generator().manual_seed(run.seed)
-    for _ in range(run.epochs):
-        yield from torch.randperm(count, generator=shuffle)[: count // run.batch * run.batch].view(-1, run.batch)
+    for epoch in range(run.epochs):
+        if run.shuffled or not epoch:
+            order = torch.randperm(count, generator=shuffle)
+        yield from order[: count // run.batch * run.batch].view(-1, run.batch)
 
 
 class Clock:
