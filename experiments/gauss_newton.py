@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -66,11 +66,13 @@ def _egn(
     return NaturalGradient(model, lr, damped(damping), solver=ExactGaussNewton(1 - forget, search), loss="mse")
 
 
-BOUNDS = {"lr": (0.03, 1.0), "damping": (0.01, 3.0)}
+BOUNDS = {"lr": (0.1, 3.0), "damping": (0.01, 3.0)}
+ADAM = replace(METHODS["Adam"], ranges={"lr": (1e-3, 0.3)} | FORGET)
+"""With larger rates too: value functions have a way to go."""
 FITTERS = {
     "SGD": METHODS["SGD"],
-    "Adam": METHODS["Adam"],
-    "Adam, longer": METHODS["Adam"],
+    "Adam": ADAM,
+    "Adam, longer": ADAM,
     "NGD": Method(partial(_egn, FixedDamping, None), BOUNDS, "#1f4e9c"),
     "Levenberg–Marquardt": Method(partial(_egn, _bounded, None), BOUNDS, "#7a5230"),
     "EGN, momentum": Method(partial(_egn, FixedDamping, None), BOUNDS | FORGET, "#5aa9e6"),
