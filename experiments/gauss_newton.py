@@ -243,8 +243,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
     """Error against processor seconds, task by task."""
     plt = pyplot()
     found = results["tasks"]
-    columns = (len(found) + 1 + 1) // 2
-    figure, axes = plt.subplots(2, columns, figsize=(3.6 * columns, 6.6), layout="constrained", squeeze=False)
+    columns = (len(found) + 1) // 2
+    figure, axes = plt.subplots(2, columns, figsize=(2.9 * columns, 5.0), layout="constrained", squeeze=False)
     for ax, (task, methods) in zip(axes.flat, found.items(), strict=False):
         for name, method in methods.items():
             shaded(ax, method["runs"], "seconds", "error", name, FITTERS[name].color, "--" if name in LONGER else "-")
@@ -252,7 +252,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         ax.set_ylabel("error of the gain" if task in PLANTS else "test loss (variance 1)")
     for ax in list(axes.flat)[len(found) :]:
         ax.axis("off")
-    axes.flat[-1].legend(*axes.flat[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="center")
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     save(figure, path)
     plt.close(figure)
 
