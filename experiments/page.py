@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from cells import percent, settings, table
 from common import ROOT, options, read, write_text
+from page_of_solvers import chosen, gains_of_control, options_of_gauss_newton, shared
 
 
 def main() -> None:
@@ -51,10 +53,6 @@ def shown(entry: dict[str, Any]) -> list[str]:
 def middle_and_best(tried: list[dict[str, Any]]) -> list[str]:
     accuracies = sorted(mean(entry["accuracies"]) for entry in tried)
     return [percent(accuracies[len(accuracies) // 2]), percent(accuracies[-1])]
-
-
-def settings(values: dict[str, float]) -> str:
-    return ", ".join(f"{key} {value:g}" for key, value in values.items())
 
 
 def comparison(results: dict[str, Any]) -> str:
@@ -257,16 +255,6 @@ def answers(results: dict[str, Any]) -> str:
     return table(["", "settings", "exact match", "F1", "test loss", "processor seconds"], rows)
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown."""
-    lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
-    return "\n".join(lines)
-
-
 SWEEPS = ("time", "delay", "late", "noise", "reset", "plateau")
 
 TABLES: dict[str, tuple[Any, ...]] = {
@@ -288,6 +276,10 @@ TABLES: dict[str, tuple[Any, ...]] = {
     "gains": (gains, "regression"),
     "cosines": (cosines, "regression"),
     "answers": (answers, "question-answering"),
+    "gauss-newton": (options_of_gauss_newton, "gauss-newton"),
+    "control": (gains_of_control, "gauss-newton"),
+    "shared": (shared, "shared-coefficients"),
+    "chosen": (chosen, "schedule"),
 }
 """What stands at each place of the page, and from which results."""
 

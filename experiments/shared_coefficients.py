@@ -71,7 +71,7 @@ def compare(given: Any, kept: Path) -> dict[str, Any]:
         print(name, best, [run["accuracy"][-1] for run in runs], f"{runs[0]['seconds'][-1]:.1f} s", flush=True)
     allowed = seconds(found["FNGD, mean"])
     for name, entry in found.items():
-        epochs = max(2, round(given.epochs * allowed / seconds(entry)))
+        epochs = max(1, round(given.epochs * allowed / seconds(entry)))
         entry["epochs in the same time"] = epochs
         same = [run_of(name, entry["settings"], given.images, epochs, seed=seed) for seed in seeds(given)]
         entry["same time"] = made(same, given, kept)
