@@ -1,5 +1,6 @@
 """The Python code blocks of the README and the documentation run as tests; which tests are of which tier."""
 
+from collections import Counter
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from importlib.util import find_spec
 
@@ -41,7 +42,17 @@ pytest_collect_file = Sybil(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by name what belongs to the tier `peers`; pages of the documentation belong to every tier."""
+    """Mark by name what belongs to the tier `peers`; pages of the documentation belong to every tier.
+
+    Of the cases of a test marked ``thinned(n)`` the default tier takes every n-th, and the tier `slow` the others.
+    """
+    seen: Counter[str] = Counter()
     for item in items:
+        thinned = item.get_closest_marker("thinned")
+        if thinned is not None:
+            family = item.nodeid.partition("[")[0]
+            if seen[family] % thinned.args[0]:
+                item.add_marker("slow")
+            seen[family] += 1
         if ".md::" not in item.nodeid and any(part in item.nodeid.lower() for part in PEERS):
             item.add_marker("peers")

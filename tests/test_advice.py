@@ -211,6 +211,7 @@ def refused(call: Call) -> str:
 REFUSED = [(row, name) for row, name in TABLE if isinstance(MATRICES[row][1][name], Refused)]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("row", dict.fromkeys(row for row, _ in REFUSED))
 def test_advice_about_matrices(row):
     for name in (name for other, name in REFUSED if other == row):

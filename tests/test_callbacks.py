@@ -46,7 +46,7 @@ CALLS = {
     "lyapunov": (on(tla.solve_continuous_lyapunov, A, A), 3),
     "inv_diagonal": (on(tla.inv_diagonal, A), 2),
     "inv_diagonal of complex numbers": (on(tla.inv_diagonal, 1e-200 * spd(6, dtype=complex)), 2),
-    "inv_diagonal of a sparse array": (on(tla.inv_diagonal, SPARSE, rtol=0.05), 2),
+    "inv_diagonal of a sparse array": (on(tla.inv_diagonal, SPARSE, rtol=0.01), 2),
     "slogdet": (on(tla.slogdet, A, method="work", atol=4e-3), 1),
     "slogdet by readings": (on(tla.slogdet, 1e-100 * A, method="integration"), 2),
     "logabsdet": (on(tla.logabsdet, np.triu(A), method="integration"), 2),

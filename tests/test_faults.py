@@ -108,6 +108,7 @@ def table(calls, problems, faults):
     }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_solutions_of_faulty_devices_are_right_or_no_success(fault):
     assert not table([solve, langevin], PROBLEMS, [fault])
@@ -142,6 +143,7 @@ def lyapunov_outcome(name, fault):
     return "wrong" if judge.solution([Truth(s) for s in sums], *flat, asked) else "right"
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("fault", READINGS)
 @pytest.mark.parametrize("name", LYAPUNOV)
 def test_lyapunov_equations_of_faulty_devices_are_right_or_no_success(name, fault):
@@ -220,6 +222,7 @@ def certified_off(call, A, device, refused=""):
     return "" if off <= MISSED else f"{off:.3g} error bars off"
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(
     "call", [raw_solution, raw_inverse, diagonal, logarithm, samples], ids=lambda call: call.__name__
 )

@@ -38,6 +38,7 @@ def draws(script: Path, folder: Path) -> None:
     assert any(ax.lines or ax.collections or ax.patches for ax in axes)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("script", [s for s in SCRIPTS if s not in OF_TORCH], ids=lambda path: path.stem)
 def test_a_script_draws_its_picture(script, tmp_path):
     if "sklearn" in script.read_text(encoding="utf-8"):

@@ -49,7 +49,9 @@ def exists(name: str, within: str) -> bool:
         for cut in range(len(full) - 1, 0, -1):
             try:
                 here: object = importlib.import_module(".".join(full[:cut]))
-            except ImportError:
+            except ModuleNotFoundError as error:
+                if error.name == "torch":
+                    return True  # looked at where it is installed
                 continue
             for attribute in full[cut:]:
                 here = getattr(here, attribute, None)

@@ -32,7 +32,7 @@ def test_results_are_those_of_the_calls_with_spawned_streams(plain):
     assert np.array_equal(plain, [tla.solve(A, b, rng=stream) for (_, b), stream in zip(INPUTS, streams, strict=True)])
 
 
-@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("n_jobs", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_workers_change_nothing(plain, n_jobs):
     assert np.array_equal(tla.sweep(tla.solve, INPUTS, rng=0, n_jobs=n_jobs), plain)
 

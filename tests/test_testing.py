@@ -435,6 +435,7 @@ PRESETS = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_pass_to_their_precision(preset):
     tolerance, skip = PRESETS[preset]

@@ -85,6 +85,7 @@ def test_readings_in_time_decay_as_the_law_says(device):
     assert np.all(abs(late - expected) < 5 * np.sqrt(np.outer(np.diag(C0), np.diag(C0)) * 2 / worth))
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("device", [LatticeDevice(), BY_MOMENTS], ids=["default", "moments"])
 @pytest.mark.filterwarnings("ignore:.*of the lattice walk:thermolinalg.ThermodynamicWarning")
 def test_it_conforms(device):

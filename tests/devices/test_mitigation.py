@@ -219,6 +219,7 @@ WRAPPED = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "all")) for name in WRAPPED])
 def test_they_conform(name):
     """They count their own programs, runs and columns; calibration runs differ from call to call."""

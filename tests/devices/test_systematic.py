@@ -26,6 +26,7 @@ SYMMETRIC = {"gain", "resistors of their own", "a board", "capacitors"}
 """What a general matrix would go through its normal operator for, which squares the condition."""
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", KINDS)
 def test_errors_are_as_large_as_the_error_bar_says(name):
     b, device = np.random.default_rng(0).standard_normal(8), LangevinDevice(Overdamped(1e-6), imperfections=KINDS[name])

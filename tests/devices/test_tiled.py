@@ -77,6 +77,7 @@ DEVICES = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", DEVICES)
 @pytest.mark.parametrize("A", [laplacian(30), spd(24, 1e4)], ids=["sparse", "dense, ill-conditioned"])
 def test_imperfect_cells(name, A):

@@ -32,6 +32,7 @@ UNEVEN = {
 SPREADS = ["variance", "stationarity", "warm start", "readings", "temperature", "covariance", "autocovariance"]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", [name for name in UNEVEN if name not in ("everything", "resistors of their own")])
 def test_they_do_all_that_a_device_must_but_for_the_spread(name):
     skip = [*SPREADS, "timetable"] if name == "slow capacitors" else SPREADS

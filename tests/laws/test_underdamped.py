@@ -74,6 +74,7 @@ def window_law(lam, mass, friction, burn_in, duration, readings):
     return np.array(weights.tolist(), dtype=float)[:, 1:], np.array(factor.tolist(), dtype=float)[[2, 0, 1]]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_window_to_twelve_digits(joint_law, mode, window):

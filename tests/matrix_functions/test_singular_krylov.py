@@ -78,6 +78,7 @@ def test_the_ends_take_few_solves(monkeypatch):
     assert largest == pytest.approx(scipy.sparse.linalg.svds(A, k=1, return_singular_vectors=False)[0], rel=0.03)
 
 
+@pytest.mark.slow
 def test_the_noise_of_one_run_is_that_of_the_law():
     b = A @ normal(D)
     exact = gmres(A, b, rtol=1e-12)[0]

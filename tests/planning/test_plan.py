@@ -316,6 +316,7 @@ def test_what_does_not_converge_is_no_way(monkeypatch):
 # -- what is shown ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", MATRICES)
 @pytest.mark.parametrize("hardware", ["paper", "integrated"])
 def test_text_and_json(name, hardware):

@@ -54,6 +54,7 @@ def noises(d):
     }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("noise", noises(1))
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_it_agrees_with_scipy_to_the_tolerance(drift, noise):
@@ -201,6 +202,7 @@ HARD = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("noise", ["identity", "general", "complex"])
 @pytest.mark.parametrize("name", HARD)
 def test_ill_conditioned_equations_are_solved_as_well_as_by_scipy(name, noise):

@@ -50,6 +50,7 @@ KINDS = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", [lambda a: a, aslinearoperator, lambda a: a.toarray()], ids=["sparse", "map", "dense"])
 def test_answers_are_those_of_a(kind, form):

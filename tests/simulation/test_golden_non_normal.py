@@ -73,6 +73,7 @@ def relative_error(value, exact):
         return float(mpmath.mnorm(mpmath.matrix(value.tolist()) - exact, "f") / (mpmath.mnorm(exact, "f") or 1))
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("t", TIMES)
 @pytest.mark.parametrize("case", CASES)
 def test_transition_against_50_digits(case, t):

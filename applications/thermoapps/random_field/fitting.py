@@ -184,9 +184,9 @@ def fit_matern(
             result = OptimizeResult(x=theta, fun=cost(theta), success=True, message="all parameters are given")
         errors = dict(zip(names, _errors(slope, theta, limits), strict=True))
     found = known | {name: math.exp(value) for name, value in zip(names, theta, strict=True)}
-    return MaternFit(
-        **found, log_errors=errors, log_evidence=-float(result.fun), posterior=posterior_at(theta), result=result
-    )
+    posterior = posterior_at(theta)
+    evidence = float(posterior.log_evidence(method="factor"))
+    return MaternFit(**found, log_errors=errors, log_evidence=evidence, posterior=posterior, result=result)
 
 
 def _errors(slope: Any, theta: np.ndarray, limits: np.ndarray) -> np.ndarray:

@@ -65,6 +65,7 @@ RAILED = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("integrator", ALL, ids=names(ALL))
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_equilibrium_is_that_of_quadrature(name, integrator):

@@ -39,6 +39,7 @@ def run(**more):
     return LangevinSampler().sample(MODEL, **(GIVEN | more))
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("method", METHODS, ids=["Bifurcation", "ParallelTempering"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Killed])
 @pytest.mark.parametrize("after", [0, 3, 8, 14])

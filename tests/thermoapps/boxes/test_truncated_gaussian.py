@@ -178,9 +178,9 @@ def test_without_rails_draws_are_those_of_the_gaussian_and_independent():
 @pytest.mark.parametrize("unit", [2.0**-40, 2.0**40])
 def test_units_that_are_powers_of_two_change_no_digit(unit):
     A, units = precision(3), np.array([1.0, unit, 1.0])
-    plain = TruncatedGaussian(A, [-1.0, 0.5, 2.0], 0.0, [INF, 1.0, INF]).sample(60, chains=4, rng=0)
+    plain = TruncatedGaussian(A, [-1.0, 0.5, 2.0], 0.0, [INF, 1.0, INF]).sample(120, chains=4, rng=0)
     scaled = TruncatedGaussian(A / units / units[:, None], [-1.0, 0.5, 2.0] * units, 0.0, [INF, unit, INF])
-    assert np.array_equal(plain.draws * units, scaled.sample(60, chains=4, rng=0).draws)
+    assert np.array_equal(plain.draws * units, scaled.sample(120, chains=4, rng=0).draws)
 
 
 def test_a_condition_of_ten_to_the_eight_between_units_of_a_trillion():

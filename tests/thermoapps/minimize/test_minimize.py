@@ -36,6 +36,7 @@ HESSIANS = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("x0", [[-1.2, 1.0], np.zeros(4), np.full(70, 1.3)], ids=["2", "4", "70"])
 @pytest.mark.parametrize("kind", sorted(HESSIANS.keys() - {"updates"}))
 def test_rosenbrock(kind, x0):
@@ -174,6 +175,7 @@ BOUNDS = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("kind", ["dense", "sparse", "products"])
 @pytest.mark.parametrize("box", BOUNDS)
 def test_bounds(box, kind):

@@ -131,6 +131,7 @@ def test_dual_infeasibility_is_proved():
     assert d.min() > -1e-3
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("seed", range(12))
 def test_badly_scaled_problems_are_never_called_infeasible(seed):
     rng = np.random.default_rng(seed)

@@ -26,6 +26,7 @@ def agrees(posterior, expected, rtol=1e-7):
     np.testing.assert_allclose(posterior.coefficients, expected.coefficients[: posterior.field.covariates], atol=1e-6)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("name", FIELDS)
 @settings(max_examples=8)
 @given(data=st.data())

@@ -19,6 +19,7 @@ def known_by(model, t):
     return model | {"y": y}
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("model", CASES.values(), ids=CASES)
 def test_every_time_knows_what_was_seen_by_then(model):
     found = filter(**model, rng=0)
