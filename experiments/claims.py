@@ -12,7 +12,7 @@ at, and powers are fitted to the time that the device took, in τ, overdamped an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -30,6 +30,9 @@ CONDITION, FIXED = 10.0, 64
 LAWS = {"overdamped": tla.Overdamped(), "underdamped": tla.Underdamped()}
 GENERAL = ("lyapunov", "expm")
 """What needs a device whose couplings and noise are free; it is overdamped."""
+
+LARGE = ("solve", "inv", "logdet")
+"""What an eigendecomposition simulates, at sizes where a Lyapunov equation takes too long."""
 
 COLOURS = {"solve": "#0072B2", "inv": "#E69F00", "lyapunov": "#009E73", "logdet": "#D55E00", "expm": "#CC79A7"}
 
@@ -78,12 +81,12 @@ def tasks(d: int, condition: float) -> dict[str, tuple[Callable[..., Any], Calla
     }
 
 
-def runs(law: str, d: int, condition: float, seeds: int) -> dict[str, Any]:
+def runs(law: str, d: int, condition: float, seeds: int, names: Collection[str] = tuple(COLOURS)) -> dict[str, Any]:
     """Device time and true error of each primitive that a device with this law has."""
     found = {}
     for name, (run, digital, error) in tasks(d, condition).items():
         general = name in GENERAL
-        if general and law == "underdamped":
+        if name not in names or (general and law == "underdamped"):
             continue
         device = tla.GeneralDevice() if general else tla.LangevinDevice(law=LAWS[law])
         told = [run(device=device, rng=seed) for seed in range(seeds)]
@@ -147,11 +150,16 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 ax.loglog(
                     [row[along] for row in rows], times, style, marker="o", ms=3, color=COLOURS[name], label=label
                 )
+    for name in LARGE if results["large"] else ():
+        times = [row["tasks"][name]["device_time"] for row in results["large"]]
+        axes[0].loglog([row["d"] for row in results["large"]], times, "s", ms=4, mfc="none", color=COLOURS[name])
     for name, slope in results["LAPACK"]["exponents"].items():
         times = [row["seconds"][name] for row in results["LAPACK"]["rows"]]
         sizes = [row["d"] for row in results["LAPACK"]["rows"]]
         axes[2].loglog(sizes, times, marker="o", ms=3, color=COLOURS[name], label=f"{name}: {slope:.2f}")
-    axes[0].set(xlabel="d", ylabel="device time (τ)", title=f"κ = {CONDITION:g}; dashed: underdamped")
+    axes[0].set(
+        xlabel="d", ylabel="device time (τ)", title=f"κ = {CONDITION:g}; dashed: underdamped; squares: single runs"
+    )
     axes[1].set(xlabel="κ", ylabel="device time (τ)", title=f"d = {FIXED}")
     axes[2].set(xlabel="d", ylabel="seconds of one core", title="LAPACK")
     for ax in axes:
@@ -162,7 +170,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     given = options(
-        __doc__, sizes="16,32,64,128,256,512", conditions="3,10,30,100,300", lapack="64,128,256,512,1024", repeats=2
+        __doc__,
+        sizes="16,32,64,128,256,512",
+        large="1024,2048,5000",
+        conditions="3,10,30,100,300",
+        lapack="64,128,256,512,1024",
+        repeats=2,
     )
     path = given.results / "claims.json"
     if not given.draw:
@@ -176,6 +189,7 @@ def main() -> None:
                 "d": {"rows": grown, "exponents": exponents(grown, "d")},
                 "condition": {"rows": worse, "exponents": exponents(worse, "condition")},
             }
+        results["large"] = [runs("overdamped", int(d), CONDITION, 1, LARGE) for d in given.large.split(",") if d]
         rows = [{"d": int(part), "seconds": lapack(int(part))} for part in given.lapack.split(",")]
         times = {name: [row["seconds"][name] for row in rows] for name in rows[0]["seconds"]}
         slopes = {name: exponent([row["d"] for row in rows], seconds) for name, seconds in times.items()}

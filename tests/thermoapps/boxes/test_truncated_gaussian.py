@@ -80,7 +80,7 @@ LONG = ("40 spreads", "narrow and far", "large numbers", "mean within, far rails
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in LONG)) for case in ONE])
 def test_one_coordinate_has_the_moments_of_a_truncated_normal(case):
     mean, spread, lower, upper = ONE[case]
-    chains = TruncatedGaussian([[spread**-2]], [mean], lower, upper).sample(40, rng=1)
+    chains = TruncatedGaussian([[spread**-2]], [mean], lower, upper).sample(80, rng=1)
     known, width = by_quadrature((lower - mean) / spread, (upper - mean) / spread)
     origin = lower if np.isfinite(lower) else upper
     assert abs(chains.mean[0] - origin - spread * known) < 5 * chains.standard_error[0]
