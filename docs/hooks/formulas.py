@@ -33,8 +33,10 @@ def on_page_content(content: str, **_: Any) -> str:
 
 
 def _mathml(found: re.Match[str]) -> str:
-    display = "block" if found["tag"] == "div" else "inline"
-    return convert(html.unescape(found["formula"]).strip(), display=display)
+    formula = html.unescape(found["formula"]).strip()
+    if found["tag"] == "span":
+        return convert(formula, display="inline")
+    return f'<div class="formula">{convert(formula, display="block")}</div>'  # which scrolls where it is too wide
 
 
 class Roles(Extension):
