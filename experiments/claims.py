@@ -31,8 +31,8 @@ LAWS = {"overdamped": tla.Overdamped(), "underdamped": tla.Underdamped()}
 GENERAL = ("lyapunov", "expm")
 """What needs a device whose couplings and noise are free; it is overdamped."""
 
-LARGE = ("solve", "inv", "logdet")
-"""What an eigendecomposition simulates, at sizes where a Lyapunov equation takes too long."""
+LARGE = {"solve": 10_000, "inv": 10_000, "logdet": 3_000}
+"""What is simulated in minutes at sizes where a Lyapunov equation takes too long, and up to which size."""
 
 COLOURS = {"solve": "#0072B2", "inv": "#E69F00", "lyapunov": "#009E73", "logdet": "#D55E00", "expm": "#CC79A7"}
 
@@ -99,6 +99,11 @@ def runs(law: str, d: int, condition: float, seeds: int, names: Collection[str] 
     return {"d": d, "condition": condition, "tasks": found}
 
 
+def large(d: int) -> dict[str, Any]:
+    """One run of an overdamped device for each primitive that such a size leaves."""
+    return runs("overdamped", d, CONDITION, 1, [name for name, most in LARGE.items() if d <= most])
+
+
 def sampling_time(d: int, condition: float, divergence: float = 0.01) -> float:
     """Time in τ after which a device at rest has the law of a Gaussian posterior, to a Kullback–Leibler divergence.
 
@@ -150,9 +155,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 ax.loglog(
                     [row[along] for row in rows], times, style, marker="o", ms=3, color=COLOURS[name], label=label
                 )
-    for name in LARGE if results["large"] else ():
-        times = [row["tasks"][name]["device_time"] for row in results["large"]]
-        axes[0].loglog([row["d"] for row in results["large"]], times, "s", ms=4, mfc="none", color=COLOURS[name])
+    for row in results["large"]:
+        for name, told in row["tasks"].items():
+            axes[0].loglog(row["d"], told["device_time"], "s", ms=4, mfc="none", color=COLOURS[name])
     for name, slope in results["LAPACK"]["exponents"].items():
         times = [row["seconds"][name] for row in results["LAPACK"]["rows"]]
         sizes = [row["d"] for row in results["LAPACK"]["rows"]]
@@ -189,7 +194,7 @@ def main() -> None:
                 "d": {"rows": grown, "exponents": exponents(grown, "d")},
                 "condition": {"rows": worse, "exponents": exponents(worse, "condition")},
             }
-        results["large"] = [runs("overdamped", int(d), CONDITION, 1, LARGE) for d in given.large.split(",") if d]
+        results["large"] = [large(int(d)) for d in given.large.split(",") if d]
         rows = [{"d": int(part), "seconds": lapack(int(part))} for part in given.lapack.split(",")]
         times = {name: [row["seconds"][name] for row in rows] for name in rows[0]["seconds"]}
         slopes = {name: exponent([row["d"] for row in rows], seconds) for name, seconds in times.items()}
