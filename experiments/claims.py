@@ -31,8 +31,8 @@ LAWS = {"overdamped": tla.Overdamped(), "underdamped": tla.Underdamped()}
 GENERAL = ("lyapunov", "expm")
 """What needs a device whose couplings and noise are free; it is overdamped."""
 
-LARGE = {"solve": 10_000, "inv": 10_000, "logdet": 3_000}
-"""What is simulated in minutes at sizes where a Lyapunov equation takes too long, and up to which size."""
+LARGE = {"solve": 10_000, "inv": 10_000, "logdet": 3_000, "lyapunov": 1_100}
+"""What is simulated in minutes, and up to which size."""
 
 COLOURS = {"solve": "#0072B2", "inv": "#E69F00", "lyapunov": "#009E73", "logdet": "#D55E00", "expm": "#CC79A7"}
 

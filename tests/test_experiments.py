@@ -266,7 +266,7 @@ def test_claims(tmp_path):
     assert found["posterior"][1]["device_time"] > found["posterior"][0]["device_time"]
     for row in found["overdamped"]["d"]["rows"]:
         assert 0.005 < row["tasks"]["inv"]["error"] < 0.2
-    assert set(found["large"][0]["tasks"]) == {"solve", "inv", "logdet"}
+    assert set(found["large"][0]["tasks"]) == {"solve", "inv", "logdet", "lyapunov"}
 
 
 @pytest.mark.slow
