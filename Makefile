@@ -65,6 +65,7 @@ bench: $(BENCH_READY)  ## side by side with peers, in an environment of its own
 	.venv-bench/bin/python -m benchmarks
 
 bench-ngd: $(BENCH_NGD_READY)  ## steps of natural gradient descent beside Adam and time stepping
+	.venv-bench/bin/python -m benchmarks.natural_gradient.parts
 	.venv-bench/bin/python -m benchmarks.natural_gradient
 
 bench-scale: $(BENCH_SCALE_READY)  ## a million unknowns, any condition, small systems; goes on where it was stopped
