@@ -17,7 +17,7 @@ from thermolinalg.operators.read import read_matrix
 from thermolinalg.systems import Embedded, Negated, NormalEquations, SingularError
 from thermolinalg.systems.balance import gram_operator, share_of_one_run
 from thermolinalg.systems.rescaled import Unscaled
-from thermolinalg.systems.routes import Router, as_device
+from thermolinalg.systems.routes import Router, _told_size, as_device
 
 RNG = np.random.default_rng(2)
 GENERAL = RNG.standard_normal((20, 20))
@@ -330,3 +330,15 @@ def test_a_load_of_zero_on_a_distorted_copy_is_answered():
     x, flag = tla.langevin(A, np.zeros(20), device=WORN, rng=0)
     assert flag == 0
     np.testing.assert_array_equal(x, 0.0)
+
+
+def test_the_size_that_a_program_tells_without_its_scaling_is_not_used():
+    class Telling:
+        largest = 3.0
+
+    assert _told_size(Telling(), None, None) is None
+    assert _told_size(Telling(), None, np.ones(2)) == 3.0
+    Telling.scaling = np.full(2, 0.5)
+    assert _told_size(Telling(), None, None) == 12.0
+    Telling.scaling = np.array([0.5, 1.0])
+    assert _told_size(Telling(), None, None) is None

@@ -295,7 +295,9 @@ def _told_size(program: Program, condition: Condition | None, scaling: Array | N
     largest, factor = getattr(program, "largest", None), getattr(program, "factor", None)
     if scaling is not None:
         return float(largest) if largest else None
-    own: Any = getattr(program, "scaling", 0)
+    if not hasattr(program, "scaling"):
+        return None  # how it has loaded A is not told
+    own: Any = program.scaling
     if own is None:
         return condition.largest / float(factor) if factor and condition is not None else None
     # What has one scale for all nodes need not be balanced, but the program has written it so.
