@@ -259,14 +259,15 @@ def test_time_of_a_step(tmp_path):
 
 @pytest.mark.slow
 def test_claims(tmp_path):
-    sizes = ("--sizes", "4,8,16", "--large", "20", "--lapack", "4,8,16")
+    sizes = ("--sizes", "4,8,16", "--lapack", "4,8,16")
     run("claims", tmp_path, *sizes, "--conditions", "2,4,8", "--repeats", "1")
     found = results(tmp_path, "claims")
     assert 0.5 < found["overdamped"]["d"]["exponents"]["inv"] < 1.5
     assert found["posterior"][1]["device_time"] > found["posterior"][0]["device_time"]
     for row in found["overdamped"]["d"]["rows"]:
         assert 0.005 < row["tasks"]["inv"]["error"] < 0.2
-    assert set(found["large"][0]["tasks"]) == {"solve", "inv", "logdet", "lyapunov"}
+    assert set(found["overdamped"]["d"]["rows"][0]["tasks"]) == {"solve", "inv", "logdet", "lyapunov", "expm"}
+    assert set(found["underdamped"]["d"]["rows"][0]["tasks"]) == {"solve", "inv", "logdet"}
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import thermolinalg as tla
 from thermolinalg.devices.correlations import noise_covariance
 from thermolinalg.operators import Dense
-from thermolinalg.simulation.relaxation import Relaxation
+from thermolinalg.simulation.doubling import Doubling
 
 GOLDEN = np.array([[1.0, 5.0], [0.0, 2.0]])
 STATIONARY = np.array([[31 / 6, -5 / 6], [-5 / 6, 1 / 2]])
@@ -256,8 +256,8 @@ def test_balanced_units_do_not_change_the_raw_error():
 def test_a_device_far_from_normal_keeps_its_digits_in_any_coordinates():
     u = orthogonal(6)
     M = u @ triangular(6, 1e3, np.random.default_rng(6)) @ u.T
-    X = Relaxation(M).covariance(np.eye(6))
-    assert max(np.linalg.norm(decay, 2) for decay in Relaxation(M).powers) > 1e3
+    X = Doubling(M).covariance(np.eye(6))
+    assert max(np.linalg.norm(decay, 2) for decay in Doubling(M).powers) > 1e3
     assert np.linalg.norm(np.eye(6) - M @ X - X @ M.T) <= 1e-14 * np.linalg.norm(M) * np.linalg.norm(X)
 
 

@@ -7,8 +7,8 @@ from helpers import spd
 
 from thermolinalg.simulation import LinearSDE, integrate
 from thermolinalg.simulation._transition import Transition
+from thermolinalg.simulation.doubling import Doubling
 from thermolinalg.simulation.nodes import NodeProcess
-from thermolinalg.simulation.relaxation import Relaxation
 from thermolinalg.testing import assert_covariance, assert_mean
 
 G = spd(3, 5.0)
@@ -141,7 +141,7 @@ def test_modes_tell_what_the_whole_drift_does(kind, options):
     process = NodeProcess(G, D, C, **options)
     outer = np.outer(scale, scale)
     even = NodeProcess(G / outer, D / outer, C / scale**2, **options).process  # the same in units of each node
-    whole = Relaxation(even.M).covariance(even.D)[:12, :12] / outer
+    whole = Doubling(even.M).covariance(even.D)[:12, :12] / outer
     sizes = np.sqrt(np.outer(np.diag(whole), np.diag(whole)))
     np.testing.assert_allclose(process.stationary.covariance / sizes, whole / sizes, atol=1e-11)
     assert process.slowest.real == pytest.approx(np.linalg.eigvals(even.M).real.min(), rel=1e-6)

@@ -12,7 +12,7 @@ import numpy as np
 from thermolinalg._arrays import Array
 from thermolinalg.devices.reading import Ledger
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.simulation import Transition, transition
+from thermolinalg.simulation import Transition
 from thermolinalg.simulation.covariances import wishart_factor
 from thermolinalg.simulation.relaxation import Relaxation
 
@@ -24,7 +24,6 @@ class Drifting(Protocol):
 
     ledger: Ledger
     norm: float
-    drift: np.ndarray
 
     @property
     def relaxation(self) -> Relaxation:
@@ -49,7 +48,7 @@ def lagged_covariance(
     factor, n = _readings(program, noise, schedule, rng)
     wait = lag * program.norm
     program.ledger.record(len(factor), 1, n * wait, n)
-    late = transition(program.drift, noise / program.norm, wait)
+    late = program.relaxation.transition(noise / program.norm, wait)
     xi = late.root @ rng.standard_normal(factor.shape)
     return (late.decay @ factor + xi) @ factor.T / n
 

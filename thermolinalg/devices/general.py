@@ -16,7 +16,7 @@ from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import EQUILIBRIUM_TIMES
 from thermolinalg.operators import Dense, Operator, SkewEmbedding
 from thermolinalg.simulation import LinearProcess, Transition
-from thermolinalg.simulation.relaxation import Relaxation
+from thermolinalg.simulation.relaxation import Relaxation, relaxation_of
 
 __all__ = ["GeneralDevice", "GeneralProgram"]
 
@@ -109,9 +109,10 @@ class GeneralProgram:
         self.device, self.operator = device, operator
         matrix = to_numpy(operator.matrix).astype(np.float64)
         _, exponent = math.frexp(np.abs(matrix).max(initial=0.0))
-        matrix = np.ldexp(matrix, -exponent)
-        norm = float(np.linalg.norm(matrix, 2)) or 1.0
-        self.norm, self.drift = math.ldexp(norm, exponent), matrix / norm
+        whole = relaxation_of(np.ldexp(matrix, -exponent))
+        norm = whole.norm or 1.0
+        self._relaxation = whole.scaled(1 / norm)
+        self.norm, self.drift = math.ldexp(norm, exponent), self._relaxation.M
         self.ledger = Ledger.of(operator)
         self._windows: dict[tuple[float | int | None, ...], Transition] = {}
 
@@ -120,7 +121,7 @@ class GeneralProgram:
     @cached_property
     def slowest(self) -> complex:
         """The eigenvalue of M with the smallest real part."""
-        eigenvalues = np.linalg.eigvals(self.drift)
+        eigenvalues = self._relaxation.eigenvalues
         return complex(eigenvalues[np.argmin(eigenvalues.real)])
 
     def rate(self) -> float:
@@ -142,7 +143,7 @@ class GeneralProgram:
     def relaxation(self) -> Relaxation:
         """How M forgets; LinAlgError as `rate`."""
         self.rate()
-        return Relaxation(self.drift)
+        return self._relaxation
 
     def timetable(self, b: Array, relative: float) -> Schedule:
         """The schedule of a run that leaves a residual of about `relative` × ‖b‖.

@@ -53,7 +53,7 @@ class Coordinates:
     T: np.ndarray
     inverse: np.ndarray
 
-    @property
+    @cached_property
     def changed(self) -> bool:
         """Whether T is not the identity."""
         return not np.array_equal(self.T, np.eye(len(self.T)))
@@ -61,6 +61,8 @@ class Coordinates:
     @cached_property
     def held(self) -> np.ndarray:
         """T⁻¹ A T."""
+        if not self.changed:
+            return self.A
         return np.asarray(self.inverse @ self.A @ self.T)
 
     @cached_property
@@ -88,10 +90,13 @@ class Plan:
     coordinates : Coordinates
     squarings : int
         k.
+    before : float
+        Numerical abscissa of A.
     """
 
     coordinates: Coordinates
     squarings: int
+    before: float
 
     @property
     def step(self) -> np.ndarray:
@@ -99,13 +104,18 @@ class Plan:
         return np.asarray(np.ldexp(self.coordinates.held, -self.squarings))
 
     @property
+    def abscissa(self) -> float:
+        """Numerical abscissa of the step."""
+        return math.ldexp(self.coordinates.abscissa, -self.squarings)
+
+    @property
     def reason(self) -> str:
         """What was chosen, for the report."""
         parts = []
-        before, after = numerical_abscissa(self.coordinates.A), self.coordinates.abscissa
         if self.coordinates.changed:
             parts.append(
-                f"held as T⁻¹ A T: the largest eigenvalue of the symmetric part falls from {before:.4g} to {after:.4g}"
+                f"held as T⁻¹ A T: the largest eigenvalue of the symmetric part falls from {self.before:.4g} to "
+                f"{self.coordinates.abscissa:.4g}"
             )
         if self.squarings:
             parts.append(f"e^(A/2**{self.squarings}) is read and squared {self.squarings} times by digital products")
@@ -121,8 +131,8 @@ def plan(A: np.ndarray) -> Plan:
     abscissa, and is taken in the middle.
     """
     plain = Coordinates(A, np.eye(len(A)), np.eye(len(A)))
-    best, least = Plan(plain, 0), math.inf
-    spectral = spectral_abscissa(A)
+    best, least = Plan(plain, 0, plain.abscissa), math.inf
+    spectral = plain.abscissa if (A == A.T).all() else spectral_abscissa(A)
     for coordinates in [plain, *_candidates(plain, spectral)]:
         shift, amplification = coordinates.abscissa, math.log(coordinates.amplification.max())
         for k in range(MOST_SQUARINGS):
@@ -131,7 +141,7 @@ def plan(A: np.ndarray) -> Plan:
             others = (1 - 0.5**k) * (shift + spectral) / 2
             price = shift * 0.5**k + others + k * math.log(2) / 2 + amplification
             if price < least - WORTH - 8 * float(np.finfo(float).eps) * abs(shift):
-                best, least = Plan(coordinates, k), price
+                best, least = Plan(coordinates, k, plain.abscissa), price
     return best
 
 
@@ -190,4 +200,6 @@ def numerical_abscissa(A: np.ndarray) -> float:
 def spectral_abscissa(A: np.ndarray) -> float:
     """Largest real part of an eigenvalue; of A over its size, whose sums do not overflow."""
     size = float(np.abs(A).max(initial=0.0)) or 1.0
+    if (A == A.conj().T).all():
+        return numerical_abscissa(A)
     return float(np.linalg.eigvals(A / size).real.max() * size)

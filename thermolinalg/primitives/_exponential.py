@@ -18,8 +18,9 @@ from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
 from thermolinalg.estimation.health import Health, correlation_health
 from thermolinalg.estimation.squaring import deviations, power, spread_of_power
+from thermolinalg.matrix_functions import largest_eigenvalue
 from thermolinalg.operators import Dense
-from thermolinalg.primitives._coordinates import Plan, numerical_abscissa, plan
+from thermolinalg.primitives._coordinates import Plan, plan
 from thermolinalg.primitives._lyapunov import embedding
 from thermolinalg.primitives._readings import declare, empty_report, end_early
 from thermolinalg.primitives._tolerance import read_rtol
@@ -111,7 +112,7 @@ class Step:
     def shift(self) -> float:
         """α."""
         step = self.plan.step
-        return numerical_abscissa(step) + margin(len(step), float(np.abs(step).max()))
+        return self.plan.abscissa + margin(len(step), float(np.abs(step).max()))
 
     @cached_property
     def growth(self) -> float:
@@ -127,6 +128,13 @@ class Step:
     def drift(self) -> np.ndarray:
         """αI − H/N."""
         return np.asarray(self.shift * np.eye(len(self.plan.step)) - self.plan.step)
+
+    @cached_property
+    def size(self) -> float:
+        """‖αI − H/N‖, or a bound within a factor of two."""
+        if (self.drift == self.drift.T).all():
+            return largest_eigenvalue(Dense(self.drift, symmetric=True))
+        return float(np.linalg.norm(self.drift, 2))
 
     @cached_property
     def program(self) -> Correlated:
@@ -222,7 +230,7 @@ def _read_until(step: Step, wanted: Precision) -> tuple[Reading, Schedule, int, 
     n, announced = max(n, FEWEST_READINGS), LONG
     for runs in watched(count(1), "run"):
         schedule = step.program.independent_readings(n)
-        time = schedule.total + n * float(np.linalg.norm(step.drift, 2))
+        time = schedule.total + n * step.size
         announced = announce("e^A", time, n, announced)
         found = step.read(schedule)
         stopped = told("exponential", lambda: {"x": found.value, "n_runs": runs, "standard_error": found.noise})

@@ -12,16 +12,20 @@ import numpy as np
 from thermolinalg._arrays import Array, dtype_name, is_torch, to_numpy
 from thermolinalg._validation import checked_array
 from thermolinalg.devices import Device, SingularError
+from thermolinalg.matrix_functions import largest_eigenvalue
 from thermolinalg.operators import Dense, Operator
 from thermolinalg.operators._extended import LONG_DOUBLE_IS_WIDER
 from thermolinalg.operators.equilibrate import equilibrate
 from thermolinalg.primitives._devices import as_device
-from thermolinalg.simulation.relaxation import Relaxation
+from thermolinalg.simulation.relaxation import Relaxation, relaxation_of
 from thermolinalg.systems import Measure
 from thermolinalg.systems.balance import balancing_exponents, units_of
 from thermolinalg.systems.held import Condition
 
 __all__ = ["LyapunovEquation", "LyapunovMap", "embedding", "even", "read_equation"]
+
+WHOLE = 512
+"""Order up to which a norm takes less time than the products that would tell it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class LyapunovEquation:
     like : array
         An array of the namespace and device of the result.
     device : Device
+    relaxation : Relaxation
+        How the drift a forgets; in its real form where it is complex.
     """
 
     a: np.ndarray
@@ -52,6 +58,7 @@ class LyapunovEquation:
     single: bool
     like: Array
     device: Device
+    relaxation: Relaxation
 
     @property
     def is_complex(self) -> bool:
@@ -67,7 +74,7 @@ class LyapunovEquation:
     @cached_property
     def condition(self) -> LyapunovCondition:
         """Of X ↦ a X + X aᴴ in balanced units."""
-        return LyapunovCondition.of(self.a)
+        return LyapunovCondition.of(self.a, self.relaxation)
 
     def rounding(self, x: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """What rounding leaves in X as it is read.
@@ -84,7 +91,7 @@ class LyapunovEquation:
         if not sizes.any():
             return np.zeros_like(spread)
         _, exponents = np.frexp(np.sqrt(np.maximum(sizes, np.min(sizes, where=sizes > 0, initial=np.inf))))
-        condition = LyapunovCondition.of(_ldexp(self.a, exponents - exponents[:, None]))
+        condition = LyapunovCondition.of(self.a, self.relaxation, exponents)
         share = min(1.0, condition.eps * condition.number) * len(sizes)  # the most that correlations have as a norm
         return np.asarray(condition.eps * np.abs(x) + np.ldexp(share, exponents[:, None] + exponents))
 
@@ -147,16 +154,18 @@ class LyapunovCondition(Condition):
     """How well conditioned X ↦ a X + X aᴴ is, in balanced units."""
 
     @classmethod
-    def of(cls, a: np.ndarray) -> LyapunovCondition:
-        """That of a: the inverse of the map is largest at the identity, where it is a covariance."""
-        drift = embedding(a) if np.iscomplexobj(a) else a
+    def of(cls, a: np.ndarray, relaxation: Relaxation, units: np.ndarray | None = None) -> LyapunovCondition:
+        """That of a, with its nodes in units of 2**units: the inverse of the map is largest at the identity."""
+        e = np.zeros(len(relaxation.M), dtype=int) if units is None else np.resize(units, len(relaxation.M))
+        size = relaxation.norm if units is None else float(np.linalg.norm(_ldexp(a, units - units[:, None]), 2))
         try:
             with np.errstate(all="ignore"):
-                largest = float(np.linalg.norm(Relaxation(drift).covariance(np.eye(len(drift))), 2))
+                X = relaxation.covariance(np.diag(np.ldexp(1.0, 2 * e)))
+                largest = _norm(_ldexp(X, -e[:, None] - e))
         except np.linalg.LinAlgError:
             largest = np.inf
         eps = float(np.finfo(float).eps)
-        return cls(1 / largest, 2 * float(np.linalg.norm(a, 2)), len(a) * eps, eps)
+        return cls(1 / largest, 2 * size, len(a) * eps, eps)
 
     @property
     def warning(self) -> str:
@@ -241,8 +250,11 @@ def read_equation(a: Any, q: Any, device: object) -> LyapunovEquation:
         for x, exponents in ((drift, scaling - scaling[:, None]), (noise, -scaling - scaling[:, None]))
     )
     exponents = e + e1, f + f1
-    side = _side(drift, exponents[0])
-    equation = LyapunovEquation(side * drift, side * noise, exponents, scaling, single, a, device)
+    relaxation = relaxation_of(embedding(drift) if np.iscomplexobj(drift) else drift)
+    side = _side(relaxation, exponents[0])
+    equation = LyapunovEquation(
+        side * drift, side * noise, exponents, scaling, single, a, device, relaxation.scaled(side)
+    )
     if equation.a.size:
         equation.condition.refuse_singular()
     return equation
@@ -272,13 +284,20 @@ def even(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return units[:, None] * q * units, units
 
 
-def _side(a: np.ndarray, exponent: int) -> int:
+def _norm(X: np.ndarray) -> float:
+    """That of a covariance; of a large one to a per mille."""
+    if len(X) <= WHOLE:
+        return float(np.linalg.norm(X, 2))
+    return largest_eigenvalue(Dense(X, symmetric=True), rtol=1e-3, max_products=100)
+
+
+def _side(drift: Relaxation, exponent: int) -> int:
     """1 where all eigenvalues are in Re > 0, −1 where all are in Re < 0."""
-    if a.size == 0:
+    eigenvalues = drift.eigenvalues
+    if eigenvalues.size == 0:
         return 1
     # A device may have to hold the real form, of twice the size, for the noise if not for a.
-    eigenvalues = np.linalg.eigvals(embedding(a) if np.iscomplexobj(a) else a)
-    rounding = 2 * len(a) * np.finfo(float).eps * np.linalg.norm(a, 2)
+    rounding = 2 * len(eigenvalues) * np.finfo(float).eps * drift.norm
     if eigenvalues.real.min() > rounding:
         return 1
     if eigenvalues.real.max() < -rounding:

@@ -22,6 +22,9 @@ __all__ = ["Relaxations"]
 MOST_READINGS = 10**15
 """Beyond this the noise of a covariance is its rounding in double precision."""
 
+CERTAIN = 1e-4
+"""Pivots of a Cholesky factor above this share of the largest are not those of a singular matrix."""
+
 FINEST = 1e-7
 """Noise below this is not asked of a single run: it would take more readings than that."""
 
@@ -184,12 +187,24 @@ def _deviations(part: np.ndarray) -> list[np.ndarray]:
     return [largest * np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
 
 
+def _definite(part: np.ndarray) -> bool:
+    """Whether a Cholesky factorisation finds it positive definite, well above rounding."""
+    try:
+        pivots = np.diag(np.linalg.cholesky(part))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(pivots.min() > CERTAIN * pivots.max())
+
+
 def _semidefinite_parts(load: np.ndarray) -> Iterator[tuple[complex, np.ndarray]]:
     """Factors ±1, ±i and Hermitian positive semidefinite matrices whose sum is q, told apart where q is even."""
     q, units = even(load)
     hermitian = (q + q.conj().T) / 2
     for unit, part in ((1, hermitian), (1j, -1j * (q - hermitian))):
         if np.linalg.norm(part) <= 4 * np.finfo(float).eps * np.linalg.norm(q):
+            continue
+        if np.isrealobj(part) and _definite(part):
+            yield unit, part / units[:, None] / units
             continue
         weights, vectors = np.linalg.eigh(part)
         rounding = len(q) * np.finfo(float).eps * np.abs(weights).max()

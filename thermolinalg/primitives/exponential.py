@@ -166,7 +166,8 @@ def expm(
 def _refuse_overflow(A: np.ndarray) -> None:
     """OverflowError where e^A has an eigenvalue out of range, whoever computes it."""
     size = float(np.abs(A).max()) or 1.0
-    if len(A) * size <= LARGEST:
+    entries = np.abs(A) / size
+    if min(entries.sum(axis=0).max(initial=0.0), entries.sum(axis=1).max(initial=0.0)) * size <= LARGEST:
         return
     # Defective eigenvalues are known to √eps only.
     growth = spectral_abscissa(A)

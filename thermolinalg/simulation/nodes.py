@@ -10,8 +10,8 @@ import scipy.linalg
 
 from thermolinalg.laws import forgotten
 from thermolinalg.simulation._transition import Matrix, Transition
+from thermolinalg.simulation.doubling import Doubling
 from thermolinalg.simulation.non_normal import LinearProcess
-from thermolinalg.simulation.relaxation import Relaxation
 from thermolinalg.simulation.settling import Modes, Spread
 
 __all__ = ["NodeProcess"]
@@ -184,7 +184,7 @@ class NodeProcess:
         """Stationary covariances of the voltages with all states; their noise is counted in units of a rate."""
         found = self.modes.spread(self.D / self.capacity / self.capacity[:, None])
         if found is None:  # the long way serves every drift
-            d, columns = self.d, Relaxation(self.process.M).covariance(self.process.D)[:, : self.d]
+            d, columns = self.d, Doubling(self.process.M).covariance(self.process.D)[:, : self.d]
             inert, coloured = math.isfinite(self.bandwidth), self.correlation_time > 0
             vx = columns[d : 2 * d] if inert else np.zeros((d, d))
             nx = columns[-d:] / self.capacity[:, None] if coloured else np.zeros((d, d))

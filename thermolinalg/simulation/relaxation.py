@@ -3,87 +3,69 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 
-from thermolinalg.simulation._transition import Matrix, norm_bound, short_covariance, transition
+from thermolinalg.simulation._transition import Matrix, Transition, transition
+from thermolinalg.simulation.doubling import FORGOTTEN, Doubling
 
-__all__ = ["Relaxation"]
+__all__ = ["FORGOTTEN", "GeneralRelaxation", "Relaxation", "SymmetricRelaxation", "relaxation_of"]
 
-FORGOTTEN = 1e-8
-"""Norm of e^{−Mt} at which a start counts as forgotten: its share of a covariance is the square, a rounding error."""
+ROUNDING = 10.0
+"""Residuals of a covariance, entry by entry, up to so many eps (and √d for the sums in them) are rounding."""
 
-UNDISTURBED = 50.0
-"""Backward errors of a covariance up to so many eps are rounding as it has to be; drifts far from normal make more."""
+ROUNDS = 3
+"""Corrections of a covariance by eigenvectors before doubling, which needs none, takes over."""
 
-_MAX_DOUBLINGS = 100
+ALIKE = 1e-6
+"""Share of the largest variance that the smallest must have for eigenvectors to leave every node its digits."""
 
 
-class Relaxation:
-    """The decay e^{−Mt} of a stable drift at the times h, 2h, 4h, … until nothing is left.
+def relaxation_of(M: Matrix) -> Relaxation:
+    """How M forgets: by its eigenvectors where it is symmetric, else by doubling."""
+    return SymmetricRelaxation(M, *np.linalg.eigh(M)) if (M == M.T).all() else GeneralRelaxation(M)
 
-    The covariance of dx = −M x dt + B dW is linear in D = B Bᵀ: with the powers of the decay at hand, each further
-    noise costs a short step and two products per doubling, Q ← Q + P Q Pᵀ.
+
+class Relaxation(ABC):
+    """How a drift M forgets, and what it settles to under a noise.
 
     Parameters
     ----------
     M : ndarray, shape (d, d)
-        Drift; all its eigenvalues have positive real part.
-
-    Attributes
-    ----------
-    time : float
-        After which the start is forgotten, ‖e^{−Mt}‖ ≤ 1e-8; transient growth of a non-normal M is part of it.
-
-    Raises
-    ------
-    LinAlgError
-        If the start is not forgotten in any time that double precision can tell from for ever.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Relaxation(np.array([[1.0, 5.0], [0.0, 2.0]])).covariance(2 * np.eye(2)).round(3)
-    array([[ 5.167, -0.833],
-           [-0.833,  0.5  ]])
+        Drift; all its eigenvalues have positive real part where a time, a covariance or a transition is asked for.
     """
 
     def __init__(self, M: Matrix) -> None:
-        self.M, self.basis = M, np.eye(len(M))
-        self._forget()
-        if self._backward_error() > UNDISTURBED * np.finfo(float).eps:
-            # In Schur coordinates slow modes leave no rounding in fast ones, however far from normal M is; its own
-            # coordinates keep the digits of nodes that are small beside others.
-            self.M, self.basis = scipy.linalg.schur(M)
-            self._forget()
+        self.M = M
 
-    def _forget(self) -> None:
-        """The decay over steps that double."""
-        # The longest step that `transition` sums as one series: ‖M‖h ≤ 1/4.
-        _, exponent = math.frexp(2 * norm_bound(self.M))
-        self.step = math.ldexp(1.0, -exponent - 1)
-        decay = transition(self.M, np.zeros_like(self.M), self.step).decay
-        self.powers: list[Matrix] = []
-        with np.errstate(over="ignore", invalid="ignore"):  # told below
-            while not np.linalg.norm(decay) <= FORGOTTEN:
-                if len(self.powers) == _MAX_DOUBLINGS or not np.isfinite(decay).all():
-                    raise np.linalg.LinAlgError(
-                        f"the start is not forgotten after {2.0 ** len(self.powers) * self.step:.3g} time units: "
-                        "the drift is too close to unstable for double precision"
-                    )
-                self.powers.append(decay)
-                decay = decay @ decay
-        self.time = math.ldexp(self.step, len(self.powers))
+    @property
+    @abstractmethod
+    def eigenvalues(self) -> np.ndarray:
+        """Of M."""
 
-    def _backward_error(self) -> float:
-        """‖I − M X − X Mᵀ‖/(2‖M‖‖X‖ + ‖I‖) of the covariance under white noise."""
-        unit = np.eye(len(self.M))
-        X = self.covariance(unit)
-        half = self.M @ X
-        size = 2 * np.linalg.norm(self.M) * np.linalg.norm(X) + np.linalg.norm(unit)
-        return float(np.linalg.norm(unit - half - half.T) / size)
+    @property
+    @abstractmethod
+    def norm(self) -> float:
+        """‖M‖₂."""
 
+    @property
+    @abstractmethod
+    def time(self) -> float:
+        """After which the start is forgotten, ‖e^{−Mt}‖ ≤ 1e-8; transient growth of a non-normal M is part of it.
+
+        Raises
+        ------
+        LinAlgError
+            If the start is not forgotten in any time that double precision can tell from for ever.
+        """
+
+    @abstractmethod
+    def scaled(self, factor: float) -> Relaxation:
+        """That of M times a factor."""
+
+    @abstractmethod
     def covariance(self, D: Matrix) -> Matrix:
         """Stationary covariance X, M X + X Mᵀ = D.
 
@@ -97,9 +79,127 @@ class Relaxation:
         ndarray, shape (d, d)
             Symmetric positive semidefinite to rounding.
         """
-        covariance = short_covariance(self.M, self.basis.T @ D @ self.basis, self.step)
-        for decay in self.powers:
-            carried = decay @ covariance @ decay.T
-            covariance = covariance + (carried + carried.T) / 2
-        settled: Matrix = self.basis @ covariance @ self.basis.T
-        return np.asarray((settled + settled.T) / 2)
+
+    def transition(self, D: Matrix, t: float) -> Transition:
+        """The law of the state a time t after a known one, under the noise D."""
+        return transition(self.M, D, t)
+
+
+class GeneralRelaxation(Relaxation):
+    """That of any drift.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GeneralRelaxation(np.array([[1.0, 5.0], [0.0, 2.0]])).covariance(2 * np.eye(2)).round(3)
+    array([[ 5.167, -0.833],
+           [-0.833,  0.5  ]])
+    """
+
+    @cached_property
+    def eigenvalues(self) -> np.ndarray:
+        return np.linalg.eigvals(self.M)
+
+    @cached_property
+    def norm(self) -> float:
+        return float(np.linalg.norm(self.M, 2))
+
+    @property
+    def time(self) -> float:
+        return self._doubling.time
+
+    def scaled(self, factor: float) -> GeneralRelaxation:
+        return GeneralRelaxation(self.M * factor)
+
+    def covariance(self, D: Matrix) -> Matrix:
+        return self._doubling.covariance(D)
+
+    @cached_property
+    def _doubling(self) -> Doubling:
+        return Doubling(self.M)
+
+
+class SymmetricRelaxation(Relaxation):
+    """That of a symmetric drift M = V Λ Vᵀ: entries of Vᵀ D V are divided by λ_i + λ_j.
+
+    Where one node is small beside another, eigenvectors keep none of its digits. The residual shows it, entry by entry,
+    and doubling tells the law.
+
+    Parameters
+    ----------
+    M : ndarray, shape (d, d)
+    eigenvalues : ndarray, shape (d,)
+        Ascending.
+    vectors : ndarray, shape (d, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> M = np.array([[2.0, 1.0], [1.0, 2.0]])
+    >>> SymmetricRelaxation(M, *np.linalg.eigh(M)).covariance(2 * np.eye(2)).round(12)
+    array([[ 0.66666667, -0.33333333],
+           [-0.33333333,  0.66666667]])
+    """
+
+    def __init__(self, M: Matrix, eigenvalues: np.ndarray, vectors: Matrix) -> None:
+        super().__init__(M)
+        self._eigenvalues, self._vectors = eigenvalues, vectors
+
+    @property
+    def eigenvalues(self) -> np.ndarray:
+        return self._eigenvalues
+
+    @property
+    def norm(self) -> float:
+        return float(np.abs(self._eigenvalues).max(initial=0.0))
+
+    @property
+    def time(self) -> float:
+        slowest = self._eigenvalues[0]
+        if not slowest > np.finfo(float).eps * self.norm:
+            raise np.linalg.LinAlgError(
+                f"the start is never forgotten: the drift has the eigenvalue {slowest:.3g} beside {self.norm:.3g}, "
+                "too close to unstable for double precision"
+            )
+        return float(-math.log(FORGOTTEN) / slowest)
+
+    def scaled(self, factor: float) -> SymmetricRelaxation:
+        order = slice(None, None, 1 if factor >= 0 else -1)
+        return SymmetricRelaxation(self.M * factor, self._eigenvalues[order] * factor, self._vectors[:, order])
+
+    def covariance(self, D: Matrix) -> Matrix:
+        sums = self._sums()
+        X = self._turned(D, sums)
+        for _ in range(ROUNDS):
+            half = self.M @ X
+            residual = D - half - half.T
+            sizes = np.abs(self.M) @ np.abs(X)
+            rounding = (ROUNDING + math.sqrt(len(D))) * np.finfo(float).eps * (np.abs(D) + sizes + sizes.T)
+            if (np.abs(residual) <= rounding).all():
+                return X
+            X = X + self._turned(residual, sums)
+        return self._doubling.covariance(D)
+
+    def transition(self, D: Matrix, t: float) -> Transition:
+        sums, weights = self._sums(), self._eigenvalues
+        spread = self._turned(D, sums / -np.expm1(-sums * t)) if t > 0 else np.zeros_like(D)
+        variances = np.diag(spread)
+        if not variances.min() > ALIKE * variances.max():
+            return super().transition(D, t)
+        gone = -np.expm1(-weights * t)
+        decay, response = ((self._vectors * each) @ self._vectors.T for each in (np.exp(-weights * t), gone / weights))
+        return Transition(decay, spread, response)
+
+    @cached_property
+    def _doubling(self) -> Doubling:
+        return Doubling(self.M)
+
+    def _sums(self) -> Matrix:
+        """λ_i + λ_j, of a drift that forgets."""
+        assert self.time > 0
+        return np.asarray(self._eigenvalues[:, None] + self._eigenvalues)
+
+    def _turned(self, F: Matrix, divisors: Matrix) -> Matrix:
+        """F divided in the modes."""
+        X = self._vectors @ ((self._vectors.T @ F @ self._vectors) / divisors) @ self._vectors.T
+        return np.asarray((X + X.T) / 2)
