@@ -230,7 +230,7 @@ def _refined_message(
         )
     if stopped:
         return f"stopped by the callback after {state.n_runs} runs"
-    doubted = np.any(certificate.doubted)
+    doubted = np.any(certificate.reached & certificate.doubted)
     if certificate.success or doubted:
         remedy = " or a device whose copy of A is better, device=None for one" if doubted else ""
         return (
