@@ -46,7 +46,7 @@ PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
 
 LONG_PATIENCE = 20
-"""The same along conjugate directions, whose residuals may grow for a while where A is ill-conditioned."""
+"""The same along conjugate directions, at least; their residuals may grow for the root of the condition number."""
 
 
 def solve_refined(
@@ -105,8 +105,9 @@ def solve_refined(
 
     slow = SLOW if held.distortion else PROGRESS
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
-    # Residuals of conjugate gradients need not fall for as long as the root of the condition number.
     long = wanted.maxiter if held.preconditions else LONG_PATIENCE
+    if held.condition is not None and held.distortion:
+        long = int(min(max(long, held.condition.number**0.5), wanted.maxiter))
     try:
         with closing(watched(states, "run", tell=residual)) as runs:
             state, certificate, stopped = _run(runs, equation, goal, wanted, see, long)
