@@ -73,6 +73,7 @@ class Info(dict[str, Any]):
     - `engine`, `reason`: which engine drew the readings, and why.
     - `schedule`: timetable of one run; `schedule.bound` names the rule that chose it.
     - `device_time`: time the device had run in all when the call returned, in units of τ.
+    - `start`: of a `PreparedStart` device, what the start saves and what it took.
     - `stopped`: True, and only there, where a callback ended the call before its time.
     - `failures`: runs of the device that failed and were right the second time.
     - `ledger`: programs written, runs, conversions in and out.

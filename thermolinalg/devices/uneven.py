@@ -24,6 +24,7 @@ from thermolinalg.simulation import Transition
 from thermolinalg.simulation.averages import NodeAverages, NodeNoise
 from thermolinalg.simulation.covariances import sample_covariance, wishart_factor
 from thermolinalg.simulation.nodes import NodeProcess
+from thermolinalg.simulation.settling import slowest_rate
 
 __all__ = ["UnevenProgram"]
 
@@ -146,6 +147,12 @@ class UnevenProgram(Ranged):
                 "never relaxes: A is singular, or the device too imperfect for it"
             )
         return slowest.real
+
+    def rate_above(self, value: float) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ, of those with an eigenvalue of S A S of `value` at least."""
+        bandwidth, memory = self._memory
+        weights = np.array([self.factor * value / self._capacity.max()])
+        return slowest_rate(weights, 1 / bandwidth, memory).real
 
     def describe(self) -> dict[str, str]:
         """Engine and reason."""

@@ -19,9 +19,8 @@ from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
-from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
-from thermolinalg.primitives._budget import UNTOLD, error_budget, systematic_error
+from thermolinalg.primitives._budget import UNTOLD, error_budget, has_settled, systematic_error
 from thermolinalg.primitives._readings import declare
 from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
@@ -269,7 +268,7 @@ def solve_raw(
     systematic = systematic_error(held, equation, reading, timetable)
     budget = once(lambda: error_budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
-    settled = forgotten(timetable.burn_in * held.inverse.rate())
+    settled = has_settled(held, timetable)
     if systematic is None:
         why = UNTOLD if settled else "the burn-in is too short for the start to be forgotten"
         lines.insert(0, f"the error bar holds noise only: {why};")
