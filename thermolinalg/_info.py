@@ -66,7 +66,8 @@ class Info(dict[str, Any]):
     - `condition`: condition number of A in balanced units; None where a device does not tell it.
     - `noise`, `rounding`, `systematic`: parts of the error bar in the shape of the value; `systematic` is None where a
       device errs in ways that it does not tell, and the bar then holds the others only.
-    - `budget`: of raw runs, the error by its cause, a `Budget` with None for what is unknown.
+    - `budget`: of solves, the error by its cause, a `Budget` with None for what is unknown; refined ones know two, what
+      the true `residual` leaves and `rounding`.
     - `standard_error`: their sum, one standard deviation of the returned value.
     - `degrees_of_freedom`: of its Student t.
     - `effective_sample_size`, `autocorrelation_time`: of the slowest mode; the time in units of τ.

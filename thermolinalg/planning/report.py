@@ -158,9 +158,8 @@ class Plan:
         """What the plan leaves out of account; None where nothing is known of it."""
         condition = self.explanation.condition
         if self.rehearsed:
-            return (
-                f"the device's copy of A is off by about {self.distortion:.1g}; runs are those of one such copy, tried"
-            )
+            off = f"the device's copy of A is off by about {self.distortion:.1g}"
+            return f"{off}; runs are those of one copy that was tried"
         if condition is None or self.distortion * condition < DISTORTED:
             return None
         return (

@@ -119,8 +119,10 @@ def side_by_side(parts: list[Array], whole: Array) -> Array:
 def not_reached(info: Info, columns: Array) -> Info:
     """The report of right-hand sides that no run has reached: zero is their answer, and nothing is known of it."""
     bar = abs(columns) + np.inf
-    bars = {name: bar for name in ("noise", "rounding", "systematic", "standard_error")}
+    bars: dict[str, Any] = {name: bar for name in ("noise", "rounding", "systematic", "standard_error")}
     ones = np.ones(columns.shape[1])
+    if "budget" in info:
+        bars["budget"] = Budget({"residual": bar, "rounding": bar})
     return Info(info | bars | dict(success=False, n_runs=0, n_matvec=0, residual_norm=ones, backward_error=ones))
 
 
