@@ -1,5 +1,7 @@
 """Devices whose parts are not alike: their laws, and what primitives make of them."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -66,7 +68,7 @@ def test_the_spread_of_the_readings_is_that_of_their_law():
 def test_slow_capacitors_make_less_noise():
     device = LangevinDevice(loading=AsWritten(), imperfections=UNEVEN["slow capacitors"])
     program = device.program(spd(3), rng=0)
-    np.testing.assert_allclose(program.process.stationary.covariance, np.linalg.inv(spd(3)) / 1.5, rtol=1e-10)
+    np.testing.assert_allclose(program.laws.process.stationary.covariance, np.linalg.inv(spd(3)) / 1.5, rtol=1e-10)
     assert program.rate() == pytest.approx(1 / 30 / 1.5)
 
 
@@ -177,7 +179,7 @@ def test_one_run_of_many_nodes_is_as_exact_as_its_window_is_long():
         noise = 0.02 * (0.9 * np.eye(150) + 0.1) / duration
         expected = np.linalg.solve(A, np.linalg.solve(A, noise).T)
         if duration < 1e3:
-            expected = program.process.window(2e2, duration, None).covariance[150:, 150:]
+            expected = program.laws.process.window(2e2, duration, None).covariance[150:, 150:]
         found = np.cov(reading.value[:5])
         np.testing.assert_allclose(found, expected[:5, :5], atol=5 * np.diag(expected)[:5].max() * (2 / 3000) ** 0.5)
         assert_mean(reading.value[:5].T, np.linalg.solve(A, b)[:5])
@@ -191,3 +193,10 @@ def test_a_large_copy_is_lifted_by_its_smallest_eigenvalue(form):
     least, step = np.linalg.eigvalsh(lifted)[0], 0.2 * np.abs(lifted - program.lift * np.eye(225)).max()
     assert program.lift > 0
     assert 0.49 * step <= least <= 1.51 * step
+
+
+def test_a_large_program_pickles():
+    A, b = grid_laplacian(13, 0.1), np.ones(169)
+    program = tla.program(A, device=LangevinDevice(imperfections=UNEVEN["everything"]), rng=0)
+    program.solve(b)
+    np.testing.assert_allclose(A @ pickle.loads(pickle.dumps(program)).solve(b), b, atol=1e-8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ import scipy.sparse
 from thermolinalg._arrays import Array, as_array, to_numpy
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated, even
+from thermolinalg.devices.node_laws import LARGEST, NodeLaws
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
@@ -20,28 +20,10 @@ from thermolinalg.devices.systematic import implied_errors
 from thermolinalg.laws import Overdamped, forgotten
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Operator, Sparse
-from thermolinalg.simulation import Transition
-from thermolinalg.simulation.averages import NodeAverages, NodeNoise
+from thermolinalg.simulation.averages import NodeNoise
 from thermolinalg.simulation.covariances import sample_covariance, wishart_factor
-from thermolinalg.simulation.nodes import NodeProcess
-from thermolinalg.simulation.settling import slowest_rate
 
 __all__ = ["UnevenProgram"]
-
-LARGEST = 4096
-"""Nodes up to which dense arrays of them are held and decomposed; beyond it that takes hours."""
-
-SMALL = 128
-"""Nodes up to which every law is that of all nodes: an eigendecomposition of so many is at once."""
-
-ENDS = {True: 0.125, False: 1e-3}
-"""Share of the variance of an average that the ends of its window may make unseen: of one whose residual is sent back
-(True), and of one that is the answer."""
-
-Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray | None, np.ndarray]]
-
-KEPT = 16
-"""Timetables whose laws are kept: a refinement runs few, again and again."""
 
 NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar."""
@@ -105,11 +87,12 @@ class UnevenProgram(Ranged):
             self.factor = 1 / largest if largest > 0 else 1.0
         noise, capacitors = imperfections.noise, imperfections.capacitors
         normal = {name: imperfections.frozen(name, rng).standard_normal(d) for name in ("capacitors", "noise")}
-        self._capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
+        capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
         power = 2 * self.law.temperature * np.exp(noise.known("spread") * normal["noise"])
         self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
-        self._noise = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
-        self._laws: dict[tuple[float | int | None, ...], Transition] = {}
+        bandwidth, correlation_time = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
+        sources = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
+        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, bandwidth, correlation_time)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -140,7 +123,7 @@ class UnevenProgram(Ranged):
         LinAlgError
             The copy never relaxes.
         """
-        slowest = self._averages.slowest if self._large else self.process.slowest
+        slowest = self.laws.slowest
         if slowest.real <= self.effective.rounding:
             raise np.linalg.LinAlgError(
                 f"the copy of A that this device holds has the eigenvalue {slowest:.3g} in units of its largest and "
@@ -150,82 +133,13 @@ class UnevenProgram(Ranged):
 
     def rate_above(self, value: float) -> float:
         """Relaxation rate of the slowest mode, in 1/τ, of those with an eigenvalue of S A S of `value` at least."""
-        bandwidth, memory = self._memory
-        weights = np.array([self.factor * value / self._capacity.max()])
-        return slowest_rate(weights, 1 / bandwidth, memory).real
+        return self.laws.slowest_above(self.factor * value)
 
     def describe(self) -> dict[str, str]:
         """Engine and reason."""
-        nodes = "averages over long windows from one factor of A" if self._large else "exact Gaussian laws of all nodes"
+        nodes = "averages over long windows from one factor of A"
+        nodes = nodes if self.laws.large else "exact Gaussian laws of all nodes"
         return {"engine": "node process", "reason": f"parts that are not alike: {nodes}{self.told_lift()}"}
-
-    # -- its laws -----------------------------------------------------------------------------------------------------
-
-    @property
-    def _large(self) -> bool:
-        """Whether laws of all nodes are worth avoiding."""
-        return self.operator.shape[0] > SMALL
-
-    @cached_property
-    def _couplings(self) -> Any:
-        """G (d, d), an array or a sparse array; stuck nodes stay at zero, so that nothing flows from or to them."""
-        if isinstance(self.effective, Sparse):
-            G = self.factor * self.effective.matrix.astype(np.float64)
-            alive = scipy.sparse.diags_array((~self.stuck).astype(float))
-            return alive @ G @ alive + scipy.sparse.diags_array(self.stuck.astype(float)) if self.stuck.any() else G
-        G = self.factor * to_numpy(self.effective.dense()).astype(np.float64)
-        G[self.stuck] = G[:, self.stuck] = 0.0
-        G[self.stuck, self.stuck] = 1.0
-        return G
-
-    @cached_property
-    def process(self) -> NodeProcess:
-        """The law of all nodes.
-
-        Raises
-        ------
-        ValueError
-            More nodes than dense arrays can hold.
-        """
-        if (d := self.operator.shape[0]) > LARGEST:
-            raise ValueError(
-                f"a device of unequal parts is simulated with dense arrays of up to {LARGEST} nodes, and A has {d}: "
-                "beyond it only averages over long windows are; solve to a tolerance, or pass a schedule with a "
-                "duration of 500 relaxation times or more"
-            )
-        G = self._couplings.toarray() if scipy.sparse.issparse(self._couplings) else self._couplings
-        return NodeProcess(G, self._noise.covariance, self._capacity, *self._memory)
-
-    @cached_property
-    def _averages(self) -> NodeAverages:
-        """The law of averages over long windows."""
-        lower = self.interval()[0]
-        if lower <= self.effective.rounding:
-            raise np.linalg.LinAlgError(
-                f"the copy of A that this device holds has the eigenvalue {lower:.3g} in units of its largest and "
-                "never relaxes: A is singular, or the device too imperfect for it"
-            )
-        return NodeAverages(self._couplings, self._capacity, self._noise, lower, *self._memory)
-
-    @property
-    def _memory(self) -> tuple[float, float]:
-        """Bandwidth of the amplifiers and correlation time of the noise."""
-        return self.imperfections.amplifiers.known("bandwidth"), self.imperfections.noise.known("correlation_time")
-
-    def _averaging(self, schedule: Schedule, *, state: bool) -> Draw:
-        """Draws the last voltages, None where nobody asks, and the average, from a start and loads (d, k) each."""
-        continuous = self._large and schedule.readings is None
-        if not state and continuous and forgotten(self.rate() * min(schedule.burn_in, schedule.duration)):
-            averages = self._averages
-            if averages.ends(schedule.duration) <= ENDS[schedule.rough]:
-                return lambda start, load, rng: (None, averages.sample(load, schedule.duration, rng))
-        law, d = self._window(schedule), self.operator.shape[0]
-
-        def drawn(start: np.ndarray, load: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-            both = law.sample(start, load, rng=rng)
-            return both[:d], both[d:]
-
-        return drawn
 
     # -- what it does with a load -------------------------------------------------------------------------------------
 
@@ -234,7 +148,7 @@ class UnevenProgram(Ranged):
     ) -> Reading:
         """Load b (d, k), run the schedule, return the average of the voltages, drawn from its law."""
         (d, k), count = b.shape, schedule.readings or 1
-        draw = self._averaging(schedule, state=state and d <= LARGEST)
+        draw = self.laws.averaging(schedule, state=state and d <= LARGEST)
 
         def run() -> tuple[np.ndarray | None, Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -258,7 +172,7 @@ class UnevenProgram(Ranged):
         """Load b (d, k) and return the voltages after `time`; infinity reads in equilibrium."""
         stationary = math.isinf(time)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
-        law = self.process.stationary if stationary else self.process.after(time)
+        law = self.laws.process.stationary if stationary else self.laws.process.after(time)
 
         def run() -> tuple[np.ndarray, Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -287,11 +201,13 @@ class UnevenProgram(Ranged):
         column = None if start is None else start[:, None]
         entering = self._entering(load)
         if forgotten(self.rate() * min(schedule.burn_in, spacing)):
-            law = self.process.stationary
+            law = self.laws.process.stationary
             path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
         else:
             times = schedule.burn_in + spacing * np.arange(count)
-            path = self.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], np.asarray(times), rng).T
+            path = self.laws.process.path(
+                self._begun(column, gain, load)[:, 0], entering[:, 0], np.asarray(times), rng
+            ).T
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
         value = self.to_user(read, gain).T
@@ -330,14 +246,21 @@ class UnevenProgram(Ranged):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _window(self, schedule: Schedule) -> Transition:
-        """Joint law of the last voltages and their average, kept for the runs of a refinement."""
-        key = (schedule.burn_in, schedule.duration, schedule.readings)
-        if key not in self._laws:
-            if len(self._laws) >= KEPT:
-                del self._laws[next(iter(self._laws))]
-            self._laws[key] = self.process.window(*key)
-        return self._laws[key]
+    def _couplings(self) -> Any:
+        """G (d, d), an array or a sparse array; stuck nodes stay at zero, so that nothing flows from or to them."""
+        if isinstance(self.effective, Sparse):
+            G = self.factor * self.effective.matrix.astype(np.float64)
+            alive, dead = (scipy.sparse.diags_array(each.astype(float)) for each in (~self.stuck, self.stuck))
+            return alive @ G @ alive + dead if self.stuck.any() else G
+        G = self.factor * to_numpy(self.effective.dense()).astype(np.float64)
+        G[self.stuck] = G[:, self.stuck] = 0.0
+        G[self.stuck, self.stuck] = 1.0
+        return G
+
+    def _lower(self) -> float:
+        """The smallest eigenvalue of the symmetric part of A_dev; 0 where rounding hides its sign."""
+        lower = self.interval()[0]
+        return lower if lower > self.effective.rounding else 0.0
 
     def _begun(self, start: Array | None, gain: Array, load: Array) -> np.ndarray:
         """Where the voltages start (d, k), in the device's units."""
@@ -352,7 +275,9 @@ class UnevenProgram(Ranged):
         """Noise of further runs; it does not depend on the load."""
         d, like = self.operator.shape[0], self.operator.like
         load, zero = self.conversion_noise("inputs", rng), np.zeros((d, REPLICAS))
-        _, average = self._averaging(schedule, state=False)(zero, zero if load is None else self._entering(load), rng)
+        _, average = self.laws.averaging(schedule, state=False)(
+            zero, zero if load is None else self._entering(load), rng
+        )
         self.ledger.record(d, REPLICAS, schedule.total)
         noise, read = as_array(average, like), self.conversion_noise("outputs", rng)
         noise = noise if read is None else noise + read / (schedule.readings or 1) ** 0.5
@@ -361,13 +286,13 @@ class UnevenProgram(Ranged):
     def _independent_covariance(self, count: int, rng: np.random.Generator) -> Array:
         """Sample covariance (d, d) of so many independent voltages, by its law."""
         (factor,) = wishart_factor(self.operator.shape[0], count - 1, self.operator.like, rng)
-        draws = as_array(self.process.stationary.root, factor) @ factor
+        draws = as_array(self.laws.process.stationary.root, factor) @ factor
         return draws @ draws.T / (count - 1)
 
     def _expected(self, lag: float) -> Array:
         """What the law expects of the covariance of readings a lag apart, as an estimate of A⁻¹."""
         noise = self.imperfections.outputs.known("noise") if lag == 0 else 0.0
-        spread = self.process.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
+        spread = self.laws.process.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
         return self._in_user_units(as_array((spread + spread.T) / 2, self.operator.like))
 
     def _in_user_units(self, spread: Array) -> Array:

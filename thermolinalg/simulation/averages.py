@@ -93,6 +93,10 @@ class NodeAverages:
         self.inertia, self.correlation_time = 1 / bandwidth, correlation_time
         self.lower = lower / float(capacity.max())
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Factors do not pickle; they are soon made again.
+        return {name: value for name, value in vars(self).items() if name != "_solve"}
+
     def sample(self, load: Matrix, duration: float, rng: np.random.Generator) -> Matrix:
         """Draw averages.
 
