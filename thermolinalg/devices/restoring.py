@@ -82,7 +82,7 @@ def _smallest_eigenvalue(copy: Operator, asked: Operator) -> float:
     """Of a copy that need not be definite; it lies no farther below zero than the errors of the copy are large."""
     d = copy.shape[0]
     if d <= SMALL:
-        return float(np.linalg.eigvalsh(_as_numpy(copy))[0])
+        return float(np.linalg.eigvalsh(to_numpy(copy.dense()).astype(np.float64))[0])
     matrix, errors = _as_numpy(copy), abs(_as_numpy(copy) - _as_numpy(asked))
     below = -1.01 * float(errors.sum(axis=1).max())
     if scipy.sparse.issparse(matrix):
