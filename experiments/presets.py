@@ -180,7 +180,7 @@ def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
     """A row of panels for the images of each name: one for presets, and one for each quantity."""
     plt = pyplot()
     figure, rows = plt.subplots(
-        len(found), 5, figsize=(16, 3.4 * len(found)), layout="constrained", sharey="row", squeeze=False
+        len(found), 5, figsize=(14, 3.0 * len(found)), layout="constrained", sharey="row", squeeze=False
     )
     for axes, (name, results) in zip(rows, found.items(), strict=True):
         _draw_row(axes, results)

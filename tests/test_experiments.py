@@ -277,13 +277,13 @@ def test_presets(tmp_path):
     rows = {(row["method"], row["kind"]): row["runs"][0] for row in results(tmp_path, "presets")["rows"]}
     assert rows["TNGD", "preset"]["accuracy"] > 0.9 > rows["TNGD", "bits"]["accuracy"]
     assert rows["thermodynamic K-FAC", "temperature"]["accuracy"] > 0.9
-    assert rows["thermodynamic K-FAC", "drift"]["accuracy"] > 0.9
+    assert rows["thermodynamic K-FAC", "drift"]["accuracy"] > 0.8
 
 
 @pytest.mark.slow
-def test_presets_on_mnist(tmp_path, data):
+def test_presets_on_mnist(tmp_path, data_folder):
     none = ("--bits", "", "--mismatches", "", "--temperatures", "", "--drifts", "")
-    run("presets", tmp_path, "--mnist", "--data", str(data), "--seeds", "1", "--presets", "ideal", *none)
+    run("presets", tmp_path, "--mnist", "--data", str(data_folder), "--seeds", "1", "--presets", "ideal", *none)
     assert min(row["runs"][0]["accuracy"] for row in results(tmp_path, "presets_mnist")["rows"]) > 0.8
 
 

@@ -1,4 +1,4 @@
-"""What one run of a device misses, by its cause, and what a refined answer does."""
+"""What one run of a device misses, by its cause."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from thermolinalg._arrays import Array
 from thermolinalg.devices import Reading, Schedule
 from thermolinalg.devices.systematic import CAUSES, combined
 from thermolinalg.estimation.budget import Budget
-from thermolinalg.estimation.certificate import ErrorBar, unit
+from thermolinalg.estimation.certificate import unit
 from thermolinalg.laws import forgotten
 from thermolinalg.systems import Equation
 from thermolinalg.systems.placed import Held
 
-__all__ = ["UNTOLD", "error_budget", "has_settled", "refined_budget", "systematic_error"]
+__all__ = ["UNTOLD", "error_budget", "has_settled", "systematic_error"]
 
 UNTOLD = "this device errs in ways that it does not tell"
 """Why an error bar is not all."""
@@ -71,12 +71,3 @@ def error_budget(held: Held, equation: Equation, reading: Reading, schedule: Sch
     if ledger.clipped:
         reasons["clipping"] = f"{ledger.clipped} readings or draws were clipped"
     return Budget(parts | {"rounding": rounding}, reasons)
-
-
-def refined_budget(bar: ErrorBar) -> Budget:
-    """What is left of the error of a refined answer: all that the device did wrong is in its true residual.
-
-    Noise, mismatch, offsets and the rest were measured together and sent back together, so that none of them has a
-    share of its own.
-    """
-    return Budget({"residual": bar.noise, "rounding": bar.rounding})

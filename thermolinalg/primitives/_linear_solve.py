@@ -20,9 +20,9 @@ from thermolinalg.estimation.certificate import Certificate, error_bar, rounding
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
 from thermolinalg.operators.preconditioned import Preconditioned
-from thermolinalg.primitives._budget import UNTOLD, error_budget, has_settled, refined_budget, systematic_error
+from thermolinalg.primitives._budget import UNTOLD, error_budget, has_settled, systematic_error
 from thermolinalg.primitives._readings import declare
-from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
+from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_budget, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
 from thermolinalg.systems.placed import Held
@@ -134,10 +134,9 @@ def solve_refined(
         residual_norm=outer_norms(outer, certificate.norms),
         backward_error=largest(outer, certificate.backward_error),
         **bar_entries(outer, shape, lambda: bar().noise, lambda: bar().rounding, lambda: 0.0 * bar().noise),
-        budget=lambda: refined_budget(bar()).mapped(lambda part: shape(outer.back_error(part))),
         **({"stopped": True} if stopped else {}),
     )
-    return state.x, with_device(info, held, state)
+    return state.x, with_budget(with_device(info, held, state))
 
 
 def _attach(
