@@ -207,6 +207,9 @@ def _draw_row(axes: Any, results: dict[str, Any]) -> None:
         ax.set_xlabel({"preset": "", "temperature": "temperature κ₀", "drift": "drift ν"}.get(kind, kind))
         if kind in ("mismatch", "temperature", "drift"):
             ax.set_xscale("log")
+            told = sorted({row["value"] for row in results["rows"] if row["kind"] == kind})
+            ax.set_xticks(told, [f"{value:g}" for value in told])
+            ax.minorticks_off()
 
 
 def main() -> None:
