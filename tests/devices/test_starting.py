@@ -108,6 +108,7 @@ def test_an_imperfect_copy_settles_elsewhere_and_saves_less():
     assert rough.program(A, rng=0).start.gain == 1.0
 
 
+@pytest.mark.slow
 def test_it_is_a_device_like_others():
     passed = check_device(PreparedStart(LangevinDevice(), 1), skip=("timetable",))
     assert {"mean", "error bars", "noise", "warm start"} <= set(passed)

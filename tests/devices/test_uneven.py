@@ -147,6 +147,7 @@ def test_scale_does_not_matter():
         np.testing.assert_allclose(scale * spd(4) @ x, np.ones(4), rtol=1e-8)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", UNEVEN)
 @pytest.mark.parametrize(("side", "form"), [(12, np.asarray), (12, None), (80, None)], ids=["dense", "sparse", "large"])
 def test_large_systems_take_one_factor(monkeypatch, name, side, form):
