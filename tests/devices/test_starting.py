@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import grid_laplacian, rotated, spd
 
 import thermolinalg as tla
@@ -74,6 +75,14 @@ def test_a_basis_may_be_given_in_any_coordinates():
     program = PreparedStart(STILL, mixed).program(A)
     assert program.start.modes == 2
     np.testing.assert_allclose(program.begin(B), V @ (V.T @ B / SLOW[:2, None]), atol=1e-6)
+
+
+def test_a_mode_that_is_not_found_yet_promises_nothing():
+    A = scipy.sparse.diags_array(np.array([0.01, 0.02, *np.linspace(0.6, 1.4, 800)]), format="csr")
+    slowest = np.eye(802, 1)
+    for iterations in (1, 2, 5, 100):
+        gain = PreparedStart(STILL, slowest, iterations).program(A).start.gain
+        assert 1.0 <= gain < 2.1
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])

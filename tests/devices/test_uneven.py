@@ -1,6 +1,7 @@
 """Devices whose parts are not alike: their laws, and what primitives make of them."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import thermolinalg as tla
 from thermolinalg import AsWritten, Imperfections, LangevinDevice, Overdamped, Schedule, Underdamped
 from thermolinalg.devices import Amplifiers, Capacitors, Converter, Couplings, Noise, UnevenProgram
 from thermolinalg.operators import Dense, Diagonal
+from thermolinalg.simulation.averages import NodeAverages
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.testing import assert_covariance, assert_mean, check_device
 
@@ -184,6 +186,16 @@ def test_one_run_of_many_nodes_is_as_exact_as_its_window_is_long():
         found = np.cov(reading.value[:5])
         np.testing.assert_allclose(found, expected[:5, :5], atol=5 * np.diag(expected)[:5].max() * (2 / 3000) ** 0.5)
         assert_mean(reading.value[:5].T, np.linalg.solve(A, b)[:5])
+
+
+def test_the_ends_of_a_window_are_left_out_of_runs_that_are_sent_back(monkeypatch):
+    program = LangevinDevice(Overdamped(1e-2), AsWritten(), UNEVEN["sources"]).program(spd(150, 10.0), rng=0)
+    taken = []
+    monkeypatch.setattr(NodeAverages, "sample", lambda self, load, *_: taken.append(1) or load)
+    for schedule in (Schedule(2e2, 2e2), Schedule(2e2, 2e5), replace(Schedule(2e2, 2e2), rough=True)):
+        program.average(np.ones((150, 1)), schedule, rng=np.random.default_rng(0))
+        taken.append(0)
+    assert taken == [0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
