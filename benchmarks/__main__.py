@@ -18,16 +18,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="cores and threads for everyone (default: 1)")
     parser.add_argument("--quick", action="store_true", help="small matrices, to see that it works; writes nothing")
     parser.add_argument("--page", action="store_true", help="only write docs/benchmarks.md again, from results.json")
+    parser.add_argument("--only", metavar="PART", help="measure one part again and keep the others of results.json")
     options = parser.parse_args()
     confine(options.threads)
     from benchmarks import report
 
-    if options.page:
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    else:
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if options.page or options.only else {}
+    if not options.page:
         from benchmarks.suite import run
 
-        results = run(options.threads, quick=options.quick, tell=lambda line: print(line, file=sys.stderr, flush=True))
+        def tell(line: str) -> None:
+            print(line, file=sys.stderr, flush=True)
+
+        results = run(options.threads, quick=options.quick, tell=tell, only=options.only, earlier=results)
     print(report.tables(results))
     if options.quick:
         return

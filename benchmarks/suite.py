@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.calls import small_solve
 from benchmarks.floors import floors, to_tolerance
 from benchmarks.general import System, convection_diffusion, general, graded, minimum_norm, random
+from benchmarks.imperfect import BOUNDS, dense, poisson
 from benchmarks.import_time import BASE, OURS, import_times
 from benchmarks.machine import describe
 from benchmarks.non_normal import covariances, exponentials
@@ -27,8 +28,10 @@ EVERYONE = (*EXACT, EulerMaruyama(), Diffrax(), Sdeint(), TorchSDEEuler(), Torch
 WORSE_ASPECT = 1.1  # condition number about 1.7e3 at d = 1000
 
 
-def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str, Any]:
-    """Measure everything; `quick` keeps to small matrices and two rounds, to see that all of it works."""
+def run(
+    threads: int, *, quick: bool, tell: Callable[[str], object], only: str | None, earlier: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure everything, or only one part over earlier results; `quick` keeps to small matrices and two rounds."""
     rounds = 2 if quick else 5
     small, large, largest = (30, 100, 200) if quick else (100, 1000, 2000)
 
@@ -52,15 +55,23 @@ def run(threads: int, *, quick: bool, tell: Callable[[str], object]) -> dict[str
             *(general(system(), rounds) for system in _systems(large, 60 if quick else 300)),
             minimum_norm(20 if quick else 70, rounds),
         ],
+        "imperfect": lambda: [
+            *(case for d in ((large,) if quick else BOUNDS) for case in dense(d)),
+            *(case for side in ((30,) if quick else (100, 316)) for case in poisson(side)),
+        ],
         "calls": small_solve,
         "import": lambda: import_times(3 * rounds),
         "covariances": covariances,
         "exponentials": exponentials,
     }
+    if only is not None and only not in measures:
+        raise ValueError(f"there is no part {only!r}; the parts are {', '.join(measures)}")
     results: dict[str, Any] = {"machine": describe(threads), "quick": quick}
-    for name, measure in measures.items():
+    if only is not None:
+        results = earlier | {"runs": ", in several runs"}
+    for name in measures if only is None else [only]:
         tell(name)
-        results[name] = measure()
+        results[name] = measures[name]()
     return {**results, "targets": targets(results)}
 
 
@@ -101,6 +112,11 @@ def targets(results: dict[str, Any]) -> list[dict[str, Any]]:
             _at_most(f"{case['name']}, d = {case['d']}: times the time of cg", 50.0, case["ratio"])
             for case in results["general"]
             if not case["runs"]
+        ),
+        *(
+            _at_most(f"dense solve on imperfect devices, d = {d}: CPU seconds at most", bound, slowest)
+            for d, bound in BOUNDS.items()
+            if (slowest := max((case["cpu_s"] for case in results["imperfect"] if case["d"] == d), default=0.0))
         ),
         _at_most("solve of a 2 × 2: calls of the package's functions", 150.0, calls["calls"]),
         _at_most("solve of a 2 × 2: files of the package", 10.0, calls["files"]),

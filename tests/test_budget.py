@@ -8,7 +8,7 @@ from helpers import general, spd
 
 import thermolinalg as tla
 from thermolinalg import Imperfections, LangevinDevice, Overdamped, Schedule
-from thermolinalg.devices import Calibrated, Converter, Couplings, Ensemble, LatticeDevice
+from thermolinalg.devices import PCB2024, Calibrated, Converter, Couplings, Ensemble, LatticeDevice
 from thermolinalg.estimation.budget import Budget
 
 SEEDS = 25
@@ -49,6 +49,36 @@ def test_all_causes_together_add_up():
     for budget in budgets:
         squares = sum(np.asarray(part) ** 2 for part in budget.parts.values())
         np.testing.assert_allclose(budget.total, squares**0.5)
+
+
+REFINED = {
+    "ideal": LangevinDevice(),
+    "mismatch": LangevinDevice(imperfections=Imperfections(mismatch=0.01)),
+    "few bits": LangevinDevice(imperfections=Imperfections(matrix_bits=4, input_bits=8, output_bits=8)),
+    "unequal": LangevinDevice(imperfections=PCB2024()),
+}
+
+
+@pytest.mark.parametrize("device", REFINED.values(), ids=REFINED)
+def test_a_refined_answer_knows_what_its_residual_leaves(device):
+    squares, seeds = [], 4
+    for seed in range(seeds):
+        A, b = spd(10, 8.0, seed), np.random.default_rng(seed).standard_normal((10, 2))
+        x, info = tla.solve(A, b, rtol=1e-5, device=device, rng=seed, return_info=True)
+        assert set(info.budget.parts) == {"residual", "rounding"}
+        assert info.budget.total.shape == x.shape
+        squares.append(np.mean((x - np.linalg.solve(A, b)) ** 2) / np.mean(info.budget.total**2))
+    # A bound where the copy is too far off to tell the error.
+    assert (0.2 if device in (REFINED["ideal"], REFINED["mismatch"]) else 0.03) < np.mean(squares) ** 0.5 < 2.0
+
+
+def test_columns_that_no_run_has_reached_have_no_bound(monkeypatch):
+    def stop(intermediate_result):
+        raise StopIteration
+
+    monkeypatch.setattr("thermolinalg.primitives.solver.COLUMNS", 2)
+    _, info = tla.inv(spd(6, 8.0), rng=0, callback=stop, return_info=True)
+    np.testing.assert_array_equal(np.isfinite(info.budget.total), np.tile(np.arange(6) < 2, (6, 1)))
 
 
 def test_noise_and_burn_in():

@@ -272,11 +272,19 @@ def test_claims(tmp_path):
 
 @pytest.mark.slow
 def test_presets(tmp_path):
-    only = ("--presets", "ideal", "--bits", "2", "--mismatches", "", "--temperatures", "1e-4")
+    only = ("--presets", "ideal", "--bits", "2", "--mismatches", "", "--temperatures", "1e-4", "--drifts", "0.1")
     run("presets", tmp_path, "--seeds", "1", "--workers", "1", *only)
     rows = {(row["method"], row["kind"]): row["runs"][0] for row in results(tmp_path, "presets")["rows"]}
     assert rows["TNGD", "preset"]["accuracy"] > 0.9 > rows["TNGD", "bits"]["accuracy"]
     assert rows["thermodynamic K-FAC", "temperature"]["accuracy"] > 0.9
+    assert rows["thermodynamic K-FAC", "drift"]["accuracy"] > 0.8
+
+
+@pytest.mark.slow
+def test_presets_on_mnist(tmp_path, data_folder):
+    none = ("--bits", "", "--mismatches", "", "--temperatures", "", "--drifts", "")
+    run("presets", tmp_path, "--mnist", "--data", str(data_folder), "--seeds", "1", "--presets", "ideal", *none)
+    assert min(row["runs"][0]["accuracy"] for row in results(tmp_path, "presets_mnist")["rows"]) > 0.8
 
 
 def test_the_page_is_written_from_the_results(tmp_path):

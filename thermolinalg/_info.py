@@ -66,13 +66,15 @@ class Info(dict[str, Any]):
     - `condition`: condition number of A in balanced units; None where a device does not tell it.
     - `noise`, `rounding`, `systematic`: parts of the error bar in the shape of the value; `systematic` is None where a
       device errs in ways that it does not tell, and the bar then holds the others only.
-    - `budget`: of raw runs, the error by its cause, a `Budget` with None for what is unknown.
+    - `budget`: of solves, the error by its cause, a `Budget` with None for what is unknown; refined ones know two, what
+      the true `residual` leaves and `rounding`.
     - `standard_error`: their sum, one standard deviation of the returned value.
     - `degrees_of_freedom`: of its Student t.
     - `effective_sample_size`, `autocorrelation_time`: of the slowest mode; the time in units of τ.
     - `engine`, `reason`: which engine drew the readings, and why.
     - `schedule`: timetable of one run; `schedule.bound` names the rule that chose it.
     - `device_time`: time the device had run in all when the call returned, in units of τ.
+    - `start`: of a `PreparedStart` device, what the start saves and what it took.
     - `stopped`: True, and only there, where a callback ended the call before its time.
     - `failures`: runs of the device that failed and were right the second time.
     - `ledger`: programs written, runs, conversions in and out.

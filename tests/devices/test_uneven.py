@@ -1,15 +1,21 @@
 """Devices whose parts are not alike: their laws, and what primitives make of them."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
-from helpers import spd
+import scipy.sparse.linalg
+from helpers import grid_laplacian, spd
 
 import thermolinalg as tla
 from thermolinalg import AsWritten, Imperfections, LangevinDevice, Overdamped, Schedule, Underdamped
 from thermolinalg.devices import Amplifiers, Capacitors, Converter, Couplings, Noise, UnevenProgram
-from thermolinalg.operators import Dense
+from thermolinalg.operators import Dense, Diagonal
+from thermolinalg.simulation.averages import NodeAverages
+from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.testing import assert_covariance, assert_mean, check_device
 
 UNEVEN = {
@@ -64,7 +70,7 @@ def test_the_spread_of_the_readings_is_that_of_their_law():
 def test_slow_capacitors_make_less_noise():
     device = LangevinDevice(loading=AsWritten(), imperfections=UNEVEN["slow capacitors"])
     program = device.program(spd(3), rng=0)
-    np.testing.assert_allclose(program.process.stationary.covariance, np.linalg.inv(spd(3)) / 1.5, rtol=1e-10)
+    np.testing.assert_allclose(program.laws.process.stationary.covariance, np.linalg.inv(spd(3)) / 1.5, rtol=1e-10)
     assert program.rate() == pytest.approx(1 / 30 / 1.5)
 
 
@@ -121,8 +127,11 @@ def test_what_they_cannot_do_is_refused_with_a_way_out():
         tla.slogdet(spd(4), device=device)
     with pytest.raises(TypeError, match="overdamped"):
         LangevinDevice(Underdamped(), imperfections=UNEVEN["sources"]).program(spd(4))
+    large = device.program(scipy.sparse.eye_array(5000, format="csr"), rng=0)
     with pytest.raises(ValueError, match="up to 4096 nodes"):
-        device.program(scipy.sparse.eye_array(5000, format="csr"))
+        device.program(Diagonal(np.ones(5000)))
+    with pytest.raises(ValueError, match="solve to a tolerance"):
+        large.settle(np.ones((5000, 1)), np.inf, rng=np.random.default_rng(0))
     with pytest.raises(np.linalg.LinAlgError, match="never relaxes"):
         device.program(np.ones((3, 3))).rate()
 
@@ -138,3 +147,69 @@ def test_scale_does_not_matter():
     for scale in (1e-200, 1e12, 1e200):
         x = tla.solve(scale * spd(4), np.ones(4), device=device, rng=0)
         np.testing.assert_allclose(scale * spd(4) @ x, np.ones(4), rtol=1e-8)
+
+
+@pytest.mark.thinned(3)
+@pytest.mark.parametrize("name", UNEVEN)
+@pytest.mark.parametrize(("side", "form"), [(12, np.asarray), (12, None), (80, None)], ids=["dense", "sparse", "large"])
+def test_large_systems_take_one_factor(monkeypatch, name, side, form):
+    A = grid_laplacian(side, 0.1)
+    A, b = A.toarray() if form else A, np.random.default_rng(0).standard_normal(side**2)
+    monkeypatch.setattr(NodeProcess, "__init__", None)  # laws of all nodes
+    x, info = tla.solve(A, b, device=LangevinDevice(imperfections=UNEVEN[name]), rng=0, return_info=True)
+    assert info.success
+    assert "one factor" in info.reason
+    np.testing.assert_allclose(A @ x, b, atol=1e-7)
+
+
+def test_one_run_of_a_large_sparse_system_has_no_last_state():
+    A, device = grid_laplacian(80, 0.1), LangevinDevice(Overdamped(1e-3), imperfections=UNEVEN["sources"])
+    options = {"device": device, "refine": False, "return_info": True}
+    x, info = tla.solve(A, np.ones(6400), rng=0, schedule=Schedule(1e4, 1e6), **options)
+    assert info.state is None
+    truth = scipy.sparse.linalg.spsolve(A.tocsc(), np.ones(6400))
+    assert (abs(x - truth) < 6 * info.standard_error).all()
+    with pytest.raises(ValueError, match="500 relaxation times"):
+        tla.solve(A, np.ones(6400), rng=0, schedule=Schedule(1e4, 1e3), **options)
+
+
+def test_one_run_of_many_nodes_is_as_exact_as_its_window_is_long():
+    A, b = spd(150, 10.0), np.ones(150)
+    device = LangevinDevice(Overdamped(1e-2), AsWritten(), UNEVEN["correlated noise"])
+    program = device.program(A, rng=0)
+    for duration in (2e2, 1e5):  # by the law of all nodes, and by one factor
+        reading = program.average(np.tile(b[:, None], 3000), Schedule(2e2, duration), rng=np.random.default_rng(1))
+        noise = 0.02 * (0.9 * np.eye(150) + 0.1) / duration
+        expected = np.linalg.solve(A, np.linalg.solve(A, noise).T)
+        if duration < 1e3:
+            expected = program.laws.process.window(2e2, duration, None).covariance[150:, 150:]
+        found = np.cov(reading.value[:5])
+        np.testing.assert_allclose(found, expected[:5, :5], atol=5 * np.diag(expected)[:5].max() * (2 / 3000) ** 0.5)
+        assert_mean(reading.value[:5].T, np.linalg.solve(A, b)[:5])
+
+
+def test_the_ends_of_a_window_are_left_out_of_runs_that_are_sent_back(monkeypatch):
+    program = LangevinDevice(Overdamped(1e-2), AsWritten(), UNEVEN["sources"]).program(spd(150, 10.0), rng=0)
+    taken = []
+    monkeypatch.setattr(NodeAverages, "sample", lambda self, load, *_: taken.append(1) or load)
+    for schedule in (Schedule(2e2, 2e2), Schedule(2e2, 2e5), replace(Schedule(2e2, 2e2), rough=True)):
+        program.average(np.ones((150, 1)), schedule, rng=np.random.default_rng(0))
+        taken.append(0)
+    assert taken == [0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_a_large_copy_is_lifted_by_its_smallest_eigenvalue(form):
+    matrix = grid_laplacian(15, 1e-3).toarray()
+    program = LangevinDevice(imperfections=Imperfections(mismatch=0.2, die=2)).program(form(matrix), rng=0)
+    lifted = program.effective.dense()
+    least, step = np.linalg.eigvalsh(lifted)[0], 0.2 * np.abs(lifted - program.lift * np.eye(225)).max()
+    assert program.lift > 0
+    assert 0.49 * step <= least <= 1.51 * step
+
+
+def test_a_large_program_pickles():
+    A, b = grid_laplacian(13, 0.1), np.ones(169)
+    program = tla.program(A, device=LangevinDevice(imperfections=UNEVEN["everything"]), rng=0)
+    program.solve(b)
+    np.testing.assert_allclose(A @ pickle.loads(pickle.dumps(program)).solve(b), b, atol=1e-8)

@@ -1,6 +1,7 @@
 """What a plan says is what a solve then books, what arithmetic by hand gives, and what makes both sides even."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from cases import path
 from scipy.sparse.linalg import aslinearoperator, cg
 
 import thermolinalg as tla
-from thermolinalg.devices import Ledger
+from thermolinalg.devices import PCB2024, Amplifiers, Capacitors, Converter, Ledger
 from thermolinalg.hardware import A100, INTEGRATED, PAPER, PCB, Computer
 from thermolinalg.operators import Diagonal, LowRankPlusIdentity, Toeplitz
 from thermolinalg.planning import Bits
@@ -263,6 +264,50 @@ def test_a_distorted_copy_is_warned_of():
     device = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.02))
     assert "off by about 0.02" in str(planned(MATRICES["dense, κ = 10"], device=device))
     assert planned(MATRICES["dense, κ = 10"]).caution is None
+
+
+IMPERFECT = {
+    "mismatch": tla.Imperfections(mismatch=0.02, die=1),
+    "bits": tla.Imperfections(matrix_bits=6),
+    "preset": PCB2024(die=1),
+    "capacitors": tla.Imperfections(mismatch=0.001, capacitors=Capacitors(mismatch=0.1), die=1),
+}
+
+
+@pytest.mark.parametrize("imperfections", IMPERFECT.values(), ids=IMPERFECT)
+@pytest.mark.parametrize("rtol", [1e-2, 1e-8])
+def test_runs_of_an_imperfect_device_are_those_that_a_solve_takes(imperfections, rtol):
+    A, b = spd(30, 40.0), np.random.default_rng(0).standard_normal(30)
+    device = tla.LangevinDevice(imperfections=imperfections)
+    plan = tla.plan(A, b, rtol=rtol, device=device, digital=COMPUTER)
+    _, info = tla.solve(A, b, rtol=rtol, device=device, rng=1, return_info=True)
+    assert info.success
+    assert plan.ledger.runs == pytest.approx(info.ledger.runs, rel=0.25, abs=1)
+    assert plan.refined.failed is None
+    assert "one copy that was tried" in plan.caution
+
+
+def test_a_device_that_errs_too_much_is_told_so():
+    A = spd(30, 40.0)
+    rounded = tla.LangevinDevice(imperfections=tla.Imperfections(matrix_bits=8))
+    plan = tla.plan(A, rtol=1e-4, device=rounded)
+    assert plan.refined.way.obstacle is None
+    assert re.search(r"its errors leave a residual of 0\.0", plan.single.way.obstacle)
+    stuck = tla.LangevinDevice(imperfections=tla.Imperfections(amplifiers=Amplifiers(stuck=0.3), die=1))
+    plan = tla.plan(A, rtol=1e-4, device=stuck, digital=COMPUTER)
+    assert "its errors leave a residual of" in plan.why
+    assert plan.recommended.basis != "predicted"
+    narrow = tla.LangevinDevice(imperfections=tla.Imperfections(matrix_bits=8, outputs=Converter(full_scale=0.1)))
+    assert "full scale" in tla.plan(A, rtol=1e-4, device=narrow).refined.way.obstacle
+
+
+@pytest.mark.parametrize(("b", "columns"), [(None, 1), (np.ones((30, 2)), 2), (np.ones(30) + 1j, 2), ([1.0] * 30, 1)])
+def test_any_load_is_rehearsed(b, columns):
+    device = tla.LangevinDevice(imperfections=tla.Imperfections(mismatch=0.01, die=1))
+    plan = tla.plan(spd(30, 40.0), b, rtol=1e-4, device=device)
+    assert plan.refined.failed is None
+    assert plan.nodes == 30
+    assert plan.ledger.runs % columns == 0
 
 
 def test_twice_the_nodes_for_what_is_not_definite():

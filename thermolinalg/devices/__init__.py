@@ -31,6 +31,7 @@ from thermolinalg.devices.saturating_program import SaturatingProgram
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.simulated import SingularError
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.starting import PreparedStart
 from thermolinalg.devices.tiled import TiledDevice, TiledProgram
 from thermolinalg.devices.uneven import UnevenProgram
 
@@ -62,6 +63,7 @@ __all__ = [
     "PCB2024",
     "PaperTNGD",
     "Pessimistic",
+    "PreparedStart",
     "Program",
     "Reading",
     "RemoteDevice",

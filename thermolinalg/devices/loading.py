@@ -13,7 +13,7 @@ from thermolinalg.devices.imperfections import Imperfections, connected
 from thermolinalg.devices.restoring import lifted, missing_lift
 from thermolinalg.operators import Dense, Operator, Sparse
 
-__all__ = ["AsWritten", "Equilibrated", "Loaded"]
+__all__ = ["AsWritten", "Equilibrated", "Loaded", "even"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Loaded:
                 scaled = operator.scaled(1.0, self.scaling)
         self.effective = imperfections.write(scaled, rng)
         if imperfections.rewrites and operator.symmetric:
-            self.lift = missing_lift(_even(self.effective), scaled, imperfections.couplings.resolution)
+            self.lift = missing_lift(even(self.effective), scaled, imperfections.couplings.resolution)
             self.effective = lifted(self.effective, self.lift) if self.lift else self.effective
         self.factor = 1.0
         self._draw_offsets(rng)
@@ -182,7 +182,7 @@ class Loaded:
         return y if self.scaling is None else y / self.scaling[:, None]
 
 
-def _even(operator: Operator) -> Operator:
+def even(operator: Operator) -> Operator:
     """The symmetric part of a copy."""
     if operator.symmetric:
         return operator

@@ -159,6 +159,11 @@ class Simulated(Drawn):
         """
         return self._rate
 
+    def rate_above(self, value: float) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ, of those with an eigenvalue of S A S of `value` at least."""
+        ends = (self.factor * value, self.interval()[1])
+        return min(float(self.law.relaxation_rate(end)) for end in ends)
+
     @cached_property
     def _rate(self) -> float:
         """`rate`, found once."""

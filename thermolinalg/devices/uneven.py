@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from thermolinalg._arrays import Array, as_array, to_numpy
 from thermolinalg.devices.imperfections import Imperfections
-from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.loading import AsWritten, Equilibrated, even
+from thermolinalg.devices.node_laws import LARGEST, NodeLaws
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.systematic import implied_errors
 from thermolinalg.laws import Overdamped, forgotten
-from thermolinalg.operators import Operator
-from thermolinalg.simulation import Transition
+from thermolinalg.matrix_functions.select import Engines
+from thermolinalg.operators import Operator, Sparse
+from thermolinalg.simulation.averages import NodeNoise
 from thermolinalg.simulation.covariances import sample_covariance, wishart_factor
-from thermolinalg.simulation.nodes import NodeProcess
 
 __all__ = ["UnevenProgram"]
-
-LARGEST = 4096
-"""Nodes up to which dense arrays of them are held and decomposed; beyond it that takes hours."""
-
-KEPT = 16
-"""Timetables whose laws are kept: a refinement runs few, again and again."""
 
 NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar."""
@@ -34,7 +32,8 @@ NEGLIGIBLE = 12.0
 class UnevenProgram(Ranged):
     """A matrix written into a `LangevinDevice` whose capacitors, noise sources or couplings are not alike.
 
-    Its law is that of C ẋ = −(G x − b) + noise with all that `Imperfections` has, exact, from dense arrays. It has no
+    Its law is that of C ẋ = −(G x − b) + noise with all that `Imperfections` has. Averages over long windows are G⁻¹ of
+    a load with noise on it, from one factor of G, sparse where A is; all else is exact from dense arrays. It has no
     drives, so that determinants need a device of equal parts. Loads, values and states of the methods are in the user's
     units; see `Loaded` for the device's.
 
@@ -54,7 +53,7 @@ class UnevenProgram(Ranged):
     Raises
     ------
     ValueError
-        More nodes than dense arrays can hold.
+        More nodes than dense arrays can hold, and A is not sparse.
 
     See Also
     --------
@@ -72,37 +71,43 @@ class UnevenProgram(Ranged):
         rng: np.random.Generator,
     ) -> None:
         d = operator.shape[0]
-        if d > LARGEST:
+        if d > LARGEST and not isinstance(operator, Sparse):
             raise ValueError(
                 f"a device of unequal parts is simulated with dense arrays of up to {LARGEST} nodes, and A has {d}; "
-                "leave out capacitors=, the spread, correlation and correlation_time of noise=, stuck amplifiers and "
-                "couplings that are not symmetric"
+                "pass a sparse array, or leave out capacitors=, spread, correlation and correlation_time of noise=, "
+                "stuck amplifiers and couplings that are not symmetric"
             )
         super().__init__(operator, loading, imperfections, rng)
         self.temperature, self.law = law.temperature, imperfections.heat(law)
-        self.ledger = Ledger(programs=1)
-        written = to_numpy(self.effective.dense()).astype(np.float64)
-        self._ends = _ends((written + written.T) / 2)
-        if isinstance(loading, Equilibrated) and self._ends[1] > 0:
-            self.factor = 1 / self._ends[1]
+        self.ledger = Ledger.of(operator)
+        self._engines = Engines(even(self.effective))
+        if isinstance(loading, Equilibrated) and d:
+            with imperfections.blamed():
+                largest = self._engines.largest_eigenvalue()
+            self.factor = 1 / largest if largest > 0 else 1.0
         noise, capacitors = imperfections.noise, imperfections.capacitors
         normal = {name: imperfections.frozen(name, rng).standard_normal(d) for name in ("capacitors", "noise")}
         capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
         power = 2 * self.law.temperature * np.exp(noise.known("spread") * normal["noise"])
-        rho = noise.known("correlation")
-        D = np.sqrt(power[:, None] * power) * (rho + (1 - rho) * np.eye(d))
-        G = self.factor * written
         self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
-        G[self.stuck], D[self.stuck], D[:, self.stuck] = np.eye(d)[self.stuck], 0.0, 0.0
-        bandwidth = imperfections.amplifiers.known("bandwidth")
-        self.process = NodeProcess(G, D, capacity, bandwidth, noise.known("correlation_time"))
-        self._laws: dict[tuple[float | int | None, ...], Transition] = {}
+        bandwidth, correlation_time = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
+        sources = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
+        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, bandwidth, correlation_time)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
     def interval(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue of the symmetric part of A_dev."""
-        return self.factor * self._ends[0], self.factor * self._ends[1]
+        return self._interval
+
+    @cached_property
+    def _interval(self) -> tuple[float, float]:
+        """`interval`, found once."""
+        if not self.operator.shape[0]:
+            return 0.0, 0.0
+        with self.imperfections.blamed():
+            lower, upper = self._engines.interval()
+        return self.factor * lower, self.factor * upper
 
     @property
     def condition(self) -> float:
@@ -118,7 +123,7 @@ class UnevenProgram(Ranged):
         LinAlgError
             The copy never relaxes.
         """
-        slowest = self.process.slowest
+        slowest = self.laws.slowest
         if slowest.real <= self.effective.rounding:
             raise np.linalg.LinAlgError(
                 f"the copy of A that this device holds has the eigenvalue {slowest:.3g} in units of its largest and "
@@ -126,33 +131,39 @@ class UnevenProgram(Ranged):
             )
         return slowest.real
 
+    def rate_above(self, value: float) -> float:
+        """Relaxation rate of the slowest mode, in 1/τ, of those with an eigenvalue of S A S of `value` at least."""
+        return self.laws.slowest_above(self.factor * value)
+
     def describe(self) -> dict[str, str]:
         """Engine and reason."""
-        reason = "parts that are not alike: exact Gaussian laws of all nodes" + self.told_lift()
-        return {"engine": "node process", "reason": reason}
+        nodes = "averages over long windows from one factor of A"
+        nodes = nodes if self.laws.large else "exact Gaussian laws of all nodes"
+        return {"engine": "node process", "reason": f"parts that are not alike: {nodes}{self.told_lift()}"}
 
     # -- what it does with a load -------------------------------------------------------------------------------------
 
     def average(
         self, b: Array, schedule: Schedule, *, rng: np.random.Generator, start: Array | None = None, state: bool = False
     ) -> Reading:
-        """Load b (d, k), run the schedule, return the average of the voltages, drawn from its exact law."""
-        law, (d, k), count = self._window(schedule), b.shape, schedule.readings or 1
+        """Load b (d, k), run the schedule, return the average of the voltages, drawn from its law."""
+        (d, k), count = b.shape, schedule.readings or 1
+        draw = self.laws.averaging(schedule, state=state and d <= LARGEST)
 
-        def run() -> tuple[np.ndarray, Array, Array]:
+        def run() -> tuple[np.ndarray | None, Array, Array]:
             load, gain = self.load(b, rng=rng)
-            drawn = law.sample(self._begun(start, gain, load), self._entering(load), rng=rng)
+            end, average = draw(self._begun(start, gain, load), self._entering(load), rng)
             self.ledger.record(d, k, schedule.total, count)
-            return drawn[:d], self.convert(as_array(drawn[d:], b), rng, count), gain
+            return end, self.convert(as_array(average, b), rng, count), gain
 
         end, read, gain = self.within_range(run)
         seed = rng.bit_generator.random_raw()
         return Reading(
             value=self.to_user(read, gain),
-            state=self.to_user(as_array(end, b), gain) if state else None,
+            state=None if end is None or not state else self.to_user(as_array(end, b), gain),
             device_time=k * schedule.total,
             schedule=schedule,
-            replicas=lambda: self._replicas(law, schedule, np.random.default_rng(seed)),
+            replicas=lambda: self._replicas(schedule, np.random.default_rng(seed)),
             gain=gain,
             implied=lambda: implied_errors(self, self, read, gain, schedule, seed + 1),
         )
@@ -161,7 +172,7 @@ class UnevenProgram(Ranged):
         """Load b (d, k) and return the voltages after `time`; infinity reads in equilibrium."""
         stationary = math.isinf(time)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
-        law = self.process.stationary if stationary else self.process.after(time)
+        law = self.laws.process.stationary if stationary else self.laws.process.after(time)
 
         def run() -> tuple[np.ndarray, Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -190,11 +201,13 @@ class UnevenProgram(Ranged):
         column = None if start is None else start[:, None]
         entering = self._entering(load)
         if forgotten(self.rate() * min(schedule.burn_in, spacing)):
-            law = self.process.stationary
+            law = self.laws.process.stationary
             path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
         else:
             times = schedule.burn_in + spacing * np.arange(count)
-            path = self.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], np.asarray(times), rng).T
+            path = self.laws.process.path(
+                self._begun(column, gain, load)[:, 0], entering[:, 0], np.asarray(times), rng
+            ).T
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
         value = self.to_user(read, gain).T
@@ -233,14 +246,21 @@ class UnevenProgram(Ranged):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _window(self, schedule: Schedule) -> Transition:
-        """Joint law of the last voltages and their average, kept for the runs of a refinement."""
-        key = (schedule.burn_in, schedule.duration, schedule.readings)
-        if key not in self._laws:
-            if len(self._laws) >= KEPT:
-                del self._laws[next(iter(self._laws))]
-            self._laws[key] = self.process.window(*key)
-        return self._laws[key]
+    def _couplings(self) -> Any:
+        """G (d, d), an array or a sparse array; stuck nodes stay at zero, so that nothing flows from or to them."""
+        if isinstance(self.effective, Sparse):
+            G = self.factor * self.effective.matrix.astype(np.float64)
+            alive, dead = (scipy.sparse.diags_array(each.astype(float)) for each in (~self.stuck, self.stuck))
+            return alive @ G @ alive + dead if self.stuck.any() else G
+        G = self.factor * to_numpy(self.effective.dense()).astype(np.float64)
+        G[self.stuck] = G[:, self.stuck] = 0.0
+        G[self.stuck, self.stuck] = 1.0
+        return G
+
+    def _lower(self) -> float:
+        """The smallest eigenvalue of the symmetric part of A_dev; 0 where rounding hides its sign."""
+        lower = self.interval()[0]
+        return lower if lower > self.effective.rounding else 0.0
 
     def _begun(self, start: Array | None, gain: Array, load: Array) -> np.ndarray:
         """Where the voltages start (d, k), in the device's units."""
@@ -251,36 +271,31 @@ class UnevenProgram(Ranged):
         """The load (d, k) as the nodes see it: stuck ones see none."""
         return np.where(self.stuck[:, None], 0.0, to_numpy(load).astype(np.float64))
 
-    def _replicas(self, law: Transition, schedule: Schedule, rng: np.random.Generator) -> Array:
+    def _replicas(self, schedule: Schedule, rng: np.random.Generator) -> Array:
         """Noise of further runs; it does not depend on the load."""
         d, like = self.operator.shape[0], self.operator.like
-        load = self.conversion_noise("inputs", rng)
-        entering = np.zeros((d, REPLICAS)) if load is None else self._entering(load)
-        noise = as_array(law.sample(np.zeros((d, REPLICAS)), entering, rng=rng)[d:], like)
+        load, zero = self.conversion_noise("inputs", rng), np.zeros((d, REPLICAS))
+        _, average = self.laws.averaging(schedule, state=False)(
+            zero, zero if load is None else self._entering(load), rng
+        )
         self.ledger.record(d, REPLICAS, schedule.total)
-        read = self.conversion_noise("outputs", rng)
+        noise, read = as_array(average, like), self.conversion_noise("outputs", rng)
         noise = noise if read is None else noise + read / (schedule.readings or 1) ** 0.5
         return self.to_user(noise, 1.0)
 
     def _independent_covariance(self, count: int, rng: np.random.Generator) -> Array:
         """Sample covariance (d, d) of so many independent voltages, by its law."""
         (factor,) = wishart_factor(self.operator.shape[0], count - 1, self.operator.like, rng)
-        draws = as_array(self.process.stationary.root, factor) @ factor
+        draws = as_array(self.laws.process.stationary.root, factor) @ factor
         return draws @ draws.T / (count - 1)
 
     def _expected(self, lag: float) -> Array:
         """What the law expects of the covariance of readings a lag apart, as an estimate of A⁻¹."""
         noise = self.imperfections.outputs.known("noise") if lag == 0 else 0.0
-        spread = self.process.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
+        spread = self.laws.process.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
         return self._in_user_units(as_array((spread + spread.T) / 2, self.operator.like))
 
     def _in_user_units(self, spread: Array) -> Array:
         """A covariance of voltages as an estimate of A⁻¹."""
         value = spread / self.gain_at(1.0) ** 2
         return value if self.scaling is None else self.scaling[:, None] * value * self.scaling
-
-
-def _ends(matrix: np.ndarray) -> tuple[float, float]:
-    """Smallest and largest eigenvalue; 0 and 0 of no nodes."""
-    values = np.linalg.eigvalsh(matrix) if len(matrix) else np.zeros(1)
-    return float(values[0]), float(values[-1])

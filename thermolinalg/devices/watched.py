@@ -15,6 +15,7 @@ from thermolinalg.devices.mitigation import AveragedProgram, CalibratedProgram, 
 from thermolinalg.devices.protocols import Device, Program
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.skew import SkewProgram
+from thermolinalg.devices.starting import PreparedStartProgram
 from thermolinalg.devices.uneven import UnevenProgram
 from thermolinalg.operators import Operator
 
@@ -82,7 +83,7 @@ class Watched:
     def own(self) -> bool:
         """Whether it is simulated by this package, perfect or not."""
         inside = self.program
-        while type(inside) in (Watched, AveragedProgram, CalibratedProgram, EnsembleProgram):
+        while type(inside) in AROUND:
             inside = cast(Any, inside).program
         return type(inside) in OWN
 
@@ -139,6 +140,10 @@ def _is_sound(result: Any) -> bool:
     if isinstance(result, tuple):
         return all(_is_sound(part) for part in result)
     return is_finite(result) if is_array(result) else True
+
+
+AROUND = (Watched, AveragedProgram, CalibratedProgram, EnsembleProgram, PreparedStartProgram)
+"""This package's programs around others."""
 
 
 def watched_program(device: Device, operator: Operator, rng: np.random.Generator | None = None) -> Any:

@@ -17,6 +17,7 @@ from thermolinalg.planning.digital import digital_ways, measured
 from thermolinalg.planning.precision import Bits, bits_needed
 from thermolinalg.planning.referee import Refereed
 from thermolinalg.planning.referee import referee as equal_work
+from thermolinalg.planning.rehearsal import is_rehearsed, rehearsed
 from thermolinalg.planning.report import Plan
 from thermolinalg.planning.ways import OnDevice
 from thermolinalg.primitives._pricing import CallPrice, block_of, counted, price_of
@@ -41,7 +42,8 @@ def plan(
     """Say what solving A x = b would take on a device and without, and whether the device would help.
 
     Nothing is solved on a device. Its runs, their timetable and the ledger are those that `solve` would book, error
-    bars left out; the hardware turns them into seconds and joules.
+    bars left out; the hardware turns them into seconds and joules. A simulated device with `Imperfections` is rehearsed
+    on one copy of A, up to 2048 unknowns: how many runs it takes, and whether it gets there, no formula tells.
 
     Parameters
     ----------
@@ -101,6 +103,11 @@ def plan(
         raise ValueError(f"b is empty, shape {tuple(block.shape)}: there is nothing to plan")
     load = prepared.outer(prepared.held, block).into(block)
     price, alone = (price_of(prepared, "solve", b, rtol, refine=refine) for refine in (True, False))
+    obstacle = missed = None
+    if on_trial := is_rehearsed(prepared):
+        tried = block if b is None else b
+        price, obstacle = rehearsed(prepared, tried, rtol, price, refine=True)
+        alone, missed = rehearsed(prepared, tried, rtol, alone, refine=False)
     real = _real_form(block, is_complex=read.is_complex)
     ways = digital_ways(prepared, price, real, rtol, computer)
     if digital == "measured":
@@ -111,21 +118,29 @@ def plan(
         rtol=rtol,
         hardware=hardware,
         computer=computer,
-        refined=on_device("device", price, bits_needed(prepared.held, load)),
-        single=on_device("device, one run", alone, bits_needed(prepared.held, load, rtol)),
+        refined=on_device("device", price, bits_needed(prepared.held, load), obstacle),
+        single=on_device("device, one run", alone, bits_needed(prepared.held, load, rtol), missed),
         digital=ways,
         distortion=prepared.held.distortion,
+        rehearsed=on_trial,
         referee=_refereed(prepared, real) if referee else (),
     )
 
 
 def _on_device(
-    prepared: Solver, hardware: Hardware, computer: Computer, name: str, price: CallPrice, bits: Bits
+    prepared: Solver,
+    hardware: Hardware,
+    computer: Computer,
+    name: str,
+    price: CallPrice,
+    bits: Bits,
+    failed: str | None,
 ) -> OnDevice:
     """A priced solve on a piece of hardware."""
     A = prepared.read.operator
     # One residual before the first run and one after each, of every column; scaling goes through A once.
-    operations = 2.0 * A.couplings * (price.columns * (price.runs + 1) + 1)
+    products = price.columns * (price.runs + 1) + 1 + getattr(prepared.program, "products", 0)
+    operations = 2.0 * A.couplings * products
     full = A.couplings == A.shape[0] * A.shape[1]
     return OnDevice(
         name=name,
@@ -137,6 +152,7 @@ def _on_device(
         full=full,
         work=_work(price),
         bits=bits,
+        failed=failed,
     )
 
 

@@ -57,6 +57,8 @@ class Plan:
         The factorisation first.
     distortion : float
         Relative error of the device's copy of A, as far as it says so.
+    rehearsed : bool
+        Whether runs are those of a rehearsal on a simulated copy.
     referee : tuple of Refereed
         Methods at equal work, where asked for.
 
@@ -74,6 +76,7 @@ class Plan:
     single: OnDevice
     digital: tuple[Direct | Iterative, ...]
     distortion: float = 0.0
+    rehearsed: bool = False
     referee: tuple[Refereed, ...] = ()
 
     # -- what follows from it -----------------------------------------------------------------------------------------
@@ -154,6 +157,9 @@ class Plan:
     def caution(self) -> str | None:
         """What the plan leaves out of account; None where nothing is known of it."""
         condition = self.explanation.condition
+        if self.rehearsed:
+            off = f"the device's copy of A is off by about {self.distortion:.1g}"
+            return f"{off}; runs are those of one copy that was tried"
         if condition is None or self.distortion * condition < DISTORTED:
             return None
         return (

@@ -105,6 +105,8 @@ class OnDevice:
         In words.
     bits : Bits
         That it needs.
+    failed : str, optional
+        Why a rehearsal did not reach the tolerance.
     """
 
     name: str
@@ -116,9 +118,12 @@ class OnDevice:
     full: bool
     work: str
     bits: Bits
+    failed: str | None = None
 
     def obstacle(self, scale: float = 1.0) -> str | None:
         """Why it cannot be taken at `scale` times the dimension; None where it can."""
+        if self.failed is not None:
+            return self.failed
         nodes = round(self.nodes * scale)
         bits = self.bits.grown(scale) if self.full else self.bits
         if self.hardware.nodes.value is not None and nodes > self.hardware.nodes.value:

@@ -13,10 +13,16 @@ from thermolinalg.laws import forgotten
 from thermolinalg.systems import Equation
 from thermolinalg.systems.placed import Held
 
-__all__ = ["UNTOLD", "error_budget", "systematic_error"]
+__all__ = ["UNTOLD", "error_budget", "has_settled", "systematic_error"]
 
 UNTOLD = "this device errs in ways that it does not tell"
 """Why an error bar is not all."""
+
+
+def has_settled(held: Held, schedule: Schedule) -> bool:
+    """Whether the burn-in is long enough for the start to be forgotten."""
+    left = held.inverse.left(schedule.burn_in)
+    return left == 0 or forgotten(-math.log(left))
 
 
 def systematic_error(held: Held, equation: Equation, reading: Reading, schedule: Schedule) -> Array | None:
@@ -24,7 +30,7 @@ def systematic_error(held: Held, equation: Equation, reading: Reading, schedule:
 
     That is α² (AᵀA + α²)⁻¹ x at most in an embedding, and what the imperfections of the device imply.
     """
-    if not forgotten(schedule.burn_in * held.inverse.rate()):
+    if not has_settled(held, schedule):
         return None
     errors = _implied(held, reading)
     return None if errors is None else _embedded(held, equation, reading) + combined(errors)
@@ -48,7 +54,7 @@ def _embedded(held: Held, equation: Equation, reading: Reading) -> Array:
 def error_budget(held: Held, equation: Equation, reading: Reading, schedule: Schedule, rounding: Array) -> Budget:
     """What each cause contributes to the error of one run, in the units of the equation."""
     x, ledger = reading.value, held.inverse.ledger
-    zero, left = equation.xp.zeros_like(x), math.exp(-schedule.burn_in * held.inverse.rate())
+    zero, left = equation.xp.zeros_like(x), held.inverse.left(schedule.burn_in)
     errors, reasons = _implied(held, reading), dict[str, str]()
     parts: dict[str, Array | None] = {
         "burn_in": zero + left * equation.balanced.solution(equation.asked(x)) * unit(equation),

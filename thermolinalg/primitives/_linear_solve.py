@@ -19,11 +19,10 @@ from thermolinalg.devices.watched import DeviceError
 from thermolinalg.estimation.certificate import Certificate, error_bar, rounding_bound
 from thermolinalg.estimation.health import Health, residual_health
 from thermolinalg.estimation.refinement import PROGRESS, SLOW, Goal, State, refine
-from thermolinalg.laws import forgotten
 from thermolinalg.operators.preconditioned import Preconditioned
-from thermolinalg.primitives._budget import UNTOLD, error_budget, systematic_error
+from thermolinalg.primitives._budget import UNTOLD, error_budget, has_settled, systematic_error
 from thermolinalg.primitives._readings import declare
-from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_device
+from thermolinalg.primitives._report import bar_entries, largest, once, outer_norms, with_budget, with_device
 from thermolinalg.primitives._tolerance import LIMIT, Wanted
 from thermolinalg.systems import Chain, Equation
 from thermolinalg.systems.placed import Held
@@ -46,7 +45,7 @@ PATIENCE = 6
 """Runs without progress after which the residual counts as stagnant."""
 
 LONG_PATIENCE = 20
-"""The same along conjugate directions, whose residuals may grow for a while where A is ill-conditioned."""
+"""The same along conjugate directions, at least; their residuals may grow for the root of the condition number."""
 
 
 def solve_refined(
@@ -105,8 +104,9 @@ def solve_refined(
 
     slow = SLOW if held.distortion else PROGRESS
     states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
-    # Residuals of conjugate gradients need not fall for as long as the root of the condition number.
     long = wanted.maxiter if held.preconditions else LONG_PATIENCE
+    if held.condition is not None and held.distortion:
+        long = int(min(max(long, held.condition.number**0.5), wanted.maxiter))
     try:
         with closing(watched(states, "run", tell=residual)) as runs:
             state, certificate, stopped = _run(runs, equation, goal, wanted, see, long)
@@ -136,7 +136,7 @@ def solve_refined(
         **bar_entries(outer, shape, lambda: bar().noise, lambda: bar().rounding, lambda: 0.0 * bar().noise),
         **({"stopped": True} if stopped else {}),
     )
-    return state.x, with_device(info, held, state)
+    return state.x, with_budget(with_device(info, held, state))
 
 
 def _attach(
@@ -230,7 +230,7 @@ def _refined_message(
         )
     if stopped:
         return f"stopped by the callback after {state.n_runs} runs"
-    doubted = np.any(certificate.doubted)
+    doubted = np.any(certificate.reached & certificate.doubted)
     if certificate.success or doubted:
         remedy = " or a device whose copy of A is better, device=None for one" if doubted else ""
         return (
@@ -268,7 +268,7 @@ def solve_raw(
     systematic = systematic_error(held, equation, reading, timetable)
     budget = once(lambda: error_budget(held, equation, reading, timetable, rounding()))
     lines = ["exactly what the device returned; pass refine=True to send the residual back to it"]
-    settled = forgotten(timetable.burn_in * held.inverse.rate())
+    settled = has_settled(held, timetable)
     if systematic is None:
         why = UNTOLD if settled else "the burn-in is too short for the start to be forgotten"
         lines.insert(0, f"the error bar holds noise only: {why};")

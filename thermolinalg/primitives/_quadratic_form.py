@@ -14,6 +14,7 @@ from thermolinalg._autograd import detached, wants_gradients, with_gradient_of
 from thermolinalg._info import Info
 from thermolinalg._validation import checked_array, is_finite
 from thermolinalg.operators.read import ReadMatrix, complexify, realify
+from thermolinalg.primitives._report import with_budget
 from thermolinalg.primitives._rhs import RightHandSide, read_rhs
 
 __all__ = ["QuadraticForm", "form_of", "variances_of"]
@@ -93,7 +94,7 @@ def _value_of(read: ReadMatrix, rhs: RightHandSide, x: Array, solution: Info, de
         solve=solution,
         logdet=determinant,
     )
-    return value[0] if rhs.is_vector else value, info
+    return value[0] if rhs.is_vector else value, with_budget(info)
 
 
 def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array, Info]]) -> tuple[Array, Info]:
@@ -116,7 +117,7 @@ def variances_of(read: ReadMatrix, L: Any, solve: Callable[[Array], tuple[Array,
 
     told = Info(info)
     told.update({part: partial(weighed, part) for part in ("noise", "rounding", "systematic", "standard_error")})
-    return variances[0] if rows.ndim == 1 else variances, told
+    return variances[0] if rows.ndim == 1 else variances, with_budget(told)
 
 
 def _residual(read: ReadMatrix, b: Array, x: Array) -> Array | None:

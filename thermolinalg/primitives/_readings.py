@@ -9,6 +9,7 @@ from thermolinalg._info import Info, warn
 from thermolinalg.devices import Ledger, Program, Schedule
 from thermolinalg.estimation.covariance import effective_readings
 from thermolinalg.estimation.health import Health
+from thermolinalg.primitives._report import with_budget
 
 __all__ = ["declare", "empty_report", "end_early", "readings_report", "relative_rounding"]
 
@@ -62,7 +63,7 @@ def empty_report(bar: Any, message: str) -> Info:
     -------
     Info
     """
-    return Info(
+    told = Info(
         success=True,
         status=0,
         message=message,
@@ -82,6 +83,7 @@ def empty_report(bar: Any, message: str) -> Info:
         engine="none: nothing had to run",
         reason="",
     )
+    return with_budget(told)
 
 
 def relative_rounding(d: int, like: Array, condition: float | None) -> float:

@@ -97,6 +97,10 @@ class Relaxations:
         """Relaxation rate of the slowest mode, in 1/τ."""
         return self.programs[0].rate()
 
+    def left(self, burn_in: float) -> float:
+        """Share of the start of the slowest mode that is left after a burn-in."""
+        return math.exp(-burn_in * self.rate())
+
     @property
     def programs(self) -> tuple[Correlated, ...]:
         """The devices that the parts of q need."""

@@ -24,6 +24,7 @@ __all__ = [
     "outer_norms",
     "scalar",
     "side_by_side",
+    "with_budget",
     "with_device",
 ]
 
@@ -79,6 +80,16 @@ def with_device(info: Info, held: Held, state: State) -> Info:
     return info
 
 
+def with_budget(info: Info) -> Info:
+    """Add what the error of a refined answer consists of, as its error bar tells it when it is read.
+
+    Noise, mismatch, offsets and the rest were measured together, in the true residual, and sent back together, so that
+    none of them has a share of its own.
+    """
+    info["budget"] = lambda: Budget({"residual": info["noise"], "rounding": info["rounding"]})
+    return info
+
+
 def outer_norms(outer: Chain, norms: np.ndarray) -> Any:
     """Norms of the user's residuals, a number where there is one."""
     return scalar(outer.norms(norms))
@@ -121,7 +132,8 @@ def not_reached(info: Info, columns: Array) -> Info:
     bar = abs(columns) + np.inf
     bars = {name: bar for name in ("noise", "rounding", "systematic", "standard_error")}
     ones = np.ones(columns.shape[1])
-    return Info(info | bars | dict(success=False, n_runs=0, n_matvec=0, residual_norm=ones, backward_error=ones))
+    lost = dict(success=False, n_runs=0, n_matvec=0, residual_norm=ones, backward_error=ones)
+    return with_budget(Info(info | bars | lost))
 
 
 def joined(infos: list[Info]) -> Info:

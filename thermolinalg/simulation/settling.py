@@ -11,7 +11,7 @@ import scipy.linalg
 
 from thermolinalg.simulation._transition import Matrix
 
-__all__ = ["Modes", "Spread"]
+__all__ = ["Modes", "Spread", "slowest_rate"]
 
 ROUNDING = 10.0
 """Residuals of covariances, entry by entry, up to so many eps (and √d for the sums in them) are rounding."""
@@ -73,16 +73,7 @@ class Modes:
     @cached_property
     def slowest(self) -> complex:
         """The rate with the smallest real part, of all states."""
-        weights = self._modes[0]
-        rates = weights.astype(complex)
-        if self.inertia:
-            half = 0.5 / self.inertia
-            root = np.sqrt(half**2 - weights / self.inertia + 0j)
-            fast = half + root
-            rates = np.append(weights / (self.inertia * fast), fast)  # the small one without cancellation
-        if self.tau:
-            rates = np.append(rates, 1 / self.tau)
-        return complex(rates[np.argmin(rates.real)])
+        return slowest_rate(self._modes[0], self.inertia, self.tau)
 
     def spread(self, W: Matrix) -> Spread | None:
         """Covariances in equilibrium; None where modes so far from normal do not tell them to rounding.
@@ -152,3 +143,30 @@ class Modes:
         once = scipy.linalg.lu_solve(factor, self.inertia * spread.vx + spread.xx + self.tau * spread.nx)
         twice = scipy.linalg.lu_solve(factor, once - self.inertia * spread.xx + self.tau**2 * spread.nx)
         return once / duration, (once + once.T) / duration - (twice + twice.T) / duration**2
+
+
+def slowest_rate(weights: Matrix, inertia: float, correlation_time: float) -> complex:
+    """The rate with the smallest real part, of all that nodes have.
+
+    Parameters
+    ----------
+    weights : ndarray
+        Eigenvalues of H; see `Modes`.
+    inertia : float
+        1/ω.
+    correlation_time : float
+        τ.
+
+    Returns
+    -------
+    complex
+    """
+    rates = weights.astype(complex)
+    if inertia:
+        half = 0.5 / inertia
+        root = np.sqrt(half**2 - weights / inertia + 0j)
+        fast = half + root
+        rates = np.append(weights / (inertia * fast), fast)  # the small one without cancellation
+    if correlation_time:
+        rates = np.append(rates, 1 / correlation_time)
+    return complex(rates[np.argmin(rates.real)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -154,6 +155,10 @@ class Inverse(Averaging, Protocol):
         """Runs that failed and were right the second time."""
         ...
 
+    def left(self, burn_in: float) -> float:
+        """Share of the start of the slowest mode that is left after a burn-in."""
+        ...
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -189,6 +194,11 @@ class Adapter:
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""
         return self.program.rate()
+
+    def left(self, burn_in: float) -> float:
+        """Share of the start of the slowest mode that is left after a burn-in, unless the device tells of another."""
+        told = getattr(self.program, "left", None)
+        return math.exp(-burn_in * self.rate()) if told is None else float(told(burn_in))
 
     def timetable(self, b: Array, relative: float) -> Schedule:
         """The schedule of a run that leaves a residual of about `relative` × ‖b‖ for the load b (m, k)."""

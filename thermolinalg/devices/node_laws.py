@@ -1,0 +1,134 @@
+"""The laws that nodes of unequal parts are drawn from: averages from one factor where that will do, all nodes else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.laws import forgotten
+from thermolinalg.simulation import Transition
+from thermolinalg.simulation.averages import NodeAverages, NodeNoise
+from thermolinalg.simulation.nodes import NodeProcess
+from thermolinalg.simulation.settling import slowest_rate
+
+__all__ = ["LARGEST", "NodeLaws"]
+
+LARGEST = 4096
+"""Nodes up to which dense arrays of them are held and decomposed; beyond it that takes hours."""
+
+SMALL = 128
+"""Nodes up to which every law is that of all nodes: an eigendecomposition of so many is at once."""
+
+ENDS = {True: 0.125, False: 1e-3}
+"""Share of the variance of an average that the ends of its window may make unseen: of one whose residual is sent back
+(True), and of one that is the answer."""
+
+KEPT = 16
+"""Timetables whose laws are kept: a refinement runs few, again and again."""
+
+Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray | None, np.ndarray]]
+
+
+class NodeLaws:
+    """Laws of C ẋ = −(G x − b) + noise, made when they are first needed and kept.
+
+    Parameters
+    ----------
+    G : ndarray or sparse array, shape (d, d)
+    capacity : ndarray, shape (d,)
+        C.
+    noise : NodeNoise
+    lower : callable
+        Tells the smallest eigenvalue of (G + Gᵀ)/2, or a bound from below.
+    bandwidth, correlation_time : float
+        As for `NodeProcess`.
+    """
+
+    def __init__(
+        self,
+        G: Any,
+        capacity: np.ndarray,
+        noise: NodeNoise,
+        lower: Callable[[], float],
+        bandwidth: float,
+        correlation_time: float,
+    ) -> None:
+        self.G, self.capacity, self.noise, self.lower = G, capacity, noise, lower
+        self.memory = bandwidth, correlation_time
+        self.large = len(capacity) > SMALL
+        self._windows: dict[tuple[float | int | None, ...], Transition] = {}
+
+    @cached_property
+    def process(self) -> NodeProcess:
+        """The law of all nodes.
+
+        Raises
+        ------
+        ValueError
+            More nodes than dense arrays can hold.
+        """
+        if (d := len(self.capacity)) > LARGEST:
+            raise ValueError(
+                f"a device of unequal parts is simulated with dense arrays of up to {LARGEST} nodes, and A has {d}: "
+                "beyond it only averages over long windows are; solve to a tolerance, or pass a schedule with a "
+                "duration of 500 relaxation times or more"
+            )
+        G = self.G.toarray() if scipy.sparse.issparse(self.G) else self.G
+        return NodeProcess(G, self.noise.covariance, self.capacity, *self.memory)
+
+    @cached_property
+    def averages(self) -> NodeAverages | None:
+        """The law of averages over long windows; None where the symmetric part of G is not positive definite."""
+        lower = self.lower()
+        return NodeAverages(self.G, self.capacity, self.noise, lower, *self.memory) if lower > 0 else None
+
+    @property
+    def slowest(self) -> complex:
+        """The rate with the smallest real part, or a bound from below."""
+        return self.averages.slowest if self.large and self.averages is not None else self.process.slowest
+
+    def slowest_above(self, value: float) -> float:
+        """The smallest rate of modes of G with this eigenvalue at least."""
+        bandwidth, correlation_time = self.memory
+        weights = np.array([value / self.capacity.max()])
+        return slowest_rate(weights, 1 / bandwidth, correlation_time).real
+
+    def averaging(self, schedule: Schedule, *, state: bool) -> Draw:
+        """What draws the last voltages and the average of a schedule, from a start and loads (d, k) each.
+
+        Parameters
+        ----------
+        schedule : Schedule
+        state : bool
+            Whether anybody asks for the last voltages; where not, they may be None.
+
+        Returns
+        -------
+        callable
+        """
+        averages, duration = self.averages if self.large else None, schedule.duration
+        if averages is not None and schedule.readings is None and not state:
+            settled = forgotten(averages.slowest.real * min(schedule.burn_in, duration))
+            if settled and averages.ends(duration) <= ENDS[schedule.rough]:
+                return lambda start, load, rng: (None, averages.sample(load, duration, rng))
+        law, d = self._window(schedule), len(self.capacity)
+
+        def drawn(start: np.ndarray, load: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+            both = law.sample(start, load, rng=rng)
+            return both[:d], both[d:]
+
+        return drawn
+
+    def _window(self, schedule: Schedule) -> Transition:
+        """Joint law of the last voltages and their average."""
+        key = (schedule.burn_in, schedule.duration, schedule.readings)
+        if key not in self._windows:
+            if len(self._windows) >= KEPT:
+                del self._windows[next(iter(self._windows))]
+            self._windows[key] = self.process.window(*key)
+        return self._windows[key]
