@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
+from thermoapps._inverse import Inverse
 from thermoapps._reading import read_number
-from thermoapps.gaussian_process.inverse import Inverse
 from thermoapps.gaussian_process.low_rank import Products
 from thermoapps.gaussian_process.structures import Dense, Structure
 
