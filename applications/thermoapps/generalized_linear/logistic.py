@@ -163,8 +163,6 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        if scores > 1:
-            theta = theta - theta.mean(axis=0)  # zero but for the residuals of the steps
         coef, intercept = predictor.coefficients(theta)
         self.coef_, self.intercept_ = coef.astype(dtype), intercept.astype(dtype)
         self.n_iter_, self.device_time_ = np.array([fitted.n_iter], dtype=np.int32), fitted.device_time
@@ -275,10 +273,14 @@ class _Softmax:
                 block = self.predictor.information(self.weights * p[:, k] * ((k == m) - p[:, m]))
                 information[k, :, m, :] = information[m, :, k, :] = block
             information[k, :, k, :] += np.diag(penalty)
-        if K > 1:  # the same vector on all scores changes no probability: hold their sum at zero, where it starts
+        if K > 1:  # the same vector on all scores changes no probability, and would leave F nearly singular
             j = np.arange(width)
             information[:, j, :, j] += self.predictor.scales[:, None, None] ** 2 / K
         return gradient, information.reshape(K * width, K * width)
+
+    def changing(self, step: np.ndarray) -> np.ndarray:
+        # The same vector on all scores changes nothing: their sum stays at zero, where it starts.
+        return step - step.mean(axis=0) if len(step) > 1 else step
 
     def _logits(self, theta: np.ndarray) -> np.ndarray:
         scores = self.predictor.scores(theta)
