@@ -118,15 +118,15 @@ def _descended(
         step = likelihood.changing(np.asarray(flat).reshape(theta.shape))
         slope = float(np.sum(gradient * step))
         rounding = 8 * np.finfo(float).eps * max(abs(value), 1.0)
-        length = 1.0
-        while (
-            not likelihood.objective(theta + length * step) <= value + SUFFICIENT_DECREASE * length * slope + rounding
-        ):
-            length /= 2
-            if length < SHORTEST_STEP:
+        length, before = 1.0, value
+        while True:
+            moved = theta + length * step
+            value = likelihood.objective(moved)
+            enough = value <= before + SUFFICIENT_DECREASE * length * slope + rounding
+            if enough or length < SHORTEST_STEP:
                 break
-        theta = theta + length * step
-        value = likelihood.objective(theta)
+            length /= 2
+        theta = moved
         gradient, information = likelihood.derivatives(theta)
         largest = float(np.max(np.abs(gradient) / scales))
         if -slope <= rounding:  # what is left to gain is below the rounding errors of the objective
