@@ -31,9 +31,8 @@ def test_couplings_are_written_once_for_all_ridges(monkeypatch):
     written, rng = [], np.random.default_rng(0)
     X = rng.standard_normal((160, 140))
     y = X[:, 0] + rng.standard_normal(160)
-    monkeypatch.setattr(
-        tla, "program", lambda A, program=tla.program, **options: written.append(A) or program(A, **options)
-    )
+    program = tla.program
+    monkeypatch.setattr(tla, "program", lambda A, **options: written.append(A) or program(A, **options))
     model = ThermodynamicBayesianRidge(rng=0).fit(X, y)
     assert len(written) == 1
     assert model.n_iter_ > 3
