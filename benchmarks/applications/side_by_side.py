@@ -13,7 +13,12 @@ ROUNDS, MOST = 3, 40
 SHORT, ENOUGH = 0.5, 8.0  # s; calls that take less together are repeated, and none that take more
 
 
-def beside(ours: Callable[[], Any], theirs: Callable[[], Any], differ: Callable[[Any, Any], float]) -> dict[str, float]:
+def beside(
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    differ: Callable[[Any, Any], float],
+    floor: Callable[[], Any] | None = None,
+) -> dict[str, float]:
     """CPU seconds of both, the least of some rounds in turns, and by how much the answers differ.
 
     Parameters
@@ -22,13 +27,17 @@ def beside(ours: Callable[[], Any], theirs: Callable[[], Any], differ: Callable[
         What is timed.
     differ : callable
         (our answer, their answer) ↦ a number.
+    floor : callable, optional
+        What both contain at least, timed as well.
 
     Returns
     -------
     dict
-        "ours", "theirs" and "difference".
+        "ours", "theirs" and "difference", and "floor" where there is one.
     """
     calls, values = {"ours": ours, "theirs": theirs}, dict[str, Any]()
+    if floor is not None:
+        calls["floor"] = floor
     least, total = dict[str, float](), 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -36,18 +45,24 @@ def beside(ours: Callable[[], Any], theirs: Callable[[], Any], differ: Callable[
             if (done >= ROUNDS and total > SHORT) or total > ENOUGH:
                 break
             for name, call in calls.items():
-                began = time.process_time()
-                values[name] = call()
-                spent = time.process_time() - began
+                spent, values[name] = alone(call)
                 least[name] = min(least.get(name, spent), spent)
                 total += spent
     return {**least, "difference": float(differ(values["ours"], values["theirs"]))}
 
 
+def alone(call: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds of one call, and what it returned."""
+    began = time.process_time()
+    value = call()
+    return time.process_time() - began, value
+
+
 def rows(results: dict[str, Any]) -> str:
     """A table of such comparisons, by name; each says who the other library is."""
+    floors = any("floor" in one for one in results.values())
     return table(
-        ["", "simulated device", "beside", "", "ratio", "difference"],
+        ["", "simulated device", "beside", "", "ratio", "difference", *["floor"] * floors],
         [
             [
                 name,
@@ -56,6 +71,7 @@ def rows(results: dict[str, Any]) -> str:
                 duration(one["theirs"]),
                 f"{one['ours'] / one['theirs']:.2g}",
                 f"{one['difference']:.1e}",
+                *[duration(one["floor"]) if "floor" in one else "—"] * floors,
             ]
             for name, one in results.items()
         ],

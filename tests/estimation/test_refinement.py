@@ -48,7 +48,7 @@ def equation(matrix=A, b=B, measures=(PLAIN,)):
 def states(device, eq=None, x=None, seed=0, schedule=None, **options):
     eq = eq or equation()
     timetable = schedule or (lambda r: Schedule(0.0, 1.0))
-    return refine(eq, device, eq.zero() if x is None else x, timetable, np.random.default_rng(seed), **options)
+    return refine(eq, device, x, timetable, np.random.default_rng(seed), **options)
 
 
 def after(n, *args, **options):
@@ -66,6 +66,12 @@ def test_residuals_shrink_by_the_noise_of_a_run(noise):
     ratios = np.array([later / earlier for earlier, later in pairwise(norms) if np.all(later > 1e-12)])
     assert ratios.shape[0] >= 2
     np.testing.assert_allclose(ratios, noise, rtol=4.5 / (2 * D) ** 0.5)
+
+
+def test_zero_is_a_start_without_a_product():
+    states_of = [after(3, Fake(np.linalg.inv(A), 0.1), x=x) for x in (None, np.zeros((D, 3)))]
+    np.testing.assert_array_equal(*(state.x for state in states_of))
+    assert [state.n_matvec for state in states_of] == [3, 4]
 
 
 def test_an_exact_inverse_needs_one_run():
@@ -504,7 +510,7 @@ def test_a_digital_direction_is_searched_beside_the_device():
     state = after(1, device, preconditioner=precondition)
     assert state.conjugate
     assert seen[0] is device.loads[0]
-    assert state.n_matvec == 4 + (state.low is not None)
+    assert state.n_matvec == 3 + (state.low is not None)
     np.testing.assert_allclose(state.x, np.linalg.solve(A, B), rtol=1e-11)
     plain = after(4, Fake(np.eye(D)), preconditioner=lambda r: 0.0 * r)
     cg = after(4, Fake(np.eye(D)))

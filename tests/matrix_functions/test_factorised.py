@@ -1,11 +1,13 @@
 """Inverse polynomials from a factorisation: solves by the factor, and after many columns by the inverse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import spd
 
 from thermolinalg._cholesky import cholesky, cholesky_solve, solve_triangular
-from thermolinalg.laws import Overdamped
+from thermolinalg.laws import InversePolynomial, Overdamped, Underdamped
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.operators import Dense
 
@@ -72,3 +74,30 @@ def test_forms_are_made_once(monkeypatch):
         assert engine.supports(law)
         engine.apply(law, [None, np.ones((D, 1)), np.ones((D, 1))], ("average",))
     assert made == [engine.interval()[0]]
+
+
+@pytest.mark.parametrize("law", [Overdamped(), Underdamped()], ids=["overdamped", "underdamped"])
+def test_a_rough_run_takes_one_solve_and_is_off_by_a_small_part_of_its_noise(law, monkeypatch):
+    A = spd(30, 100.0)
+    engine, solves = Factorised(Dense(A)), []
+    monkeypatch.setattr(engine._factor, "solve", lambda v, solve=engine._factor.solve: solves.append(v) or solve(v))
+    window = law.average(40 / law.relaxation_rate(1 / 100), 80 / law.relaxation_rate(1 / 100))
+    inputs = [np.eye(30) if name == "z" else None for name in window.inputs]
+    exact, rough = (engine.apply(w, inputs, ("average",))[0] for w in (window, replace(window, rough=True)))
+    assert len(solves) > 2
+    del solves[:]
+    engine.apply(replace(window, rough=True), inputs, ("average",))
+    assert len(solves) == 1
+    noise, left = np.linalg.eigh(exact)[0], np.linalg.eigvalsh(rough - exact)
+    assert 0 < left.max() < 0.1 * noise.max()
+    np.testing.assert_allclose(np.linalg.solve(A, rough), rough @ np.linalg.inv(A), atol=1e-9 * noise.max())
+
+
+def test_noise_is_shortened_where_its_leading_term_is_nearly_all_of_it():
+    noise = InversePolynomial((0.0, 2.0, -0.1))
+    assert noise.leading(1.0, 0.1) == InversePolynomial((0.0, 2.0))
+    lam = np.geomspace(1.0, 100.0)
+    assert np.all(abs(noise.leading(1.0, 0.1)(lam) / noise(lam) - 1) < 0.1)
+    for whole, smallest in ((noise, 0.1), (InversePolynomial((0.0, 2.0)), 1.0), (InversePolynomial((0.0,)), 1.0)):
+        assert whole.leading(smallest, 0.1) is whole
+    assert InversePolynomial((1.0, 0.01), half=True).leading(1.0, 0.1) == InversePolynomial((1.0,), half=True)

@@ -212,3 +212,24 @@ def test_empty_systems():
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_shifts_that_are_anticipated_share_one_decomposition():
+    A, b = spd(140, 100.0), np.ones(140)
+    plain, prepared = tla.program(A, rng=0), tla.program(A, rng=0)
+    prepared.anticipate(shifts=True)
+    for mu in (0.0, 0.5, -0.005):
+        shifted = prepared.shifted(mu)
+        np.testing.assert_allclose(shifted.solve(b), np.linalg.solve(A + mu * np.eye(140), b), rtol=1e-8)
+        assert shifted.ledger is prepared.ledger
+        assert plain.shifted(mu).ledger is not plain.ledger
+    assert prepared.ledger.programs == 1
+
+
+def test_nothing_is_decomposed_for_shifts_of_nodes_of_different_scale():
+    A = spd(140, 100.0) * np.outer(*[np.geomspace(1, 1e3, 140)] * 2)
+    prepared = tla.program(A, rng=0)
+    prepared.anticipate(shifts=True)
+    b = np.ones(140)
+    assert "factorised" in prepared.solve(b, return_info=True)[1].engine
+    np.testing.assert_allclose(prepared.shifted(1.0).solve(b), np.linalg.solve(A + np.eye(140), b), rtol=1e-7)

@@ -12,7 +12,7 @@ from thermolinalg.devices import readout
 from thermolinalg.devices.driven import Driven
 from thermolinalg.devices.reading import CovarianceReading, Reading, Spectrum
 from thermolinalg.devices.schedule import Schedule
-from thermolinalg.devices.shifting import shifted_program
+from thermolinalg.devices.shifting import anticipate_shifts, shifted_program
 from thermolinalg.devices.simulated import Simulated
 from thermolinalg.laws.work import Drive
 
@@ -64,6 +64,16 @@ class LangevinProgram(Simulated):
             A + μI is indefinite.
         """
         return shifted_program(self, mu)
+
+    def anticipate_shifts(self) -> None:
+        """Make at once the eigendecomposition that all `shifted` programs share, where there can be any.
+
+        Raises
+        ------
+        LinAlgError
+            A is indefinite.
+        """
+        anticipate_shifts(self)
 
     def anticipate(self, schedule: Schedule) -> None:
         """Make at once what simulates the covariance of correlated readings, which tells the spectrum as well.

@@ -12,16 +12,21 @@ from thermolinalg._arrays import plus_identity
 from thermolinalg.devices.simulated import Simulated
 from thermolinalg.operators import Dense
 
-__all__ = ["shifted_program"]
+__all__ = ["anticipate_shifts", "shifted_program"]
 
 P = TypeVar("P", bound=Simulated)
 
 
+def anticipate_shifts(program: Simulated) -> None:
+    """See `LangevinProgram.anticipate_shifts`."""
+    if _scale_of_all(program) is not None:
+        program.engines.modes()
+
+
 def shifted_program(program: P, mu: float) -> P | None:
     """See `LangevinProgram.shifted`."""
-    scale = 1.0 if program.scaling is None else float(program.scaling[0])
-    uniform = program.scaling is None or bool((program.scaling == scale).all())
-    if not (uniform and program.is_perfect and isinstance(program.operator, Dense)):
+    scale = _scale_of_all(program)
+    if scale is None:
         return None
     effective = Dense(plus_identity(program.effective.dense(), scale**2 * mu))
     try:
@@ -40,3 +45,10 @@ def shifted_program(program: P, mu: float) -> P | None:
         other.factor = 1.0 / other.largest
         engines.largest = other.largest
     return other
+
+
+def _scale_of_all(program: Simulated) -> float | None:
+    """The one scale of all nodes; None where they differ, or the copy is none that a shift leaves as it is."""
+    scale = 1.0 if program.scaling is None else float(program.scaling[0])
+    uniform = program.scaling is None or bool((program.scaling == scale).all())
+    return scale if uniform and program.is_perfect and isinstance(program.operator, Dense) else None

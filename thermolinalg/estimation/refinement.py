@@ -97,7 +97,7 @@ class State:
     contraction: Array | None = None
     conjugate: bool = False
     n_runs: int = 0
-    n_matvec: int = 1
+    n_matvec: int = 0
     stalled: int = 0
     best: tuple[Array, Array] | None = None
     reading: Reading | None = None
@@ -163,7 +163,7 @@ class Goal:
 def refine(
     equation: Equation,
     inverse: NoisyInverse,
-    x: Array,
+    x: Array | None,
     schedule: Callable[[Array], Schedule],
     rng: np.random.Generator,
     *,
@@ -186,8 +186,8 @@ def refine(
     equation : Equation
     inverse : NoisyInverse
         The device with A on it.
-    x : array, shape (n, k)
-        Start; not overwritten.
+    x : array, shape (n, k), or None
+        Start; not overwritten. None is zero, whose residual takes no product.
     schedule : callable
         ``schedule(r)`` gives the timetable of the run that loads r.
     rng : numpy.random.Generator
@@ -211,9 +211,10 @@ def refine(
     Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22, 1444 (2000), doi:10.1137/S1064827599362314;
     Higham, Accuracy and Stability of Numerical Algorithms, SIAM (2002), chapter 12.
     """
-    r = equation.residual(x)
+    r = equation.rhs if x is None else equation.residual(x)
+    n_matvec, x = (0, equation.zero()) if x is None else (1, x)
     norms, sizes = equation.measured(r, x)
-    state = State(x, r, norms, sizes, conjugate=preconditioner is not None)
+    state = State(x, r, norms, sizes, conjugate=preconditioner is not None, n_matvec=n_matvec)
     directions = Directions(equation, inverse.definite)
     yield state
     while True:

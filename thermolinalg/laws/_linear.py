@@ -186,6 +186,23 @@ class InversePolynomial:
         front = factor**-0.5 if self.half else 1.0
         return InversePolynomial(tuple(front * c * factor**-k for k, c in enumerate(self.coefficients)), self.half)
 
+    def leading(self, lam_min: float, rtol: float) -> InversePolynomial:
+        """Its leading term alone, where for all λ ≥ lam_min that is the whole to a relative `rtol`; else itself.
+
+        Parameters
+        ----------
+        lam_min, rtol : float
+
+        Returns
+        -------
+        InversePolynomial
+        """
+        first = next((k for k, c in enumerate(self.coefficients) if c), 0)
+        rest = sum(abs(c) * lam_min ** (first - k) for k, c in enumerate(self.coefficients) if k > first)
+        if not 0 < rest <= rtol / (1 + rtol) * abs(self.coefficients[first]):
+            return self
+        return InversePolynomial(self.coefficients[: first + 1], self.half)
+
     def __call__(self, lam: Array) -> Array:
         value = 0.0 * lam
         for c in reversed(self.coefficients):

@@ -138,8 +138,8 @@ def _on_device(
 ) -> OnDevice:
     """A priced solve on a piece of hardware."""
     A = prepared.read.operator
-    # One residual before the first run and one after each, of every column; scaling goes through A once.
-    products = price.columns * (price.runs + 1) + 1 + getattr(prepared.program, "products", 0)
+    # One residual after each run, of every column; scaling goes through A once.
+    products = price.columns * price.runs + 1 + getattr(prepared.program, "products", 0)
     operations = 2.0 * A.couplings * products
     full = A.couplings == A.shape[0] * A.shape[1]
     return OnDevice(

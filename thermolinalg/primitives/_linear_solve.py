@@ -77,7 +77,6 @@ def solve_refined(
     """
     inaccuracy, gain = _inaccuracy(held, equation), held.gain
     goal = replace(wanted.tolerance.goal(equation, outer), inaccuracy=inaccuracy, gain=gain)
-    start = equation.zero() if x0 is None else x0
 
     chosen: list[Schedule] = [] if wanted.schedule is None else [replace(wanted.schedule, rough=True)] * alike
 
@@ -103,7 +102,7 @@ def solve_refined(
         )
 
     slow = SLOW if held.distortion else PROGRESS
-    states = refine(equation, held.inverse, start, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
+    states = refine(equation, held.inverse, x0, timetable, rng, preconditioner=wanted.preconditioner, slow=slow)
     long = wanted.maxiter if held.preconditions else LONG_PATIENCE
     if held.condition is not None and held.distortion:
         long = int(min(max(long, held.condition.number**0.5), wanted.maxiter))

@@ -64,15 +64,17 @@ class Solver:
         vars(self).pop("held", None)
         vars(self).pop("adjoint", None)
 
-    def anticipate(self, schedule: Schedule | None) -> None:
-        """Say, before anything runs, that a covariance of that schedule is read first: one engine may do for all then.
+    def anticipate(self, schedule: Schedule | None = None, *, shifts: bool = False) -> None:
+        """Say, before anything runs, what will be asked: one engine may do for all then.
 
         Parameters
         ----------
-        schedule : Schedule or None
-            None takes it back.
+        schedule : Schedule, optional
+            Of a covariance that is read first; None for none.
+        shifts : bool, optional
+            Whether `shifted` devices follow, which then share one eigendecomposition of A.
         """
-        self._router.covariance = schedule
+        self._router.covariance, self._router.shifts = schedule, shifts
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 

@@ -69,9 +69,12 @@ class Router:
     ----------
     covariance : Schedule or None
         Of a covariance that will be read first.
+    shifts : bool
+        Whether the same device will hold A + μI for many μ.
     """
 
     covariance: Schedule | None = None
+    shifts: bool = False
 
     def __init__(
         self,
@@ -176,6 +179,8 @@ class Router:
             program = watched_program(self.device, operator, self.rng)
             if self.covariance is not None and hasattr(program, "anticipate"):
                 program.anticipate(self.covariance)
+            if self.shifts and hasattr(program, "anticipate_shifts"):
+                program.anticipate_shifts()
             condition = _condition(program, operator)
             told = condition
             if (itself := undistorted(self.device, program, operator)) is not None:

@@ -19,8 +19,8 @@ from scipy.special import expit, ndtr
 from sklearn.exceptions import ConvergenceWarning
 
 import thermolinalg as tla
+from thermoapps._inverse import Inverse
 from thermoapps.gaussian_process.evidence import Slope
-from thermoapps.gaussian_process.inverse import Inverse
 
 __all__ = ["LaplaceEvidence", "Mode", "averaged_logistic"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import thermolinalg as tla
+from thermoapps._inverse import Inverse
 from thermoapps._reading import read_number
-from thermoapps.gaussian_process.inverse import Inverse
 from thermoapps.gaussian_process.low_rank import Products
 from thermoapps.gaussian_process.structures import Dense, Structure
 
@@ -22,8 +23,11 @@ COARSE = 1e-2
 SECOND_ORDER = 1e-6
 """Part of a variance that these terms may be."""
 
-CORRECTIONS = 6
-"""Residuals sent back before a variance is taken as it is."""
+CORRECTIONS = 20
+"""Runs that correct a variance before it is taken as it is."""
+
+LEFT = 0.1
+"""Residual that one run leaves at most, relative to its load."""
 
 SIGNS = 1e-3
 """Relative residual of the solutions that measure traces."""
@@ -167,24 +171,29 @@ class Loaded:
             In the order of the form.
         """
         b, scale = cross[:, self.order].T, float(np.min(self.shift))
+        x, r, size = np.zeros_like(b), b.copy(), np.linalg.norm(b, axis=0)
         apply = self._applied(b.shape[1])
-        x = apply(b)
-        r = b - np.asarray(self.matrix @ x)
-        size = np.linalg.norm(r, axis=0)
         for _ in range(CORRECTIONS):
             variance = prior - np.einsum("ij,ij->j", x, b + r)
-            open_ = size**2 > SECOND_ORDER * scale * np.maximum(variance, 0)
-            if not open_.any():
+            open_ = np.flatnonzero(size**2 > SECOND_ORDER * scale * np.maximum(variance, 0))
+            if not len(open_):
                 break
-            moved = x[:, open_] + apply(r[:, open_])
-            left = b[:, open_] - np.asarray(self.matrix @ moved)
+            every = len(open_) == b.shape[1]
+            load, loads, found = (r, b, x) if every else (r[:, open_], b[:, open_], x[:, open_])
+            moved = found + apply(load)
+            left = loads - np.asarray(self.matrix @ moved)
             fresh = np.linalg.norm(left, axis=0)
             better = fresh < size[open_] / 2
-            if not better.any():
-                self._doubt(prior - np.einsum("ij,ij->j", x, b + r), x, size)
+            if every and better.all():
+                x, r, size = moved, left, fresh
+            elif better.any():
+                places = open_[better]
+                x[:, places], r[:, places], size[places] = moved[:, better], left[:, better], fresh[better]
+            elif apply == self._run:
+                apply = self._coarse
+            else:
+                self._doubt(variance, x, size)
                 break
-            places = np.flatnonzero(open_)[better]
-            x[:, places], r[:, places], size[places] = moved[:, better], left[:, better], fresh[better]
         return x, r
 
     def _doubt(self, variance: np.ndarray, x: np.ndarray, residual: np.ndarray) -> None:
@@ -199,7 +208,15 @@ class Loaded:
     def _applied(self, columns: int) -> Callable[[np.ndarray], np.ndarray]:
         """M⁻¹ roughly: by the inverse, where it is there or so many columns are worth one."""
         many = isinstance(self.structure, Dense) and 2 * columns >= len(self.order)
-        return self.inverse().times if self._inverse is not None or many else self._coarse
+        return self.inverse().times if self._inverse is not None or many else self._run
+
+    def _run(self, b: np.ndarray) -> np.ndarray:
+        """M⁻¹b (n, k) as one run of the device leaves it, whose residual the caller measures."""
+        held = self._program.held
+        units = self._program.outer(held, b)
+        load = units.into(b)
+        schedule = replace(held.inverse.timetable(load, LEFT), rough=True)
+        return np.asarray(units.back(held.inverse.average(load, schedule, rng=self.rng).value))
 
     def _coarse(self, b: np.ndarray) -> np.ndarray:
         """M⁻¹b (n, k) roughly, by runs of the device."""

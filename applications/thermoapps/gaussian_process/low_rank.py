@@ -23,8 +23,8 @@ LEFT_OUT = 1e-5
 ROUGH = 1e-12
 """Part of the largest variance below which a pivot is rounding."""
 
-BLOCK = 1 << 22
-"""Entries of a covariance matrix that are held at once."""
+TILE = 512
+"""Rows and columns of a covariance matrix that are held at once: more would not stay in the cache."""
 
 
 def pivots_of(kernel: Any, X: np.ndarray, left_out: float) -> tuple[np.ndarray, bool]:
@@ -173,9 +173,15 @@ class Products(Structure):
         return LinearOperator(shape, matvec=product, matmat=product, rmatvec=product, rmatmat=product, dtype=float)
 
     def times(self, parts: Parts, V: np.ndarray) -> np.ndarray:
-        step = max(1, BLOCK // len(self.X))
-        places = (self.X[start : start + step] for start in range(0, len(self.X), step))
-        return np.asarray(np.concatenate([parts[0](place, self.X) @ V for place in places]))
+        tiles = [slice(start, start + TILE) for start in range(0, len(self.X), TILE)]
+        found = np.zeros(V.shape)
+        for i, rows in enumerate(tiles):
+            for columns in tiles[i:]:
+                K = parts[0](self.X[rows], self.X[columns])
+                found[rows] += K @ V[columns]
+                if columns is not rows:  # K is symmetric: the tile across the diagonal is not made again
+                    found[columns] += K.T @ V[rows]
+        return found
 
     def variance(self, parts: Parts) -> float:
         return float((parts[0].diag(self.X) - white_noise(parts[0], self.X)).max())

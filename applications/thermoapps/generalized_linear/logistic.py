@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
@@ -163,8 +163,6 @@ class ThermodynamicLogisticRegression(ClassifierMixin, BaseEstimator):  # type: 
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        if scores > 1:
-            theta = theta - theta.mean(axis=0)  # zero but for the residuals of the steps
         coef, intercept = predictor.coefficients(theta)
         self.coef_, self.intercept_ = coef.astype(dtype), intercept.astype(dtype)
         self.n_iter_, self.device_time_ = np.array([fitted.n_iter], dtype=np.int32), fitted.device_time
@@ -252,21 +250,21 @@ class _Softmax:
     def __init__(
         self, predictor: LinearPredictor, labels: np.ndarray, weights: np.ndarray, penalty: float, scores: int
     ) -> None:
-        self.predictor, self.labels, self.weights, self.strength = predictor, labels, weights, penalty
+        self.predictor, self.weights, self.strength = predictor, weights, penalty
         classes = max(scores, 2)
         self.hits = np.eye(classes)[labels][:, classes - scores :]
+        self._latest: tuple[np.ndarray | None, np.ndarray, np.ndarray] = (None, weights, self.hits)
 
     def start(self) -> np.ndarray:
         return np.zeros((self.hits.shape[1], self.predictor.width))
 
     def objective(self, theta: np.ndarray) -> float:
-        logits = self._logits(theta)
-        losses = logsumexp(logits, axis=1) - logits[np.arange(len(logits)), self.labels]
+        losses, _ = self._predicted(theta)
         return float(self.weights @ losses + np.sum(theta**2 * self.predictor.penalty(self.strength)) / 2)
 
     def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         K, width = theta.shape
-        p = softmax(self._logits(theta), axis=1)[:, -K:]
+        _, p = self._predicted(theta)
         penalty = self.predictor.penalty(self.strength)
         gradient = self.predictor.transposed((p - self.hits) * self.weights[:, None]) + theta * penalty
         information = np.empty((K, width, K, width))
@@ -275,11 +273,25 @@ class _Softmax:
                 block = self.predictor.information(self.weights * p[:, k] * ((k == m) - p[:, m]))
                 information[k, :, m, :] = information[m, :, k, :] = block
             information[k, :, k, :] += np.diag(penalty)
-        if K > 1:  # the same vector on all scores changes no probability: hold their sum at zero, where it starts
+        if K > 1:  # the same vector on all scores changes no probability, and would leave F nearly singular
             j = np.arange(width)
             information[:, j, :, j] += self.predictor.scales[:, None, None] ** 2 / K
         return gradient, information.reshape(K * width, K * width)
 
-    def _logits(self, theta: np.ndarray) -> np.ndarray:
-        scores = self.predictor.scores(theta)
-        return _all_scores(scores[:, 0]) if scores.shape[1] == 1 else scores
+    def changing(self, step: np.ndarray) -> np.ndarray:
+        # The same vector on all scores changes nothing: their sum stays at zero, where it starts.
+        return step - step.mean(axis=0) if len(step) > 1 else step
+
+    def _predicted(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Losses (n,) of the samples and probabilities (n, K), kept until the next θ."""
+        known, losses, p = self._latest
+        if known is not theta:
+            scores = self.predictor.scores(theta)
+            alone = scores.shape[1] == 1  # beside a score that is zero
+            top = np.max(scores, axis=1, initial=0.0 if alone else -np.inf)
+            p = np.exp(scores - top[:, None])
+            total = p.sum(axis=1) + (np.exp(-top) if alone else 0.0)
+            losses = top + np.log(total) - np.sum(scores * self.hits, axis=1)
+            p /= total[:, None]
+            self._latest = theta, losses, p
+        return losses, p

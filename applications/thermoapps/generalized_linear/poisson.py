@@ -207,6 +207,9 @@ class _Rates:
         gradient = self.predictor.transposed((self.weights * (rates - self.y))[:, None]) + penalty * theta
         return gradient, self.predictor.information(self.weights * rates) + np.diag(penalty)
 
+    def changing(self, step: np.ndarray) -> np.ndarray:
+        return step
+
     def _rates(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores = self.predictor.scores(theta)[:, 0]
         with np.errstate(over="ignore"):  # a step that goes too far has an infinite objective and is shortened

@@ -17,6 +17,9 @@ __all__ = ["Fitted", "Likelihood", "fisher_scoring"]
 SUFFICIENT_DECREASE = 1e-4
 SHORTEST_STEP = 2.0**-40
 
+LOOSE = 0.1
+"""Relative residual of a step far from the optimum, where the next one has more to correct."""
+
 
 class Likelihood(Protocol):
     """A penalised negative log-likelihood of linear scores, convex in θ of shape (K, width)."""
@@ -33,6 +36,10 @@ class Likelihood(Protocol):
 
     def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradient (K, width) and positive definite Fisher information (K·width, K·width)."""
+        ...
+
+    def changing(self, step: np.ndarray) -> np.ndarray:
+        """A step (K, width) without what changes no probability, where residuals of solves would gather."""
         ...
 
 
@@ -59,7 +66,8 @@ def fisher_scoring(
     max_iter : int
         Steps at most.
     rtol : float
-        Relative residual of each step; the next step corrects what it leaves.
+        Least relative residual of a step. Far from the optimum it may be as large as the gradient beside the first one,
+        up to a tenth: the next step corrects what it leaves, and the order of convergence stays two.
     device, rng : optional
         As for `thermolinalg.solve`.
     advice : str
@@ -99,28 +107,30 @@ def _descended(
     value = likelihood.objective(theta)
     gradient, information = likelihood.derivatives(theta)
     scales = likelihood.predictor.scales
+    first = largest = float(np.max(np.abs(gradient) / scales))
     for n_iter in range(max_iter):
-        if np.max(np.abs(gradient) / scales) <= tol:
+        if largest <= tol:
             return Fitted(theta, n_iter, device_time)
+        left = max(rtol, min(LOOSE, largest / first))
         load = -gradient.ravel()
-        flat, info = tla.solve(information, load, assume_a="pos", rtol=rtol, device=device, rng=rng, return_info=True)
+        flat, info = tla.solve(information, load, assume_a="pos", rtol=left, device=device, rng=rng, return_info=True)
         device_time += float(info.device_time)
-        step = np.asarray(flat).reshape(theta.shape)
+        step = likelihood.changing(np.asarray(flat).reshape(theta.shape))
         slope = float(np.sum(gradient * step))
         rounding = 8 * np.finfo(float).eps * max(abs(value), 1.0)
-        length = 1.0
-        while (
-            not likelihood.objective(theta + length * step) <= value + SUFFICIENT_DECREASE * length * slope + rounding
-        ):
-            length /= 2
-            if length < SHORTEST_STEP:
+        length, before = 1.0, value
+        while True:
+            moved = theta + length * step
+            value = likelihood.objective(moved)
+            enough = value <= before + SUFFICIENT_DECREASE * length * slope + rounding
+            if enough or length < SHORTEST_STEP:
                 break
-        theta = theta + length * step
-        value = likelihood.objective(theta)
+            length /= 2
+        theta = moved
         gradient, information = likelihood.derivatives(theta)
+        largest = float(np.max(np.abs(gradient) / scales))
         if -slope <= rounding:  # what is left to gain is below the rounding errors of the objective
             return Fitted(theta, n_iter + 1, device_time)
-    largest = np.max(np.abs(gradient) / scales)
     if largest > tol:
         warnings.warn(
             f"the gradient of features in units of their deviations is {largest:.3g} after {max_iter} steps, above "

@@ -165,7 +165,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         max_iter, tol = self._read_max_iter(), read_number(self.tol, "tol")
         atol = read_number(self.evidence_atol, "evidence_atol", positive=True)
         precision = Precision(rows, self.rtol, self.device, rng)
-        self.n_iter_, self.device_time_ = 0, 0.0
+        self.n_iter_ = 0
         scores: list[tuple[float, float]] = []
 
         def written() -> tuple[LoadedPrecision, float]:
@@ -184,7 +184,6 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
             if near is None:
                 loaded, errors = written()
                 mean, determined = loaded.mean, trace.of(loaded)
-                self.device_time_ += loaded.device_time
             else:
                 (mean, determined), errors = near, rows.squared_errors(near[0])
             evidence.maximise(mean, determined, errors)
@@ -207,7 +206,7 @@ class ThermodynamicBayesianRidge(RegressorMixin, BaseEstimator):  # type: ignore
         self.coef_ = rows.design.without_zeros(loaded.mean[:, None])[:, 0].astype(dtype)
         self._spread = loaded.factor() / math.sqrt(evidence.alpha)
         self.sigma_ = (self._spread.T @ self._spread).astype(dtype)
-        self.device_time_ += loaded.device_time
+        self.device_time_ = precision.device_time
         if self.compute_score:
             self.scores_, self.scores_std_ = np.array(scores).T
         self.X_offset_, self.X_scale_ = rows.x_mean.astype(dtype), np.ones(X.shape[1], dtype)

@@ -22,7 +22,7 @@ FORMS = {"low rank": 2.0 * RBF([1.0, 2.0]) + WhiteKernel(0.01), "products": Mate
 def few_are_many(monkeypatch):
     monkeypatch.setattr(finding, "LARGE", 100)
     monkeypatch.setattr(low_rank, "RANK", 120)
-    monkeypatch.setattr(low_rank, "BLOCK", 5_000)  # several blocks, the last one smaller
+    monkeypatch.setattr(low_rank, "TILE", 16)  # several blocks, the last one smaller
 
 
 def data():

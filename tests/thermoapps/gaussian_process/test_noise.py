@@ -157,7 +157,7 @@ def test_where_slopes_drown_in_rounding_the_ascent_has_come_as_far_as_scikit_lea
 
 
 def test_the_inverse_is_sharp():
-    from thermoapps.gaussian_process.inverse import Inverse
+    from thermoapps._inverse import Inverse
 
     M = scipy.linalg.hilbert(6) + 1e-3 * np.eye(6)
     rough = np.linalg.inv(M) @ (np.eye(6) + 0.03 * np.random.default_rng(0).standard_normal((6, 6)))

@@ -240,6 +240,19 @@ def test_an_imperfect_device_gives_the_same_posterior():
     )
 
 
+@pytest.mark.parametrize("mismatch", [1e-3, 0.02])
+def test_an_imperfect_device_gives_the_same_deviations(mismatch):
+    """Where one run leaves much of its load, runs are made conjugate to each other."""
+    X, y = CASES["one Gaussian"].make()
+    device = LangevinDevice(imperfections=Imperfections(output_bits=10, mismatch=mismatch))
+    options = {"alpha": 0.1, "optimizer": None, "rng": 0}
+    ideal, imperfect = (
+        ThermodynamicGPRegressor(RBF(1.5), device=one, **options).fit(X, y).predict(X[:3] + 0.1, return_std=True)[1]
+        for one in (None, device)
+    )
+    np.testing.assert_allclose(imperfect, ideal, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [

@@ -1,4 +1,4 @@
-"""The inverse of a dense covariance matrix: roughly from a device, and sharpened by its own residual."""
+"""The inverse of a dense positive definite matrix: roughly from a device, and sharpened by its own residual."""
 
 from __future__ import annotations
 
