@@ -94,8 +94,8 @@ class LangevinDevice:
                 raise TypeError(f"only an overdamped device holds a skew embedding, not one with the law {self.law!r}")
             if not self.imperfections.keeps_skew:
                 raise TypeError(
-                    "a skew embedding needs equal parts and amplifiers of infinite gain and bandwidth, which this "
-                    "device has not"
+                    "a skew embedding needs equal parts, wires without resistance and amplifiers of infinite gain and "
+                    "bandwidth, which this device has not"
                 )
             return SkewProgram(A, self.law, self.loading, self.imperfections, as_rng(rng))
         if not isinstance(A, Operator):

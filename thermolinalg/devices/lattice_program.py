@@ -232,7 +232,7 @@ class LatticeProgram(Ranged):
             lags,
             False,
             self.condition,
-            self.walk.moments.bias,
+            self.spread_error,
         )
 
     def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
@@ -245,6 +245,11 @@ class LatticeProgram(Ranged):
             condition=self.condition,
             systematic=found.systematic,
         )
+
+    @property
+    def spread_error(self) -> float:
+        """Largest relative error of a covariance that does not average out."""
+        return self.walk.moments.bias
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, any_true, column_maxima, eps, namespace, smallest_normal
+from thermolinalg._arrays import Array, all_true, any_true, column_maxima, eps, namespace, smallest_normal, to_numpy
 from thermolinalg.devices.imperfections import Imperfections, connected
 from thermolinalg.devices.restoring import lifted, missing_lift
 from thermolinalg.operators import Dense, Operator, Sparse
@@ -66,10 +66,14 @@ class Loaded:
         By how much loads stay below full range, so that readings do not clip.
     lift : float
         μ on the diagonal of `effective`, without which the copy of a positive definite matrix would not be one.
+    distortion : float
+        Relative error of `effective` that depends on A, as that of wires does; what the configuration says comes on
+        top.
     """
 
     attenuation = 1.0
     lift = 0.0
+    distortion = 0.0
 
     def __init__(
         self,
@@ -86,6 +90,8 @@ class Loaded:
             if self.scaling is not None:
                 scaled = operator.scaled(1.0, self.scaling)
         self.effective = imperfections.write(scaled, rng)
+        if imperfections.couplings.known("wire_resistance"):
+            self.distortion = _relative_difference(self.effective, scaled)
         if imperfections.rewrites and operator.symmetric:
             self.lift = missing_lift(even(self.effective), scaled, imperfections.couplings.resolution)
             self.effective = lifted(self.effective, self.lift) if self.lift else self.effective
@@ -190,6 +196,13 @@ def even(operator: Operator) -> Operator:
         return operator.holding((operator.matrix + operator.matrix.T) / 2)
     matrix = operator.dense()
     return Dense((matrix + matrix.T) / 2)
+
+
+def _relative_difference(copy: Operator, asked: Operator) -> float:
+    """‖copy − asked‖/‖asked‖ in the Frobenius norm; 0 of nothing."""
+    matrix = to_numpy(asked.dense()).astype(np.float64)
+    size = float(np.linalg.norm(matrix))
+    return float(np.linalg.norm(to_numpy(copy.dense()) - matrix)) / size if size else 0.0
 
 
 def _refuse_hidden_negative(operator: Operator, i: int) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from thermolinalg.devices.imperfections import Clock, Warming
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import forgotten
 from thermolinalg.simulation import Transition
 from thermolinalg.simulation.averages import NodeAverages, NodeNoise
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.simulation.settling import slowest_rate
+from thermolinalg.simulation.warming import WarmingProcess, WarmingProfile
 
 __all__ = ["LARGEST", "NodeLaws"]
 
@@ -30,6 +32,12 @@ ENDS = {True: 0.125, False: 1e-3}
 
 KEPT = 16
 """Timetables whose laws are kept: a refinement runs few, again and again."""
+
+APART = 8.0
+"""Standard deviations of the clock between two readings, so that none overtakes another."""
+
+POINTS = 9
+"""Of the rule for a mean over the jitter of a lag: exact to 1e-6 for modes that change as fast as that."""
 
 Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray | None, np.ndarray]]
 
@@ -47,6 +55,8 @@ class NodeLaws:
         Tells the smallest eigenvalue of (G + Gᵀ)/2, or a bound from below.
     bandwidth, correlation_time : float
         As for `NodeProcess`.
+    warming : Warming
+    clock : Clock
     """
 
     def __init__(
@@ -57,10 +67,13 @@ class NodeLaws:
         lower: Callable[[], float],
         bandwidth: float,
         correlation_time: float,
+        warming: Warming,
+        clock: Clock,
     ) -> None:
         self.G, self.capacity, self.noise, self.lower = G, capacity, noise, lower
         self.memory = bandwidth, correlation_time
-        self.large = len(capacity) > SMALL
+        self.warming, self.jitter = warming, clock.known("jitter")
+        self.large = len(capacity) > SMALL and warming.is_perfect
         self._windows: dict[tuple[float | int | None, ...], Transition] = {}
 
     @cached_property
@@ -79,7 +92,11 @@ class NodeLaws:
                 "duration of 500 relaxation times or more"
             )
         G = self.G.toarray() if scipy.sparse.issparse(self.G) else self.G
-        return NodeProcess(G, self.noise.covariance, self.capacity, *self.memory)
+        parts, warming = (G, self.noise.covariance, self.capacity, *self.memory), self.warming
+        if warming.is_perfect:
+            return NodeProcess(*parts)
+        profile = WarmingProfile(warming.known("time"))
+        return WarmingProcess(*parts, profile, warming.known("conductance"), warming.known("temperature"))
 
     @cached_property
     def averages(self) -> NodeAverages | None:
@@ -116,6 +133,8 @@ class NodeLaws:
             settled = forgotten(averages.slowest.real * min(schedule.burn_in, duration))
             if settled and averages.ends(duration) <= ENDS[schedule.rough]:
                 return lambda start, load, rng: (None, averages.sample(load, duration, rng))
+        if schedule.readings is not None and self.jitter:
+            return lambda start, load, rng: self._one_by_one(schedule, start, load, rng)
         law, d = self._window(schedule), len(self.capacity)
 
         def drawn(start: np.ndarray, load: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -132,3 +151,32 @@ class NodeLaws:
                 del self._windows[next(iter(self._windows))]
             self._windows[key] = self.process.window(*key)
         return self._windows[key]
+
+    def _one_by_one(
+        self, schedule: Schedule, start: np.ndarray, load: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The last voltages and the average of readings whose instants jitter."""
+        path = self.process.path(start, load, self.instants(schedule, rng), rng)
+        return path[-1], path.mean(axis=0)
+
+    def instants(self, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
+        """When the readings of a schedule are taken."""
+        count, spacing = schedule.grid()
+        times = schedule.burn_in + spacing * np.arange(count)
+        if not self.jitter:
+            return np.asarray(times)
+        if spacing < APART * self.jitter:
+            raise ValueError(
+                f"readings {spacing:.3g} τ apart are too close for a clock that jitters by {self.jitter:.3g} τ: pass a "
+                f"Schedule with a spacing of at least {APART * self.jitter:.3g}"
+            )
+        off = np.clip(self.jitter * rng.standard_normal(count), -spacing / 2, spacing / 2)
+        return np.maximum(times + off, 0.0)
+
+    def autocovariance(self, lag: float) -> np.ndarray:
+        """Of the voltages (d, d) at a nominal lag, over all instants, by Gauss and Hermite's rule."""
+        if not (self.jitter and lag):
+            return self.process.autocovariance(lag)
+        points, weights = np.polynomial.hermite_e.hermegauss(POINTS)
+        moved = [self.process.autocovariance(abs(lag + 2**0.5 * self.jitter * point)) for point in points]
+        return np.tensordot(weights / weights.sum(), moved, axes=1)

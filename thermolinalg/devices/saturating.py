@@ -84,8 +84,8 @@ class SaturatingDevice:
         if not self.imperfections.is_symmetric or math.isfinite(self.imperfections.amplifiers.known("bandwidth")):
             raise TypeError(
                 "a SaturatingDevice has parts that are alike and amplifiers of infinite bandwidth: leave out "
-                "capacitors=, the spread, correlation and correlation_time of noise=, stuck amplifiers, bandwidth= and "
-                "couplings that are not symmetric"
+                "capacitors=, the spread, correlation and correlation_time of noise=, stuck amplifiers, bandwidth=, "
+                "interference=, flicker=, warming=, clock= and couplings that are not symmetric"
             )
 
     @property

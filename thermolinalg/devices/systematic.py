@@ -8,15 +8,16 @@ import numpy as np
 
 from thermolinalg._arrays import Array, as_array, column_norms, namespace, to_numpy
 from thermolinalg.devices.imperfections import Imperfections, connected
+from thermolinalg.devices.imperfections.wires import first_order_drop
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import Reading
 from thermolinalg.devices.schedule import Schedule
 
 __all__ = ["CAUSES", "combined", "implied_errors"]
 
-CAUSES = ("matrix", "inputs", "outputs", "mismatch", "offset", "drift")
+CAUSES = ("matrix", "inputs", "outputs", "mismatch", "offset", "drift", "warming")
 """Rounding of the matrix, of the load and of the reading (with the offset of its converters); errors of the elements;
-offsets; and what moves all elements one way: age, wires, gain, a lifted copy."""
+offsets; what moves all elements one way: age, wires, gain, a lifted copy; and a cold start."""
 
 PROBES = 16
 """Loads of random signs behind an error: their scatter is a sixth of it, their runs cost as much as so many columns."""
@@ -86,9 +87,13 @@ def implied_errors(
         if variance.any():
             loads = rng.choice([-1.0, 1.0], size=(d, k, PROBES)) * np.sqrt(variance)[:, :, None]
             errors[name] = as_array(np.sqrt(np.mean(answered(loads) ** 2, axis=2)), read)
-    shift = _certain_shift(imperfections, G, y) - program.factor * program.lift * y
-    if shift.any():
-        errors["drift"] = as_array(abs(answered(shift[:, :, None])[:, :, 0]), read)
+    certain = {
+        "drift": _certain_shift(imperfections, G, y) - program.factor * program.lift * y,
+        "warming": imperfections.warming.excess(schedule.burn_in, schedule.duration) * (G @ y),
+    }
+    for name, shift in certain.items():
+        if shift.any():
+            errors[name] = as_array(abs(answered(shift[:, :, None])[:, :, 0]), read)
     outputs = imperfections.outputs
     steps = np.array([outputs.step(float(largest)) for largest in abs(y).max(axis=0)])
     converted = as_array(np.sqrt(steps**2 / 12 + outputs.known("offset") ** 2) * np.ones((d, k)), read)
@@ -141,6 +146,8 @@ def _certain_shift(imperfections: Imperfections, G: np.ndarray, y: np.ndarray) -
     lost = (1 - couplings.aged) / couplings.aged * (G @ y)
     if top := float(size.max(initial=0.0)):
         lost = lost + couplings.known("series_resistance") * ((size * G / top) @ y)
+        if wires := couplings.known("wire_resistance"):
+            lost = lost + first_order_drop(G, wires) @ y
     return np.asarray(lost - connected(G)[:, None] * y / imperfections.amplifiers.known("gain"))
 
 

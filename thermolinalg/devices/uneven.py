@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg.devices.disturbed import Disturbance
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated, even
 from thermolinalg.devices.node_laws import LARGEST, NodeLaws
@@ -30,7 +31,7 @@ NEGLIGIBLE = 12.0
 
 
 class UnevenProgram(Ranged):
-    """A matrix written into a `LangevinDevice` whose capacitors, noise sources or couplings are not alike.
+    """A matrix in a `LangevinDevice` whose capacitors, noise sources or couplings are not alike, or that is disturbed.
 
     Its law is that of C ẋ = −(G x − b) + noise with all that `Imperfections` has. Averages over long windows are G⁻¹ of
     a load with noise on it, from one factor of G, sparse where A is; all else is exact from dense arrays. It has no
@@ -75,7 +76,7 @@ class UnevenProgram(Ranged):
             raise ValueError(
                 f"a device of unequal parts is simulated with dense arrays of up to {LARGEST} nodes, and A has {d}; "
                 "pass a sparse array, or leave out capacitors=, spread, correlation and correlation_time of noise=, "
-                "stuck amplifiers and couplings that are not symmetric"
+                "stuck amplifiers, interference=, flicker=, warming=, clock= and couplings that are not symmetric"
             )
         super().__init__(operator, loading, imperfections, rng)
         self.temperature, self.law = law.temperature, imperfections.heat(law)
@@ -90,9 +91,11 @@ class UnevenProgram(Ranged):
         capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
         power = 2 * self.law.temperature * np.exp(noise.known("spread") * normal["noise"])
         self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
-        bandwidth, correlation_time = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
+        memory = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
         sources = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
-        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, bandwidth, correlation_time)
+        timing = imperfections.warming, imperfections.clock
+        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, *memory, *timing)
+        self.disturbance = Disturbance(self.laws, self.stuck, imperfections, rng)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -153,8 +156,9 @@ class UnevenProgram(Ranged):
         def run() -> tuple[np.ndarray | None, Array, Array]:
             load, gain = self.load(b, rng=rng)
             end, average = draw(self._begun(start, gain, load), self._entering(load), rng)
+            held, seen = self.disturbance.of_average(schedule, k, rng)
             self.ledger.record(d, k, schedule.total, count)
-            return end, self.convert(as_array(average, b), rng, count), gain
+            return None if end is None else end + held, self.convert(as_array(average + seen, b), rng, count), gain
 
         end, read, gain = self.within_range(run)
         seed = rng.bit_generator.random_raw()
@@ -177,8 +181,9 @@ class UnevenProgram(Ranged):
         def run() -> tuple[np.ndarray, Array, Array]:
             load, gain = self.load(b, rng=rng)
             drawn = law.sample(self._begun(start, gain, load), self._entering(load), rng=rng)
+            held, seen = self.disturbance.of_state(time, b.shape[1], rng)
             self.ledger.record(b.shape[0], b.shape[1], waited)
-            return drawn, self.convert(as_array(drawn, b), rng), gain
+            return drawn + held, self.convert(as_array(drawn + seen, b), rng), gain
 
         end, read, gain = self.within_range(run)
         left = self.to_user(as_array(end, b), gain)
@@ -196,18 +201,17 @@ class UnevenProgram(Ranged):
     ) -> Reading:
         """Load b (d,), run the schedule, return every reading (n, d), with noise of a given temperature."""
         self.refuse_lifted()
-        count, spacing = schedule.grid()
+        count, _ = schedule.grid()
         load, gain = self.load(b[:, None], None if temperature is None else self.gain_at(temperature), rng)
         column = None if start is None else start[:, None]
         entering = self._entering(load)
-        if forgotten(self.rate() * min(schedule.burn_in, spacing)):
+        if self._independent(schedule):
             law = self.laws.process.stationary
             path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
         else:
-            times = schedule.burn_in + spacing * np.arange(count)
-            path = self.laws.process.path(
-                self._begun(column, gain, load)[:, 0], entering[:, 0], np.asarray(times), rng
-            ).T
+            times = self.laws.instants(schedule, rng)
+            path = self.laws.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], times, rng).T
+        path = path + self.disturbance.of_readings(schedule, rng)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
         value = self.to_user(read, gain).T
@@ -219,9 +223,8 @@ class UnevenProgram(Ranged):
         count, spacing = schedule.grid()
         if count < 2:
             raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
-        d, rate = self.operator.shape[0], self.rate()
-        independent = forgotten(rate * min(schedule.burn_in, spacing))
-        if independent and self.imperfections.outputs.is_perfect:
+        d, rate, independent = self.operator.shape[0], self.rate(), self._independent(schedule)
+        if independent and self.imperfections.outputs.is_perfect and self.disturbance.absent:
             spread = self._in_user_units(self._independent_covariance(count, rng))
             self.ledger.record(d, 1, schedule.total, count)
         else:
@@ -236,13 +239,30 @@ class UnevenProgram(Ranged):
             lags,
             False,
             self.condition,
+            self.spread_error,
         )
 
     def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
         """The variance of each node (d,) over the temperature, from independent readings in equilibrium."""
         reading = self.covariance(Schedule.for_covariance(readings, self.rate()), rng=rng)
         value = reading.value
-        return CovarianceReading(value.diagonal() + 0, reading.device_time, reading.schedule, condition=self.condition)
+        return CovarianceReading(
+            value.diagonal() + 0,
+            reading.device_time,
+            reading.schedule,
+            condition=self.condition,
+            systematic=reading.systematic,
+        )
+
+    @cached_property
+    def spread_error(self) -> float | None:
+        """Largest relative error of a variance that does not average out; None where the copy of A errs itself."""
+        imperfections = self.imperfections
+        changed = imperfections.rewrites or self.stuck.any() or not imperfections.warming.is_perfect
+        if changed or imperfections.outputs.known("bits"):
+            return None
+        asked = self.temperature * np.linalg.inv(self.laws.process.G).diagonal()
+        return float(abs(self._spread(0.0).diagonal() / asked - 1).max(initial=0.0))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -262,6 +282,11 @@ class UnevenProgram(Ranged):
         lower = self.interval()[0]
         return lower if lower > self.effective.rounding else 0.0
 
+    def _independent(self, schedule: Schedule) -> bool:
+        """Whether readings are draws of the law in equilibrium."""
+        apart = forgotten(self.rate() * min(schedule.burn_in, schedule.grid()[1]))
+        return apart and schedule.burn_in >= self.laws.process.lasting
+
     def _begun(self, start: Array | None, gain: Array, load: Array) -> np.ndarray:
         """Where the voltages start (d, k), in the device's units."""
         begun = self.started(start, gain)
@@ -279,6 +304,7 @@ class UnevenProgram(Ranged):
             zero, zero if load is None else self._entering(load), rng
         )
         self.ledger.record(d, REPLICAS, schedule.total)
+        average = average + self.disturbance.of_average(schedule, REPLICAS, rng)[1]
         noise, read = as_array(average, like), self.conversion_noise("outputs", rng)
         noise = noise if read is None else noise + read / (schedule.readings or 1) ** 0.5
         return self.to_user(noise, 1.0)
@@ -291,9 +317,14 @@ class UnevenProgram(Ranged):
 
     def _expected(self, lag: float) -> Array:
         """What the law expects of the covariance of readings a lag apart, as an estimate of A⁻¹."""
-        noise = self.imperfections.outputs.known("noise") if lag == 0 else 0.0
-        spread = self.laws.process.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
+        spread = self._spread(lag)
         return self._in_user_units(as_array((spread + spread.T) / 2, self.operator.like))
+
+    def _spread(self, lag: float) -> np.ndarray:
+        """What the law expects of the covariance (d, d) of readings a lag apart."""
+        noise = self.imperfections.outputs.known("noise") if lag == 0 else 0.0
+        own = self.laws.autocovariance(lag) + noise**2 * np.eye(self.operator.shape[0])
+        return np.asarray(own + self.disturbance.autocovariance(lag))
 
     def _in_user_units(self, spread: Array) -> Array:
         """A covariance of voltages as an estimate of A⁻¹."""

@@ -288,7 +288,7 @@ def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.ra
             condition = getattr(program, "condition", None)
             return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0, stopped=few.stopped)
     if not program.vouched:
-        return _examined(program, matrix, count, rng=rng)
+        return _examined(program, matrix, count * _more_readings(program, rtol), rng=rng)
     total, degrees, stopped = 0.0, 0, None
     each = max(2, math.ceil((count - 1) / rounds) + 1)
     while degrees < count - 1 and stopped is None:
@@ -302,8 +302,15 @@ def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.ra
     return Found(value, noise, schedule, reading.condition, reading.systematic, stopped=stopped)
 
 
-def _examined(program: Any, matrix: Operator, count: int, *, rng: np.random.Generator) -> Found:
-    """The diagonal from readings that are looked at."""
+def _more_readings(program: Any, rtol: float) -> float:
+    """How many times as many readings leave room for what a device errs by, whatever it reads; one where none do."""
+    certain = getattr(program, "spread_error", None) or 0.0
+    return 1.0 if certain > rtol / 2 else (rtol / (rtol - certain)) ** 2
+
+
+def _examined(program: Any, matrix: Operator, asked: float, *, rng: np.random.Generator) -> Found:
+    """The diagonal from so many readings, which are looked at."""
+    count = math.ceil(asked)
     examination, squares, sums, taken = Examination(matrix, centred=True), 0.0, 0.0, 0
 
     def estimate() -> Array:
@@ -319,7 +326,7 @@ def _examined(program: Any, matrix: Operator, count: int, *, rng: np.random.Gene
             break
     value, schedule = estimate(), Schedule.for_covariance(taken, program.rate())
     noise = namespace(value).ones_like(value) * math.sqrt(2 / (taken - 1))
-    systematic = 0.0 if getattr(program, "ideal", False) else None
+    systematic = 0.0 if getattr(program, "ideal", False) else getattr(program, "spread_error", None)
     return Found(value, noise, schedule, reading.condition, systematic, examination.verdict(), stopped)
 
 
@@ -332,6 +339,8 @@ def _report(program: Program, found: Found, value: Array, rtol: float) -> Info:
     success = error <= SLACK * rtol
     if success:
         advice = "pass a smaller rtol= for more readings"
+    elif (systematic or 0.0) > SLACK * rtol:
+        advice = f"of which this device, whatever it reads, errs by {systematic:.2g}; pass one with less imperfections"
     else:
         advice = f"of which rounding alone has {rounding:.2g} at the condition number {found.condition or 1:.3g}"
     message = f"no residual can certify a diagonal: its relative standard error is {error:.2g}; {advice}"

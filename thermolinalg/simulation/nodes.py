@@ -94,6 +94,11 @@ class NodeProcess:
         return np.block([[zero, -one], [force, bandwidth * one]]), np.vstack([zero, drive])
 
     @property
+    def lasting(self) -> float:
+        """Time from the start of a run on in which its parts change: none."""
+        return 0.0
+
+    @property
     def slowest(self) -> complex:
         """The eigenvalue of the drift with the smallest real part."""
         return self.modes.slowest
@@ -143,7 +148,10 @@ class NodeProcess:
         rate = self.slowest.real
         if readings is None and forgotten(rate * min(burn_in, duration)):
             return self._long_window(duration)
-        law = self.process.window_law(burn_in, duration, readings)
+        return self._read_window(self.process.window_law(burn_in, duration, readings))
+
+    def _read_window(self, law: Transition) -> Transition:
+        """A law of all states and their average as one of what is read."""
         n = len(self.process.M)
         rows = np.concatenate([np.arange(self.d), n + np.arange(self.d)])
         return self._read(
@@ -151,24 +159,27 @@ class NodeProcess:
         )
 
     def path(self, x0: Matrix, b: Matrix, times: np.ndarray, rng: np.random.Generator) -> Matrix:
-        """Voltages (len(times), d) along one path.
+        """Voltages (len(times), d), or (len(times), d, k), along one path or k.
 
         Parameters
         ----------
-        x0, b : ndarray, shape (d,)
+        x0, b : ndarray, shape (d,) or (d, k)
         times : ndarray
             Sorted.
         rng : numpy.random.Generator
 
         Returns
         -------
-        ndarray, shape (len(times), d)
+        ndarray, shape (len(times), d) or (len(times), d, k)
         """
-        state = np.concatenate([x0, np.zeros(len(self.process.M) - self.d)])
-        hidden = Transition(np.eye(len(state)), self.start, np.zeros_like(self.start))
-        begun = hidden.sample(state, rng=rng)
         driven = LinearProcess(self.process.M, self.process.D, self.entry @ b)
-        return np.asarray(driven.path(begun, times, rng=rng)[:, : self.d])
+        return np.asarray(driven.path(self._begun(x0, rng), times, rng=rng)[:, : self.d])
+
+    def _begun(self, x0: Matrix, rng: np.random.Generator) -> Matrix:
+        """All states at a start, noise with a memory in equilibrium."""
+        state = np.concatenate([x0, np.zeros((len(self.process.M) - self.d, *x0.shape[1:]))])
+        hidden = Transition(np.eye(len(state)), self.start, np.zeros_like(self.start))
+        return hidden.sample(state, rng=rng)
 
     def autocovariance(self, lag: float) -> Matrix:
         """Covariance (d, d) of the voltages with those a lag earlier, in equilibrium."""

@@ -1,5 +1,6 @@
 """How the parts of a device depart from their ideal."""
 
+from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
 from thermolinalg.devices.imperfections.imperfections import Imperfections
 from thermolinalg.devices.imperfections.parts import (
     Amplifiers,
@@ -16,16 +17,20 @@ from thermolinalg.devices.imperfections.sourced import Sourced
 __all__ = [
     "Amplifiers",
     "Capacitors",
+    "Clock",
     "Converter",
     "Couplings",
+    "Flicker",
     "Ideal",
     "Imperfections",
     "IntegratedCMOS",
+    "Interference",
     "Noise",
     "PCB2024",
     "PaperTNGD",
     "Pessimistic",
     "Sourced",
+    "Warming",
     "connected",
     "quantise",
 ]

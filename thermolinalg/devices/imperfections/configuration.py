@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import Any, Self
 
 from thermolinalg._validation import as_count
+from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
 from thermolinalg.devices.imperfections.parts import Amplifiers, Capacitors, Converter, Couplings, Noise
 from thermolinalg.devices.imperfections.sourced import Number, Part, Row
 
 __all__ = ["PARTS", "Configuration"]
 
 CONVERTER, COUPLINGS, AMPLIFIERS, CAPACITORS, NOISE = Converter(), Couplings(), Amplifiers(), Capacitors(), Noise()
+INTERFERENCE, FLICKER, WARMING, CLOCK = Interference(), Flicker(), Warming(), Clock()
 """The ideal parts; nothing changes them, so all configurations share them."""
 
 PARTS: dict[str, type[Part]] = {
@@ -25,6 +27,10 @@ PARTS: dict[str, type[Part]] = {
     "capacitors": Capacitors,
     "noise": Noise,
     "outputs": Converter,
+    "interference": Interference,
+    "flicker": Flicker,
+    "warming": Warming,
+    "clock": Clock,
 }
 
 SHORT = {
@@ -48,6 +54,10 @@ class Configuration:
     capacitors: Capacitors
     noise: Noise
     outputs: Converter
+    interference: Interference
+    flicker: Flicker
+    warming: Warming
+    clock: Clock
     die: int | None
 
     def __init__(
@@ -59,6 +69,10 @@ class Configuration:
         capacitors: Capacitors = CAPACITORS,
         noise: Noise = NOISE,
         outputs: Converter = CONVERTER,
+        interference: Interference = INTERFERENCE,
+        flicker: Flicker = FLICKER,
+        warming: Warming = WARMING,
+        clock: Clock = CLOCK,
         die: int | None = None,
         matrix_bits: Number = None,
         mismatch: Number = None,

@@ -14,6 +14,7 @@ import scipy.sparse
 from thermolinalg._arrays import Array, namespace, standard_normal
 from thermolinalg.devices.imperfections.configuration import PARTS, Configuration
 from thermolinalg.devices.imperfections.parts import connected
+from thermolinalg.devices.imperfections.wires import LONGEST, wired
 from thermolinalg.laws import Overdamped, Underdamped
 from thermolinalg.operators import Dense, Operator, Sparse
 
@@ -46,6 +47,14 @@ class Imperfections(Configuration):
         What drives the nodes.
     outputs : Converter, optional
         Analog-to-digital converters of the readings.
+    interference : Interference, optional
+        A line that couples into nodes and readings.
+    flicker : Flicker, optional
+        Noise of the readings that falls as 1/f.
+    warming : Warming, optional
+        How far each run starts from what was designed.
+    clock : Clock, optional
+        What tells when a reading is taken.
     die : int, optional
         Seed of everything that is frozen when a chip is made: every program is on that one chip then. By default each
         program is on another one, drawn by its `rng`, which always draws what a run or a write adds.
@@ -87,17 +96,19 @@ class Imperfections(Configuration):
 
     @cached_property
     def is_symmetric(self) -> bool:
-        """Whether everything is still a function of one symmetric matrix, as in the ideal device."""
+        """Whether all is still a function of one symmetric matrix, and noise white but for inertia."""
         noise, capacitors = self.noise, self.capacitors
         uneven = [noise.known(name) for name in ("spread", "correlation", "correlation_time")]
         uneven += [capacitors.known("mismatch"), capacitors.known("error"), self.amplifiers.known("stuck")]
+        uneven += [not part.is_perfect for part in (self.interference, self.flicker, self.warming, self.clock)]
         return not (any(uneven) or self.couplings.differ)
 
     @cached_property
     def keeps_skew(self) -> bool:
         """Whether a skew embedding on the device stays one."""
         amplifiers = self.amplifiers
-        return self.is_symmetric and all(np.isinf(amplifiers.known(name)) for name in ("gain", "bandwidth"))
+        ideal = all(np.isinf(amplifiers.known(name)) for name in ("gain", "bandwidth"))
+        return self.is_symmetric and ideal and not self.couplings.known("wire_resistance")
 
     @cached_property
     def rewrites(self) -> bool:
@@ -110,7 +121,7 @@ class Imperfections(Configuration):
         bits, amplifiers = self.inputs.known("bits"), self.amplifiers
         loads = (2.0**-bits if bits else 0.0) + self.inputs.known("offset") + self.outputs.known("offset")
         nodes = amplifiers.known("offset") + 1 / amplifiers.known("gain") + amplifiers.known("stuck") ** 0.5
-        return float(self.couplings.distortion + loads + nodes)
+        return float(self.couplings.distortion + loads + nodes + abs(self.warming.known("conductance")))
 
     # -- what it does to a device -------------------------------------------------------------------------------------
 
@@ -134,7 +145,7 @@ class Imperfections(Configuration):
         return np.random.default_rng(np.random.SeedSequence(self.die, spawn_key=(list(PARTS).index(part), lot)))
 
     def write(self, operator: Operator, rng: np.random.Generator) -> Operator:
-        """The matrix that ends up in the hardware: what its elements make of it, and the gain of the amplifiers.
+        """The matrix that ends up in the hardware: what its elements make of it, their wires, and the amplifiers' gain.
 
         Parameters
         ----------
@@ -150,17 +161,24 @@ class Imperfections(Configuration):
         Raises
         ------
         ValueError
-            A is known by its structure only and has too many elements.
+            A is known by its structure only, or its elements have wires, and it has too many elements.
         """
         if not self.rewrites:
             return operator
+        wires = self.couplings.known("wire_resistance")
+        if wires and operator.shape[0] > LONGEST:
+            raise ValueError(
+                f"an array whose wires have a resistance is simulated up to {LONGEST} nodes, and A has "
+                f"{operator.shape[0]}: pass a TiledDevice of so many cells around this one, or leave out "
+                "wire_resistance"
+            )
         if not isinstance(operator, Dense | Sparse) and operator.shape[0] > FORMABLE:
             raise ValueError(
                 f"elements that err are written one by one, and A ({operator.structure}) has {operator.shape[0]}² of "
                 "them; pass a sparse array, or a device with ideal couplings and gain"
             )
         symmetric = not self.couplings.differ
-        if isinstance(operator, Sparse):
+        if isinstance(operator, Sparse) and not wires:
             triangle = scipy.sparse.csr_array(scipy.sparse.tril(operator.matrix) if symmetric else operator.matrix)
             triangle.data = self.write_array(triangle.data, rng)
             matrix = triangle + scipy.sparse.tril(triangle, k=-1).T if symmetric else triangle
@@ -171,12 +189,13 @@ class Imperfections(Configuration):
         xp = namespace(matrix)
         if symmetric:
             matrix = xp.tril(matrix) + xp.tril(matrix, k=-1).T
+        matrix = wired(matrix, wires) if wires else matrix
         leak = self._leak(matrix)
         matrix = matrix if leak is None else matrix + xp.diag(leak)
         return Dense(matrix, symmetric=symmetric)
 
     def write_array(self, elements: Array, rng: np.random.Generator) -> Array:
-        """What ends up in an array of couplings (m, n) that need not be symmetric, but for the amplifiers.
+        """What ends up in an array of couplings (m, n) that need not be symmetric, but for wires and amplifiers.
 
         Parameters
         ----------

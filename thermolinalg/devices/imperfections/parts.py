@@ -104,7 +104,10 @@ class Couplings(Part):
     drift : float or None
         ν of conductances that fall as age^−ν.
     series_resistance : float or None
-        r of contact and wire of each element, in units of the smallest resistance: g becomes g/(1 + r g/g_max).
+        r of the contact of each element, in units of the smallest resistance: g becomes g/(1 + r g/g_max).
+    wire_resistance : float or None
+        Of the wire from one element to the next, along rows and columns alike, in the same units: what an element
+        comes to depends on its place, and on all others.
     age : float
         Time since the write, in units of the time at which the matrix was as written.
     symmetric : bool
@@ -131,6 +134,7 @@ class Couplings(Part):
     stuck_on: Annotated[Number, Quantity("of the elements", as_share)] = 0.0
     drift: Annotated[Number, Quantity("exponent")] = 0.0
     series_resistance: Annotated[Number, Quantity("of the smallest resistance")] = 0.0
+    wire_resistance: Annotated[Number, Quantity("of the smallest resistance")] = 0.0
     age: float = 1.0
     symmetric: bool = True
     rounding: str = "nearest"
@@ -213,7 +217,8 @@ class Couplings(Part):
     def distortion(self) -> float:
         """Relative size of the errors of the elements."""
         bits, stuck = self.known("bits"), self.known("stuck_off") + self.known("stuck_on")
-        plain = sum(self.known(name) for name in ("mismatch", "write_noise", "series_resistance"))
+        sizes = ("mismatch", "write_noise", "series_resistance", "wire_resistance")
+        plain = sum(self.known(name) for name in sizes)
         grid = (2.0**-bits if bits else 0.0) + 0.5 / self.known("on_off_ratio")
         return float(grid + plain + stuck**0.5 + (1 - self.aged))
 
@@ -221,7 +226,7 @@ class Couplings(Part):
     def resolution(self) -> float:
         """Smallest change of an element that can be relied on, relative to the largest one."""
         bits = int(self.known("bits"))
-        plain = self.known("mismatch") + self.known("write_noise")
+        plain = sum(self.known(name) for name in ("mismatch", "write_noise", "wire_resistance"))
         return max(1 / levels(bits) if bits else 0.0, plain, 0.5 / self.known("on_off_ratio"))
 
 

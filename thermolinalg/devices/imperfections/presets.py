@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar
 
+from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
 from thermolinalg.devices.imperfections.imperfections import Imperfections
 from thermolinalg.devices.imperfections.parts import Amplifiers, Capacitors, Converter, Couplings, Noise
 from thermolinalg.devices.imperfections.sourced import Part, Sourced
@@ -79,6 +80,10 @@ class PaperTNGD(Imperfections):
             "capacitors": _unknown(Capacitors),
             "noise": _unknown(Noise),
             "outputs": _unknown(Converter, bits=bits),
+            "interference": _unknown(Interference),
+            "flicker": _unknown(Flicker),
+            "warming": _unknown(Warming),
+            "clock": _unknown(Clock),
         }
         super().__init__(**parts | changes)
 
@@ -131,6 +136,10 @@ class PCB2024(Imperfections):
                 noise=Sourced(120 / 2**15, f"{AIHWKIT}: noise of one step"),
                 offset=None,
             ),
+            "interference": _unknown(Interference),
+            "flicker": _unknown(Flicker),
+            "warming": _unknown(Warming),
+            "clock": _unknown(Clock),
         }
         super().__init__(**parts | changes)
 
@@ -178,6 +187,10 @@ class IntegratedCMOS(Imperfections):
                 noise=Sourced(9 / 2**8, f"{AIHWKIT}: noise of one step"),
                 offset=None,
             ),
+            "interference": _unknown(Interference),
+            "flicker": _unknown(Flicker),
+            "warming": _unknown(Warming),
+            "clock": _unknown(Clock),
         }
         super().__init__(**parts | changes)
 
@@ -232,5 +245,9 @@ class Pessimistic(Imperfections):
                 noise=Sourced(9 / 2**6, f"{AIHWKIT}: noise of one step"),
                 offset=Sourced(0.01, "assumption"),
             ),
+            "interference": _unknown(Interference),
+            "flicker": _unknown(Flicker),
+            "warming": _unknown(Warming),
+            "clock": _unknown(Clock),
         }
         super().__init__(**parts | changes)

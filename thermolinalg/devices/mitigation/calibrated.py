@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg._arrays import Array, any_true, as_array, to_numpy
 from thermolinalg._validation import as_count, as_positive, as_rng
 from thermolinalg.devices.mitigation.wrapped import WrappedProgram
 from thermolinalg.devices.protocols import Device, Program
@@ -171,7 +171,7 @@ class CalibratedProgram(WrappedProgram):
 
         def left() -> dict[str, Array] | None:
             errors = {} if inner is None else inner()
-            if errors is None:
+            if errors is None or (self.response is not None and _changes(errors)):
                 return None
             kept = {cause: self._stays(cause) * error for cause, error in errors.items()}
             return kept | {"mitigation": self._residual(value, reading.gain)}
@@ -273,6 +273,11 @@ class CalibratedProgram(WrappedProgram):
         y, error = _told(value), self.response_error
         spread = error**2 @ y**2 if error.shape == (len(y), len(y)) else (error * y) ** 2
         return as_array(np.sqrt(spread + (self.offset_error / np.asarray(_told(gain))) ** 2), value)
+
+
+def _changes(errors: dict[str, Array]) -> bool:
+    """Whether couplings change within a run, so that one of another length is corrected for what it does not have."""
+    return "warming" in errors and any_true(errors["warming"] != 0)
 
 
 def _told(x: Any) -> np.ndarray:

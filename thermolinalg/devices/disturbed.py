@@ -1,0 +1,105 @@
+"""What is added to the voltages and the readings of a program: a line of interference, and 1/f noise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from thermolinalg.devices.imperfections import Imperfections
+from thermolinalg.devices.node_laws import NodeLaws
+from thermolinalg.devices.schedule import Schedule
+from thermolinalg.simulation._transition import Matrix
+from thermolinalg.simulation.disturbances import Line, PinkNoise
+
+__all__ = ["Disturbance"]
+
+
+class Disturbance:
+    """What disturbs a program, drawn for each run: nothing where its device has neither interference nor flicker.
+
+    Parameters
+    ----------
+    laws : NodeLaws
+        Of the nodes that it disturbs.
+    stuck : ndarray of bool, shape (d,)
+        Nodes that see no current.
+    imperfections : Imperfections
+    rng : numpy.random.Generator
+        Draws the amplitudes of this copy.
+    """
+
+    def __init__(
+        self, laws: NodeLaws, stuck: np.ndarray, imperfections: Imperfections, rng: np.random.Generator
+    ) -> None:
+        interference, flicker, self.d = imperfections.interference, imperfections.flicker, len(stuck)
+        self.line: Line | None = None
+        self.pink: PinkNoise | None = None
+        if not interference.is_perfect:
+            if not (imperfections.warming.is_perfect and imperfections.clock.is_perfect):
+                raise ValueError("interference= is simulated without warming= and clock=: leave out one of them")
+            u, v = imperfections.frozen("interference", rng).standard_normal((2, self.d))
+            currents = np.where(stuck, 0.0, interference.known("amplitude") * u)
+            self.line = Line(laws.process, interference.known("frequency"), currents)
+            self.pickup = interference.known("pickup") * v
+        if size := flicker.known("size"):
+            self.pink = PinkNoise(size, flicker.fastest, flicker.slowest)
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is none."""
+        return self.line is None and self.pink is None
+
+    def of_average(self, schedule: Schedule, runs: int, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
+        """What is added to the voltages at the end of a window, and to their average as it is read, (d, k) each."""
+        end, read = np.zeros((self.d, runs)), np.zeros((self.d, runs))
+        times = (schedule.burn_in, schedule.duration, schedule.readings)
+        if self.line is not None:
+            turn = _phases(runs, rng)
+            last, average = self.line.window(*times)
+            end += (last[:, None] * turn).real
+            read += ((average + self.line.averaging(*times) * self.pickup)[:, None] * turn).real
+        if self.pink is not None:
+            read += math.sqrt(self.pink.variance_of_average(*times[1:])) * rng.standard_normal((self.d, runs))
+        return end, read
+
+    def of_state(self, time: float, runs: int, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
+        """What is added to the voltages after a time, and to what is read of them then, (d, k) each."""
+        held, read = np.zeros((self.d, runs)), np.zeros((self.d, runs))
+        if self.line is not None:
+            turn, settled = _phases(runs, rng), math.isinf(time)
+            voltages = self.line.settled if settled else self.line.after(time)
+            carried = 1.0 if settled else np.exp(1j * self.line.frequency * time)
+            held += (voltages[:, None] * turn).real
+            read += held + ((carried * self.pickup)[:, None] * turn).real
+        if self.pink is not None:
+            read += math.sqrt(self.pink.autocovariance(0.0)) * rng.standard_normal((self.d, runs))
+        return held, read
+
+    def of_readings(self, schedule: Schedule, rng: np.random.Generator) -> Matrix:
+        """What is added to each reading of one run, (d, n)."""
+        count, spacing = schedule.grid()
+        read = np.zeros((self.d, count))
+        if self.line is not None:
+            (turn,) = _phases(1, rng)
+            path = self.line.path(schedule.burn_in, spacing, count)
+            carried = np.exp(1j * self.line.frequency * (schedule.burn_in + spacing * np.arange(count)))
+            read += ((path + carried[:, None] * self.pickup) * turn).real.T
+        if self.pink is not None:
+            read += self.pink.path(spacing, count, self.d, rng).T
+        return read
+
+    def autocovariance(self, lag: float) -> Matrix:
+        """What is added to the covariance (d, d) of readings with those a lag earlier, over all phases."""
+        added = np.zeros((self.d, self.d))
+        if self.line is not None:
+            read = self.line.settled + self.pickup
+            added += (np.outer(read, read.conj()) * np.exp(1j * self.line.frequency * lag)).real / 2
+        if self.pink is not None:
+            added += self.pink.autocovariance(lag) * np.eye(self.d)
+        return added
+
+
+def _phases(runs: int, rng: np.random.Generator) -> np.ndarray:
+    """e^{iφ} of so many runs."""
+    return np.asarray(np.exp(2j * math.pi * rng.random(runs)))
