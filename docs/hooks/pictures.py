@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import struct
+from pathlib import Path
 from typing import Any
 
-ALONE = re.compile(r'<p>(?P<picture><img [^>]*src="(?P<source>[^"]+)"[^>]*>)</p>')
+ALONE = re.compile(r'<p><img (?P<settings>[^>]*src="(?P<source>(?:\.\./)*(?P<path>images/[^"]+\.png))"[^>]*)></p>')
+DOCS = Path(__file__).resolve().parents[1]
 
 
 def on_page_content(content: str, **_: Any) -> str:
@@ -20,4 +23,11 @@ def on_page_content(content: str, **_: Any) -> str:
     -------
     str
     """
-    return ALONE.sub(r'<div class="picture"><a href="\g<source>">\g<picture></a></div>', content)
+    return ALONE.sub(_linked, content)
+
+
+def _linked(found: re.Match[str]) -> str:
+    """The picture as a link; the style sheet knows its shape."""
+    width, height = struct.unpack(">II", (DOCS / found["path"]).read_bytes()[16:24])  # the header of every PNG
+    shape = f'style="--shape: {width / height:.3f}"'
+    return f'<div class="picture"><a href="{found["source"]}"><img {shape} {found["settings"]}></a></div>'

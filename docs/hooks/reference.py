@@ -55,7 +55,9 @@ def _path(name: str, place: Object, loader: GriffeLoader) -> str:
     parts = place.module.path.split(".")
     for depth in range(len(parts), 0, -1):
         try:
-            return str(loader.modules_collection[".".join([*parts[:depth], name])].canonical_path)
+            found = loader.modules_collection[".".join([*parts[:depth], name])]
+            if not found.is_module:  # a function's module may have its name
+                return str(found.canonical_path)
         except (KeyError, AliasResolutionError, CyclicAliasError):
             continue
     return name
