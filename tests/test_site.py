@@ -1,6 +1,7 @@
 """What the site makes of its pages: formulas, exponents and indices, pictures, and links from name to name."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,12 @@ def test_no_formula_of_a_page_keeps_a_backslash(page, caplog):
     shown = hook("formulas").on_page_content(html)
     assert 'class="arithmatex"' not in shown
     assert caplog.messages == []
+
+
+def test_no_page_has_a_heading_twice():
+    for page in DOCS.rglob("*.md"):
+        headings = re.findall(r"^##+ .+$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert [heading for heading in headings if headings.count(heading) > 1] == [], page.name
 
 
 def test_pictures_alone_are_links_that_know_their_shape():
