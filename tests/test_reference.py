@@ -15,6 +15,9 @@ import thermolinalg
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SECTION = re.compile(r"^See Also\n-+\n(.*?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
 
+NOT_SHOWN = re.compile(r":(?:class|func|meth|mod|attr|ref|doc):`|^ *=+  +=+|^ *\.\. (?!math::)\w+::", re.MULTILINE)
+"""What the site would print as it stands: roles, tables and directives of reStructuredText but for formulas."""
+
 
 @cache
 def public() -> dict[str, object]:
@@ -67,6 +70,10 @@ def test_what_stands_beside_a_name_is_told_and_exists(name):
     assert told, "no section See Also"
     assert [other for other in told if not exists(other, module)] == []
     assert [other for other in told if name.endswith(f".{other}")] == []
+
+
+def test_docstrings_hold_what_the_site_can_show():
+    assert [name for name, value in public().items() if NOT_SHOWN.search(inspect.getdoc(value) or "")] == []
 
 
 def test_every_picture_is_shown():

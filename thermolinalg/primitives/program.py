@@ -198,7 +198,7 @@ class PreparedDevice(Solver):
 
         Returns
         -------
-        array, shape () or (m,); and an Info with ``return_info=True``
+        array, shape () or (m,); and an Info with return_info=True
 
         Examples
         --------

@@ -36,28 +36,26 @@ def check_device(
     The device holds a small matrix that is in range already (largest eigenvalue 1, loads of full range), so that
     whatever scaling it does on loading changes nothing and its law is N(A⁻¹b, T A⁻¹).
 
-    ==================  ================================================================================================
-    ``protocol``        it has the methods of `Device` and `Program`, and readings of the right shape
-    ``mean``            averages are A⁻¹b, column by column
-    ``variance``        in equilibrium the covariance is T A⁻¹
-    ``stationarity``    a run that starts in equilibrium stays there
-    ``warm start``      a run begins at `start`, and forgets it at `rate()`
-    ``readings``        readings far apart are independent draws of N(A⁻¹b, T A⁻¹)
-    ``error bars``      averages scatter as much as their standard errors say
-    ``timetable``       a run as `timetable` proposes leaves about the residual that was asked for
-    ``scaling``         c A and t b give t A⁻¹b / c, with error bars to match
-    ``noise``           runs differ from each other; the same `rng` gives the same runs
-    ``ledger``          runs and device time are counted
-    ``inputs``          A, b and `start` are left as they were
-    ``singular``        a singular A is refused with LinAlgError, not with NaN
-    ``temperature``     of programs that read at one: readings are draws of N(A⁻¹b, T A⁻¹) for that T
-    ``covariance``      of programs that read it: covariances and variances over the temperature are A⁻¹, whatever T
-    ``autocovariance``  likewise: covariances of readings close to each other, and what is told of their correlation
-    ``spectrum``        of `Drivable` programs: what is known before a drive is right
-    ``readings along``  of `Drivable` programs: readings between aI and A have their closed-form mean and variance
-    ``work``            of `Drivable` programs: drives both ways do the work that they should, in mean and variance
-    ``own noise``       of `Correlated` programs: covariances under any noise, at once and a lag apart
-    ==================  ================================================================================================
+    - ``protocol``: it has the methods of `Device` and `Program`, and readings of the right shape
+    - ``mean``: averages are A⁻¹b, column by column
+    - ``variance``: in equilibrium the covariance is T A⁻¹
+    - ``stationarity``: a run that starts in equilibrium stays there
+    - ``warm start``: a run begins at `start`, and forgets it at `rate()`
+    - ``readings``: readings far apart are independent draws of N(A⁻¹b, T A⁻¹)
+    - ``error bars``: averages scatter as much as their standard errors say
+    - ``timetable``: a run as `timetable` proposes leaves about the residual that was asked for
+    - ``scaling``: c A and t b give t A⁻¹b / c, with error bars to match
+    - ``noise``: runs differ from each other; the same `rng` gives the same runs
+    - ``ledger``: runs and device time are counted
+    - ``inputs``: A, b and `start` are left as they were
+    - ``singular``: a singular A is refused with LinAlgError, not with NaN
+    - ``temperature``: of programs that read at one: readings are draws of N(A⁻¹b, T A⁻¹) for that T
+    - ``covariance``: of programs that read it: covariances and variances over the temperature are A⁻¹, whatever T
+    - ``autocovariance``: likewise: covariances of readings close to each other, and what is told of their correlation
+    - ``spectrum``: of `Drivable` programs: what is known before a drive is right
+    - ``readings along``: of `Drivable` programs: readings between aI and A have their closed-form mean and variance
+    - ``work``: of `Drivable` programs: drives both ways do the work that they should, in mean and variance
+    - ``own noise``: of `Correlated` programs: covariances under any noise, at once and a lag apart
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ----------
     kernel_ : Kernel
         The kernel, with its parameters as found.
-    theta_std_ : array, shape of ``kernel_.theta``
+    theta_std_ : array, shape of kernel_.theta
         Standard deviations of its logarithmic parameters by the Fisher information: how well the data know them.
     X_train_, y_train_ : array
         The data, y normalised.

@@ -212,7 +212,7 @@ class Posterior:
 
         Returns
         -------
-        array, shape (n,); and the errors, of the same shape, with ``return_error=True``
+        array, shape (n,); and the errors, of the same shape, with return_error=True
         """
         method, n = self._method(method), self.field.size
         rtol = read_number(rtol, "rtol", positive=True)
@@ -267,7 +267,7 @@ class Posterior:
 
         Returns
         -------
-        array, shape (m,); and the standard deviations with ``return_std=True``
+        array, shape (m,); and the standard deviations with return_std=True
         """
         rows = self._rows(at, "at")
         mean = np.asarray(rows @ self._mean)
@@ -314,7 +314,7 @@ class Posterior:
 
         Returns
         -------
-        float; and its standard error with ``return_std=True``
+        float; and its standard error with return_std=True
 
         Raises
         ------
