@@ -298,7 +298,7 @@ class PreparedStartProgram(WrappedProgram):
             beyond = self._rate_above(float(values[k] - residuals[k]), slowest * float(values[k] / values[0]))
             burn_in = max((EQUILIBRIUM_TIMES + math.log(max(left, 1e-300))) / slowest, EQUILIBRIUM_TIMES / beyond)
             if burn_in < best[0].burn_in:
-                best = Start(k, cold / burn_in, burn_in, left, found.products), (slowest, beyond)
+                best = Start(k, cold / burn_in, burn_in, float(left), found.products), (slowest, beyond)
         return best
 
     def _rate_above(self, value: float, proportional: float) -> float:
