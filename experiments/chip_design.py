@@ -229,7 +229,7 @@ def cells(folder: Path, pictures: Path) -> dict[str, Any]:
     rounds: list[Placement] = []
     spread, seconds = timed(lambda: global_placement(circuit, rows, callback=rounds.append, rng=0))
     legal, legal_seconds = timed(lambda: legal_placement(spread, rows))
-    refined, refining_seconds = timed(lambda: refine_placement(legal, rng=0))
+    refined, refining_seconds = timed(lambda: refine_placement(legal, rows, rng=0))
 
     anchors = {"anchors": spread.centre, "anchor_weight": 0.02}
     relaxed, solve_seconds = timed(lambda: quadratic_placement(circuit, **anchors, rng=0))
@@ -247,12 +247,12 @@ def cells(folder: Path, pictures: Path) -> dict[str, Any]:
             "random, in rows": wirelength(chance),
             "last round": wirelength(spread),
             "in rows": wirelength(legal),
-            "after exchanges": wirelength(refined),
+            "refined": wirelength(refined),
         },
-        "overlap": {"last round": overlap(spread), "after exchanges": overlap(refined)},
+        "overlap": {"last round": overlap(spread), "refined": overlap(refined)},
         "seconds of all rounds": seconds,
         "seconds into rows": legal_seconds,
-        "seconds of exchanges": refining_seconds,
+        "seconds of refinement": refining_seconds,
         "one solve to 1e-10": {
             "worst cell against spsolve": float(abs(relaxed.centre[energy.free] - direct).max()),
             "seconds": solve_seconds,
