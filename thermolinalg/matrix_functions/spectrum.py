@@ -357,4 +357,4 @@ def _known_ends(operator: Operator) -> tuple[float, float] | None:
 
 
 def _random_start(d: int, like: Array) -> Array:
-    return standard_normal(np.random.default_rng(d), (d, 1), like)
+    return 1.0 + standard_normal(np.random.default_rng(d), (d, 1), like)

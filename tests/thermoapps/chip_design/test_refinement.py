@@ -192,6 +192,27 @@ def test_cells_of_unequal_widths_change_places_where_both_fit():
     assert_legal(Placement(circuit, centre), rows)
 
 
+TWO_PAIRS = [[4.0, 0.0], [10.0, 0.0], [0.0, 2.0], [15.0, 2.0]], [2.0, 2.0, 5.0, 5.0]
+WANT_ONE_SPACE = [[2.5, 3.0], [17.5, 3.0], [7.5, 1.0], [8.5, 1.0]]
+NEIGHBOURS = [[0.0, 0.0], [6.0, 0.0]], [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("corner", "widths", "pads", "moves"),
+    [(*TWO_PAIRS, WANT_ONE_SPACE, True), (*NEIGHBOURS, [[4.5, 1.0]] * 2, False)],
+    ids=["two pairs", "neighbours"],
+)
+def test_swaps_do_not_take_one_space_twice(corner, widths, pads, moves):
+    circuit, start, rows = tied_to_pads(np.array(corner), widths, np.array(pads))
+    moved = False
+    for seed in range(20):
+        centre = start.copy()
+        swap(Wires.of(circuit), Segments(circuit, rows, centre), centre, np.random.default_rng(seed))
+        assert_legal(Placement(circuit, centre), rows)
+        moved |= not np.array_equal(centre, start)
+    assert moved == moves
+
+
 @pytest.mark.parametrize(
     "corner", [[1.0, 0.0], [-1.0, 0.0], [17.0, 0.0], [0.0, 1.0], [0.0, 40.0], [12.25, 0.0]],
     ids=["overlap", "left", "right", "between rows", "above", "between sites"],
