@@ -17,8 +17,8 @@ def shift(wires: Wires, segments: Segments, centre: np.ndarray) -> None:
     """Move the cells of each segment along it, in their order, to where wires are shortest.
 
     The order tells which cell is the first of a net in a segment and which the last, whatever the spaces: the length is
-    a sum of convex functions of one cell each (Kahng, Tucker and Zelikovsky, ASP-DAC 1999,
-    doi:10.1109/ASPDAC.1999.760005), as long as pins lie within their cells.
+    a sum of convex functions of one cell each (Kahng, Tucker and Zelikovsky, Optimization of linear placements for
+    wirelength minimization with free sites, ASP-DAC 1999), as long as pins lie within their cells.
     """
     line, site = segments.line(centre), segments.rows.site
     for members in np.split(np.arange(len(line.cells)), np.flatnonzero(np.diff(line.segment)) + 1):
