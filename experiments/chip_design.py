@@ -20,8 +20,6 @@ from scipy.sparse.linalg import splu, spsolve
 
 from thermoapps.chip_design import (
     Circuit,
-    Element,
-    Netlist,
     Placement,
     PowerGrid,
     QuadraticWirelength,
@@ -39,6 +37,7 @@ from thermoapps.chip_design import (
     refine_placement,
     solve_grid,
     solve_transient,
+    square_mesh,
     wirelength,
 )
 from thermolinalg.files import replacing
@@ -52,6 +51,13 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
     began = perf_counter()
     value = function()
     return value, perf_counter() - began
+
+
+def spent(function: Callable[[], Any]) -> tuple[Any, float]:
+    """The value, and seconds of this process."""
+    began = process_time()
+    value = function()
+    return value, process_time() - began
 
 
 def best(function: Callable[[], Any], repeats: int = 5) -> tuple[Any, float]:
@@ -104,29 +110,8 @@ def power_grid(file: Path, pictures: Path) -> dict[str, Any]:
     }
 
 
-def mesh(side: int, load: Waveform | None = None, farad: float = 0.0) -> Netlist:
-    """A square mesh of wires of 1 ohm, fed at its corners, with a load and a capacitor at every node."""
-    rng = np.random.default_rng(0)
-    names = [[f"n1_{i}_{j}" for j in range(side)] for i in range(side)]
-    wires = [
-        Element(f"r{way}{i}_{j}", names[i][j], names[i + di][j + dj], 1.0, 1)
-        for way, di, dj in (("h", 0, 1), ("v", 1, 0))
-        for i in range(side - di)
-        for j in range(side - dj)
-    ]
-    corners = [names[i][j] for i in (0, -1) for j in (0, -1)]
-    feeds = [Element(f"r{name}", "vdd", name, 0.1, 1) for name in corners]
-    nodes = [name for line in names for name in line]
-    amperes = 1e-4 * rng.random(len(nodes))
-    loads = [Element(f"i{name}", name, "0", float(a), 1) for name, a in zip(nodes, amperes, strict=True)]
-    if load is not None:
-        loads.append(Element("ipulse", names[side // 2][side // 2], "0", load.initial, 1, load))
-    charged = [Element(f"c{name}", name, "0", farad, 1) for name in nodes] if farad else []
-    return Netlist(wires + feeds, [Element("v1", "vdd", "0", 1.0, 1)], loads, charged)
-
-
 def mesh_beside_spsolve(side: int) -> dict[str, Any]:
-    grid = PowerGrid.from_netlist(mesh(side))
+    grid = PowerGrid.from_netlist(square_mesh(side, rng=0))
     matrix, current = grid.conductance.tocsc(), grid.from_sources + grid.from_loads
     spent: dict[str, list[float]] = {"device": [], "spsolve": []}
     for _ in range(3 if side < 200 else 1):
@@ -149,7 +134,7 @@ def mesh_beside_spsolve(side: int) -> dict[str, Any]:
 def transient(side: int, pictures: Path) -> dict[str, Any]:
     """A pulse of current in the middle of a mesh, beside implicit steps of the trapezoidal rule."""
     pulse = Waveform("pulse", (0.0, 0.2, 1e-9, 2e-10, 2e-10, 2e-9))
-    netlist = mesh(side, pulse, 2e-12)
+    netlist = square_mesh(side, load=pulse, capacitance=2e-12, rng=0)
     times = np.linspace(0.0, 8e-9, 81)
     began = process_time()
     solution = solve_transient(netlist, times, rng=0)
@@ -227,15 +212,15 @@ def cells(folder: Path, pictures: Path) -> dict[str, Any]:
     rows = circuit.rows
     chance = legal_placement(global_placement(circuit, rows, rounds=0, rng=0), rows)
     rounds: list[Placement] = []
-    spread, seconds = timed(lambda: global_placement(circuit, rows, callback=rounds.append, rng=0))
-    legal, legal_seconds = timed(lambda: legal_placement(spread, rows))
-    refined, refining_seconds = timed(lambda: refine_placement(legal, rng=0))
+    spread, seconds = spent(lambda: global_placement(circuit, rows, callback=rounds.append, rng=0))
+    legal, legal_seconds = spent(lambda: legal_placement(spread, rows))
+    refined, refining_seconds = spent(lambda: refine_placement(legal, rows, rng=0))
 
     anchors = {"anchors": spread.centre, "anchor_weight": 0.02}
-    relaxed, solve_seconds = timed(lambda: quadratic_placement(circuit, **anchors, rng=0))
+    relaxed, solve_seconds = spent(lambda: quadratic_placement(circuit, **anchors, rng=0))
     energy = QuadraticWirelength.of(circuit, **anchors)
-    floor_seconds = timed(lambda: splu(energy.matrix.tocsc()))[1]
-    direct, direct_seconds = timed(lambda: spsolve(energy.matrix.tocsc(), energy.load))
+    floor_seconds = spent(lambda: splu(energy.matrix.tocsc()))[1]
+    direct, direct_seconds = spent(lambda: spsolve(energy.matrix.tocsc(), energy.load))
 
     shown = {f"round {count}": rounds[count - 1] for count in (10, 40)} | {"in rows": refined}
     draw_placements(circuit, shown, pictures / "chip-design-cells.png")
@@ -247,17 +232,17 @@ def cells(folder: Path, pictures: Path) -> dict[str, Any]:
             "random, in rows": wirelength(chance),
             "last round": wirelength(spread),
             "in rows": wirelength(legal),
-            "after exchanges": wirelength(refined),
+            "refined": wirelength(refined),
         },
-        "overlap": {"last round": overlap(spread), "after exchanges": overlap(refined)},
-        "seconds of all rounds": seconds,
-        "seconds into rows": legal_seconds,
-        "seconds of exchanges": refining_seconds,
+        "overlap": {"last round": overlap(spread), "refined": overlap(refined)},
+        "CPU seconds of all rounds": seconds,
+        "CPU seconds into rows": legal_seconds,
+        "CPU seconds of refinement": refining_seconds,
         "one solve to 1e-10": {
             "worst cell against spsolve": float(abs(relaxed.centre[energy.free] - direct).max()),
-            "seconds": solve_seconds,
-            "seconds of spsolve": direct_seconds,
-            "seconds of the factorisation alone, splu": floor_seconds,
+            "CPU seconds": solve_seconds,
+            "CPU seconds of spsolve": direct_seconds,
+            "CPU seconds of the factorisation alone, splu": floor_seconds,
             "device time (tau)": float(relaxed.info.device_time),
         },
     }

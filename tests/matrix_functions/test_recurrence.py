@@ -57,6 +57,16 @@ def test_the_interval_holds_the_spectrum(shift):
     assert largest_eigenvalue(Sparse(grid_laplacian(SIDE, shift))) == pytest.approx(high, rel=0.03)
 
 
+def test_a_softest_mode_of_one_sign_is_found_soon():
+    operator = Sparse(grid_laplacian(SIDE, 0.01))
+    found = LargeSpectrum(operator)
+    found.krylov.extend(16)
+    leaning = found.krylov.ends()[0][0]
+    other = Recurrence(operator.apply, start(SIDE**2))
+    other.extend(16)
+    assert leaning < 0.5 * other.ends()[0][0]
+
+
 def test_the_largest_is_looked_for_first_and_not_again():
     spectrum = LargeSpectrum(Sparse(grid_laplacian(SIDE, 0.1)))
     spectrum.largest()
@@ -96,7 +106,7 @@ def test_an_end_that_products_do_not_find_is_left_to_the_factor():
 
 @pytest.mark.parametrize("columns", [1, 3])
 def test_a_large_sparse_system_is_solved_by_products(columns):
-    A = grid_laplacian(SIDE, 0.1)
+    A = grid_laplacian(SIDE, 0.5)
     b = np.random.default_rng(0).standard_normal((SIDE**2, columns))
     x, info = tla.solve(A, b, rng=0, return_info=True)
     assert info.engine == "chebyshev"

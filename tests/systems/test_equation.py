@@ -85,8 +85,13 @@ def test_sums_of_squares_in_range():
         assert not in_range(np.array([bad, *np.ones(FEW)]))
 
 
-def test_largest_entries_of_columns():
-    np.testing.assert_array_equal(column_maxima(np.array([[1.0, -2.0], [-3.0, 0.5]])), [3.0, 2.0])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 0), (40, 3), (5003, 2), (5003, 1), (300, 200)])
+def test_largest_entries_of_columns(shape):
+    block = np.random.default_rng(0).standard_normal(shape)
+    for last in (False, True):
+        block[-1 if last else 0, :1] = -9.0
+        np.testing.assert_array_equal(column_maxima(block), [max(map(abs, column)) for column in block.T])
+        block[-1 if last else 0, :1] = 0.0
 
 
 @pytest.mark.parametrize("k", [2, FEW, FEW + 1])

@@ -191,7 +191,8 @@ class LargeSpectrum:
     """
 
     def __init__(self, operator: Operator) -> None:
-        self.krylov = Recurrence(operator.apply, _random_start(operator.shape[1], operator.like))
+        # The softest mode of a grid or a graph has one sign: a start that leans to such vectors finds it sooner.
+        self.krylov = Recurrence(operator.apply, 1.0 + _random_start(operator.shape[1], operator.like))
 
     def largest(self, rtol: float = 0.05, max_steps: int = 12) -> float:
         """The largest Ritz value, as `largest_eigenvalue` has it."""
@@ -212,7 +213,7 @@ class LargeSpectrum:
             krylov.extend(min(more, max_steps - krylov.steps))
             (smallest, largest), (below, above) = self._ends()
             rests = abs(before - smallest) <= rtol**2 * abs(smallest)
-            needed = steps_to_show(krylov.dimension, smallest, largest)
+            needed = steps_to_show(2 * krylov.dimension, smallest, largest)  # half of the start is the same for all
             settled = bool(krylov.complete() or (below <= rtol * smallest and rests and krylov.steps >= needed))
             before, done = smallest, settled and above <= rtol * largest
             condition = largest / max(smallest, eps(krylov.start) * largest)

@@ -8,7 +8,7 @@ from typing import Any
 from thermolinalg._arrays import Array, as_array, as_float64, dtype_name, namespace, product
 from thermolinalg.operators._scaling import inverse_root, row_blocks, same_scaling, scaled_array
 from thermolinalg.operators.base import Operator
-from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, row_slices
+from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, row_slices, side_by_side
 
 __all__ = ["Dense"]
 
@@ -23,7 +23,7 @@ KEPT = 1 << 22
 def _sliced(matrix: Array) -> Sliced:
     """An array in slices."""
     bits = bits_of_slices(matrix.shape[1])
-    return Sliced([part.__matmul__ for part in row_slices(matrix, bits)], bits)
+    return Sliced([side_by_side(part) for part in row_slices(matrix, bits)], bits)
 
 
 class Dense(Operator):

@@ -16,9 +16,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg._arrays import Array, namespace
+from thermolinalg._arrays import Array, column_maxima, namespace
 
-__all__ = ["SLICED_EPS", "Sliced", "bits_of_slices", "column_slices", "row_slices", "sparse_slices"]
+__all__ = [
+    "SLICED_EPS",
+    "Sliced",
+    "bits_of_slices",
+    "column_slices",
+    "one_by_one",
+    "row_slices",
+    "side_by_side",
+    "sparse_slices",
+]
 
 WANTED_BITS = 104
 """Bits of every product that count: about twice those of a double."""
@@ -33,6 +42,21 @@ more of every product, and random columns cost nothing extra."""
 
 DEEPEST = 12
 """Slices at most that reach below that: each costs as much as a quarter of a residual, and 12 reach down to 1e-80."""
+
+
+def side_by_side(matrix: Array) -> Callable[[list[Array]], list[Array]]:
+    """Products with several blocks of one shape at once, so that a dense matrix is read once."""
+
+    def product(blocks: list[Array]) -> list[Array]:
+        image, k = matrix @ namespace(matrix).concat(blocks, axis=1), blocks[0].shape[1]
+        return [image[:, j * k : (j + 1) * k] for j in range(len(blocks))]
+
+    return product
+
+
+def one_by_one(matrix: Any) -> Callable[[list[Array]], list[Array]]:
+    """Products with one block after the other: a sparse matrix is read fast, and blocks lie together in memory."""
+    return lambda blocks: [matrix @ block for block in blocks]
 
 
 def bits_of_slices(terms: int) -> int:
@@ -50,7 +74,7 @@ def row_slices(matrix: Array, bits: int) -> list[Array]:
 def column_slices(block: Array, bits: int, deeper: int = 0) -> list[Array]:
     """The same below the largest entry of each column of a block (n, k), with so many slices more."""
     xp = namespace(block)
-    return _slices(block, xp.max(abs(block), axis=0, keepdims=True), bits, deeper)
+    return _slices(block, xp.reshape(column_maxima(block), (1, -1)), bits, deeper)
 
 
 def sparse_slices(matrix: Any, bits: int) -> list[Any]:
@@ -84,49 +108,45 @@ class Sliced:
     Parameters
     ----------
     products : sequence of callable
-        Products with the slices of A, the leading one first.
+        Of blocks with each slice of A, the leading one first.
     bits : int
         Bits of a slice, the same for A and for what it is multiplied with.
     """
 
-    products: Sequence[Callable[[Array], Array]]
+    products: Sequence[Callable[[list[Array]], Sequence[Array]]]
     bits: int
 
     def residual(self, b: Array, x: Array, low: Array) -> Array:
         """b − A (x + low), rounded once (m, k)."""
-        xp, k = namespace(x), x.shape[1]
         # A slice counts as far down as it lies: those of low begin where low does, and none counts as lower than the
         # smallest entries of x lie, so that their products are as precise as those of the largest.
         below, deep = _bits_below(x, low) // self.bits, min(-(-_depth(x) // self.bits), DEEPEST)
         parts = [(p, j) for j, p in enumerate(column_slices(x, self.bits, deep))]
         parts += [(p, below + j) for j, p in enumerate(column_slices(low, self.bits, deep))]
-        high, rest = b, xp.zeros_like(b)
+        high, rest = b, namespace(x).zeros_like(b)
         most = math.ceil(WANTED_BITS / self.bits)
         for i, product in enumerate(self.products):
             taken = [p for p, j in parts if i + j - deep < most]
-            if taken:
-                image = product(xp.concat(taken, axis=1))
-                for j in range(len(taken)):
-                    high, error = _two_sum(high, -image[:, j * k : (j + 1) * k])
-                    rest = rest + error
+            for image in product(taken) if taken else ():
+                high, error = _two_sum(high, -image)
+                rest = rest + error
         return high + rest
 
 
 def _depth(x: Array) -> int:
     """How many bits the smallest entries of x lie below `NEAR`, in the column where that is most."""
-    xp, sizes = namespace(x), abs(x)
-    largest, smallest = xp.max(sizes, axis=0), xp.min(xp.where(sizes > 0, sizes, xp.inf), axis=0)
-    counts = largest > 0
-    if not bool(counts.any()):
+    xp, sizes, largest = namespace(x), abs(x), column_maxima(x)
+    if not bool((largest > 0).any()):
         return 0
-    spread = xp.log2(xp.where(counts, largest, 1.0)) - xp.log2(xp.where(counts, smallest, 1.0))
+    top = xp.where(largest > 0, largest, 1.0)
+    spread = xp.log2(top) - xp.log2(xp.where(sizes > 0, sizes, top))
     return max(0, math.ceil(float(xp.max(spread))) - NEAR)
 
 
 def _bits_below(x: Array, low: Array) -> int:
     """How many bits the entries of low lie below the largest ones of x, in the column where they are nearest."""
     xp = namespace(x)
-    above, below = xp.max(abs(x), axis=0), xp.max(abs(low), axis=0)
+    above, below = column_maxima(x), column_maxima(low)
     counts = (above > 0) & (below > 0)
     if not bool(counts.any()):
         return 0

@@ -11,7 +11,7 @@ import scipy.sparse
 from thermolinalg._arrays import Array, as_array, as_float64, dtype_name
 from thermolinalg.operators._scaling import inverse_root, same_scaling, scaled_entries
 from thermolinalg.operators.base import Operator
-from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, sparse_slices
+from thermolinalg.operators.sliced import SLICED_EPS, Sliced, bits_of_slices, one_by_one, sparse_slices
 
 try:
     # SciPy's own kernels add to what is there; its public product allocates, and adding takes two passes more.
@@ -117,7 +117,7 @@ class Sparse(Operator):
         """A in slices, for residuals of twice the precision."""
         terms = int(np.diff(self.matrix.indptr).max(initial=1))
         bits = bits_of_slices(terms)
-        return Sliced([self.multiplier(part).__matmul__ for part in sparse_slices(self.matrix, bits)], bits)
+        return Sliced([one_by_one(self.multiplier(part)) for part in sparse_slices(self.matrix, bits)], bits)
 
     def absolute(self, block: Array) -> Array:
         return self.multiplier(abs(self.matrix)) @ block

@@ -58,9 +58,7 @@ def legal_placement(placement: Placement, rows: Rows) -> Placement:
             f"{circuit.names[low[0]]!r} is lower than the rows, {rows.height:g}: give rows as high as the lowest cell"
         )
     corner = centre - circuit.size / 2
-    strips = [_Strip(y, left, right) for y, left, right in zip(rows.y, rows.left, rows.right, strict=True)]
-    for cell in fixed:
-        _block(strips, rows, *corner[cell], *circuit.size[cell])
+    strips = strips_beside(rows, corner[fixed], circuit.size[fixed])
     macro = circuit.size[free, 1] > rows.height * (1 + SLACK)
     macros, cells = free[macro], free[~macro]
     for cell in macros[np.argsort(-circuit.size[macros].prod(axis=1), kind="stable")]:
@@ -75,7 +73,7 @@ def legal_placement(placement: Placement, rows: Rows) -> Placement:
 
 
 @dataclass
-class _Strip:
+class Strip:
     """What is free of a row, as intervals from left to right."""
 
     y: float
@@ -94,7 +92,15 @@ class _Strip:
         return float(self.left + site * (np.ceil(steps - SLACK) if up else np.floor(steps + SLACK)))
 
 
-def _block(strips: list[_Strip], rows: Rows, x: float, y: float, width: float, height: float) -> None:
+def strips_beside(rows: Rows, corner: np.ndarray, size: np.ndarray) -> list[Strip]:
+    """What rectangles (n, 2) leave free of each row."""
+    strips = [Strip(y, left, right) for y, left, right in zip(rows.y, rows.left, rows.right, strict=True)]
+    for place, extent in zip(corner, size, strict=True):
+        _block(strips, rows, *place, *extent)
+    return strips
+
+
+def _block(strips: list[Strip], rows: Rows, x: float, y: float, width: float, height: float) -> None:
     """Take a rectangle away from the gaps."""
     if not width * height:
         return
@@ -110,7 +116,7 @@ def _block(strips: list[_Strip], rows: Rows, x: float, y: float, width: float, h
 
 
 def _nearest_gap(
-    strips: list[_Strip], rows: Rows, x: float, y: float, width: float, height: float
+    strips: list[Strip], rows: Rows, x: float, y: float, width: float, height: float
 ) -> tuple[float, float] | None:
     """Lower left corner of the nearest free rectangle that stands on a row."""
     levels = sorted({strip.y for strip in strips})
@@ -164,7 +170,7 @@ class _Row:
 
 
 def _fill(
-    strips: list[_Strip], rows: Rows, names: list[str], cells: np.ndarray, corner: np.ndarray, width: np.ndarray
+    strips: list[Strip], rows: Rows, names: list[str], cells: np.ndarray, corner: np.ndarray, width: np.ndarray
 ) -> None:
     """Cells of one row into the gaps; their corners are overwritten."""
     gaps = sorted((_Row(strip.y, *gap) for strip in strips for gap in strip.gaps), key=lambda row: row.y)

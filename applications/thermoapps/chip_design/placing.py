@@ -42,7 +42,7 @@ def place_circuit(
     device : LangevinDevice, optional
         Default: an ideal overdamped one.
     callback : callable, optional
-        As for `global_placement`.
+        As for `global_placement` and `refine_placement`: shown the placement after each round and each pass.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness.
 
@@ -62,11 +62,11 @@ def place_circuit(
     """
     generator = np.random.default_rng(rng)
     placed = legal_placement(global_placement(circuit, rows, device=device, callback=callback, rng=generator), rows)
-    found = [refine_placement(placed, passes=passes, rng=generator)]
+    found = [refine_placement(placed, rows, passes=passes, callback=callback, rng=generator)]
     try:
         given = legal_placement(Placement(circuit, circuit.centre()), rows)
     except ValueError:  # cells of the file may crowd where they can find no place
         pass
     else:
-        found.append(refine_placement(given, passes=passes, rng=generator))
+        found.append(refine_placement(given, rows, passes=passes, callback=callback, rng=generator))
     return min(found, key=wirelength)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from circuits import ROWS, assert_legal, mixed, random_circuit
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import spsolve
 
 from thermoapps.chip_design import (
-    Circuit,
     Placement,
     QuadraticWirelength,
     Rows,
@@ -20,30 +20,12 @@ from thermoapps.chip_design import (
     placing,
     quadratic_placement,
     read_bookshelf,
-    refine_placement,
     rows_between_pads,
     spread_placement,
     wirelength,
 )
 from thermoapps.chip_design._bounds import BoundToBound
 from thermoapps.chip_design._density import Bins
-
-ROWS = Rows(np.arange(10.0) * 2, np.zeros(10), np.full(10, 40.0), 2.0)
-
-
-def random_circuit(seed, cells=20, pads=4, nets=15):
-    """A chain that ties all cells to the pads, and further nets of two to seven pins."""
-    rng = np.random.default_rng(seed)
-    n = cells + pads
-    fixed = np.arange(n) >= cells
-    size = np.where(fixed[:, None], 1.0, np.stack([rng.uniform(1, 5, n), np.full(n, 2.0)], axis=1))
-    corner = np.where(fixed[:, None], rng.uniform(0, 40, (n, 2)) * [1, 0.5], 0.0)
-    chain = [[k, k + 1] for k in range(cells)]
-    members = chain + [list(rng.choice(n, rng.integers(2, 8), replace=False)) for _ in range(nets)]
-    pin_cell = np.concatenate(members)
-    pin_net = np.repeat(np.arange(len(members)), [len(net) for net in members])
-    offset = rng.uniform(-0.5, 0.5, (len(pin_cell), 2))
-    return Circuit([f"c{k}" for k in range(n)], size, fixed, corner, pin_cell, pin_net, offset)
 
 
 def spring_energy(circuit, centre):
@@ -113,27 +95,6 @@ def test_circuits_without_an_answer():
         quadratic_placement(replace(circuit, fixed=np.zeros(24, dtype=bool)))
 
 
-def assert_legal(placement, rows):
-    """Every cell on a row, within it over its whole height, on a site, and clear of all others."""
-    circuit, tiny = placement.circuit, 1e-6
-    low, high = placement.centre - circuit.size / 2, placement.centre + circuit.size / 2
-    np.testing.assert_array_equal(placement.centre[circuit.fixed], circuit.centre()[circuit.fixed])
-    for cell in np.flatnonzero(~circuit.fixed):
-        touched = (rows.y < high[cell, 1] - tiny) & (rows.y + rows.height > low[cell, 1] + tiny)
-        around = touched & (rows.left <= low[cell, 0] + tiny) & (rows.right >= high[cell, 0] - tiny)
-        assert np.isclose(rows.y, low[cell, 1], atol=tiny).any()
-        assert around.sum() * rows.height >= circuit.size[cell, 1] - tiny
-        if rows.site:
-            steps = (low[cell, 0] - rows.left[around]) / rows.site
-            assert np.allclose(steps, np.round(steps), atol=tiny)
-    solid = np.flatnonzero(circuit.size.prod(axis=1) > 0)
-    order = solid[np.argsort(low[solid, 0])]
-    for at, cell in enumerate(order):
-        later = order[at + 1 :][low[order[at + 1 :], 0] < high[cell, 0] - tiny]
-        clear = (low[later, 1] >= high[cell, 1] - tiny) | (high[later, 1] <= low[cell, 1] + tiny)
-        assert np.all(clear | circuit.fixed[later] & circuit.fixed[cell])
-
-
 @given(st.integers(0, 2**32 - 1))
 def test_cells_end_in_rows_without_overlap(seed):
     circuit = random_circuit(seed, cells=60)
@@ -144,15 +105,7 @@ def test_cells_end_in_rows_without_overlap(seed):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5]))
 def test_mixed_heights_macros_blocks_and_sites(seed, site):
-    rng = np.random.default_rng(seed)
-    circuit = random_circuit(seed, cells=40)
-    size = circuit.size.copy()
-    size[:5] = rng.uniform(2.5, 8, (5, 2))  # macros
-    size[5:10, 1] = 4.0  # cells of two rows
-    size[-1] = 6.0, 3.0  # a fixed block
-    circuit = replace(circuit, size=size)
-    rows = Rows(np.arange(20.0) * 2, np.full(20, 1.0), np.full(20, 41.0), 2.0, site)
-    placed = Placement(circuit, np.where(circuit.fixed[:, None], circuit.centre(), rng.uniform(-5, 45, size.shape)))
+    placed, rows = mixed(seed, site)
     assert_legal(legal_placement(placed, rows), rows)
 
 
@@ -168,36 +121,6 @@ def test_rows_with_gaps():
     rows = Rows(y, left, right, 2.0)
     circuit = random_circuit(8, cells=60)
     assert_legal(legal_placement(quadratic_placement(circuit, rng=0), rows), rows)
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_exchanges_keep_a_placement_legal_and_never_lengthen_wires(seed):
-    circuit = random_circuit(seed, cells=40, nets=25)
-    size = circuit.size.copy()
-    size[:40, 0] = np.round(size[:40, 0])
-    legal = legal_placement(spread_placement(quadratic_placement(replace(circuit, size=size), rng=0), ROWS), ROWS)
-    refined = refine_placement(legal, passes=3, rng=seed)
-    assert_legal(refined, ROWS)
-    assert wirelength(refined) <= wirelength(legal) * (1 + 1e-12)
-
-
-def test_exchanges_find_the_order_of_a_row():
-    names, n = [f"c{k}" for k in range(8)], 8
-    pads = np.stack([np.arange(8.0) * 2, np.full(8, 4.0)], axis=1)
-    circuit = Circuit(
-        names=[*names, *(f"p{k}" for k in range(8))],
-        size=np.concatenate([np.full((8, 2), 2.0), np.zeros((8, 2))]),
-        fixed=np.arange(16) >= 8,
-        corner=np.concatenate([np.zeros((8, 2)), pads + 1]),
-        pin_cell=np.stack([np.arange(8), np.arange(8, 16)], axis=1).ravel(),
-        pin_net=np.repeat(np.arange(8), 2),
-        pin_offset=np.zeros((16, 2)),
-    )
-    shuffled = np.concatenate([np.stack([np.random.default_rng(0).permutation(n) * 2.0 + 1, np.ones(n)], 1), pads + 1])
-    refined = refine_placement(Placement(circuit, shuffled), rng=0)
-    np.testing.assert_array_equal(refined.centre[:8, 0], pads[:, 0] + 1)
-    with pytest.raises(ValueError, match="passes must not be negative"):
-        refine_placement(refined, passes=-1)
 
 
 def test_spreading_takes_overlap_away():

@@ -11,11 +11,13 @@ from thermoapps.chip_design import (
     Element,
     Netlist,
     PowerGrid,
+    Waveform,
     effective_resistance,
     johnson_temperature,
     read_netlist,
     sample_voltages,
     solve_grid,
+    square_mesh,
 )
 from thermolinalg import SingularError
 
@@ -211,3 +213,15 @@ def test_power_grid_benchmark(data_folder):
     assert solution.voltages[layer == 1].min() == pytest.approx(0.9882, abs=1e-4)
     assert solution.voltages[layer == 0].max() == pytest.approx(0.6946, abs=1e-4)
     assert solution.info.device_time > 0
+
+
+def test_a_mesh_has_its_wires_and_loads():
+    mesh = square_mesh(4, load=Waveform("pulse", (0.0, 1.0, 0.0, 1.0, 1.0, 1.0)), capacitance=1e-12, rng=0)
+    assert [len(part) for part in (mesh.resistors, mesh.current_sources, mesh.capacitors)] == [28, 17, 16]
+    grid = PowerGrid.from_netlist(square_mesh(4, rng=0))
+    assert np.nanmax(grid.coordinates()) == 3
+    drop = solve_grid(grid, rng=0).drop[0]  # each corner carries about a quarter of the current
+    assert drop == pytest.approx(0.1 * -grid.from_loads.sum() / 4, rel=0.5)
+    for options, said in (({"side": 1}, "side must be"), ({"side": 3, "capacitance": -1.0}, "capacitance must be")):
+        with pytest.raises(ValueError, match=said):
+            square_mesh(**options)
