@@ -18,10 +18,10 @@ BENCHMARK = Benchmark(
     about="""\
 # Benchmarks: applications
 
-Made by `make bench-apps`, part by part, from `benchmarks/applications/results.json`; no number on this page is copied
-by hand. Every part runs in a process of its own, on {threads} thread of {processor}, whose load was {load:.1f} when the
-first began; Gaussian processes and linear models were measured later, at a load of 8. Times are CPU times, the least of
-three calls or more in turns, so that ratios tell more than seconds do. Versions: {versions}.
+Made by `make bench-apps` in one run, from `benchmarks/applications/results.json`; no number on this page is copied by
+hand. Every part runs in a process of its own, on {threads} thread of {processor}, whose load was {load:.1f} when the
+run began. Times are CPU times, the least of three calls in turns, so that ratios tell more than seconds do.
+Versions: {versions}.
 
 What is timed is a *simulation* of a device, whose time constants are not these seconds. Where ours takes several times
 as long, **the digital library is the better choice** unless there is a device.

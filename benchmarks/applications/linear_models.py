@@ -65,7 +65,7 @@ def compared(name: str, ours: Any, theirs: Any, X: np.ndarray, y: np.ndarray) ->
 def table(results: dict[str, Any]) -> str:
     """Seconds and differences as Markdown."""
     return f"""\
-Samples × features. A solve has a fixed cost of a millisecond or two, for reading the matrix, choosing an engine and
+Samples × features. A solve has a fixed cost of a few milliseconds, for reading the matrix, choosing an engine and
 scheduling the first runs, whatever its size; small regressions are five or six of those and little else. With more
 features than samples ours works in the space of the rows. The couplings of a Bayesian ridge regression are written
 once, and decomposed once for all its iterations.
