@@ -47,7 +47,8 @@ SMALLER = "pass a smaller A and square the result yourself"
 """Where no tolerance helps."""
 
 EXAMINED = 4096
-"""Readings, and pairs at two lags, of a device that is not the package's own."""
+"""Readings, and pairs at two lags, of a device that is not the package's own; as many as an answer took where these are
+more, so that what goes unseen is of the order of its error bar."""
 
 REPLICAS = 32
 """Draws that tell the spread of a power: as many degrees of freedom."""
@@ -176,14 +177,15 @@ class Step:
         share = float(self.rounding.max()) * math.sqrt(n * len(P)) / float(self.spread.max())
         return Reading(value, noise, share * noise + 2**k * len(P) * np.finfo(float).eps * np.abs(value))
 
-    def health(self) -> Health | None:
+    def health(self, answered: int) -> Health | None:
         """Of a device that is not the package's own, whose readings for this drift settle to N(0, I)."""
         program: Any = self.program
         if program.vouched:
             return None
-        noise, schedule = self.drift + self.drift.T, self.program.independent_readings(EXAMINED)
+        n = max(EXAMINED, answered)
+        noise, schedule = self.drift + self.drift.T, self.program.independent_readings(n)
         half, whole = (program.lagged_covariance(noise, lag, schedule, rng=self.rng) for lag in (0.5, 1.0))
-        return correlation_health(program.noise_covariance(noise, schedule, rng=self.rng), half, whole, EXAMINED)
+        return correlation_health(program.noise_covariance(noise, schedule, rng=self.rng), half, whole, n)
 
     def outer(self, P: np.ndarray) -> np.ndarray:
         """e^α T P T⁻¹, complex where A is: its real form comes once in each of two blocks."""
@@ -279,7 +281,7 @@ def _report(step: Step, found: Reading, schedule: Schedule, runs: int) -> Info:
     program, k, d = step.program, step.plan.squarings, len(found.value)
     changed = step.plan.coordinates.changed
     factor = f"e^shift = {step.growth:.3g}" + (", and how the squarings amplify it" if k else "")
-    told, health = program.describe(), step.health()
+    told, health = program.describe(), step.health(schedule.readings or 1)
     info = Info(
         success=True,
         status=0,
