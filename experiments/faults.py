@@ -22,7 +22,7 @@ from faulty_devices import LAGS, MATRICES, READINGS, Faulty  # noqa: E402
 
 RESIDUAL = [tests.solve, tests.inv]
 NONE = [tests.raw_solution, tests.raw_inverse, tests.diagonal, tests.logarithm, tests.samples]
-GENERAL = [tests.exponential, tests.exact_exponential]
+GENERAL = tests.EXPONENTIALS
 TITLES = {
     "solve": "`solve`",
     "inv": "`inv`",
@@ -33,6 +33,7 @@ TITLES = {
     "samples": "`sample`",
     "exponential": "`expm`",
     "exact_exponential": "`expm`, 1e-3",
+    "action": "`expm_multiply`",
     "lyapunov": "Lyapunov",
 }
 

@@ -61,6 +61,12 @@ class Health:
         fail = "reading fails" if self.readings == 1 else f"{self.readings} readings fail"
         return f"the device is not healthy: its {fail} {told}"
 
+    def add(self, other: Health) -> Health:
+        """What readings of two matrices told."""
+        names = self.scores.keys() | other.scores.keys()
+        worst = {name: max(self.scores.get(name, 0.0), other.scores.get(name, 0.0)) for name in names}
+        return Health(worst, self.readings + other.readings)
+
     def note(self, check: str, z: NDArray[np.float64] | float) -> None:
         """Deviations in standard errors; what is not a number is infinite."""
         off = np.abs(np.asarray(z, dtype=float))

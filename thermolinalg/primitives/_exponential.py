@@ -25,7 +25,17 @@ from thermolinalg.primitives._lyapunov import embedding
 from thermolinalg.primitives._readings import declare, empty_report, end_early
 from thermolinalg.primitives._tolerance import read_rtol
 
-__all__ = ["FEWEST_READINGS", "LONG", "MARGIN", "MOST_READINGS", "Precision", "announce", "estimate", "margin"]
+__all__ = [
+    "FEWEST_READINGS",
+    "LONG",
+    "MARGIN",
+    "MOST_READINGS",
+    "Precision",
+    "announce",
+    "estimate",
+    "examined",
+    "margin",
+]
 
 MARGIN = 0.49
 """How far the shift stays above the least one, m. Readings are independent after 18.4/m lags, and their number grows
@@ -177,16 +187,6 @@ class Step:
         share = float(self.rounding.max()) * math.sqrt(n * len(P)) / float(self.spread.max())
         return Reading(value, noise, share * noise + 2**k * len(P) * np.finfo(float).eps * np.abs(value))
 
-    def health(self, answered: int) -> Health | None:
-        """Of a device that is not the package's own, whose readings for this drift settle to N(0, I)."""
-        program: Any = self.program
-        if program.vouched:
-            return None
-        n = max(EXAMINED, answered)
-        noise, schedule = self.drift + self.drift.T, self.program.independent_readings(n)
-        half, whole = (program.lagged_covariance(noise, lag, schedule, rng=self.rng) for lag in (0.5, 1.0))
-        return correlation_health(program.noise_covariance(noise, schedule, rng=self.rng), half, whole, n)
-
     def outer(self, P: np.ndarray) -> np.ndarray:
         """e^α T P T⁻¹, complex where A is: its real form comes once in each of two blocks."""
         X = self.growth * (self.plan.coordinates.T @ P @ self.plan.coordinates.inverse)
@@ -194,6 +194,26 @@ class Step:
             return np.asarray(X)
         d = len(X) // 2
         return np.asarray((X[:d, :d] + X[d:, d:]) / 2 + 0.5j * (X[d:, :d] - X[:d, d:]))
+
+
+def examined(program: Any, drift: np.ndarray, answered: int, rng: np.random.Generator) -> Health | None:
+    """Health of a device that is not the package's own, whose readings for its drift settle to N(0, I); None of that.
+
+    Parameters
+    ----------
+    program : Watched
+        `Correlated`, with the drift on it.
+    drift : ndarray, shape (d, d)
+    answered : int
+        Readings that the answer took.
+    rng : numpy.random.Generator
+    """
+    if program.vouched:
+        return None
+    n = max(EXAMINED, answered)
+    noise, schedule = drift + drift.T, program.independent_readings(n)
+    half, whole = (program.lagged_covariance(noise, lag, schedule, rng=rng) for lag in (0.5, 1.0))
+    return correlation_health(program.noise_covariance(noise, schedule, rng=rng), half, whole, n)
 
 
 def margin(d: int, size: float) -> float:
@@ -281,7 +301,7 @@ def _report(step: Step, found: Reading, schedule: Schedule, runs: int) -> Info:
     program, k, d = step.program, step.plan.squarings, len(found.value)
     changed = step.plan.coordinates.changed
     factor = f"e^shift = {step.growth:.3g}" + (", and how the squarings amplify it" if k else "")
-    told, health = program.describe(), step.health(schedule.readings or 1)
+    told, health = program.describe(), examined(program, step.drift, schedule.readings or 1, step.rng)
     info = Info(
         success=True,
         status=0,

@@ -18,10 +18,11 @@ from thermolinalg.devices import Device, Ledger
 from thermolinalg.devices.propagation import CovarianceProducts, ProductProgram, Propagating
 from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
+from thermolinalg.estimation.health import Health
 from thermolinalg.operators import Dense
 from thermolinalg.operators.matrix_free import product
 from thermolinalg.primitives._coordinates import numerical_abscissa, plan
-from thermolinalg.primitives._exponential import margin
+from thermolinalg.primitives._exponential import examined, margin
 from thermolinalg.primitives._lyapunov import embedding
 
 __all__ = ["CHAINS", "DENSE", "Chains", "Generator", "Looked", "real_form"]
@@ -253,8 +254,19 @@ class Chains:
                 for _ in islice(steps, count):
                     V = math.exp(shift) * program.lagged_products(V, schedule, rng=rng)
             outer = np.stack([self.generator.back(each) for each in V])
-            yield outer.mean(axis=0), outer.std(axis=0, ddof=1) / math.sqrt(CHAINS)
+            with np.errstate(over="ignore"):
+                scatter = outer.std(axis=0, ddof=1)
+            yield outer.mean(axis=0), scatter / math.sqrt(CHAINS)
         next(steps, None)  # which counts the last one
+
+    def health(self, n: int, rng: np.random.Generator) -> Health | None:
+        """Of a device that is not the package's own, looked at as long as n pairs for each step of all chains took."""
+        found: Health | None = None
+        for program, steps, _ in self.programs.values():
+            if isinstance(program, CovarianceProducts):
+                health = examined(program.program, program.drift, CHAINS * n * steps, rng)
+                found = found.add(health) if found and health else health
+        return found
 
     def rounding(self, noise: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
         """An error of rounding grows as one of noise does; readings have their own."""
