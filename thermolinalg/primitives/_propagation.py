@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
@@ -22,13 +22,16 @@ from thermolinalg.estimation.health import Health
 from thermolinalg.operators import Dense
 from thermolinalg.operators.matrix_free import product
 from thermolinalg.primitives._coordinates import numerical_abscissa, plan
-from thermolinalg.primitives._exponential import examined, margin
+from thermolinalg.primitives._exponential import DIRECTIONS, examined, margin
 from thermolinalg.primitives._lyapunov import embedding
 
 __all__ = ["CHAINS", "DENSE", "Chains", "Generator", "Looked", "real_form"]
 
 CHAINS = 32
 """Independent chains whose mean is the answer; their scatter tells its standard error with 31 degrees of freedom."""
+
+LOOKED = 2
+"""Times as many readings tell the health of a device: a fault may take some of the scatter that is the error bar."""
 
 SEARCHED = 512
 """Order up to which coordinates are looked for: beyond it more steps cost less."""
@@ -259,12 +262,14 @@ class Chains:
             yield outer.mean(axis=0), scatter / math.sqrt(CHAINS)
         next(steps, None)  # which counts the last one
 
-    def health(self, n: int, rng: np.random.Generator) -> Health | None:
-        """Of a device that is not the package's own, looked at as long as n pairs for each step of all chains took."""
-        found: Health | None = None
+    def health(self, B: np.ndarray, n: int, rng: np.random.Generator) -> Health | None:
+        """Of a device that is not the package's own, looked at `LOOKED` times as long as n pairs for each step took."""
+        columns, found = self.generator.into(B), cast(Health | None, None)
+        along = columns[:, columns.any(axis=0)][:, :DIRECTIONS]
+        along = along / np.linalg.norm(along, axis=0)
         for program, steps, _ in self.programs.values():
             if isinstance(program, CovarianceProducts):
-                health = examined(program.program, program.drift, CHAINS * n * steps, rng)
+                health = examined(program.program, program.drift, along, LOOKED * CHAINS * n * steps, rng)
                 found = found.add(health) if found and health else health
         return found
 

@@ -291,7 +291,7 @@ def _run(
             )
         n = math.ceil(SAFETY * share**2 * n)
         announced = announce("e^A B", chains.device_time(n), CHAINS * n, announced)
-    health = chains.health(n, rng)
+    health = chains.health(B, n, rng)
     info = _report(chains, float(noise.max()), n, runs)
     if stopped and wanted.schedule is None:
         end_early(info, runs, "runs")
