@@ -18,10 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import test_faults as tests  # noqa: E402
-from faulty_devices import MATRICES, READINGS, Faulty  # noqa: E402
+from faulty_devices import LAGS, MATRICES, READINGS, Faulty  # noqa: E402
 
 RESIDUAL = [tests.solve, tests.inv]
-NONE = [tests.raw_solution, tests.raw_inverse, tests.diagonal, tests.logarithm, tests.samples, tests.exponential]
+NONE = [tests.raw_solution, tests.raw_inverse, tests.diagonal, tests.logarithm, tests.samples]
+GENERAL = tests.EXPONENTIALS
 TITLES = {
     "solve": "`solve`",
     "inv": "`inv`",
@@ -31,6 +32,8 @@ TITLES = {
     "logarithm": "`slogdet`",
     "samples": "`sample`",
     "exponential": "`expm`",
+    "exact_exponential": "`expm`, 1e-3",
+    "action": "`expm_multiply`",
     "lyapunov": "Lyapunov",
 }
 
@@ -48,13 +51,12 @@ def outcome(call: Any, A: Any, device: Any) -> str:
 def measure() -> dict[str, dict[str, dict[str, int]]]:
     """Outcomes by fault and call."""
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for fault in [*READINGS, *MATRICES]:
+    for fault in [*READINGS, *LAGS, *MATRICES]:
         row = found.setdefault(fault, {})
-        for call in [*RESIDUAL, *NONE]:
-            general = call is tests.exponential
+        for call in [*RESIDUAL, *NONE, *GENERAL]:
             problems = tests.PROBLEMS if call in RESIDUAL else tests.WITHOUT_RESIDUAL
             outcomes = Counter(
-                outcome(call, A, Faulty.general(fault) if general else Faulty(fault)) for A in problems.values()
+                outcome(call, A, Faulty.general(fault) if call in GENERAL else Faulty(fault)) for A in problems.values()
             )
             row[call.__name__] = dict(outcomes)
         outcomes = Counter(tests.lyapunov_outcome(name, fault) for name in tests.LYAPUNOV)

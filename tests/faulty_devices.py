@@ -11,6 +11,7 @@ import numpy as np
 from thermolinalg import GeneralDevice, LangevinDevice, Schedule
 from thermolinalg.devices.driven import GROUPS
 from thermolinalg.operators import Dense, SkewEmbedding
+from thermolinalg.simulation.disturbances import PinkNoise
 
 Fault = Callable[[np.ndarray, "Memory"], np.ndarray]
 """``fault(value, memory)``: what is read where an ideal device reads `value`, of shape (d, k)."""
@@ -32,6 +33,10 @@ class Memory:
 
 def _size(value: np.ndarray) -> np.ndarray:
     return abs(value).max(axis=0, initial=0.0)
+
+
+def _whole(value: np.ndarray) -> float:
+    return float(abs(value).max(initial=0.0))
 
 
 def _node(value: np.ndarray, change: Callable[[np.ndarray], Any]) -> np.ndarray:
@@ -57,6 +62,20 @@ def _swapped(value, memory):
 
 def _correlated(value, memory):
     return value + 0.05 * _size(value) * memory.rng.standard_normal((1, value.shape[1]))
+
+
+def _hums(value, memory):
+    phase, nodes = 2 * np.pi * memory.rng.random(), np.arange(len(value))[:, None]
+    return value + 0.2 * _whole(value) * np.cos(2.0 * nodes) * np.cos(0.3 * np.arange(value.shape[1]) + phase)
+
+
+def _flickers(value, memory):
+    pink = PinkNoise(0.2 * _whole(value), 1.0, 1e6)
+    return value + pink.path(1.0, value.shape[1], len(value), memory.rng).T
+
+
+def _warms_up(value, memory):
+    return value * (1 + 0.3 * np.exp(-4 * np.arange(value.shape[1]) / value.shape[1]))
 
 
 def _raises(value, memory):
@@ -88,7 +107,13 @@ READINGS: dict[str, Fault] = {
     "NaN from the third run on": lambda value, memory: value * (np.nan if memory.runs > 2 else 1.0),
     "does not answer at times": _raises,
     "huge once": lambda value, memory: value * (1e200 if memory.runs == 2 else 1.0),
+    "hum": _hums,
+    "1/f noise": _flickers,
+    "warms up": _warms_up,
 }
+
+LAGS = {"jitter": 0.25}
+"""How far a time between two readings, which is none but on average, is off."""
 
 
 def _perturbed(matrix, rng):
@@ -118,7 +143,7 @@ MATRICES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 NOISES = {"too small a noise": 1e-6, "too large a noise": 30.0}
 """Factors on the noise that a device reports."""
 
-FAULTS = [*READINGS, *MATRICES, *NOISES]
+FAULTS = [*READINGS, *LAGS, *MATRICES, *NOISES]
 
 
 class Faulty:
@@ -202,4 +227,6 @@ class FaultyProgram:
         return s * (1 - s) * np.sum(x * (H @ x - start * x), axis=0).reshape(GROUPS, n).mean(axis=1)
 
     def lagged_covariance(self, noise, lag, schedule, *, rng):
-        return self._read(self.inner.lagged_covariance(noise, lag, schedule, rng=rng))
+        off = LAGS.get(self.faulty.fault, 0.0)
+        early, late = (self.inner.lagged_covariance(noise, lag + s * off, schedule, rng=rng) for s in (-1, 1))
+        return self._read((early + late) / 2)

@@ -39,6 +39,7 @@ BIASED = ["mean", "variance", "stationarity", "warm start", "readings", "scaling
 BIASED += ["temperature", "covariance", "autocovariance", "readings along", "work"]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("preset", [PaperTNGD, PCB2024, IntegratedCMOS, Pessimistic])
 def test_presets_take_each_of_them(part, preset):
@@ -52,6 +53,7 @@ def test_presets_take_each_of_them(part, preset):
 
 
 @pytest.mark.filterwarnings("ignore:the device is not healthy")
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("wrapper", WRAPPED)
 def test_wrappers_take_each_of_them(part, wrapper):

@@ -123,8 +123,12 @@ def test_single_readings_say_that_their_error_bar_is_not_all():
 
 def test_what_they_cannot_do_is_refused_with_a_way_out():
     device = LangevinDevice(imperfections=UNEVEN["sources"])
-    with pytest.raises(TypeError, match="lacks spectrum, readings_along, work"):
-        tla.slogdet(spd(4), device=device)
+    for call in (tla.slogdet, tla.det, tla.logabsdet):
+        with pytest.raises(TypeError, match=r"unequal parts settles to another law .* leave out capacitors="):
+            call(spd(4), device=device)
+    alike = Imperfections(couplings=Couplings(mismatch=1e-6, write_noise=1e-6), noise=Noise(temperature_error=1e-6))
+    _, logarithm = tla.slogdet(spd(4), atol=0.05, device=LangevinDevice(imperfections=alike), rng=0)
+    assert logarithm == pytest.approx(np.linalg.slogdet(spd(4))[1], abs=0.3)
     with pytest.raises(TypeError, match="overdamped"):
         LangevinDevice(Underdamped(), imperfections=UNEVEN["sources"]).program(spd(4))
     large = device.program(scipy.sparse.eye_array(5000, format="csr"), rng=0)

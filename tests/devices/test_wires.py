@@ -39,7 +39,7 @@ def meshed(G, r):
     return seen
 
 
-@given(d=st.integers(1, 6), r=st.floats(1e-4, 10.0), seed=st.integers(0, 99), scale=st.sampled_from([1e-12, 1.0, 1e12]))
+@given(d=st.integers(1, 5), r=st.floats(1e-4, 10.0), seed=st.integers(0, 99), scale=st.sampled_from([1e-12, 1.0, 1e12]))
 def test_what_an_array_comes_to_is_that_of_its_mesh(d, r, seed, scale):
     G = scale * np.random.default_rng(seed).standard_normal((d, d))
     np.testing.assert_allclose(wired(G, r), meshed(G, r), rtol=1e-9, atol=1e-12 * scale)
@@ -128,9 +128,13 @@ def test_calibration_finds_them_and_tiles_shorten_them():
     np.testing.assert_allclose(line @ x, 1.0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_short_wires_make_the_ideal_device():
-    # The copy of a singular matrix is none: that A is singular is judged by A itself.
+    # The copy of a singular matrix is none.
     device = LangevinDevice(imperfections=far(1e-7).imperfections)
     assert {"mean", "variance", "readings along"} <= set(check_device(device, skip=["singular", "spectrum"]))
+
+
+def test_that_a_matrix_is_singular_is_judged_by_itself():
     with pytest.raises(np.linalg.LinAlgError, match="A is singular to working precision"):
         tla.solve(np.ones((2, 2)), np.ones(2), device=far(1e-3), rng=0)

@@ -21,16 +21,18 @@ def warming(kind, w, stiffness, heat):
 def integrated(kind, w, stiffness, heat, x0, burn_in, duration):
     """Mean and covariance of (voltages at the end, average over the window) by Runge and Kutta's method of order 8."""
 
-    def at(p):
-        held = NodeProcess((1 + stiffness * p) * G, (1 + heat * p) * D, *KINDS[kind])
-        return held.process.M, held.process.D, held
-
-    _, _, held = at(1.0)
+    cold, held = (NodeProcess((1 + stiffness * p) * G, (1 + heat * p) * D, *KINDS[kind]) for p in (0.0, 1.0))
     n = len(held.process.M)
+
+    def at(p):
+        """Drift and noise, which follow p linearly."""
+        both = ((cold.process.M, held.process.M), (cold.process.D, held.process.D))
+        return ((1 - p) * settled + p * begun for settled, begun in both)
+
     entered = np.concatenate([held.entry @ B, np.zeros(n)])
 
     def slope(t, packed, averaging):
-        M, noise, _ = at(np.exp(-t / w))
+        M, noise = at(np.exp(-t / w))
         whole = np.zeros((2 * n, 2 * n))
         whole[:n, :n], whole[n:, :n] = M, -averaging * np.eye(n)
         mean, spread = packed[: 2 * n], packed[2 * n :].reshape(2 * n, 2 * n)
@@ -51,6 +53,7 @@ def integrated(kind, w, stiffness, heat, x0, burn_in, duration):
     return packed[: 2 * n][rows], packed[2 * n :].reshape(2 * n, 2 * n)[np.ix_(rows, rows)]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("w", "burn_in", "duration"), [(5.0, 0.0, 4.0), (2.0, 1.5, 6.0)])
@@ -76,6 +79,7 @@ def test_temperature_alone_has_its_closed_form():
     np.testing.assert_allclose(one.after(t).covariance, expected, rtol=2e-4)
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("readings", [1, 2, 7, 200])
 @pytest.mark.parametrize("w", [0.5, 4.0, 1e9])
 def test_readings_one_by_one_make_the_window(readings, w):

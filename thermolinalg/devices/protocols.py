@@ -166,8 +166,10 @@ def missing(program: object, names: tuple[str, ...]) -> list[str]:
 
 
 def as_drivable(program: object, device: object) -> Drivable:
-    """The program as one that determinants can use; TypeError naming the methods it lacks."""
+    """The program as one that determinants can use; TypeError naming the methods it lacks, or why in its own words."""
     if lacking := missing(program, DRIVABLE):
+        if undriven := getattr(program, "undriven", ""):
+            raise TypeError(f"a determinant needs a device that can be driven, and {undriven}")
         raise TypeError(
             f"a determinant needs a device that can be driven, such as LangevinDevice: the program of {device!r} "
             f"lacks {', '.join(lacking)}"

@@ -30,6 +30,13 @@ NEGLIGIBLE = 12.0
 """Relaxation times after which two readings count as uncorrelated in an error bar."""
 
 
+EQUAL = (
+    "leave out capacitors=, spread, correlation and correlation_time of noise=, stuck amplifiers, interference=, "
+    "flicker=, warming=, clock= and couplings that are not symmetric"
+)
+"""What makes a device one of equal parts."""
+
+
 class UnevenProgram(Ranged):
     """A matrix in a `LangevinDevice` whose capacitors, noise sources or couplings are not alike, or that is disturbed.
 
@@ -62,6 +69,7 @@ class UnevenProgram(Ranged):
     """
 
     ideal = False
+    undriven = f"one of unequal parts settles to another law than N(0, T H_s⁻¹) on its way; {EQUAL}"
 
     def __init__(
         self,
@@ -75,8 +83,7 @@ class UnevenProgram(Ranged):
         if d > LARGEST and not isinstance(operator, Sparse):
             raise ValueError(
                 f"a device of unequal parts is simulated with dense arrays of up to {LARGEST} nodes, and A has {d}; "
-                "pass a sparse array, or leave out capacitors=, spread, correlation and correlation_time of noise=, "
-                "stuck amplifiers, interference=, flicker=, warming=, clock= and couplings that are not symmetric"
+                f"pass a sparse array, or {EQUAL}"
             )
         super().__init__(operator, loading, imperfections, rng)
         self.temperature, self.law = law.temperature, imperfections.heat(law)

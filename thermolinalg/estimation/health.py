@@ -61,6 +61,12 @@ class Health:
         fail = "reading fails" if self.readings == 1 else f"{self.readings} readings fail"
         return f"the device is not healthy: its {fail} {told}"
 
+    def add(self, other: Health) -> Health:
+        """What readings of two matrices told."""
+        names = self.scores.keys() | other.scores.keys()
+        worst = {name: max(self.scores.get(name, 0.0), other.scores.get(name, 0.0)) for name in names}
+        return Health(worst, self.readings + other.readings)
+
     def note(self, check: str, z: NDArray[np.float64] | float) -> None:
         """Deviations in standard errors; what is not a number is infinite."""
         off = np.abs(np.asarray(z, dtype=float))
@@ -268,9 +274,12 @@ def correlation_health(
     d, health = len(covariance), Health(readings=3 * n)
     with np.errstate(all="ignore"):
         health.note("equipartition", (covariance - np.eye(d)) * np.sqrt(n / (1 + np.eye(d))))
-        # Entries of P(1) have a variance of at most 2/n, those of the square at most four times it, and a bias of d/n.
-        off = np.maximum(np.abs(half @ half - whole) - d / n, 0.0)
-        health.note("semigroup", off * math.sqrt(n / 18))
+        # Of a lagged covariance P of a device that settles to N(0, I) the entries of error E covary as
+        # ⟨E_ik E_jl⟩ = (δ_ij δ_kl + P_il P_jk)/n; E P + P E has the two spreads below at most, and E² is of order d/n.
+        square, sizes = half @ half, half**2
+        spreads = (np.sqrt(sizes.sum(axis, keepdims=True) + square**2) for axis in (0, 1))
+        scatter = np.hypot(sum(spreads), np.sqrt(1 + whole**2))
+        health.note("semigroup", np.maximum(np.abs(square - whole) - d / n, 0.0) / scatter * math.sqrt(n))
     return health
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from scipy.sparse.linalg import expm_multiply
 
 from thermolinalg._info import Info, warn
 from thermolinalg._progress import told, watched
@@ -25,7 +26,18 @@ from thermolinalg.primitives._lyapunov import embedding
 from thermolinalg.primitives._readings import declare, empty_report, end_early
 from thermolinalg.primitives._tolerance import read_rtol
 
-__all__ = ["FEWEST_READINGS", "LONG", "MARGIN", "MOST_READINGS", "Precision", "announce", "estimate", "margin"]
+__all__ = [
+    "DIRECTIONS",
+    "FEWEST_READINGS",
+    "LONG",
+    "MARGIN",
+    "MOST_READINGS",
+    "Precision",
+    "announce",
+    "estimate",
+    "examined",
+    "margin",
+]
 
 MARGIN = 0.49
 """How far the shift stays above the least one, m. Readings are independent after 18.4/m lags, and their number grows
@@ -37,6 +49,9 @@ FEWEST_READINGS = 100
 MOST_READINGS = 10**15
 """More are not worth naming: decades at a nanosecond each."""
 
+DIRECTIONS = 8
+"""Vectors that such a device is held against digital products with A for."""
+
 PILOT = 1000
 """Readings that tell how large e^A is, where the tolerance is relative to that."""
 
@@ -47,7 +62,8 @@ SMALLER = "pass a smaller A and square the result yourself"
 """Where no tolerance helps."""
 
 EXAMINED = 4096
-"""Readings, and pairs at two lags, of a device that is not the package's own."""
+"""Readings, and pairs at two lags, of a device that is not the package's own; as many as an answer took where these are
+more, so that what goes unseen is of the order of its error bar."""
 
 REPLICAS = 32
 """Draws that tell the spread of a power: as many degrees of freedom."""
@@ -176,14 +192,11 @@ class Step:
         share = float(self.rounding.max()) * math.sqrt(n * len(P)) / float(self.spread.max())
         return Reading(value, noise, share * noise + 2**k * len(P) * np.finfo(float).eps * np.abs(value))
 
-    def health(self) -> Health | None:
-        """Of a device that is not the package's own, whose readings for this drift settle to N(0, I)."""
-        program: Any = self.program
-        if program.vouched:
-            return None
-        noise, schedule = self.drift + self.drift.T, self.program.independent_readings(EXAMINED)
-        half, whole = (program.lagged_covariance(noise, lag, schedule, rng=self.rng) for lag in (0.5, 1.0))
-        return correlation_health(program.noise_covariance(noise, schedule, rng=self.rng), half, whole, EXAMINED)
+    def health(self, answered: int) -> Health | None:
+        """Of the device, after so many readings."""
+        d = len(self.drift)
+        few = np.eye(d) if d <= DIRECTIONS else np.random.default_rng(d).choice([-1.0, 1.0], size=(d, DIRECTIONS))
+        return examined(self.program, self.drift, few, answered, self.rng)
 
     def outer(self, P: np.ndarray) -> np.ndarray:
         """e^α T P T⁻¹, complex where A is: its real form comes once in each of two blocks."""
@@ -192,6 +205,34 @@ class Step:
             return np.asarray(X)
         d = len(X) // 2
         return np.asarray((X[:d, :d] + X[d:, d:]) / 2 + 0.5j * (X[d:, :d] - X[:d, d:]))
+
+
+def examined(
+    program: Any, drift: np.ndarray, along: np.ndarray, answered: int, rng: np.random.Generator
+) -> Health | None:
+    """Health of a device that is not the package's own, whose readings for its drift settle to N(0, I); None of that.
+
+    Parameters
+    ----------
+    program : Watched
+        `Correlated`, with the drift on it.
+    drift : ndarray, shape (d, d)
+    along : ndarray, shape (d, k)
+        A few vectors, none of them zero.
+    answered : int
+        Readings that the answer took.
+    rng : numpy.random.Generator
+    """
+    if program.vouched:
+        return None
+    n = max(EXAMINED, answered)
+    noise, schedule = drift + drift.T, program.independent_readings(n)
+    half, whole = (program.lagged_covariance(noise, lag, schedule, rng=rng) for lag in (0.5, 1.0))
+    health = correlation_health(program.noise_covariance(noise, schedule, rng=rng), half, whole, n)
+    # Digital products with A tell what a lag leaves of a few vectors; see `correlation_health` for the error.
+    left = expm_multiply(-drift, along)
+    health.note("decay", (whole @ along - left) * np.sqrt(n / ((along**2).sum(axis=0) + left**2)))
+    return health
 
 
 def margin(d: int, size: float) -> float:
@@ -279,7 +320,7 @@ def _report(step: Step, found: Reading, schedule: Schedule, runs: int) -> Info:
     program, k, d = step.program, step.plan.squarings, len(found.value)
     changed = step.plan.coordinates.changed
     factor = f"e^shift = {step.growth:.3g}" + (", and how the squarings amplify it" if k else "")
-    told, health = program.describe(), step.health()
+    told, health = program.describe(), step.health(schedule.readings or 1)
     info = Info(
         success=True,
         status=0,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
@@ -18,16 +18,20 @@ from thermolinalg.devices import Device, Ledger
 from thermolinalg.devices.propagation import CovarianceProducts, ProductProgram, Propagating
 from thermolinalg.devices.protocols import as_correlated
 from thermolinalg.devices.watched import watched_program
+from thermolinalg.estimation.health import Health
 from thermolinalg.operators import Dense
 from thermolinalg.operators.matrix_free import product
 from thermolinalg.primitives._coordinates import numerical_abscissa, plan
-from thermolinalg.primitives._exponential import margin
+from thermolinalg.primitives._exponential import DIRECTIONS, examined, margin
 from thermolinalg.primitives._lyapunov import embedding
 
 __all__ = ["CHAINS", "DENSE", "Chains", "Generator", "Looked", "real_form"]
 
 CHAINS = 32
 """Independent chains whose mean is the answer; their scatter tells its standard error with 31 degrees of freedom."""
+
+LOOKED = 2
+"""Times as many readings tell the health of a device: a fault may take some of the scatter that is the error bar."""
 
 SEARCHED = 512
 """Order up to which coordinates are looked for: beyond it more steps cost less."""
@@ -253,8 +257,21 @@ class Chains:
                 for _ in islice(steps, count):
                     V = math.exp(shift) * program.lagged_products(V, schedule, rng=rng)
             outer = np.stack([self.generator.back(each) for each in V])
-            yield outer.mean(axis=0), outer.std(axis=0, ddof=1) / math.sqrt(CHAINS)
+            with np.errstate(over="ignore"):
+                scatter = outer.std(axis=0, ddof=1)
+            yield outer.mean(axis=0), scatter / math.sqrt(CHAINS)
         next(steps, None)  # which counts the last one
+
+    def health(self, B: np.ndarray, n: int, rng: np.random.Generator) -> Health | None:
+        """Of a device that is not the package's own, looked at `LOOKED` times as long as n pairs for each step took."""
+        columns, found = self.generator.into(B), cast(Health | None, None)
+        along = columns[:, columns.any(axis=0)][:, :DIRECTIONS]
+        along = along / np.linalg.norm(along, axis=0)
+        for program, steps, _ in self.programs.values():
+            if isinstance(program, CovarianceProducts):
+                health = examined(program.program, program.drift, along, LOOKED * CHAINS * n * steps, rng)
+                found = found.add(health) if found and health else health
+        return found
 
     def rounding(self, noise: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
         """An error of rounding grows as one of noise does; readings have their own."""

@@ -26,7 +26,7 @@ from thermolinalg.operators.tensor_map import as_linear_operator
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._exponential import FEWEST_READINGS, MOST_READINGS, Precision, announce
 from thermolinalg.primitives._propagation import CHAINS, DENSE, Chains, Generator, Looked, real_form
-from thermolinalg.primitives._readings import empty_report, end_early
+from thermolinalg.primitives._readings import declare, empty_report, end_early
 from thermolinalg.primitives.exponential import in_namespace_of
 
 __all__ = ["expm_multiply"]
@@ -121,7 +121,7 @@ def expm_multiply(
     Warns
     -----
     ThermodynamicWarning
-        Before device time beyond 1e12 τ is spent.
+        Before device time beyond 1e12 τ is spent; the device is not healthy, `info.success` is False.
 
     See Also
     --------
@@ -267,8 +267,8 @@ def _run(
     while True:
         found = [np.stack(parts) for parts in zip(*chains.run(B, n, rng), strict=True)]
         value, noise, runs = found[0], found[1], runs + 1
-        if not np.isfinite(value).all():
-            raise OverflowError("e^A B leaves the range of float64; pass a smaller B")
+        if not (np.isfinite(value).all() and np.isfinite(noise).all()):
+            raise OverflowError("e^A B, or its square, leaves the range of float64; pass a smaller B")
         rounding = chains.rounding(noise, value, n)
         target = wanted.atol + wanted.rtol * np.abs(value).max(axis=(0, 1))
         share = _worst(noise.max(axis=(0, 1)), target)
@@ -291,9 +291,11 @@ def _run(
             )
         n = math.ceil(SAFETY * share**2 * n)
         announced = announce("e^A B", chains.device_time(n), CHAINS * n, announced)
+    health = chains.health(B, n, rng)
     info = _report(chains, float(noise.max()), n, runs)
     if stopped and wanted.schedule is None:
         end_early(info, runs, "runs")
+    declare(info, health)
     return value, {"noise": noise, "rounding": rounding}, info
 
 
