@@ -284,3 +284,14 @@ def test_a_device_without_faults_passes_everywhere():
 def test_mild_faults_are_overcome():
     for fault in ("gain error", "rounds to three bits", "perturbed matrix", "NaN once"):
         assert answered(solve, PROBLEMS["definite"], Faulty(fault)) is not None, fault
+
+
+@pytest.mark.thinned(4)
+@pytest.mark.parametrize("fault", ["shifted matrix", "under-settled", "saturates", "swapped nodes"])
+@pytest.mark.parametrize("call", [tla.inv_diagonal, lambda A, **asked: tla.inv(A, refine=False, **asked)])
+def test_loose_tolerances_do_not_hide_a_fault(call, fault):
+    for A in (WITHOUT_RESIDUAL["definite"], WITHOUT_RESIDUAL["one soft mode"]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", tla.ThermodynamicWarning)
+            _, info = call(A, rtol=0.3, device=Faulty(fault), rng=1, return_info=True)
+        assert not info.success

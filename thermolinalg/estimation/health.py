@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from thermolinalg._arrays import Array, as_array, to_numpy
 from thermolinalg.operators import Operator
 
-__all__ = ["LIMIT", "Examination", "Health", "correlation_health", "covariance_health", "residual_health"]
+__all__ = ["EXAMINED", "LIMIT", "Examination", "Health", "correlation_health", "covariance_health", "residual_health"]
 
 LIMIT = 6.0
 """Standard errors off that no healthy device shows: 2e-9 for each number looked at."""
+
+EXAMINED = 1024
+"""Readings at least in which a device is looked at that nobody vouches for, however few the answer takes: a spread that
+is off by a third shows in them."""
 
 PROBES = 8
 """Random directions in which readings are looked at."""

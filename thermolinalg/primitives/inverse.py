@@ -11,7 +11,7 @@ from thermolinalg._progress import showing
 from thermolinalg._validation import as_count, as_nonnegative, as_relative, as_rng
 from thermolinalg.devices import Device, Schedule
 from thermolinalg.estimation.covariance import effective_readings, readings_for, standard_error
-from thermolinalg.estimation.health import covariance_health
+from thermolinalg.estimation.health import EXAMINED, covariance_health
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_schedule
@@ -222,7 +222,12 @@ def _covariance(prepared: Solver, rtol: float, schedule: Schedule | None) -> tup
         written = written.negated() if held.kind == "negative" else written
         # One degree of freedom goes for the mean.
         worth = effective_readings(timetable, program.rate()) - 1
-        declare(info, covariance_health(reading.value, written, worth))
+        health = covariance_health(reading.value, written, worth)
+        if worth < EXAMINED - 1:
+            more = program.covariance(Schedule.for_covariance(EXAMINED, program.rate()), rng=rng)
+            health = health.add(covariance_health(more.value, written, EXAMINED - 1))
+            info["device_time"] = program.ledger.device_time
+        declare(info, health)
     return x, info
 
 

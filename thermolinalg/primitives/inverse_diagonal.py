@@ -18,7 +18,7 @@ from thermolinalg.devices import Device, LangevinDevice, LangevinProgram, Progra
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.estimation.conditional import blocks, conditional_variances
 from thermolinalg.estimation.covariance import readings_for
-from thermolinalg.estimation.health import Examination, Health
+from thermolinalg.estimation.health import EXAMINED, Examination, Health
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.spectrum import LARGE
 from thermolinalg.operators import Dense, Operator, Sparse
@@ -288,7 +288,7 @@ def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.ra
             condition = getattr(program, "condition", None)
             return Found(few.value, few.noise / few.value, few.schedule, condition, 0.0, stopped=few.stopped)
     if not program.vouched:
-        return _examined(program, matrix, count * _more_readings(program, rtol), rng=rng)
+        return _examined(program, matrix, max(EXAMINED, count * _more_readings(program, rtol)), rng=rng)
     total, degrees, stopped = 0.0, 0, None
     each = max(2, math.ceil((count - 1) / rounds) + 1)
     while degrees < count - 1 and stopped is None:
