@@ -209,7 +209,7 @@ def test_variances_tell_what_is_added_to_them_and_are_no_success(name):
         value, info = tla.inv_diagonal(A, device=imperfect, rng=0, rtol=0.05, return_info=True)
     assert not info.success
     assert np.all(abs(value - exact) < info.systematic + 5 * info.noise)
-    assert np.max(abs(value - exact) / info.systematic) > 0.5
+    assert np.max(abs(value - exact) / info.systematic) > 0.25
     with pytest.raises(TypeError, match="unequal parts"):
         tla.slogdet(A, device=imperfect)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from thermolinalg._arrays import Array, as_array, as_float64, dtype_name, namespace, product
@@ -23,7 +23,7 @@ KEPT = 1 << 22
 def _sliced(matrix: Array) -> Sliced:
     """An array in slices."""
     bits = bits_of_slices(matrix.shape[1])
-    return Sliced([side_by_side(part) for part in row_slices(matrix, bits)], bits)
+    return Sliced([partial(side_by_side, part) for part in row_slices(matrix, bits)], bits)
 
 
 class Dense(Operator):

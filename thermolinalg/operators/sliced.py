@@ -44,19 +44,15 @@ DEEPEST = 12
 """Slices at most that reach below that: each costs as much as a quarter of a residual, and 12 reach down to 1e-80."""
 
 
-def side_by_side(matrix: Array) -> Callable[[list[Array]], list[Array]]:
+def side_by_side(matrix: Array, blocks: list[Array]) -> list[Array]:
     """Products with several blocks of one shape at once, so that a dense matrix is read once."""
-
-    def product(blocks: list[Array]) -> list[Array]:
-        image, k = matrix @ namespace(matrix).concat(blocks, axis=1), blocks[0].shape[1]
-        return [image[:, j * k : (j + 1) * k] for j in range(len(blocks))]
-
-    return product
+    image, k = matrix @ namespace(matrix).concat(blocks, axis=1), blocks[0].shape[1]
+    return [image[:, j * k : (j + 1) * k] for j in range(len(blocks))]
 
 
-def one_by_one(matrix: Any) -> Callable[[list[Array]], list[Array]]:
+def one_by_one(matrix: Any, blocks: list[Array]) -> list[Array]:
     """Products with one block after the other: a sparse matrix is read fast, and blocks lie together in memory."""
-    return lambda blocks: [matrix @ block for block in blocks]
+    return [matrix @ block for block in blocks]
 
 
 def bits_of_slices(terms: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,7 @@ class Sparse(Operator):
         """A in slices, for residuals of twice the precision."""
         terms = int(np.diff(self.matrix.indptr).max(initial=1))
         bits = bits_of_slices(terms)
-        return Sliced([one_by_one(self.multiplier(part)) for part in sparse_slices(self.matrix, bits)], bits)
+        return Sliced([partial(one_by_one, self.multiplier(part)) for part in sparse_slices(self.matrix, bits)], bits)
 
     def absolute(self, block: Array) -> Array:
         return self.multiplier(abs(self.matrix)) @ block
