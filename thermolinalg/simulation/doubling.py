@@ -85,18 +85,7 @@ class Doubling:
         return float(np.linalg.norm(unit - half - half.T) / size)
 
     def covariance(self, D: Matrix) -> Matrix:
-        """Stationary covariance X, M X + X Mᵀ = D.
-
-        Parameters
-        ----------
-        D : ndarray, shape (d, d)
-            Covariance of the noise per unit time, symmetric positive semidefinite.
-
-        Returns
-        -------
-        ndarray, shape (d, d)
-            Symmetric positive semidefinite to rounding.
-        """
+        """Stationary covariance (d, d), as `Relaxation.covariance`."""
         covariance = short_covariance(self.M, self.basis.T @ D @ self.basis, self.step)
         for decay in self.powers:
             carried = decay @ covariance @ decay.T

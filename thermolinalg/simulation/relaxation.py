@@ -155,13 +155,17 @@ class SymmetricRelaxation(Relaxation):
 
     @property
     def time(self) -> float:
-        slowest = self._eigenvalues[0]
+        return -math.log(FORGOTTEN) / self._slowest()
+
+    def _slowest(self) -> float:
+        """The smallest eigenvalue, of a drift that forgets."""
+        slowest = float(self._eigenvalues[0])
         if not slowest > np.finfo(float).eps * self.norm:
             raise np.linalg.LinAlgError(
                 f"the start is never forgotten: the drift has the eigenvalue {slowest:.3g} beside {self.norm:.3g}, "
                 "too close to unstable for double precision"
             )
-        return float(-math.log(FORGOTTEN) / slowest)
+        return slowest
 
     def scaled(self, factor: float) -> SymmetricRelaxation:
         order = slice(None, None, 1 if factor >= 0 else -1)
@@ -195,8 +199,8 @@ class SymmetricRelaxation(Relaxation):
         return Doubling(self.M)
 
     def _sums(self) -> Matrix:
-        """λ_i + λ_j, of a drift that forgets."""
-        assert self.time > 0
+        """λ_i + λ_j; LinAlgError where one of them is no decay."""
+        self._slowest()
         return np.asarray(self._eigenvalues[:, None] + self._eigenvalues)
 
     def _turned(self, F: Matrix, divisors: Matrix) -> Matrix:
