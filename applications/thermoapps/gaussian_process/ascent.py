@@ -36,7 +36,7 @@ def fisher_scoring(
     bounds : array, shape (p, 2)
         Of θ.
     tol : float
-        Largest entry to reach of the slope, where no bound holds it; rounding is always enough.
+        Largest entry to reach of the slope, where no bound holds it; what is unknown of it is always enough.
     max_iter : int
         Most steps.
 
@@ -100,10 +100,10 @@ def _corrected(curvature: np.ndarray, step: np.ndarray, change: np.ndarray, slop
 
 
 def _open(theta: np.ndarray, slope: Slope, bounds: np.ndarray, tol: float) -> np.ndarray:
-    """Which parameters no bound holds back; none where their slopes are all below the tolerance or their rounding."""
+    """Which parameters no bound holds back; none where their slopes are all below the tolerance or unknown."""
     gradient = slope.gradient
     free = ~(((theta <= bounds[:, 0]) & (gradient < 0)) | ((theta >= bounds[:, 1]) & (gradient > 0)))
-    above = np.abs(gradient) > np.maximum(tol, slope.rounding)
+    above = np.abs(gradient) > np.maximum(tol, slope.unknown)
     return free if (free & above).any() else np.zeros_like(free)
 
 

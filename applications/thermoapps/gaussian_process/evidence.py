@@ -6,14 +6,14 @@ With M = K + noise and a = M⁻¹y the logarithmic evidence of one target has
     information  I_ij = ½ tr(M⁻¹ ∂_i K M⁻¹ ∂_j K)
 
 in the logarithms θ of the parameters. Neither needs a determinant. Traces are those of one inverse, or measured:
-readings x of the device that holds M have covariance M⁻¹, so that xᵀ(∂_j K)x has the mean tr(M⁻¹ ∂_j K). With m
-readings θ is then known to 1/√m of its own posterior standard deviation.
+readings x of the device that holds M have covariance M⁻¹, so that xᵀ(∂_j K)x has the mean tr(M⁻¹ ∂_j K) and the
+variance 2 tr((M⁻¹ ∂_j K)²) = 4 I_jj. With m readings θ is then known to 1/√m of its own posterior standard deviation.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,13 +36,17 @@ class Slope:
         ∂, in logarithmic parameters.
     information : array, shape (p, p)
         I.
-    rounding : array, shape (p,)
+    unknown : array, shape (p,)
         What the residual of an inverse leaves unknown of ∂.
     """
 
     gradient: np.ndarray
     information: np.ndarray
-    rounding: np.ndarray | float = 0.0
+    unknown: np.ndarray | float = 0.0
+
+    def measured(self, readings: int, targets: int) -> Slope:
+        """The same, with the standard error of traces from so many readings as what is unknown of it."""
+        return replace(self, unknown=np.sqrt(np.maximum(self.information.diagonal(), 0) * targets / readings))
 
     def deviations(self) -> np.ndarray:
         """Standard deviations (p,) of the parameters, by the information."""
@@ -100,9 +104,9 @@ def _by_inverse(loaded: Loaded, y: np.ndarray) -> Slope:
     # In this order: (∂K)M⁻¹R is small where R is, and M⁻¹R(∂K) is not where M is ill-conditioned.
     moved = [change @ inverse.X for change in changes]
     traces = np.array([np.trace(product) for product in moved])
-    rounding = inverse.residual * np.array([np.linalg.norm(product) for product in moved])
+    unknown = inverse.residual * np.array([np.linalg.norm(product) for product in moved])
     slope = _slope(quadratic, traces, _products(moved, moved), targets)
-    return Slope(slope.gradient, slope.information, targets * rounding / 2)
+    return Slope(slope.gradient, slope.information, targets * unknown / 2)
 
 
 def _measured(loaded: Loaded, y: np.ndarray, readings: int) -> Slope:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.optimize
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from thermoapps._reading import read_number
 from thermoapps.gaussian_process.ascent import fisher_scoring
@@ -20,6 +23,9 @@ __all__ = ["Evidence", "Optimum", "maximum"]
 
 READINGS, MANY = 16, 1_000
 """Readings from which traces are measured where M is not dense, and the number of data from which they are."""
+
+FAR = 400
+"""Number of data from which readings take an ascent to where an inverse is worth its price."""
 
 ATOL = 1e-2
 """Standard error of an evidence that is compared with others."""
@@ -89,9 +95,7 @@ class Evidence:
 
     def load(self, kernel: Any, *, dense: bool = False) -> Loaded:
         """The kernel's matrix on the device; the one that is there if it is the same."""
-        structure: Structure = Dense(self.X)
-        if self.structure == "auto" and not dense:
-            structure = structure_of(kernel, self.X, self.noise)
+        structure = Dense(self.X) if dense else self._structure(kernel)
         there = self._latest
         if there is not None and type(there.structure) is type(structure) and there.kernel == kernel:
             return there
@@ -103,16 +107,27 @@ class Evidence:
         self._ledgers.append(self._latest.ledger)
         return self._latest
 
+    def _structure(self, kernel: Any) -> Structure:
+        return structure_of(kernel, self.X, self.noise) if self.structure == "auto" else Dense(self.X)
+
     def slope(self, kernel: Any) -> Slope:
         """The slope and information at a kernel's parameters."""
-        readings = self.readings
-        if readings is None:
-            loaded = self.load(kernel)
-            if len(self.X) > MANY and not isinstance(loaded.structure, Dense):
-                readings = READINGS
+        return self._slope(kernel, READINGS if self.readings is None and self._cheap(kernel) else self.readings)
+
+    def outline(self, kernel: Any) -> Callable[[Any], Slope] | None:
+        """Slopes of such a kernel to the standard error of a few readings, where inverses are dear; else None."""
+        if self.readings is not None or len(self.X) < FAR or self._cheap(kernel):
+            return None
+        return lambda moved: self._slope(moved, READINGS).measured(READINGS, self.y.shape[1])
+
+    def _slope(self, kernel: Any, readings: int | None) -> Slope:
         loaded = self.load(kernel, dense=readings is None)
         loaded.rng = np.random.default_rng(self.seed)
         return slope_of(loaded, self.y, readings)
+
+    def _cheap(self, kernel: Any) -> bool:
+        """Whether so many data have products that cost much less than an inverse."""
+        return len(self.X) > MANY and not isinstance(self._structure(kernel), Dense)
 
     def value(self, kernel: Any, atol: float) -> tuple[float, float]:
         """The evidence as measured, and its standard error."""
@@ -148,6 +163,9 @@ class Climbed(Protocol):
 
     def slope(self, kernel: Any) -> Slope:
         """The slope at a kernel's parameters."""
+
+    def outline(self, kernel: Any) -> Callable[[Any], Slope] | None:
+        """Slopes that are measured roughly, where that is much cheaper."""
 
     def value(self, kernel: Any, atol: float) -> tuple[float, float]:
         """The evidence as measured, and its standard error."""
@@ -205,10 +223,23 @@ def maximum(
         value = -evidence.value(moved, ATOL)[0]
         return (value, -evidence.slope(moved).gradient) if eval_gradient else value
 
+    def outlined(start: np.ndarray) -> tuple[np.ndarray, int]:
+        """Where measured slopes lead, and their number."""
+        rough = evidence.outline(kernel.clone_with_theta(start))
+        if rough is None:
+            return start, 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # The ascent by exact slopes goes on from wherever.
+            near, _, steps = fisher_scoring(
+                lambda theta: rough(kernel.clone_with_theta(theta)), start, bounds, tol=tol, max_iter=most
+            )
+        return near, steps + 1
+
     def climbed(start: np.ndarray) -> Optimum:
         if optimizer == "fisher_scoring":
-            theta, slope, steps = fisher_scoring(slope_at, start, bounds, tol=tol, max_iter=most)
-            return Optimum(theta, slope, steps + 1)
+            near, before = outlined(start)
+            theta, slope, steps = fisher_scoring(slope_at, near, bounds, tol=tol, max_iter=most)
+            return Optimum(theta, slope, before + steps + 1)
         before = evidence.kernels
         if optimizer == "fmin_l_bfgs_b":
             theta = scipy.optimize.minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds).x

@@ -149,6 +149,9 @@ class LaplaceEvidence:
         information = np.array([[np.sum(a * b.T) for b in products] for a in products])
         return Slope(np.array(gradient), (information + information.T) / 4)
 
+    def outline(self, kernel: Any) -> None:
+        """Every slope takes an inverse, for the third derivatives at the mode."""
+
     def value(self, kernel: Any, atol: float) -> tuple[float, float]:
         """The evidence as measured, and its standard error."""
         _, mode = self.mode(kernel)

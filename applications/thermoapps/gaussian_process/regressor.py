@@ -51,7 +51,7 @@ class ThermodynamicGPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Whether to look for a cheaper form.
     n_readings : int, optional
         Measure traces in the slope of the evidence by so many readings of the device, instead of one inverse for each
-        kernel. Default: 16 for more than 1000 data whose form is not dense, else none.
+        kernel. Default: 16 for more than 1000 data whose form is not dense, and on the way to the optimum from 400 on.
     tol : float, optional
         Largest slope of the evidence, in logarithmic parameters, at which Fisher scoring ends.
     max_iter : int, optional

@@ -18,9 +18,10 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from thermoapps.gaussian_process import ThermodynamicGPRegressor, Wendland
+from thermoapps.gaussian_process import ThermodynamicGPRegressor, Wendland, fitting
 from thermoapps.gaussian_process.ascent import fisher_scoring
 from thermoapps.gaussian_process.evidence import Slope
+from thermoapps.gaussian_process.fitting import Evidence
 from thermolinalg import Imperfections, LangevinDevice
 
 
@@ -143,6 +144,37 @@ def test_parameters_from_readings_are_within_their_errors(name):
     shift = np.abs(measured.kernel_.theta - exact.kernel_.theta)
     assert free.any()
     assert np.max(shift[free] / error[free]) < 5
+
+
+def test_measured_slopes_are_within_their_standard_errors():
+    X, y = CASES["one Gaussian"].make(targets=2)
+    kernel, readings, seeds = ConstantKernel(2.0) * RBF(1.5) + WhiteKernel(0.1), 16, 40
+    settings = {"structure": "auto", "rtol": 1e-9, "device": None}
+    exact = Evidence(X, y, 0.01, readings=None, seed=0, **settings).slope(kernel)
+    scores = []
+    for seed in range(seeds):
+        slope = Evidence(X, y, 0.01, readings=readings, seed=seed, **settings).slope(kernel).measured(readings, 2)
+        scores.append((slope.gradient - exact.gradient) / slope.unknown)
+    # Mean squares of 40 scores, whose kurtosis is that of sums of 16 chi-squares: five standard errors.
+    assert np.abs(np.mean(np.square(scores), axis=0) - 1).max() < 5 * np.sqrt((2 + 12 / readings) / seeds)
+
+
+def test_readings_lead_to_where_few_inverses_end(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 6, (fitting.FAR, 2))
+    y = np.sin(X).sum(axis=1) + 0.1 * rng.standard_normal(len(X))
+    seen = []
+    slope_of = fitting.slope_of
+    monkeypatch.setattr(fitting, "slope_of", lambda *of: (seen.append(of[2]), slope_of(*of))[1])
+    kernel = ConstantKernel() * RBF(0.5) + WhiteKernel(0.5)
+    mine = ThermodynamicGPRegressor(kernel, rng=0).fit(X, y)
+    # scikit-learn's own search ends further from the optimum than ours.
+    _, slope = theirs(kernel, X, y, optimizer=None).log_marginal_likelihood(mine.kernel_.theta, eval_gradient=True)
+    assert np.abs(slope).max() < 1e-4
+    inverses = seen.count(None)
+    assert inverses < mine.n_iter_ <= len(seen)
+    assert seen == [fitting.READINGS] * (len(seen) - inverses) + [None] * inverses
+    assert inverses < len(seen) / 2 + 1
 
 
 @pytest.mark.parametrize("name", ["one Gaussian", "Gaussian on a grid"])
