@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["Inverse"]
+__all__ = ["Inverse", "in_slices"]
 
 SHARP = 1e-9
 """Residual at which an inverse is sharp enough for the traces of an evidence."""
 
 SQUARINGS = 4
 """Most times that a residual is squared."""
+
+COLUMNS = 512
+"""Columns that are solved for at a time: a run holds several blocks of what it is loaded with."""
 
 CORRECTIONS = 4
 """Most residuals that a solve sends back."""
@@ -88,3 +91,22 @@ class Inverse:
                 break
             least, x = size, x + self.X @ r
         return x, False
+
+
+def in_slices(solve: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The same solve, of so many columns at a time.
+
+    Parameters
+    ----------
+    solve : callable
+        ``solve(B)`` for B of shape (n, k).
+
+    Returns
+    -------
+    callable
+    """
+
+    def sliced(b: np.ndarray) -> np.ndarray:
+        return np.hstack([solve(b[:, begin : begin + COLUMNS]) for begin in range(0, b.shape[1], COLUMNS)])
+
+    return sliced

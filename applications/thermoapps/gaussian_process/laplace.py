@@ -19,7 +19,7 @@ from scipy.special import expit, ndtr
 from sklearn.exceptions import ConvergenceWarning
 
 import thermolinalg as tla
-from thermoapps._inverse import Inverse
+from thermoapps._inverse import Inverse, in_slices
 from thermoapps.gaussian_process.evidence import Slope
 
 __all__ = ["LaplaceEvidence", "Mode", "averaged_logistic"]
@@ -130,7 +130,7 @@ class LaplaceEvidence:
         def solve(columns: np.ndarray) -> np.ndarray:
             return np.array(self._prepared.solve(columns, rtol=0.0, atol=ROUGH))
 
-        return Inverse(B, solve).sharpened()
+        return Inverse(B, in_slices(solve)).sharpened()
 
     def slope(self, kernel: Any) -> Slope:
         """The slope and information at a kernel's parameters (Rasmussen and Williams, algorithm 5.1)."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import thermolinalg as tla
-from thermoapps._inverse import Inverse
+from thermoapps._inverse import Inverse, in_slices
 from thermoapps._reading import read_number
 from thermoapps.gaussian_process.low_rank import Products
 from thermoapps.gaussian_process.structures import Dense, Structure
@@ -149,7 +149,7 @@ class Loaded:
     def inverse(self) -> Inverse:
         """M⁻¹, read off the device once; of dense matrices, which are in the order of the data."""
         if self._inverse is None:
-            self._inverse = Inverse(self.matrix, self._coarse)
+            self._inverse = Inverse(self.matrix, in_slices(self._coarse))
         return self._inverse
 
     def explained(self, cross: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -156,12 +156,16 @@ def test_where_slopes_drown_in_rounding_the_ascent_has_come_as_far_as_scikit_lea
     assert found > expected.log_marginal_likelihood_value_ - 0.1
 
 
-def test_the_inverse_is_sharp():
-    from thermoapps._inverse import Inverse
+def test_the_inverse_is_sharp(monkeypatch):
+    from thermoapps import _inverse
+    from thermoapps._inverse import Inverse, in_slices
 
+    monkeypatch.setattr(_inverse, "COLUMNS", 4)
+    widths = []
     M = scipy.linalg.hilbert(6) + 1e-3 * np.eye(6)
     rough = np.linalg.inv(M) @ (np.eye(6) + 0.03 * np.random.default_rng(0).standard_normal((6, 6)))
-    inverse = Inverse(M, lambda B: rough @ B).sharpened()
+    inverse = Inverse(M, in_slices(lambda B: (widths.append(B.shape[1]), rough @ B)[1])).sharpened()
+    assert widths == [4, 2]
     np.testing.assert_allclose(M @ inverse.X, np.eye(6), atol=1e-9)
     x, within = inverse.solve(np.ones((6, 1)), 1e-10)
     assert within
