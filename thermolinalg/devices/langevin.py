@@ -8,7 +8,7 @@ from typing import Any
 from thermolinalg._validation import as_rng
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.langevin_program import LangevinProgram
-from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.loading import AsWritten, Equilibrated, checked_imperfections, checked_loading
 from thermolinalg.devices.simulated import Law
 from thermolinalg.devices.skew import SkewProgram
 from thermolinalg.devices.uneven import UnevenProgram
@@ -35,6 +35,11 @@ class LangevinDevice:
     imperfections : Imperfections, optional
         Default: none.
 
+    Raises
+    ------
+    TypeError
+        A part is of another kind.
+
     See Also
     --------
     GeneralDevice : Of a drift that is not symmetric.
@@ -56,6 +61,12 @@ class LangevinDevice:
     law: Law = OVERDAMPED
     loading: Equilibrated | AsWritten = EQUILIBRATED
     imperfections: Imperfections = IDEAL
+
+    def __post_init__(self) -> None:
+        if isinstance(self.law, type) or not hasattr(self.law, "stationary_variance"):
+            raise TypeError(f"law must be one such as Overdamped(temperature=1.0), got {self.law!r}")
+        checked_loading(self.loading)
+        checked_imperfections(self.imperfections)
 
     @property
     def averages_are_solves(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from thermolinalg._validation import as_nonnegative, as_positive, as_rng
 from thermolinalg.devices.lattice_program import LatticeProgram
-from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.loading import AsWritten, Equilibrated, checked_loading
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import read_matrix
 
@@ -78,6 +78,7 @@ class LatticeDevice:
     longest: float = 2.0**22
 
     def __post_init__(self) -> None:
+        checked_loading(self.loading)
         T = as_positive(self.temperature, "temperature")
         spacing = 2 * T / (1 + ROOM * T**0.5) if self.spacing is None else as_positive(self.spacing, "spacing")
         fastest = spacing**2 / (2 * T)

@@ -13,7 +13,7 @@ from thermolinalg.devices.imperfections import Imperfections, connected
 from thermolinalg.devices.restoring import lifted, missing_lift
 from thermolinalg.operators import Dense, Operator, Sparse
 
-__all__ = ["AsWritten", "Equilibrated", "Loaded", "even"]
+__all__ = ["AsWritten", "Equilibrated", "Loaded", "checked_imperfections", "checked_loading", "even"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,18 @@ class AsWritten:
     --------
     Equilibrated : How A is loaded.
     """
+
+
+def checked_loading(loading: object) -> None:
+    """TypeError for what is no loading."""
+    if not isinstance(loading, Equilibrated | AsWritten):
+        raise TypeError(f"loading must be Equilibrated() or AsWritten(), got {loading!r}")
+
+
+def checked_imperfections(imperfections: object) -> None:
+    """TypeError for what is no imperfections."""
+    if not isinstance(imperfections, Imperfections):
+        raise TypeError(f"imperfections must be those of one die, such as PCB2024(), got {imperfections!r}")
 
 
 class Loaded:

@@ -13,7 +13,7 @@ from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws.work import Drive
 from thermolinalg.operators import Operator
 
-__all__ = ["Correlated", "Device", "Drivable", "Program", "as_correlated", "as_drivable", "missing"]
+__all__ = ["Correlated", "Device", "Drivable", "Program", "as_correlated", "as_drivable", "checked_device", "missing"]
 
 
 @runtime_checkable
@@ -154,6 +154,15 @@ class Device(Protocol):
     def program(self, operator: Operator, *, rng: np.random.Generator | None = None) -> Program:
         """Write A; returns its `Program`."""
         ...
+
+
+def checked_device(device: object, otherwise: str = "") -> Device:
+    """The user's device; TypeError if it is none, which may `otherwise` be something else."""
+    if isinstance(device, type) or not callable(getattr(device, "program", None)):
+        raise TypeError(
+            f"device must {otherwise}have a method program(operator), such as LangevinDevice(); not {device!r}"
+        )
+    return cast(Device, device)
 
 
 DRIVABLE = ("spectrum", "readings_along", "work", "describe", "ledger")

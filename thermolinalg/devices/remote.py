@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from thermolinalg._validation import as_positive
-from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program
+from thermolinalg.devices.protocols import Correlated, Device, Drivable, Program, checked_device
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading
 from thermolinalg.operators import Operator
 
@@ -63,7 +63,8 @@ class RemoteDevice:
     """
 
     def __init__(self, device: Device | Callable[[], Device], *, timeout: float = 60.0) -> None:
-        self._made_by, self.timeout = device, as_positive(timeout, "timeout")
+        self._made_by = device if callable(device) else checked_device(device)
+        self.timeout = as_positive(timeout, "timeout")
         self._process: Any = None
         self._connection: Any = None
         self._asked = self.starts = 0

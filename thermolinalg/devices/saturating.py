@@ -8,12 +8,14 @@ from typing import Any
 
 from thermolinalg._validation import as_positive, as_rng
 from thermolinalg.devices.imperfections import Imperfections
-from thermolinalg.devices.loading import AsWritten, Equilibrated
+from thermolinalg.devices.loading import AsWritten, Equilibrated, checked_imperfections, checked_loading
 from thermolinalg.devices.saturating_program import SaturatingProgram
 from thermolinalg.laws import Overdamped
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import read_matrix
 from thermolinalg.simulation.nonlinear import Integrator, LeimkuhlerMatthews
+from thermolinalg.simulation.nonlinear.energies import read_energy
+from thermolinalg.simulation.nonlinear.integrators import read_integrator
 
 __all__ = ["SaturatingDevice"]
 
@@ -76,6 +78,11 @@ class SaturatingDevice:
     tolerance: float = 1e-2
 
     def __post_init__(self) -> None:
+        checked_loading(self.loading)
+        checked_imperfections(self.imperfections)
+        read_integrator(self.integrator)
+        if self.bend is not None:
+            read_energy(self.bend)
         if self.rail != math.inf:
             as_positive(self.rail, "rail")
         as_positive(self.tolerance, "tolerance")

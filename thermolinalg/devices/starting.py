@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator, lobpcg
 from thermolinalg._arrays import Array, as_array, to_numpy
 from thermolinalg._validation import as_count, as_rng, checked_array
 from thermolinalg.devices.mitigation import WrappedProgram
-from thermolinalg.devices.protocols import Device, Program
+from thermolinalg.devices.protocols import Device, Program, checked_device
 from thermolinalg.devices.reading import Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import EQUILIBRIUM_TIMES
@@ -117,6 +117,7 @@ class PreparedStart:
     iterations: int = 100
 
     def __post_init__(self) -> None:
+        checked_device(self.device)
         if np.ndim(self.modes) == 0:
             as_count(self.modes, "modes")
         else:

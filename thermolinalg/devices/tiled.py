@@ -11,7 +11,7 @@ import scipy.sparse
 from thermolinalg._arrays import Array, as_array, is_distributed, to_numpy
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices.partition import Partition, by_coupling, strengths_of, widened
-from thermolinalg.devices.protocols import Device, Program
+from thermolinalg.devices.protocols import Device, Program, checked_device
 from thermolinalg.devices.reading import Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.operators import Dense, Operator, Sparse
@@ -86,13 +86,12 @@ class TiledDevice:
     partition: Partition = by_coupling
 
     def __post_init__(self) -> None:
-        if not callable(getattr(self.device, "program", None)):
-            raise TypeError(
-                f"device must have a method program(operator), such as LangevinDevice(); not {self.device!r}"
-            )
+        checked_device(self.device)
         if as_count(self.cells, "cells") < 2:
             raise ValueError("a single cell couples nothing: pass cells of at least 2")
-        if (self.overlap and as_count(self.overlap, "overlap") > self.cells - 2) or self.overlap < 0:
+        if not callable(self.partition):
+            raise TypeError(f"partition must be a function such as by_coupling, got {self.partition!r}")
+        if as_count(self.overlap, "overlap", 0) > self.cells - 2:
             raise ValueError(
                 f"overlap must lie between 0 and cells - 2 = {self.cells - 2}, so that a block has two unknowns of its "
                 f"own; got {self.overlap!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermolinalg.devices import Device, GeneralDevice, LangevinDevice, Program
 from thermolinalg.devices.named import named_device
+from thermolinalg.devices.protocols import checked_device
 from thermolinalg.operators import Operator
 
 __all__ = ["as_device", "distortion_of", "undistorted"]
@@ -22,13 +23,10 @@ def as_device(device: object, *, stable: bool = False) -> Device:
         return GeneralDevice() if stable else LangevinDevice()
     if isinstance(device, str):
         device = named_device(device)
-    if not callable(getattr(device, "program", None)):
-        raise TypeError(
-            f"device must be None or have a method program(operator), such as LangevinDevice(); not {device!r}"
-        )
+    made = checked_device(device, "be None or ")
     if stable and isinstance(device, LangevinDevice):
         raise TypeError("assume_a='stable' needs a GeneralDevice: the couplings of a LangevinDevice are symmetric")
-    return device  # type: ignore[return-value]
+    return made
 
 
 def distortion_of(device: Device, program: object) -> float:

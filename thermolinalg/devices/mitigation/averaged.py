@@ -10,7 +10,7 @@ import numpy as np
 from thermolinalg._arrays import Array, namespace
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices.mitigation.wrapped import WrappedProgram
-from thermolinalg.devices.protocols import Device, Program
+from thermolinalg.devices.protocols import Device, Program, checked_device
 from thermolinalg.devices.reading import Reading
 from thermolinalg.devices.schedule import Schedule
 
@@ -56,6 +56,7 @@ class Averaged:
     runs: int = 16
 
     def __post_init__(self) -> None:
+        checked_device(self.device)
         as_count(self.runs, "runs")
 
     def program(self, A: Any, *, rng: Any = None) -> AveragedProgram:

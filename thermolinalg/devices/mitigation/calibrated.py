@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from thermolinalg._arrays import Array, any_true, as_array, to_numpy
 from thermolinalg._validation import as_count, as_positive, as_rng
 from thermolinalg.devices.mitigation.wrapped import WrappedProgram
-from thermolinalg.devices.protocols import Device, Program
+from thermolinalg.devices.protocols import Device, Program, checked_device
 from thermolinalg.devices.reading import CovarianceReading, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.operators import Operator
@@ -81,7 +81,8 @@ class Calibrated:
     probes: int = 32
 
     def __post_init__(self) -> None:
-        if isinstance(self.fit, str) or not set(self.fit) <= set(TERMS):
+        checked_device(self.device)
+        if not isinstance(self.fit, Collection) or isinstance(self.fit, str) or not set(self.fit) <= set(TERMS):
             raise ValueError(f"fit must be a sequence of 'offsets', 'gains', 'couplings', got {self.fit!r}")
         object.__setattr__(self, "fit", tuple(self.fit))
         as_positive(self.relative, "relative")

@@ -13,7 +13,7 @@ from thermolinalg._arrays import Array, namespace
 from thermolinalg._validation import as_count, as_rng
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.mitigation.wrapped import WrappedProgram
-from thermolinalg.devices.protocols import Program
+from thermolinalg.devices.protocols import Program, checked_device
 from thermolinalg.devices.reading import CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.systematic import combined
@@ -81,6 +81,7 @@ class Ensemble:
     rounding: str = "dither"
 
     def __post_init__(self) -> None:
+        checked_device(self.device)
         as_count(self.copies, "copies")
         if self.rounding not in WAYS:
             raise ValueError(f"rounding must be 'dither' or 'stochastic', got {self.rounding!r}")
