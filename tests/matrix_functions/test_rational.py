@@ -7,11 +7,12 @@ from cases import grid
 from helpers import close
 
 from thermolinalg.laws import EulerMaruyama, Overdamped, Underdamped
+from thermolinalg.matrix_functions import _fill
 from thermolinalg.matrix_functions._fill import SparsePrice, estimated_entries
 from thermolinalg.matrix_functions._partial_fractions import partial_fractions
 from thermolinalg.matrix_functions.rational import RationalEngine
 from thermolinalg.matrix_functions.select import Engines
-from thermolinalg.matrix_functions.sparse_factor import SuperLDL
+from thermolinalg.matrix_functions.sparse_factor import SuperLDL, symmetric_lu
 from thermolinalg.operators import Sparse
 
 LAW = Overdamped()
@@ -211,3 +212,12 @@ def test_nothing_is_estimated_for_few_products():
     assert "entries" not in vars(price)
     assert not price.exceeds(1e12)
     assert price.cost.setup > 10 * price.cost.per_column
+
+
+def test_an_estimate_factors_small_parts_only(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(_fill, "MOST", 500)
+    monkeypatch.setattr(_fill, "symmetric_lu", lambda A: (sizes.append(A.shape[0]), symmetric_lu(A))[1])
+    A = grid(100, 0.1)
+    assert 0.3 < estimated_entries(A) / SuperLDL(Sparse(A)).entries < 4
+    assert sizes == [125, 500]

@@ -26,6 +26,9 @@ SUPERNODAL = 0.1
 PARTS = 32, 8
 """Parts of A, as fractions, whose factors tell how fast L fills in with the number of rows."""
 
+MOST = 8_000
+"""Nodes of the larger part, at most: a factor of more would take longer than the products whose price it tells."""
+
 CORNER = 4.0
 """Numbers in L for each pair of nodes of one distance from the outermost node, at least: where distances are short, a
 part of a graph does not show how it hangs together."""
@@ -98,9 +101,9 @@ def estimated_entries(A: Any) -> float:
     levels, node = 1, int(order[-1])
     while (node := before[node]) >= 0:
         levels += 1
-    counts = []
+    counts, shown = [], min(len(order), MOST * min(PARTS))
     for part in PARTS:
-        nodes = np.sort(order[: -(-len(order) // part)])
+        nodes = np.sort(order[: -(-shown // part)])
         counts.append((len(nodes), symmetric_lu(A[nodes][:, nodes]).nnz / 2))
     (few, first), (more, second) = counts
     power = np.log(second / first) / np.log(more / few) if more > few else 1.0
