@@ -95,8 +95,10 @@ def test_what_is_not_definite_is_refused_alike(matrix, words):
         sparse_factor(Sparse(matrix))
 
 
-def test_without_scikit_sparse_it_is_superlu(monkeypatch):
+def test_without_scikit_sparse_it_is_superlu(monkeypatch, request):
     imported = builtins.__import__
+    request.addfinalizer(cholmod.cache_clear)
+    cholmod.cache_clear()
 
     def refuse(name, *args, **kwargs):
         if name.startswith("sksparse"):

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 
-from thermolinalg._arrays import Array, add_multiple, column_norms, eps, namespace, product
+from thermolinalg._arrays import Array, add_multiple, column_norms, eps, fortran, namespace, product
 
 __all__ = ["Recurrence"]
 
@@ -83,21 +82,23 @@ class Recurrence:
         """Smallest and largest Ritz value, and the norms ‖A y − θ y‖ of their residuals."""
         if self.steps == 1:
             return np.array(self._diagonal * 2), np.array(self._offdiagonal * 2)
-        last, found = self.steps - 1, []
-        for index in (0, last):
-            values, vectors = eigh_tridiagonal(
-                self._diagonal, self._offdiagonal[:-1], select="i", select_range=(index, index)
-            )
-            found.append((values[0], abs(vectors[-1, 0])))
-        values, weights = np.array(found).T
-        return values, self._offdiagonal[-1] * weights
+        pairs = [self._ritz(index) for index in (0, self.steps - 1)]
+        bounds = [self._offdiagonal[-1] * abs(vector[-1]) for _, vector in pairs]
+        return np.array([value for value, _ in pairs]), np.array(bounds)
+
+    def _ritz(self, index: int) -> tuple[float, np.ndarray]:
+        """A Ritz value, counted from the smallest, and its vector in the basis; SciPy's call takes three times that."""
+        diagonal, offdiagonal = np.array(self._diagonal), np.array(self._offdiagonal[:-1])
+        bisect, iterate = fortran("stebz", diagonal.dtype), fortran("stein", diagonal.dtype)
+        _, values, blocks, splits, _ = bisect(diagonal, offdiagonal, 2, 0.0, 0.0, index + 1, index + 1, 0.0, "B")
+        vectors, failed = iterate(diagonal, offdiagonal, values[:1], blocks, splits)
+        if failed:
+            raise np.linalg.LinAlgError("a Ritz vector was not found: products with A may not be those of one matrix")
+        return float(values[0]), vectors[:, 0]
 
     def softest(self) -> Array:
         """The Ritz vector (d, 1) of the smallest Ritz value, by going through the recurrence once more."""
-        weights = [1.0]
-        if self.steps > 1:
-            select = dict(select="i", select_range=(0, 0))
-            weights = eigh_tridiagonal(self._diagonal, self._offdiagonal[:-1], **select)[1][:, 0].tolist()
+        weights = [1.0] if self.steps == 1 else self._ritz(0)[1].tolist()
         again = Recurrence(self.product, self.start)
         total = 0 * self.start
         for weight in weights:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +45,7 @@ class SparseFactor(Protocol):
         ...
 
 
+@cache  # looking for what is not there takes as long as a few products
 def cholmod() -> Any:
     """The module sksparse.cholmod of scikit-sparse 0.4; None where there is none."""
     try:

@@ -34,10 +34,13 @@ def product(operator: LinearOperator, block: np.ndarray) -> np.ndarray:
             with contextlib.suppress(ValueError):
                 return _numeric(operator.matmat(block), operator, block)
         try:
-            columns = [operator.matvec(column) for column in block.T]
+            # Copies: a map may hand out the same memory again.
+            columns = [np.array(operator.matvec(column))[:, None] for column in block.T]
         except ValueError as error:  # SciPy's own says neither what should have come nor from where
             raise ValueError(f"matvec of a map of shape {(m, n)} must make {m} numbers of {n}: {error}") from error
-    return _numeric(np.stack(columns, axis=1), operator, block) if columns else np.zeros((m, 0), block.dtype)
+    if not columns:
+        return np.zeros((m, 0), block.dtype)
+    return _numeric(columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1), operator, block)
 
 
 def _numeric(found: Any, operator: LinearOperator, block: np.ndarray) -> np.ndarray:
