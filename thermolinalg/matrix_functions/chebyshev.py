@@ -277,10 +277,9 @@ class ChebyshevEngine(ByProducts):
             elif self._is_normal(law, name):
                 sizes.append(1.0)
             else:
-                # Rounded up to half an octave, so that a law's expansion serves loads of about one size.
-                largest = float(norms(block).max())
-                size = 2.0 ** (math.ceil(2 * math.log2(largest)) / 2) if largest > 0 else 0.0
-                sizes.append(self._load_size(law, size))
+                size = self._load_size(law, float(norms(block).max()))
+                # Rounded up to an octave: what a refinement loads is of about one size, and one expansion serves it.
+                sizes.append(2.0 ** math.ceil(math.log2(size)) if size > 0 else 0.0)
         return np.array(sizes)
 
     @staticmethod
