@@ -84,6 +84,15 @@ def _by_eigenvectors(matrix, law, b):
     return q @ (response[:, None] * (q.T @ b))
 
 
+def test_large_arrays_are_looked_at_for_longer():
+    values, v = np.linspace(0.03, 1.0, 2500), np.random.default_rng(0).standard_normal((2500, 1))
+    v = v / np.linalg.norm(v)
+    w = values[:, None] * v
+    A = np.diag(values) - 2 * (v @ w.T + w @ v.T) + 4 * (v.T @ w) * (v @ v.T)  # of a random basis
+    price = Engines(Dense(A)).price(LAW.average(100.0, 1e5, 100_000), ("average",))
+    assert "products with A cost less than its eigendecomposition" in price.reason
+
+
 def test_engines_are_built_once():
     engines = Engines(Dense(spd(200)))
     first = engines.choose(IN_EQUILIBRIUM, ("average",)).engine

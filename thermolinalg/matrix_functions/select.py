@@ -38,8 +38,8 @@ FORMABLE = 1024
 FORMABLE_NORMAL = 4096
 """Up to this size XᵀX is formed: one matrix product, cheaper than the products of a Krylov space."""
 
-PROBE = 40
-"""Products spent on the ends of the spectrum of an array, to see whether a polynomial will do."""
+PROBE, PROBED = 40, 0.02
+"""Products spent on the ends of an array's spectrum, to see whether a polynomial will do: at least, and per row."""
 
 MOST_PRODUCTS = 4000
 """Such products at most for a large A: enough for condition numbers of a few hundred thousand."""
@@ -334,7 +334,7 @@ class Engines:
             if self._large:
                 interval = self._ends.interval(ENDS_RTOL, MOST_PRODUCTS, self._within_reach)
             elif self._is_array():
-                interval = spectral_interval(self.operator, max_steps=PROBE)
+                interval = spectral_interval(self.operator, max_steps=max(PROBE, int(PROBED * self.operator.shape[0])))
             self._built["chebyshev"] = ChebyshevEngine(self.operator, interval, share=share)
         engine = self._built["chebyshev"]
         assert isinstance(engine, ChebyshevEngine)
