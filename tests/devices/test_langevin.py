@@ -95,6 +95,17 @@ def test_the_average_of_readings_is_the_mean_of_the_trajectory():
     assert_covariance(np.array(paths)[:, -1], np.cov(ends))
 
 
+def test_transitions_over_one_time_have_one_law():
+    program, b, rng = tla.LangevinDevice().program(spd(50)), np.ones((50, 1)), np.random.default_rng(0)
+    law, evaluated = program.after(0.5), []
+    object.__setattr__(law, "functions", lambda lam, inside=law.functions: evaluated.append(lam) or inside(lam))
+    values = [program.settle(b, 0.5, rng=rng).value for _ in range(3)]
+    assert len(evaluated) == 1
+    assert not np.array_equal(values[0], values[1])
+    assert program.after(0.25) is not law
+    assert program.shifted(1.0).after(0.5) is not law
+
+
 def test_error_bars_cost_device_time_only_when_read():
     program, rng = tla.LangevinDevice().program(Dense(A)), np.random.default_rng(0)
     reading = program.average(B, tla.Schedule(50.0, 100.0), rng=rng)

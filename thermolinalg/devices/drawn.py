@@ -12,30 +12,13 @@ import numpy as np
 from thermolinalg._arrays import Array, standard_normal
 from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, Reading
+from thermolinalg.devices.recent_laws import Dynamics, RecentLaws
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.systematic import implied_errors
-from thermolinalg.devices.windows import Averaged, Windows
 from thermolinalg.laws import LinearLaw
 from thermolinalg.matrix_functions.select import Choice, Price
 
-__all__ = ["Drawn", "Dynamics"]
-
-
-class Dynamics(Averaged, Protocol):
-    """Dynamics of a device, as the laws of what is read of it."""
-
-    @property
-    def temperature(self) -> float:
-        """T."""
-        ...
-
-    def step(self, t: float) -> LinearLaw:
-        """Law of the state a time t after a known state."""
-        ...
-
-    def stationary(self) -> LinearLaw:
-        """Law of the state in equilibrium."""
-        ...
+__all__ = ["Drawn"]
 
 
 class Choosing(Protocol):
@@ -99,7 +82,7 @@ class Drawn(Ranged):
         Reading
             Value (d, k), estimate of A⁻¹b; its standard error is the spread of further runs, drawn when read.
         """
-        law, (d, k), count = self._window(schedule, state=state), b.shape, schedule.readings or 1
+        law, (d, k), count = self._laws.window(schedule, state=state), b.shape, schedule.readings or 1
 
         def run() -> tuple[list[Array], Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -136,7 +119,7 @@ class Drawn(Ranged):
         """
         stationary = math.isinf(time)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
-        law = self.in_device(self.law.stationary() if stationary else self.law.step(time))
+        law = self.after(time)
 
         def run() -> tuple[Array, Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -164,7 +147,7 @@ class Drawn(Ranged):
         -------
         Price
         """
-        law = self._window(schedule, state=False)
+        law = self._laws.window(schedule, state=False)
         return self.engines.price(law, law.outputs, columns)
 
     def price_path(self, spacing: float, readings: int) -> Price:
@@ -180,13 +163,13 @@ class Drawn(Ranged):
         -------
         Price
         """
-        return self.engines.price(self.in_device(self.law.step(spacing)), ("state",), readings)
+        return self.engines.price(self.after(spacing), ("state",), readings)
 
     # -- draws --------------------------------------------------------------------------------------------------------
 
-    def in_device(self, law: LinearLaw) -> LinearLaw:
-        """The law as functions of the spectrum that the engines hold, for a device that holds c times their matrix."""
-        return law.rescaled(self.factor)
+    def after(self, time: float) -> LinearLaw:
+        """Law of the state a time after a known one, or in equilibrium, as functions of the engines' spectrum."""
+        return self._laws.after(time)
 
     def told(self, choice: Choice) -> Choice:
         """The choice itself, which `describe` then names."""
@@ -211,13 +194,13 @@ class Drawn(Ranged):
         return choice.engine.apply(law, inputs, outputs)
 
     @cached_property
-    def _window(self) -> Windows:
-        """Laws of the windows run last."""
-        return Windows(self.law, self.factor)
+    def _laws(self) -> RecentLaws:
+        """Laws of what ran last, for a device that holds c times the matrix of its engines."""
+        return RecentLaws(self.law, self.factor)
 
     def _replicas(self, schedule: Schedule, seed: int) -> Array:
         """Noise of further runs; it does not depend on the load, so none is needed."""
-        law, rng = self._window(schedule, state=False), np.random.default_rng(seed)
+        law, rng = self._laws.window(schedule, state=False), np.random.default_rng(seed)
         load = self.conversion_noise("inputs", rng)
         (noise,) = self.draw(law, ("average",), load, None, rng, columns=REPLICAS)
         self.ledger.record(self.operator.shape[0], REPLICAS, schedule.total)

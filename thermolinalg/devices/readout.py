@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import cast
@@ -62,7 +63,7 @@ def _independent_blocks(
     program: Simulated, load: Array, count: int, rng: np.random.Generator
 ) -> Generator[Array, None, None]:
     """Readings in equilibrium, in blocks (d, n): memory for one copy, and a way out."""
-    law, d = program.in_device(program.law.stationary()), load.shape[0]
+    law, d = program.after(math.inf), load.shape[0]
     law = law if bool(namespace(load).any(load != 0)) else law.noise()
     width = max(1, BLOCK // max(d, 1))
     for begin in watched(range(0, count, width), "block of readings"):
@@ -153,7 +154,7 @@ def _independent(program: Simulated, schedule: Schedule) -> bool:
 def _steps(program: Simulated, schedule: Schedule) -> tuple[LinearLaw, LinearLaw]:
     """Laws of the first reading and of each further one."""
     _, spacing = schedule.grid()
-    return program.in_device(program.law.step(schedule.burn_in)), program.in_device(program.law.step(spacing))
+    return program.after(schedule.burn_in), program.after(spacing)
 
 
 def _independent_covariance(program: Simulated, count: int, rng: np.random.Generator) -> Array:
@@ -166,7 +167,7 @@ def _independent_covariance(program: Simulated, count: int, rng: np.random.Gener
 
 def _root(program: Simulated, block: Array) -> Array:
     """R V for a block V, with R Rᵀ the covariance in equilibrium."""
-    law = program.in_device(program.law.stationary()).noise()
+    law = program.after(math.inf).noise()
     choice = program.told(program.engines.choose(law, ("state",), block.shape[1]))
     # The position needs one normal vector.
     (draws,) = choice.engine.apply(law, [block if name in ("z", "z1") else None for name in law.inputs], ("state",))
@@ -175,7 +176,7 @@ def _root(program: Simulated, block: Array) -> Array:
 
 def _converted_draws(program: Simulated, count: int, rng: np.random.Generator) -> Iterator[Array]:
     """Independent readings as the converters give them, in chunks (n, d)."""
-    law = program.in_device(program.law.stationary())
+    law = program.after(math.inf)
     load = _no_load(program)
     for begin in range(0, count, CHUNK):
         (block,) = program.draw(law, ("state",), load, None, rng, columns=min(CHUNK, count - begin))

@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from thermolinalg._arrays import Array, namespace, standard_normal, to_numpy
-from thermolinalg.devices.drawn import Drawn, Dynamics
+from thermolinalg.devices.drawn import Drawn
 from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.loading import AsWritten, Equilibrated
 from thermolinalg.devices.reading import Ledger
+from thermolinalg.devices.recent_laws import Dynamics
 from thermolinalg.matrix_functions.base import Diagonalising
 from thermolinalg.matrix_functions.factorised import Factorised
 from thermolinalg.matrix_functions.select import Engines

@@ -122,7 +122,7 @@ class SkewProgram(Drawn):
         state = self.started(None if start is None else start[:, None], gain)
         path = []
         for time in watched((schedule.burn_in, *[spacing] * (count - 1)), "reading"):
-            (state,) = self.draw(self.in_device(self.law.step(time)), ("state",), load, state, rng)
+            (state,) = self.draw(self.after(time), ("state",), load, state, rng)
             path.append(state)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         stacked = namespace(load).concat(path, axis=1)

@@ -176,6 +176,7 @@ class ChebyshevEngine(ByProducts):
         super().__init__(operator, interval, rtol)
         self.max_degree, self.share = max_degree, share
         self._truncations: Recent[dict[bytes, Truncation | None]] = Recent()
+        self._degrees: Recent[dict[tuple[str, ...], int | None]] = Recent()
 
     def supports(self, law: LinearLaw) -> bool:
         """Whether the law's functions are finite on the interval and resolved within `max_degree`."""
@@ -183,6 +184,13 @@ class ChebyshevEngine(ByProducts):
 
     def degree(self, law: LinearLaw, outputs: Sequence[str]) -> int | None:
         """Products that a call with inputs of comparable size will take; None where `max_degree` is not enough."""
+        kept, key = self._degrees(law, dict), tuple(outputs)
+        if key not in kept:
+            kept[key] = self._degree(law, outputs)
+        return kept[key]
+
+    def _degree(self, law: LinearLaw, outputs: Sequence[str]) -> int | None:
+        """The same, found anew."""
         short = self._truncation(law, outputs, self._assumed_sizes(law))
         if short is not None:
             return short.degree
