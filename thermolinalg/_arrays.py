@@ -182,13 +182,16 @@ def in_range(squares: Array) -> bool:
     """Whether all sums of squares are precise; none of them may be zero, which could be an underflow."""
     if _few(squares):
         sums = squares.ravel().tolist()
-        return bool(sums) and min(sums) > LEAST_SQUARE and max(sums) < MOST_SQUARE and not math.isnan(sum(sums))
+        for each in sums:  # a loop calls nothing, unlike `min` and `max`
+            if not LEAST_SQUARE < each < MOST_SQUARE:
+                return False
+        return bool(sums)
     return bool(((squares > LEAST_SQUARE) & (squares < MOST_SQUARE)).all())
 
 
 def _few(x: Array) -> bool:
     """Whether a list of its entries is sooner read than a reduction of NumPy begun."""
-    return x.shape[-1] <= FEW and not is_distributed(x)
+    return x.shape[-1] <= FEW and (type(x) is np.ndarray or not is_distributed(x))
 
 
 FEW = 16

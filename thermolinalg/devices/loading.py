@@ -137,7 +137,7 @@ class Loaded:
             seen = largest > smallest_normal(b) ** 0.75
             some = largest if all_true(seen) else namespace(b).where(seen, largest, 1.0 / self.factor)
             load, gains = load / some, 1.0 / (self.factor * some)
-            if (top := self._full_range()) != 1.0:
+            if (top := self.attenuation * self._full_range) != 1.0:
                 load, gains = top * load, top * gains
         else:
             xp = namespace(b)
@@ -164,9 +164,10 @@ class Loaded:
             return ""
         return f"; the device's copy of A is positive definite only with μ = {self.lift:.3g} on its diagonal"
 
+    @cached_property
     def _full_range(self) -> float:
-        """The largest entry that a load is brought to."""
-        return self.attenuation * min(1.0, self.imperfections.inputs.known("full_scale"))
+        """The largest entry that a load is brought to, as far as its converters go."""
+        return min(1.0, self.imperfections.inputs.known("full_scale"))
 
     def _refuse_beyond(self, load: Array) -> None:
         """ValueError where a load that is not scaled to full range leaves that of the converters."""

@@ -115,7 +115,7 @@ class Imperfections(Configuration):
         """Whether the matrix that stands in the hardware differs from the one that was asked for."""
         return self.couplings.distortion > 0 or bool(np.isfinite(self.amplifiers.known("gain")))
 
-    @property
+    @cached_property
     def distortion(self) -> float:
         """Relative size of the errors in what is written and loaded, which A⁻¹ amplifies by its condition number."""
         bits, amplifiers = self.inputs.known("bits"), self.amplifiers
