@@ -247,7 +247,9 @@ class ChebyshevEngine(ByProducts):
         blocks = Blocks(law, inputs, outputs, self.operator)
         series = self._series(law, outputs, blocks.sizes)
         self.error, self.converged = series.error, series.error <= self.rtol
-        weights = np.swapaxes(series.coefficients[:, blocks.source, :], 1, 2)
+        # One function for all columns is one number a step, which BLAS multiplies with and adds in one pass.
+        source = blocks.source[:1] if len(blocks.slices) == 1 else blocks.source
+        weights = np.swapaxes(series.coefficients[:, source, :], 1, 2)
         return blocks.combine(self._summed(blocks.columns, weights))
 
     def _each(self, short: Truncation, inputs: Sequence[Array | None], outputs: Sequence[str]) -> list[Array]:
