@@ -43,7 +43,7 @@ of pages GMRES takes 15 products and a refinement 84: 42 of them look for the en
 how long a run is and which GMRES does not ask for, and 9 tell whether Krylov spaces are short at all. A `solve` at
 d = 10 is about nine runs. The same arithmetic as bare calls of NumPy, with nothing checked and nothing told, takes
 0.2 ms; all else is Python's, some 2600 calls of which half are the runs. Fewer runs would each be longer: a tenth of
-the contraction takes a hundred times the time of the device. The recorded parts come from two runs of the bench."""
+the contraction takes a hundred times the time of the device."""
 
 MEMORY = """\
 What a call adds at its peak to a process that holds A and b, in vectors of n numbers. The device holds a balanced copy
