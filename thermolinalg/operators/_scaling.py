@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, overload
 
 import numpy as np
@@ -18,7 +19,11 @@ __all__ = [
     "scaled_array",
     "scaled_entries",
     "scaled_rows",
+    "split",
 ]
+
+SMALL_EXPONENT = 32
+"""Powers of two up to this one take numbers near one to the ends of the range in no precision."""
 
 BLOCK = 1 << 16
 """Entries of a dense matrix taken at a time: temporaries stay in the cache, and loops over blocks stay short."""
@@ -41,6 +46,17 @@ def same_scaling(rows: Array | None, columns: Array | None) -> bool:
 def scaled_rows(scaling: Array | None, block: Array) -> Array:
     """diag(scaling) V."""
     return block if scaling is None else as_array(scaling, block)[:, None] * block
+
+
+def split(factor: float) -> tuple[float, float]:
+    """A factor in two: a power of two before a product, 1 where it is small already, and the rest after it.
+
+    With half of a large exponent before, what is rounded to denormal numbers, or overflows, in the product with a
+    vector near one is neither in that with a vector as far from one.
+    """
+    exponent = math.frexp(factor)[1]
+    before = 1.0 if abs(exponent) <= SMALL_EXPONENT else math.ldexp(1.0, exponent // 2)
+    return before, factor / before
 
 
 def combined(first: Array | None, second: Array | None) -> Array | None:

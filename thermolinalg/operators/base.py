@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, cast
@@ -12,12 +11,16 @@ from scipy.sparse.linalg import LinearOperator
 
 from thermolinalg._arrays import Array, add_multiple, as_array, is_distributed, namespace, same_place, to_numpy
 from thermolinalg.operators._rules import Rules
-from thermolinalg.operators._scaling import combined, rounded_inverse_root, same_scaling, scaled_array, scaled_rows
+from thermolinalg.operators._scaling import (
+    combined,
+    rounded_inverse_root,
+    same_scaling,
+    scaled_array,
+    scaled_rows,
+    split,
+)
 
 __all__ = ["Operator", "Scaled", "Sum", "Transposed"]
-
-SMALL_EXPONENT = 32
-"""Powers of two that take numbers near one to the ends of the range in no precision."""
 
 
 class Operator(Rules, LinearOperator):  # type: ignore[misc]
@@ -181,11 +184,7 @@ class Scaled(Operator):
     ) -> None:
         super().__init__(operator.dtype, operator.shape, operator.like)
         self.operator, self.factor, self.rows, self.columns = operator, factor, rows, columns
-        # Half of a large exponent goes before the product: what is rounded to denormal numbers, or overflows, in the
-        # product with a vector near one is neither in that with a vector as far from one.
-        exponent = math.frexp(factor)[1]
-        self._before = 1.0 if abs(exponent) <= SMALL_EXPONENT else math.ldexp(1.0, exponent // 2)
-        self._after = factor / self._before
+        self._before, self._after = split(factor)
         self.structure = operator.structure
         self.symmetric = operator.symmetric and same_scaling(rows, columns)
 
@@ -206,12 +205,9 @@ class Scaled(Operator):
     def add_product(self, block: Array, total: Array) -> Array:
         return add_multiple(self._after, self._between(self.operator.apply, block, self.columns, self.rows), total)
 
-    def _between(
-        self, product: Callable[[Array], Array], block: Array, first: Array | None, last: Array | None
-    ) -> Array:
+    def _between(self, A: Callable[[Array], Array], v: Array, first: Array | None, last: Array | None) -> Array:
         """A product between both scalings, without what of the factor comes after it."""
-        block = block if self._before == 1.0 else self._before * block
-        return scaled_rows(last, product(scaled_rows(first, block)))
+        return scaled_rows(last, A(scaled_rows(first, v if self._before == 1.0 else self._before * v)))
 
     def extended_product(self, block: Array) -> Array | None:
         product = self.operator.extended_product(scaled_rows(self.columns, self._before * block))
