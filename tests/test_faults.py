@@ -295,3 +295,62 @@ def test_loose_tolerances_do_not_hide_a_fault(call, fault):
             warnings.simplefilter("ignore", tla.ThermodynamicWarning)
             _, info = call(A, rtol=0.3, device=Faulty(fault), rng=1, return_info=True)
         assert not info.success
+
+
+SMALL = {
+    "all too stiff": lambda matrix, rng: 1.02 * matrix,
+    "a shift": lambda matrix, rng: matrix + 0.01 * abs(matrix).max() * np.eye(len(matrix)),
+    "each coupling": lambda matrix, rng: matrix * (1 + 0.1 * rng.standard_normal(matrix.shape)),
+}
+"""Faults of a matrix that no single node or direction shows."""
+
+
+@pytest.mark.parametrize(("fault", "method"), [*zip(SMALL, ["work", "integration", "integration"], strict=True)])
+def test_small_faults_do_not_hide_from_a_determinant(monkeypatch, fault, method):
+    monkeypatch.setitem(MATRICES, fault, SMALL[fault])
+
+    def asked(A, device):
+        (_, value), info = tla.slogdet(A, atol=0.1, method=method, device=device, rng=1, return_info=True)
+        return value, info, np.linalg.slogdet(A)[1], info.standard_error
+
+    A = rotated(np.geomspace(0.1, 1, 50))
+    assert certified_off(asked, A, Faulty(fault), refused="refused") == "refused"
+    assert certified_off(asked, A, Faulty("none"), refused="refused") == ""
+
+
+@pytest.mark.parametrize("size", [None, 5, 300])
+@pytest.mark.parametrize("fault", ["shifted matrix", "under-settled", "stuck node"])
+def test_few_samples_are_certified_by_more(size, fault):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tla.ThermodynamicWarning)
+        for A in (WITHOUT_RESIDUAL["definite"], WITHOUT_RESIDUAL["one soft mode"]):
+            _, info = tla.sample(A, size, b=B, device=Faulty(fault), rng=1, return_info=True)
+            assert not info.success
+            assert info.health.readings > 1024
+    _, info = tla.sample(A, size, b=B, device=Faulty("none"), rng=1, return_info=True)
+    assert info.success
+    assert info.health.readings > 1024
+
+
+def test_what_an_embedding_leaves_hides_no_fault(monkeypatch):
+    """Held as indefinite, A perturbed solves another system; the residual may be α² (A Aᵀ)⁻¹ b and no more."""
+    monkeypatch.setitem(
+        MATRICES, "a little", lambda matrix, rng: matrix * (1 + 0.01 * rng.standard_normal(matrix.shape))
+    )
+    A, b = rotated(np.geomspace(1e-3, 1, 30)), np.random.default_rng(5).standard_normal(30)
+
+    def asked(A, device):
+        x, info = tla.solve(A, b, refine=False, rtol=0.3, device=device, rng=1, return_info=True)
+        return x, info, np.linalg.solve(A, b), info.standard_error
+
+    for seed in range(4):
+        assert not certified_off(asked, A, Faulty("a little", seed=seed))
+
+
+@pytest.mark.parametrize("problem", ["general", "indefinite"])
+def test_raw_solutions_of_healthy_embeddings_are_certified(problem):
+    for seed in range(5):
+        _, info = tla.solve(
+            PROBLEMS[problem], B, refine=False, rtol=0.02, device=Faulty("none"), rng=seed, return_info=True
+        )
+        assert info.success, info.message

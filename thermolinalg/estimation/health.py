@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thermolinalg._arrays import Array, as_array, to_numpy
+from thermolinalg.estimation.deviation import FEWEST, Deviation, chi_square
 from thermolinalg.operators import Operator
 
 __all__ = ["EXAMINED", "LIMIT", "Examination", "Health", "correlation_health", "covariance_health", "residual_health"]
@@ -18,7 +19,7 @@ LIMIT = 6.0
 
 EXAMINED = 1024
 """Readings at least in which a device is looked at that nobody vouches for, however few the answer takes: a spread that
-is off by a third shows in them."""
+is off by a third shows in them, and a temperature that is off by 27 % over the root of the nodes."""
 
 PROBES = 8
 """Random directions in which readings are looked at."""
@@ -29,7 +30,7 @@ SOFT = 3
 FIRST = 1024
 """Readings at most from which these are found; a quarter of all, where there are fewer."""
 
-FEW, ENOUGH, MANY = 8, 256, 1000
+FEW, ENOUGH, MANY = FEWEST, 256, 1000
 """Readings from which on sums of squares are near enough to their law, sums of products, and of fourth powers."""
 
 POWERS = 8
@@ -84,8 +85,9 @@ class Examination:
 
     With the residual :math:`r = A x - b` of a reading, equilibrium means :math:`r \sim N(0, T A)`, a law that is known
     without A⁻¹, and :math:`E\,x r^T = T I`, the Lyapunov equation AΣ + ΣA = 2T I. Both are looked at node by node and
-    in a few directions, those in which the readings spread most among them; and whether readings are normal, the same
-    in both halves, and independent (or, of a schedule, reversible).
+    in a few directions, those in which the readings spread most among them, and over all directions together
+    (`Deviation`); and whether readings are normal, the same in both halves, and independent (or, of a schedule,
+    reversible).
 
     Parameters
     ----------
@@ -99,6 +101,8 @@ class Examination:
         Independent readings that the readings are worth, over their number; 1 where they are independent.
     centred : bool, optional
         Whether only the spread about the mean is wanted, so that an offset does no harm.
+    allowed : float, optional
+        Relative error of a variance that the device admits.
     """
 
     matrix: Operator
@@ -106,6 +110,7 @@ class Examination:
     temperature: float = 1.0
     share: float = 1.0
     centred: bool = False
+    allowed: float = 0.0
 
     def __post_init__(self) -> None:
         d = self.matrix.shape[0]
@@ -114,7 +119,7 @@ class Examination:
         self._directions = rng.choice([-1.0, 1.0], size=(d, min(PROBES, d)))
         self._stiffness = self._forms(self._directions)
         self._random, self._first, self._count = self._directions.shape[1], 0, 0
-        self._nodes = np.zeros((5, d))
+        self._nodes, self._whole = np.zeros((5, d)), Deviation(d, self.temperature, self.allowed)
         self._along: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
 
     def _forms(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,6 +139,7 @@ class Examination:
                 self._add_soft_directions(x)
             if self._diagonal is not None:
                 self._nodes += np.stack([x.sum(0), r.sum(0), (r * r).sum(0), (x * r).sum(0), (x * x).sum(0)])
+            self._whole.take(x, r)
             self._along.append((x @ self._directions, r @ self._directions))
         self._count += len(x)
 
@@ -160,6 +166,9 @@ class Examination:
             with np.errstate(all="ignore"):
                 if self._diagonal is not None:
                     self._judge_nodes(health)
+                health.note("energy", self._whole.energy(self.share))
+                if self.share == 1.0:
+                    health.note("covariance", self._whole.distance())
                 p, q = (np.concatenate([pair[k] for pair in self._along]) for k in (0, 1))
                 if self.centred:
                     p, q = p - p.mean(axis=0), q - q.mean(axis=0)
@@ -178,7 +187,7 @@ class Examination:
         else:
             health.note("mean", r * np.sqrt(worth / variance))
         if worth >= FEW:
-            health.note("spread", _chi_square(squares / variance, worth))
+            health.note("spread", chi_square(squares / variance, worth))
         if worth >= ENOUGH:
             health.note("equipartition", (products - T) * np.sqrt(worth / (spread * variance + T**2)))
 
@@ -189,7 +198,7 @@ class Examination:
         u = q / np.sqrt(variance)
         health.note("mean", u.mean(axis=0) * math.sqrt(worth))  # nothing where it is centred
         if worth >= FEW:
-            health.note("spread", _chi_square(np.mean(u * u, axis=0), worth))
+            health.note("spread", chi_square(np.mean(u * u, axis=0), worth))
         if worth >= ENOUGH:
             own = np.mean(p * p, axis=0) * variance + (T * size) ** 2
             health.note("equipartition", (np.mean(p * q, axis=0) - T * size) * np.sqrt(worth / own))
@@ -210,11 +219,6 @@ class Examination:
         elif u.shape[1] > 1:  # detailed balance: no direction leads another
             forth, back = np.mean(u[:-1, :-1] * u[1:, 1:], axis=0), np.mean(u[:-1, 1:] * u[1:, :-1], axis=0)
             health.note("reversibility", (forth - back) * math.sqrt(worth / 2))
-
-
-def _chi_square(mean: NDArray[np.float64], n: float) -> NDArray[np.float64]:
-    """How far χ²/n is from its law, as a normal number (Wilson and Hilferty)."""
-    return np.asarray((np.cbrt(mean) - 1 + 2 / (9 * n)) / math.sqrt(2 / (9 * n)))
 
 
 def covariance_health(covariance: Array, matrix: Operator, worth: float) -> Health:
@@ -245,7 +249,7 @@ def covariance_health(covariance: Array, matrix: Operator, worth: float) -> Heal
         off = np.abs(np.sum(Cw * Aw, axis=0) - size)
         health.note("equipartition", np.maximum(off - bias * size, 0.0) * np.sqrt(worth / own))
         if worth >= FEW and not bias:
-            health.note("spread", _chi_square(np.sum(Aw * (C @ Aw), axis=0) / stiffness, worth))
+            health.note("spread", chi_square(np.sum(Aw * (C @ Aw), axis=0) / stiffness, worth))
 
     with np.errstate(all="ignore"):
         if not np.isfinite(C).all():

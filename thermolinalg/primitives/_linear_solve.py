@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thermolinalg._arrays import Array, all_true, eps, highest, to_numpy
+from thermolinalg._arrays import Array, all_true, column_norms, eps, highest, to_numpy
 from thermolinalg._info import Info, warn
 from thermolinalg._progress import told, watched
 from thermolinalg._validation import is_finite
@@ -308,7 +308,9 @@ def solve_raw(
 def _health(held: Held, equation: Equation, reading: Reading) -> Health:
     """Whether the residual of a run is one of its noise, in units of the noise."""
     gain = reading.gain
-    rounding = (OWN_ROUNDING * equation.eps + held.inverse.bias) * equation.floor(reading.value)
+    # Of an embedding α² (A Aᵀ)⁻¹ b is left.
+    left = held.inverse.bias * column_norms(equation.rhs)
+    rounding = OWN_ROUNDING * equation.eps * equation.floor(reading.value) + left
     return residual_health(equation.residual(reading.value) * gain, equation.product(reading.noise), rounding * gain)
 
 

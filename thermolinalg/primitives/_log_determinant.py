@@ -17,6 +17,7 @@ from thermolinalg.devices import Device, Drivable, Spectrum
 from thermolinalg.devices.protocols import as_drivable
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.estimation.conditional import blocks
+from thermolinalg.estimation.deviation import energy_deviation
 from thermolinalg.estimation.health import Examination, Health
 from thermolinalg.estimation.log_determinant import Budget, Measured, by_integration, by_work, choose_protocol
 from thermolinalg.operators import Normal, Operator
@@ -38,7 +39,10 @@ ILL_CONDITIONED = 450.0
 """Times eps (1e-13 in double precision): where rcond is below it, an answer comes with a warning."""
 
 EXAMINED = 2048
-"""Readings of a device that is not the package's own, before it is driven: they see a tenth of a variance."""
+"""Readings at least of a device that is not the package's own, before it is driven: they see a fifth of a variance."""
+
+MOST_NUMBERS = 5e7
+"""Normal numbers that looking at a device may take: about ten seconds."""
 
 LEAST_SHARE = 0.25
 """What rounding leaves of the tolerance is there for the noise, but not less than this: readings grow as its square."""
@@ -103,10 +107,12 @@ def measure(
         refuse_structurally_singular(read.operator, is_complex=read.is_complex)
         program: Any = as_drivable(watched_program(device, scaled.operator, rng), device)
         spectrum = program.spectrum()
-    health = None if program.own and spectrum.systematic is not None else examined(program, scaled.operator, rng)
     start = spectrum.order * math.log(spectrum.start)
     rounding = power * (spectrum.rounding + eps_of_sum(scaled.known, spectrum.offset, start))
     target = max(atol - rounding, LEAST_SHARE * atol) / power
+    health, unseen = None, 0.0
+    if not (program.own and spectrum.systematic is not None):
+        health, unseen = examined(program, scaled.operator, target, rng)
     protocol, reason = (asked.method, "as asked") if asked.method else choose_protocol(spectrum, target)
     run = by_work if protocol == "work" else by_integration
 
@@ -120,7 +126,7 @@ def measure(
     if "jarzynski" in measured.report:
         known = power * (scaled.known + spectrum.offset + start)
         measured.report["jarzynski"] = measured.report["jarzynski"].rescaled(2 * power, known)
-    info = _report(program, spectrum, measured, (protocol, reason), asked, power, rounding)
+    info = _report(program, spectrum, measured, (protocol, reason), asked, power, rounding, power * unseen)
     if read.notice:
         info.reason = f"{info.reason}; {read.notice}"
     info.condition = math.sqrt(spectrum.condition) if hold == "normal" else spectrum.condition
@@ -139,14 +145,22 @@ def measure(
     return value, info, partial(_for_solves, read, program, device, driven=hold != "normal")
 
 
-def examined(program: Any, operator: Operator, rng: np.random.Generator) -> Health:
-    """Health of a device by some readings at the end of the way, where it holds A itself, if it takes any."""
+def examined(program: Any, operator: Operator, atol: float, rng: np.random.Generator) -> tuple[Health, float]:
+    """Health of a device by readings at the end of the way, where it holds A itself; and what they cannot tell.
+
+    They are so many that their energies tell log det A, to first order, with the standard deviation `atol`. This is the
+    second number: larger where so many are too many, infinite of a device without readings, 0 of one that is sick.
+    """
     if not callable(getattr(program, "readings", None)):
-        return Health()
-    examination = Examination(operator)
-    for reading in blocks(program, operator, EXAMINED, rng):
-        examination.take(reading.value)
-    return examination.verdict()
+        return Health(), math.inf
+    d, examination = operator.shape[0], Examination(operator)
+    wanted = max(EXAMINED, min(math.ceil(2 * d / atol**2), int(MOST_NUMBERS / d)))
+    for count in (EXAMINED, wanted - EXAMINED):  # a fault that shows in few is looked at no longer
+        for reading in blocks(program, operator, count, rng):
+            examination.take(reading.value)
+        if (health := examination.verdict()).failed:
+            break
+    return health, 0.0 if health.failed else energy_deviation(d, health.readings)
 
 
 def _for_solves(read: ReadMatrix, program: Any, device: Device, rng: np.random.Generator, *, driven: bool) -> Solver:
@@ -190,11 +204,12 @@ def _report(
     asked: Asked,
     power: float,
     rounding: float,
+    unseen: float,
 ) -> Info:
     """The report of a measurement."""
     noise = power * measured.standard_error
     systematic = None if spectrum.systematic is None else power * spectrum.systematic
-    atol, error, ledger = float(asked.atol), noise + rounding + (systematic or 0.0), program.ledger
+    atol, error, ledger = float(asked.atol), max(noise, unseen) + rounding + (systematic or 0.0), program.ledger
     success = error <= atol
     if success:
         message = f"the standard error {error:.2g} is below atol={atol:g}"
@@ -202,6 +217,13 @@ def _report(
         message = (
             f"A is ill-conditioned: rounding alone moves log|det A| by up to {rounding:.2g}, so that the standard "
             f"error {error:.2g} stays above atol={atol:g}; pass a larger atol="
+        )
+    elif math.isinf(unseen):
+        message = "this device has no method readings, which would show whether it is healthy: give it one"
+    elif unseen > noise:
+        message = (
+            f"nobody vouches for this device, and {MOST_NUMBERS:.0g} numbers read from it tell log|det A| to "
+            f"{unseen:.2g} only, above atol={atol:g}; pass a larger atol="
         )
     else:
         unlimited = protocol[0] == "work" and asked.max_readings is None

@@ -11,7 +11,7 @@ from thermolinalg.estimation.covariance import effective_readings
 from thermolinalg.estimation.health import Health
 from thermolinalg.primitives._report import with_budget
 
-__all__ = ["declare", "empty_report", "end_early", "readings_report", "relative_rounding"]
+__all__ = ["admitted", "declare", "empty_report", "end_early", "readings_report", "relative_rounding"]
 
 
 def readings_report(program: Program, schedule: Schedule, moment: float, message: str) -> Info:
@@ -106,6 +106,11 @@ def end_early(info: Info, count: int, what: str, *, enough: bool = False) -> Non
     """
     message = f"stopped by the callback after {count} {what}; {info['message']}"
     info.update(success=enough, status=0 if enough else max(info.n_runs, 1), message=message, stopped=True)
+
+
+def admitted(program: Any) -> float:
+    """Relative error of a variance that a device tells of itself; 0 where it tells of none."""
+    return getattr(program, "spread_error", None) or 0.0
 
 
 def declare(info: Info, health: Health | None) -> None:

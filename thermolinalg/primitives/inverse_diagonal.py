@@ -26,7 +26,14 @@ from thermolinalg.operators.read import ReadMatrix, read_matrix
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device
 from thermolinalg.primitives._gradients import of_inverse_diagonal
-from thermolinalg.primitives._readings import declare, empty_report, end_early, readings_report, relative_rounding
+from thermolinalg.primitives._readings import (
+    admitted,
+    declare,
+    empty_report,
+    end_early,
+    readings_report,
+    relative_rounding,
+)
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives.solver import Solver
 from thermolinalg.systems.chosen import undistorted
@@ -304,14 +311,15 @@ def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.ra
 
 def _more_readings(program: Any, rtol: float) -> float:
     """How many times as many readings leave room for what a device errs by, whatever it reads; one where none do."""
-    certain = getattr(program, "spread_error", None) or 0.0
+    certain = admitted(program)
     return 1.0 if certain > rtol / 2 else (rtol / (rtol - certain)) ** 2
 
 
 def _examined(program: Any, matrix: Operator, asked: float, *, rng: np.random.Generator) -> Found:
     """The diagonal from so many readings, which are looked at."""
     count = math.ceil(asked)
-    examination, squares, sums, taken = Examination(matrix, centred=True), 0.0, 0.0, 0
+    examination = Examination(matrix, centred=True, allowed=admitted(program))
+    squares, sums, taken = 0.0, 0.0, 0
 
     def estimate() -> Array:
         return (squares - sums**2 / taken) / (taken - 1)

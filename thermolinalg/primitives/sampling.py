@@ -17,14 +17,14 @@ from thermolinalg._validation import as_count, as_positive, as_rng, is_finite
 from thermolinalg.devices import Device, Reading, Schedule
 from thermolinalg.devices.watched import AlreadyWritten, watched_program
 from thermolinalg.estimation.covariance import effective_readings
-from thermolinalg.estimation.health import Examination
+from thermolinalg.estimation.health import EXAMINED, Examination, Health
 from thermolinalg.operators import Operator
 from thermolinalg.operators.read import ReadMatrix, complexify, read_matrix, realify
 from thermolinalg.primitives._batches import batched
 from thermolinalg.primitives._devices import as_device, as_schedule
 from thermolinalg.primitives._gaussian_units import Units
 from thermolinalg.primitives._gradients import Moments, of_gaussian
-from thermolinalg.primitives._readings import declare, end_early, readings_report, relative_rounding
+from thermolinalg.primitives._readings import admitted, declare, end_early, readings_report, relative_rounding
 from thermolinalg.primitives._refusals import refusing, require_symmetric
 from thermolinalg.primitives._rhs import read_rhs
 from thermolinalg.primitives.solver import Solver
@@ -236,9 +236,11 @@ def _samples(
     health = None
     if not program.vouched:
         share = min(effective_readings(timetable, rate / 2) / timetable.grid()[0], 1.0) if schedule is not None else 1.0
-        examination = Examination(units.held(operator), held_load, units.temperature, share)
-        examination.take(reading.value)
-        health = examination.verdict()
+        health = _looked_at(reading.value, program, units, operator, held_load, share)
+        if len(reading.value) * share < EXAMINED:
+            further, heat = Schedule.for_covariance(EXAMINED, rate), units.temperature
+            more = program.readings(held_load[:, 0], further, rng=generator, temperature=heat)
+            health = health.add(_looked_at(more.value, program, units, operator, held_load))
     _warn_if_ill_conditioned(name, operator.like, reading.condition)
     _warn_of_mean(name, reading, operator)
     x = in_user_units(reading.value[:count])
@@ -292,6 +294,15 @@ def _warn_of_mean(name: str, reading: Reading, operator: Operator) -> None:
             f"the mean that b gives is far beyond the spread of the samples, and known to {rounding:.2g} of itself "
             f"only; pass mean= (from solve({name}, b)) in place of b="
         )
+
+
+def _looked_at(
+    readings: Array, program: Any, units: Units, operator: Operator, load: Array, share: float = 1.0
+) -> Health:
+    """What readings (n, d) tell of the device, in its units."""
+    examination = Examination(units.held(operator), load, units.temperature, share, allowed=admitted(program))
+    examination.take(readings)
+    return examination.verdict()
 
 
 def _shape_of(size: int | tuple[int, ...] | None, schedule: Schedule | None) -> tuple[tuple[int, ...], int]:
