@@ -7,7 +7,7 @@ from helpers import spd
 
 import thermolinalg as tla
 from thermolinalg import AsWritten, Imperfections, LangevinDevice, Overdamped, Schedule
-from thermolinalg.devices import Amplifiers, Clock, Interference, Noise
+from thermolinalg.devices import Amplifiers, Clock, Noise
 from thermolinalg.testing import check_device
 
 A, JITTER, SPACING = spd(3, 4.0), 0.1, 0.8
@@ -65,8 +65,6 @@ def test_instants_stay_in_order_and_readings_that_are_too_close_are_refused():
     assert np.std(off[1:]) == pytest.approx(JITTER, rel=0.03)
     with pytest.raises(ValueError, match=r"spacing of at least 0\.8"):
         program.readings(np.zeros(3), Schedule(5.0, readings=3, spacing=0.5), rng=np.random.default_rng(0))
-    with pytest.raises(ValueError, match="leave out one of them"):
-        jittering(interference=Interference(0.1, frequency=1.0)).program(A)
     with pytest.raises(ValueError, match="jitter"):
         Clock(-1.0)
     kept = Imperfections(clock=Clock(0.01))

@@ -2,13 +2,24 @@
 
 import numpy as np
 import pytest
+import scipy.integrate
 from helpers import spd
 from hypothesis import given
 from hypothesis import strategies as st
 
 import thermolinalg as tla
 from thermolinalg import AsWritten, Imperfections, LangevinDevice, Overdamped, Schedule
-from thermolinalg.devices import Amplifiers, Capacitors, Converter, Flicker, Interference, Noise, UnevenProgram
+from thermolinalg.devices import (
+    Amplifiers,
+    Capacitors,
+    Clock,
+    Converter,
+    Flicker,
+    Interference,
+    Noise,
+    UnevenProgram,
+    Warming,
+)
 from thermolinalg.simulation.disturbances import Line, PinkNoise
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.testing import assert_covariance, check_device
@@ -48,7 +59,7 @@ def test_a_line_is_followed_as_in_plain_steps(name, burn_in):
     line, turn = Line(process, frequency, CURRENTS), np.exp(0.3j)
     times = burn_in + 0.5 * np.arange(5)
     path = stepped(process, frequency, phase, times)
-    np.testing.assert_allclose((line.path(burn_in, 0.5, 5) * turn).real, path, atol=1e-10)
+    np.testing.assert_allclose((line.path(times) * turn).real, path, atol=1e-10)
     np.testing.assert_allclose((line.after(times[3]) * turn).real, path[3], atol=1e-10)
     end, average = line.window(burn_in, 2.5, 5)
     np.testing.assert_allclose((end * turn).real, path[-1], atol=1e-10)
@@ -129,7 +140,68 @@ def device(temperature=1e-6, loading=EQUILIBRATED, **parts):
     return LangevinDevice(Overdamped(temperature), loading, Imperfections(**parts))
 
 
-@pytest.mark.parametrize("disturbed", [{"interference": HUM}, {"flicker": Flicker(0.2, 1.0, 1e4)}], ids=["hum", "pink"])
+IN_TIME = {"jitter": {"clock": Clock(0.1)}, "cold": {"warming": Warming(temperature=0.5, time=20.0)}}
+
+
+def followed(program, instants):
+    """What readings from rest are under the line at phase 0 and a quarter turn on, (n, d) each, by LSODA."""
+    line, pickup = program.disturbance.line, program.disturbance.pickup
+    process, frequency = line.process.process, line.frequency
+    currents = (process.M + 1j * frequency * np.eye(3)) @ line.states
+
+    def at(turn):
+        path = scipy.integrate.solve_ivp(
+            lambda t, x: (currents * turn * np.exp(1j * frequency * t)).real - process.M @ x,
+            (0.0, instants[-1]),
+            np.zeros(3),
+            method="LSODA",
+            t_eval=instants,
+            rtol=1e-10,
+            atol=1e-12,
+        )
+        return path.y.T + np.outer((turn * np.exp(1j * frequency * instants)).real, pickup)
+
+    return at(1.0), at(1j)
+
+
+@pytest.mark.parametrize("parts", IN_TIME.values(), ids=IN_TIME)
+@pytest.mark.parametrize("burn_in", [0.3, 40.0])
+def test_a_line_is_read_at_instants_that_jitter_and_while_nodes_warm_up(parts, burn_in):
+    program = device(1e-20, AsWritten(), interference=HUM, die=2, **parts).program(G, rng=0)
+    schedule, zero = Schedule(burn_in, readings=6, spacing=1.3), np.zeros(3)
+    instants = program.laws.instants(schedule, np.random.default_rng(7))
+    ways = np.stack([way.ravel() for way in followed(program, instants)], axis=1)
+    path = program.readings(zero, schedule, rng=np.random.default_rng(7)).value
+    phase, *_ = np.linalg.lstsq(ways, path.ravel())
+    np.testing.assert_allclose(ways @ phase, path.ravel(), atol=1e-7)
+    assert np.linalg.norm(phase) == pytest.approx(1.0, rel=1e-6)
+    averages = program.average(np.zeros((3, 3000)), schedule, rng=np.random.default_rng(7)).value
+    real, turned = ways.reshape(6, 3, 2).mean(axis=0).T
+    largest = np.sqrt(real**2 + turned**2)  # of all phases
+    np.testing.assert_allclose(abs(averages).max(axis=1), largest, rtol=1e-4)
+
+
+def test_a_jitter_blurs_what_readings_have_of_a_line_in_common():
+    hum = Interference(amplitude=0.2, pickup=0.05, frequency=3.0)
+    program = device(1e-20, AsWritten(), interference=hum, clock=Clock(0.2), die=2).program(G, rng=0)
+    rng, schedule = np.random.default_rng(0), Schedule(60.0, readings=400, spacing=1.7)
+    instants = [program.laws.instants(schedule, rng) for _ in range(40)]
+    paths = [program.disturbance.of_readings(schedule, each, rng).T for each in instants]
+    for lag, spacing in ((0, 0.0), (1, 1.7)):
+        found = np.mean([path[lag:].T @ path[: len(path) - lag] / (len(path) - lag) for path in paths], axis=0)
+        expected = program.disturbance.autocovariance(spacing)
+        np.testing.assert_allclose(found, expected, atol=0.03 * abs(program.disturbance.autocovariance(0.0)).max())
+
+
+@pytest.mark.parametrize(
+    "disturbed",
+    [
+        {"interference": HUM},
+        {"flicker": Flicker(0.2, 1.0, 1e4)},
+        *({"interference": HUM, **parts} for parts in IN_TIME.values()),
+    ],
+    ids=["hum", "pink", "hum and jitter", "hum from cold"],
+)
 def test_error_bars_hold_them(disturbed):
     device_ = LangevinDevice(Overdamped(0.01), AsWritten(), Imperfections(**disturbed, die=2))
     program, rng = device_.program(G, rng=0), np.random.default_rng(1)

@@ -107,4 +107,6 @@ def test_it_is_printed_kept_and_refused():
     with pytest.raises(ValueError, match="temperature must be finite and above -1"):
         Warming(-1.0, time=1.0)
     with pytest.raises(ValueError, match="leave out one of them"):
-        device(warming=COLD, interference=Interference(0.1, frequency=1.0)).program(spd(2))
+        device(warming=Warming(conductance=0.02, time=1e3), interference=Interference(0.1, frequency=1.0)).program(
+            spd(2)
+        )

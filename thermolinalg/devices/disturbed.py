@@ -32,12 +32,16 @@ class Disturbance:
     def __init__(
         self, laws: NodeLaws, stuck: np.ndarray, imperfections: Imperfections, rng: np.random.Generator
     ) -> None:
-        interference, flicker, self.d = imperfections.interference, imperfections.flicker, len(stuck)
+        interference, flicker = imperfections.interference, imperfections.flicker
+        self.d, self.jitter = len(stuck), laws.jitter
         self.line: Line | None = None
         self.pink: PinkNoise | None = None
         if not interference.is_perfect:
-            if not (imperfections.warming.is_perfect and imperfections.clock.is_perfect):
-                raise ValueError("interference= is simulated without warming= and clock=: leave out one of them")
+            if imperfections.warming.known("conductance"):
+                raise ValueError(
+                    "interference= is simulated without a conductance of warming=, with which nodes would follow it "
+                    "by another law at each instant: leave out one of them"
+                )
             u, v = imperfections.frozen("interference", rng).standard_normal((2, self.d))
             currents = np.where(stuck, 0.0, interference.known("amplitude") * u)
             self.line = Line(laws.process, interference.known("frequency"), currents)
@@ -50,17 +54,27 @@ class Disturbance:
         """Whether there is none."""
         return self.line is None and self.pink is None
 
-    def of_average(self, schedule: Schedule, runs: int, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
-        """What is added to the voltages at the end of a window, and to their average as it is read, (d, k) each."""
+    def of_average(
+        self, schedule: Schedule, instants: Matrix | None, runs: int, rng: np.random.Generator
+    ) -> tuple[Matrix, Matrix]:
+        """What is added to the voltages at the end of a window, and to their average as it is read, (d, k) each.
+
+        The readings of a window whose instants are not given are as far apart as its schedule says.
+        """
         end, read = np.zeros((self.d, runs)), np.zeros((self.d, runs))
-        times = (schedule.burn_in, schedule.duration, schedule.readings)
+        window = (schedule.burn_in, schedule.duration, schedule.readings)
         if self.line is not None:
             turn = _phases(runs, rng)
-            last, average = self.line.window(*times)
+            if instants is None:
+                last, average = self.line.window(*window)
+                carried = self.line.averaging(*window)
+            else:
+                path = self.line.path(instants)
+                last, average, carried = path[-1], path.mean(axis=0), self._carried(instants).mean()
             end += (last[:, None] * turn).real
-            read += ((average + self.line.averaging(*times) * self.pickup)[:, None] * turn).real
+            read += ((average + carried * self.pickup)[:, None] * turn).real
         if self.pink is not None:
-            read += math.sqrt(self.pink.variance_of_average(*times[1:])) * rng.standard_normal((self.d, runs))
+            read += math.sqrt(self.pink.variance_of_average(*window[1:])) * rng.standard_normal((self.d, runs))
         return end, read
 
     def of_state(self, time: float, runs: int, rng: np.random.Generator) -> tuple[Matrix, Matrix]:
@@ -69,22 +83,21 @@ class Disturbance:
         if self.line is not None:
             turn, settled = _phases(runs, rng), math.isinf(time)
             voltages = self.line.settled if settled else self.line.after(time)
-            carried = 1.0 if settled else np.exp(1j * self.line.frequency * time)
+            carried = 1.0 if settled else self._carried(np.array(time))
             held += (voltages[:, None] * turn).real
             read += held + ((carried * self.pickup)[:, None] * turn).real
         if self.pink is not None:
             read += math.sqrt(self.pink.autocovariance(0.0)) * rng.standard_normal((self.d, runs))
         return held, read
 
-    def of_readings(self, schedule: Schedule, rng: np.random.Generator) -> Matrix:
+    def of_readings(self, schedule: Schedule, instants: Matrix, rng: np.random.Generator) -> Matrix:
         """What is added to each reading of one run, (d, n)."""
         count, spacing = schedule.grid()
         read = np.zeros((self.d, count))
         if self.line is not None:
             (turn,) = _phases(1, rng)
-            path = self.line.path(schedule.burn_in, spacing, count)
-            carried = np.exp(1j * self.line.frequency * (schedule.burn_in + spacing * np.arange(count)))
-            read += ((path + carried[:, None] * self.pickup) * turn).real.T
+            path = self.line.path(instants)
+            read += ((path + self._carried(instants)[:, None] * self.pickup) * turn).real.T
         if self.pink is not None:
             read += self.pink.path(spacing, count, self.d, rng).T
         return read
@@ -94,10 +107,17 @@ class Disturbance:
         added = np.zeros((self.d, self.d))
         if self.line is not None:
             read = self.line.settled + self.pickup
-            added += (np.outer(read, read.conj()) * np.exp(1j * self.line.frequency * lag)).real / 2
+            # Of two instants that jitter: the mean of e^{iω(lag + √2 δ ξ)}.
+            kept = math.exp(-((self.line.frequency * self.jitter) ** 2)) if lag else 1.0
+            added += kept * (np.outer(read, read.conj()) * np.exp(1j * self.line.frequency * lag)).real / 2
         if self.pink is not None:
             added += self.pink.autocovariance(lag) * np.eye(self.d)
         return added
+
+    def _carried(self, times: Matrix) -> np.ndarray:
+        """e^{iωt}, which the readings pick up."""
+        assert self.line is not None
+        return np.asarray(np.exp(1j * self.line.frequency * times))
 
 
 def _phases(runs: int, rng: np.random.Generator) -> np.ndarray:

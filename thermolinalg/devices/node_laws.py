@@ -115,12 +115,14 @@ class NodeLaws:
         weights = np.array([value / self.capacity.max()])
         return slowest_rate(weights, 1 / bandwidth, correlation_time).real
 
-    def averaging(self, schedule: Schedule, *, state: bool) -> Draw:
+    def averaging(self, schedule: Schedule, instants: np.ndarray | None, *, state: bool) -> Draw:
         """What draws the last voltages and the average of a schedule, from a start and loads (d, k) each.
 
         Parameters
         ----------
         schedule : Schedule
+        instants : ndarray or None
+            `instants_averaged` of it.
         state : bool
             Whether anybody asks for the last voltages; where not, they may be None.
 
@@ -133,8 +135,8 @@ class NodeLaws:
             settled = forgotten(averages.slowest.real * min(schedule.burn_in, duration))
             if settled and averages.ends(duration) <= ENDS[schedule.rough]:
                 return lambda start, load, rng: (None, averages.sample(load, duration, rng))
-        if schedule.readings is not None and self.jitter:
-            return lambda start, load, rng: self._one_by_one(schedule, start, load, rng)
+        if instants is not None:
+            return lambda start, load, rng: self._one_by_one(instants, start, load, rng)
         law, d = self._window(schedule), len(self.capacity)
 
         def drawn(start: np.ndarray, load: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -153,11 +155,15 @@ class NodeLaws:
         return self._windows[key]
 
     def _one_by_one(
-        self, schedule: Schedule, start: np.ndarray, load: np.ndarray, rng: np.random.Generator
+        self, instants: np.ndarray, start: np.ndarray, load: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """The last voltages and the average of readings whose instants jitter."""
-        path = self.process.path(start, load, self.instants(schedule, rng), rng)
+        path = self.process.path(start, load, instants, rng)
         return path[-1], path.mean(axis=0)
+
+    def instants_averaged(self, schedule: Schedule, rng: np.random.Generator) -> np.ndarray | None:
+        """When the readings of an average are taken; None where that is as the schedule says."""
+        return self.instants(schedule, rng) if schedule.readings is not None and self.jitter else None
 
     def instants(self, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
         """When the readings of a schedule are taken."""

@@ -158,12 +158,13 @@ class UnevenProgram(Ranged):
     ) -> Reading:
         """Load b (d, k), run the schedule, return the average of the voltages, drawn from its law."""
         (d, k), count = b.shape, schedule.readings or 1
-        draw = self.laws.averaging(schedule, state=state and d <= LARGEST)
+        instants = self.laws.instants_averaged(schedule, rng)
+        draw = self.laws.averaging(schedule, instants, state=state and d <= LARGEST)
 
         def run() -> tuple[np.ndarray | None, Array, Array]:
             load, gain = self.load(b, rng=rng)
             end, average = draw(self._begun(start, gain, load), self._entering(load), rng)
-            held, seen = self.disturbance.of_average(schedule, k, rng)
+            held, seen = self.disturbance.of_average(schedule, instants, k, rng)
             self.ledger.record(d, k, schedule.total, count)
             return None if end is None else end + held, self.convert(as_array(average + seen, b), rng, count), gain
 
@@ -212,13 +213,13 @@ class UnevenProgram(Ranged):
         load, gain = self.load(b[:, None], None if temperature is None else self.gain_at(temperature), rng)
         column = None if start is None else start[:, None]
         entering = self._entering(load)
+        times = self.laws.instants(schedule, rng)
         if self._independent(schedule):
             law = self.laws.process.stationary
             path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
         else:
-            times = self.laws.instants(schedule, rng)
             path = self.laws.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], times, rng).T
-        path = path + self.disturbance.of_readings(schedule, rng)
+        path = path + self.disturbance.of_readings(schedule, times, rng)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
         value = self.to_user(read, gain).T
@@ -307,11 +308,12 @@ class UnevenProgram(Ranged):
         """Noise of further runs; it does not depend on the load."""
         d, like = self.operator.shape[0], self.operator.like
         load, zero = self.conversion_noise("inputs", rng), np.zeros((d, REPLICAS))
-        _, average = self.laws.averaging(schedule, state=False)(
+        instants = self.laws.instants_averaged(schedule, rng)
+        _, average = self.laws.averaging(schedule, instants, state=False)(
             zero, zero if load is None else self._entering(load), rng
         )
         self.ledger.record(d, REPLICAS, schedule.total)
-        average = average + self.disturbance.of_average(schedule, REPLICAS, rng)[1]
+        average = average + self.disturbance.of_average(schedule, instants, REPLICAS, rng)[1]
         noise, read = as_array(average, like), self.conversion_noise("outputs", rng)
         noise = noise if read is None else noise + read / (schedule.readings or 1) ** 0.5
         return self.to_user(noise, 1.0)

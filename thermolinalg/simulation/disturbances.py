@@ -113,28 +113,29 @@ class Line:
             middle = burn_in + (readings - 1) * spacing / 2
         return complex(kept * np.exp(1j * self.frequency * middle))
 
-    def path(self, burn_in: float, spacing: float, readings: int) -> Phasors:
-        """Phasors (n, d) of the voltages at each of n readings.
+    def path(self, times: Matrix) -> Phasors:
+        """Phasors (n, d) of the voltages at each of n instants.
 
         Parameters
         ----------
-        burn_in, spacing : float
-        readings : int
-            n.
+        times : ndarray, shape (n,)
+            Since the start, in order.
 
         Returns
         -------
         ndarray, shape (n, d)
         """
-        times = burn_in + spacing * np.arange(readings)
         found = np.exp(1j * self.frequency * times)[:, None] * self.settled
-        left, step = self.process.process.transition(burn_in).decay @ self.states, None
-        for k in range(readings):
+        left, now = self.states, 0.0
+        steps: dict[str, Matrix] = {}
+        for k, time in enumerate(map(float, times)):
+            gap = f"{time - now:.12g}"  # distances that differ by rounding share a step
+            if gap not in steps:
+                steps[gap] = self.process.process.transition(time - now).decay
+            left, now = steps[gap] @ left, time
             if not np.linalg.norm(left) > GONE * np.linalg.norm(self.states):
                 break
             found[k] -= left[: self.process.d]
-            step = self.process.process.transition(spacing).decay if step is None else step
-            left = step @ left
         return np.asarray(found)
 
 
