@@ -4,10 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import spd
+from helpers import rotated, spd
 
 import thermolinalg as tla
-from thermolinalg.devices import LatticeDevice, Schedule
+from thermolinalg.devices import LatticeDevice, PreparedStart, Schedule
 from thermolinalg.simulation.lattice import LatticeMoments, LatticeWalk
 from thermolinalg.testing import assert_covariance, assert_mean, check_device
 
@@ -108,6 +108,42 @@ def test_matrices_that_are_not_symmetric_go_another_way():
     x, info = tla.solve(A, [1.0, 2.0], rtol=1e-6, device=LatticeDevice(), rng=0, return_info=True)
     np.testing.assert_allclose(A @ x, [1.0, 2.0], rtol=1e-5)
     assert "AᵀA" in info.reason
+
+
+def test_slow_modes_that_start_near_where_they_settle_lack_their_noise_only():
+    """The law of a window that only the other modes have settled for, against walks."""
+    A, copies, first, (stride, readings) = rotated([0.04, 0.6, 0.9]), 8000, 160, (2, 60)
+    walk, settled = LatticeWalk(A, 0.5, 0.1, 1.0), np.linalg.solve(A, LOAD)
+    slow = np.linalg.eigh(A)[1][:, :1]
+    start = slow @ (slow.T @ settled) + 8.0 * slow
+    load = np.repeat(LOAD, copies, axis=1)
+    begun = np.repeat(start, copies, axis=1)
+    average, last, _ = walk.window(begun, load, first, stride, readings, np.random.default_rng(2))
+    root = walk.moments.window(stride, readings, state=True, before=first)
+    left, small = walk.moments.left(first, start - settled)
+    assert small
+    assert not walk.moments.left(0, start - settled)[1]
+    means = settled + walk.moments.averaged(stride, readings, left), settled
+    later, _ = walk.moments.left(stride * (readings - 1), left)
+    both, mean = np.concatenate([average, last]).T, np.concatenate([means[0], means[1] + later])[:, 0]
+    assert_mean(both, mean, covariance=root @ root.T)
+    assert_covariance(both, root @ root.T)
+    rested = walk.moments.window(stride, readings, state=True)
+    with pytest.raises(AssertionError):
+        assert_covariance(both, rested @ rested.T)
+
+
+def test_prepared_starts_need_no_walk():
+    A, b = rotated(np.geomspace(0.03, 1, 20)), np.ones(20)
+    x, info = tla.solve(A, b, device=PreparedStart(LatticeDevice(), modes=2), rng=0, return_info=True)
+    assert info.start.modes == 2
+    assert info.engine == "moments of the lattice walk"
+    np.testing.assert_allclose(A @ x, b, atol=1e-9)
+    reading = PreparedStart(LatticeDevice(), modes=2).program(A)
+    schedule = reading.timetable(b[:, None], 0.1)
+    averages = reading.average(np.tile(b[:, None], 400), schedule, rng=np.random.default_rng(0))
+    off = (averages.value - np.linalg.solve(A, b)[:, None]) / averages.standard_error
+    assert 0.8 < off.std() < 1.25
 
 
 def test_inverses_diagonals_and_samples():

@@ -28,9 +28,10 @@ class LatticeDevice:
     A⁻¹b for every step; its covariance solves AΣ + ΣA − h offdiag(AΣA) = 2T I, T A⁻¹ up to O(h) and exactly for
     diagonal A. Precision comes from the length of a run.
 
-    Runs are walked step by step. One that is longer than `longest`, forgets its start in its burn-in and is not clipped
-    at it is drawn from normal laws
-    with the exact moments of the walk instead; `info.reason` says which. Draws whose chances leave [0, 1] are clipped,
+    Runs are walked step by step. One that is longer than `longest`, forgets its start in its burn-in, but for slow
+    modes that start within their noise of where they settle, and is not clipped at it is drawn from normal laws with
+    the moments of the walk instead; `info.reason` says which. The moments are exact where all is forgotten, else to
+    O(h λ) of the slow modes. Draws whose chances leave [0, 1] are clipped,
     counted in `info.ledger.clipped`, and more than one in ten thousand warns.
 
     Parameters

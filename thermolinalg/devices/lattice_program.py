@@ -98,7 +98,7 @@ class LatticeProgram(Ranged):
                 "spacing, or loading=Equilibrated()"
             )
         self.walk = self.law = LatticeWalk(self.factor * held, spacing, step, temperature)
-        self._roots: dict[tuple[int, int, bool], np.ndarray] = {}
+        self._roots: dict[tuple[int, int, int | None, bool], np.ndarray] = {}
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class LatticeProgram(Ranged):
         entering, begun = to_numpy(load).astype(np.float64), self._begun(_column(start), gain, load)
         first, stride, moments = self._steps(schedule.burn_in), max(1, self._steps(spacing)), self.walk.moments
         force = entering - self.walk.matrix @ begun
-        if self._walked(first + stride * count, 1, schedule.burn_in, force):
+        if self._walked(first + stride * count, 1, force, settled=forgotten(self.rate() * schedule.burn_in)):
             path, clipped = self.walk.path(begun, entering, first, stride, count, rng)
             path = path[:, :, 0]
             self._count(clipped, (first + stride * count) * len(path.T))
@@ -208,7 +208,7 @@ class LatticeProgram(Ranged):
         d, rate, like = self.operator.shape[0], self.rate(), self.operator.like
         independent = forgotten(rate * min(schedule.burn_in, spacing))
         steps = self._steps(schedule.total)
-        if independent and not self._walked(steps, 1, schedule.burn_in, np.zeros((d, 1))):
+        if independent and not self._walked(steps, 1, np.zeros((d, 1)), settled=True):
             (factor,) = wishart_factor(d, count - 1, np.zeros(0), rng)
             draws = self.walk.moments.root @ factor
             spread = self._in_user_units(as_array(draws @ draws.T / (count - 1), like))
@@ -262,20 +262,20 @@ class LatticeProgram(Ranged):
         count = schedule.readings or max(1, self._steps(schedule.duration))
         return count, max(1, self._steps(schedule.duration / count))
 
-    def _walked(self, steps: int, columns: int, burn_in: float, force: np.ndarray) -> bool:
+    def _walked(self, steps: int, columns: int, force: np.ndarray, *, settled: bool) -> bool:
         """Whether a run is walked step by step; otherwise its moments stand for it.
 
-        Its moments are those of equilibrium, which a start that is clipped reaches at a rate of its own.
+        Its moments are known where it has settled, which a start that is clipped does at a rate of its own.
         """
         draws = steps * (STEP_COST + self.operator.shape[0] * columns)
         far = bool(np.abs(force).max(initial=0.0) > 2 * self.temperature / self.walk.spacing)
-        walked = draws <= self.longest or far or not forgotten(self.rate() * burn_in)
+        walked = draws <= self.longest or far or not settled
         self.drawn = (
             ("lattice walk", f"walked step by step, {steps} steps of {self.h:.4g} τ")
             if walked
             else (
                 "moments of the lattice walk",
-                f"{steps} steps of {self.h:.4g} τ in equilibrium, drawn as normal numbers",
+                f"{steps} steps of {self.h:.4g} τ, drawn as normal numbers",
             )
         )
         return walked
@@ -285,33 +285,35 @@ class LatticeProgram(Ranged):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Average of a window (d, k) and its last reading."""
         (d, k), first, (count, stride) = load.shape, self._steps(schedule.burn_in), self._grid(schedule)
-        steps = first + stride * (count - 1)
-        if self._walked(steps, k, schedule.burn_in, load - self.walk.matrix @ start):
+        steps, mean = first + stride * (count - 1), self.walk.moments.mean(load)
+        # Slow modes may start where they settle, without their noise.
+        left, settled = self.walk.moments.left(first, start - mean)
+        if self._walked(steps, k, load - self.walk.matrix @ start, settled=settled):
             average, end, clipped = self.walk.window(start, load, first, stride, count, rng)
             self._count(clipped, steps * d * k)
             return average, end if state else None
-        root, mean = self._root(schedule, state=state), self.walk.moments.mean(load)
+        root = self._root(schedule, state=state)
         drawn = root @ rng.standard_normal((root.shape[1], k))
         self._expect(steps * d * k, rng)
-        return mean + drawn[:d], mean + drawn[d:] if state else None
+        average = mean + self.walk.moments.averaged(stride, count, left) + drawn[:d]
+        if not state:
+            return average, None
+        return average, mean + self.walk.moments.left(stride * (count - 1), left)[0] + drawn[d:]
 
     def _root(self, schedule: Schedule, *, state: bool) -> np.ndarray:
-        """Root of the covariance of a window in equilibrium; those of the last one are kept."""
+        """Root of the covariance of a window that begins a burn-in after a start; those of the last one are kept."""
         count, stride = self._grid(schedule)
-        key = (stride, count, state)
+        before = None if forgotten(self.rate() * schedule.burn_in) else self._steps(schedule.burn_in)
+        key = (stride, count, before, state)
         if key not in self._roots:
-            kept = {known: root for known, root in self._roots.items() if known[:2] == key[:2]}
-            self._roots = kept | {key: self.walk.moments.window(stride, count, state=state)}
+            kept = {known: root for known, root in self._roots.items() if known[:3] == key[:3]}
+            self._roots = kept | {key: self.walk.moments.window(stride, count, state=state, before=before)}
         return self._roots[key]
 
     def _replicas(self, schedule: Schedule, seed: int) -> Array:
-        """Noise of further runs without a load, by its moments where they are in equilibrium."""
+        """Noise of further runs without a load, which starts where it settles."""
         d, rng = self.operator.shape[0], np.random.default_rng(seed)
-        still = np.zeros((d, REPLICAS))
-        if forgotten(self.rate() * schedule.burn_in):
-            noise = self._root(schedule, state=False) @ rng.standard_normal((d, REPLICAS))
-        else:
-            noise, _ = self._window(still, still, schedule, rng, state=False)
+        noise = self._root(schedule, state=False) @ rng.standard_normal((d, REPLICAS))
         self.ledger.record(d, REPLICAS, schedule.total)
         return self.to_user(as_array(noise, self.operator.like), 1.0)
 

@@ -194,11 +194,25 @@ class LatticeMoments:
         """R (d, d) with R Rᵀ = Σ."""
         return _root(self.covariance)
 
-    def window(self, stride: int, readings: int, *, state: bool) -> np.ndarray:
+    def left(self, steps: int, deviation: np.ndarray) -> tuple[np.ndarray, bool]:
+        """What deviations (d, k) from the mean decay to, and whether that is within the noise of each mode."""
+        decayed = self._decay(steps)[:, None] * (self.vectors.T @ deviation)
+        small = np.abs(decayed) <= np.sqrt(self.temperature / self.values)[:, None]
+        return np.asarray(self.vectors @ decayed), bool(small.all())
+
+    def averaged(self, stride: int, readings: int, deviation: np.ndarray) -> np.ndarray:
+        """Average (d, k) of what deviations at the first reading decay to over a window."""
+        log_memory = stride * np.log1p(-self.step * self.values)
+        share = np.expm1(readings * log_memory) / np.expm1(log_memory) / readings
+        return np.asarray(self.vectors @ (share[:, None] * (self.vectors.T @ deviation)))
+
+    def window(self, stride: int, readings: int, *, state: bool, before: int | None = None) -> np.ndarray:
         """R with R Rᵀ the covariance of the average of a window, and of its last reading where that is asked for.
 
         With P = (I − hA)^stride the average has (nΣ + SΣ + ΣS)/n², S = Σ_{k<n} (n − k) Pᵏ, and GΣ/n with the last one,
-        G = Σ_{k<n} Pᵏ.
+        G = Σ_{k<n} Pᵏ. So many steps `before` the first reading the walk was at one point: Σ lacks
+        Δ = (I − hA)^before Σ (I − hA)^before there, the average GΔG/n². What the square of the drift does to Δ is left
+        out, a share hλ of it in modes that remember.
         """
         n = readings
         log_memory = stride * np.log1p(-self.step * self.values)
@@ -207,10 +221,14 @@ class LatticeMoments:
         sigma = self._to_modes(self.covariance)
         half = sums[:, None] * sigma
         average = (n * sigma + half + half.T) / n**2
+        kept = np.zeros(len(sigma)) if before is None else self._decay(before)
+        lacking, over = kept[:, None] * sigma * kept, all_lost / lost
+        average -= over[:, None] * lacking * over / n**2
         if not state:
             return np.asarray(self.vectors @ _root(average))
-        shared = (all_lost / lost)[:, None] * sigma / n
-        both = np.block([[average, shared.T], [shared, sigma]])
+        last = np.exp((n - 1) * log_memory)
+        shared = (over[:, None] * sigma - last[:, None] * lacking * over) / n
+        both = np.block([[average, shared.T], [shared, sigma - last[:, None] * lacking * last]])
         d = len(sigma)
         root = _root(both)
         return np.concatenate([self.vectors @ root[:d], self.vectors @ root[d:]])
@@ -231,6 +249,10 @@ class LatticeMoments:
             deviation = P @ deviation + noise[i]
             taken[i] = deviation
         return np.asarray(taken + mean)
+
+    def _decay(self, steps: int) -> np.ndarray:
+        """(1 − hλ)^steps of every mode."""
+        return np.asarray(np.exp(steps * np.log1p(-self.step * self.values)))
 
     def _to_modes(self, matrix: np.ndarray) -> np.ndarray:
         return np.asarray(self.vectors.T @ matrix @ self.vectors)
