@@ -66,6 +66,38 @@ def test_a_line_is_that_of_modes_by_themselves(schedule, monkeypatch, by_factor)
     assert np.max(abs(read - np.linalg.solve(A, B))) > 1e-4
 
 
+def test_readings_of_a_line_are_taken_when_the_clock_says(monkeypatch):
+    monkeypatch.setattr(disturbed, "_phases", lambda runs, rng: np.full(runs, PHASE))
+    hummed = program(0.0, interference=HUM, clock=Clock(0.3), **UNEVEN)
+    schedule = Schedule(2.0, readings=6, spacing=3.0)
+    instants = hummed.laws.instants(schedule, np.random.default_rng(3))
+    assert np.std(np.diff(instants)) > 0.1
+    pickup = 0.05 * hummed.imperfections.frozen("interference", None).standard_normal((2, D))[1]
+    expected = followed(hummed, instants) + np.outer(pickup, (PHASE * np.exp(0.03j * instants)).real)
+    path = hummed.readings(B, schedule, rng=np.random.default_rng(3)).value
+    np.testing.assert_allclose(path, expected.T, atol=1e-9)
+    read = hummed.average(B[:, None], schedule, rng=np.random.default_rng(3)).value[:, 0]
+    np.testing.assert_allclose(read, expected.mean(axis=1), atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tensors_of_torch_are_disturbed_alike(dtype):
+    torch = pytest.importorskip("torch")
+    device = LangevinDevice(
+        imperfections=Imperfections(interference=HUM, flicker=PINK, clock=Clock(1e-3), **UNEVEN, die=1)
+    )
+    a, b = (torch.tensor(each, dtype=getattr(torch, dtype)) for each in (A, B))
+    asked = {"refine": False, "rng": 4, "device": device, "return_info": True}
+    for schedule in (None, Schedule(400.0, readings=5, spacing=20.0)):
+        x, info = tla.solve(a, b, schedule=schedule, **asked)
+        assert x.dtype == a.dtype
+        expected, _ = tla.solve(A, B, schedule=schedule, **asked)  # of the same draws
+        assert np.max(abs(x.numpy() - expected) / info.noise.numpy()) < 0.05
+    x, info = tla.solve(a, b, device=device, rng=0, return_info=True)
+    assert info.success
+    np.testing.assert_allclose((a @ x).numpy(), B, atol={"float64": 1e-9, "float32": 1e-4}[dtype])
+
+
 def test_pink_noise_is_added_to_what_one_factor_draws(by_factor):
     pink = program(flicker=PINK, **UNEVEN)
     reading = pink.average(np.tile(B[:, None], 2000), SETTLED, rng=np.random.default_rng(1))
