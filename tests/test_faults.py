@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -15,6 +16,7 @@ from fuzz.truth import Truth
 from helpers import general, rotated
 
 import thermolinalg as tla
+from thermolinalg import GeneralDevice
 from thermolinalg.devices.watched import DeviceError
 
 B = np.array([1.0, -2.0, 0.5, 3.0, 1.0])
@@ -354,3 +356,35 @@ def test_raw_solutions_of_healthy_embeddings_are_certified(problem):
             PROBLEMS[problem], B, refine=False, rtol=0.02, device=Faulty("none"), rng=seed, return_info=True
         )
         assert info.success, info.message
+
+
+def _of_size(size):
+    """Faults of a matrix, and of readings, that are so large."""
+    matrices = {
+        "couplings": lambda matrix, rng: matrix * (1 + size * rng.standard_normal(matrix.shape)),
+        "scale": lambda matrix, rng: (1 + size) * matrix,
+    }
+    return matrices, {
+        "gain": lambda value, memory: (1 + size) * value,
+        "loss": lambda value, memory: (1 - size) * value,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [0.01, 0.03, 0.1, 0.3])
+def test_actions_of_exponentials_hide_no_fault_of_any_size(monkeypatch, size):
+    matrices, readings = _of_size(size)
+    for table_, faults in ((MATRICES, matrices), (READINGS, readings)):
+        for fault, change in faults.items():
+            monkeypatch.setitem(table_, fault, change)
+    problems = (
+        (rotated([0.2, 0.4, 0.6, 0.8, 1.0]), np.arange(1.0, 11.0).reshape(5, 2)),
+        (general([1, 0.8, 0.5]), np.eye(3)),
+    )
+    for (A, V), rtol, fault in itertools.product(problems, (0.1, 0.02), [*matrices, *readings]):
+
+        def asked(A, device, V=V, rtol=rtol):
+            x, info = tla.expm_multiply(-A, V, rtol=rtol, device=device, rng=2, return_info=True)
+            return x, info, scipy.linalg.expm(-A) @ V, info.standard_error
+
+        assert not certified_off(asked, A, Faulty(fault, GeneralDevice(), seed=2))

@@ -59,3 +59,26 @@ def test_they_do_what_a_device_must_but_for_their_bias(preset):
 def test_a_singular_matrix_is_refused_although_its_copy_may_not_be(preset):
     with pytest.raises(np.linalg.LinAlgError, match="A is singular to working precision"):
         tla.solve(np.ones((2, 2)), np.ones(2), device=LangevinDevice(imperfections=preset(die=0)), rng=0)
+
+
+def test_too_few_runs_ask_for_more():
+    A, far = spd(40, 10.0), LangevinDevice(imperfections=Imperfections(mismatch=0.9, die=1))
+    with pytest.warns(tla.ThermodynamicWarning, match=r"in 4 runs of the device; pass a larger maxiter=, or a larger"):
+        tla.solve(A, np.ones(40), device=far, rng=0, maxiter=4)
+    assert tla.solve(A, np.ones(40), device=far, rng=0, return_info=True)[1].success
+
+
+@pytest.mark.slow
+def test_many_short_steps_are_progress_and_what_stagnates_says_why():
+    """On devices whose copy of A has another spectrum residuals fall by a tenth a run, or hardly."""
+    X = np.random.default_rng(1000).standard_normal((1000, 2000))
+    A, b = X @ X.T / 2000, np.random.default_rng(1).standard_normal(1000)
+    better, worse = (LangevinDevice(imperfections=Pessimistic(die=1, **bits)) for bits in ({"matrix_bits": 10}, {}))
+    x, info = tla.solve(A, b, device=better, rng=0, return_info=True)
+    assert info.success
+    assert info.n_runs > 60
+    assert np.linalg.norm(b - A @ x) <= 1e-10 * np.linalg.norm(b)
+    with pytest.warns(tla.ThermodynamicWarning, match=r"last \d+ gained little: .* copy of A is off by 0\.\d+, .* 1/κ"):
+        _, info = tla.solve(A, b, device=worse, rng=0, return_info=True)
+    assert "device=None" in info.message
+    assert "maxiter" not in info.message

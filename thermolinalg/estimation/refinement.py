@@ -80,7 +80,8 @@ class State:
     stalled : int
         Runs in a row without progress: neither the residual nor the correction fell clearly below its best.
     best : tuple of array, shape (k,)
-        Least residual and correction so far, in the balanced measure.
+        Residual and correction, in the balanced measure, below which a run makes progress: the least so far, or along
+        directions, where many short steps are progress too, those of the last run that made some.
     reading : Reading, optional
         The last one.
     schedules : list of Schedule
@@ -311,7 +312,8 @@ def _look_back(equation: Equation, state: State, change: Array | None) -> None:
     residual, least = state.best
     progress = any_true(norms < PROGRESS * residual) or any_true(now < PROGRESS * least) or any_true(norms == 0)
     state.stalled = 0 if progress else state.stalled + 1
-    state.best = xp.minimum(norms, residual), xp.minimum(now, least)
+    if progress or not state.conjugate:
+        state.best = xp.minimum(norms, residual), xp.minimum(now, least)
 
 
 def _two_sum(x: Array, y: Array) -> tuple[Array, Array]:

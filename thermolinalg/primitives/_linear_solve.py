@@ -119,7 +119,7 @@ def solve_refined(
         asked = max(wanted.tolerance.rtol, LIMIT * equation.eps)
         balanced = equation.balanced.solution
         success = bool((balanced(bar().total) <= asked * balanced(state.x)).all())
-    message = _refined_message(state, certificate, wanted, outer, success=success, stopped=stopped)
+    message = _refined_message(state, certificate, wanted, held, outer, success=success, stopped=stopped)
     if held.condition is not None and held.condition.poor and not wanted.quiet:
         warn(f"{held.condition.warning}; {message}")
     elif not (success or stopped or wanted.quiet):
@@ -209,6 +209,7 @@ def _refined_message(
     state: State,
     certificate: Certificate,
     wanted: Wanted,
+    held: Held,
     outer: Chain,
     *,
     success: bool,
@@ -236,9 +237,23 @@ def _refined_message(
             f"the residual is small (backward error {backward:.2g}) after {runs}, but the error it leaves may not be: "
             f"info.standard_error tells it; pass a larger {wanted.tolerance.name}={remedy}"
         )
+    missed = f"the true residual {norms[worst]:.3g} did not reach its target {targets[worst]:.3g} in {runs}"
+    larger = f"a larger {wanted.tolerance.name}= (now {wanted.tolerance.rtol:g})"
+    if state.n_runs >= wanted.maxiter:
+        return f"{missed}; pass a larger maxiter=, or {larger}"
+    return f"{missed}, {_why_stagnant(state, held)}, or {larger}"
+
+
+def _why_stagnant(state: State, held: Held) -> str:
+    """Why runs gained no more before there were as many as allowed, and what to pass."""
+    gained = f"of which the last {state.stalled} gained little"
+    if not held.distortion or held.condition is None:
+        return f"{gained}; pass another device, device=None for one"
+    number = held.condition.number
     return (
-        f"the true residual {norms[worst]:.3g} did not reach its target {targets[worst]:.3g} in {runs}; pass a larger "
-        f"{wanted.tolerance.name}= (now {wanted.tolerance.rtol:g}), or a larger maxiter= if it was still falling"
+        f"{gained}: the device's copy of A is off by {held.distortion:.2g}, and gains for certain are those of a copy "
+        f"off by less than 1/κ, {1 / number:.2g}; pass a device with smaller imperfections, "
+        "TiledDevice(device, cells=...), which holds blocks of A better, device=None"
     )
 
 
