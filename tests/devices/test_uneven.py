@@ -1,6 +1,7 @@
 """Devices whose parts are not alike: their laws, and what primitives make of them."""
 
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,17 @@ from helpers import grid_laplacian, spd
 
 import thermolinalg as tla
 from thermolinalg import AsWritten, Imperfections, LangevinDevice, Overdamped, Schedule, Underdamped
-from thermolinalg.devices import Amplifiers, Capacitors, Converter, Couplings, Noise, UnevenProgram
+from thermolinalg.devices import (
+    PCB2024,
+    Amplifiers,
+    Capacitors,
+    Converter,
+    Couplings,
+    IntegratedCMOS,
+    Noise,
+    Pessimistic,
+    UnevenProgram,
+)
 from thermolinalg.operators import Dense, Diagonal
 from thermolinalg.simulation.averages import NodeAverages
 from thermolinalg.simulation.nodes import NodeProcess
@@ -119,6 +130,25 @@ def test_single_readings_say_that_their_error_bar_is_not_all():
         assert info.message.startswith("the error bar holds noise")
     _, info = tla.sample(spd(4), 3, device=device, rng=0, return_info=True)
     assert info.message.startswith("of the law of this device, which errs in ways that it does not tell")
+
+
+@pytest.mark.parametrize("preset", [PCB2024, IntegratedCMOS, Pessimistic])
+def test_presets_have_determinants_once_what_differs_is_left_out(preset):
+    made = preset(die=1)
+    with pytest.raises(TypeError, match=r"Couplings\(symmetric=True\)"):
+        tla.slogdet(spd(4), device=LangevinDevice(imperfections=made))
+    alike = replace(
+        made,
+        capacitors=Capacitors(),
+        noise=replace(made.noise, spread=0.0, correlation=0.0, correlation_time=0.0),
+        couplings=replace(made.couplings, symmetric=True),
+    )
+    device = LangevinDevice(Overdamped(0.01), imperfections=alike)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tla.ThermodynamicWarning)  # of the health of the worst
+        (sign, logarithm), info = tla.slogdet(spd(4), atol=0.3, device=device, rng=0, return_info=True)
+    assert sign == 1
+    assert abs(logarithm - np.linalg.slogdet(spd(4))[1]) < 7 * info.standard_error or not info.success
 
 
 def test_what_they_cannot_do_is_refused_with_a_way_out():

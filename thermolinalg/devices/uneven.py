@@ -32,7 +32,7 @@ NEGLIGIBLE = 12.0
 
 EQUAL = (
     "leave out capacitors=, spread, correlation and correlation_time of noise=, stuck amplifiers, interference=, "
-    "flicker=, warming=, clock= and couplings that are not symmetric"
+    "flicker=, warming=, clock= and couplings that are not symmetric, which Couplings(symmetric=True) are"
 )
 """What makes a device one of equal parts."""
 
