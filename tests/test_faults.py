@@ -18,6 +18,7 @@ from helpers import general, rotated
 import thermolinalg as tla
 from thermolinalg import GeneralDevice
 from thermolinalg.devices.watched import DeviceError
+from thermolinalg.primitives import _log_determinant
 
 B = np.array([1.0, -2.0, 0.5, 3.0, 1.0])
 
@@ -318,6 +319,16 @@ def test_small_faults_do_not_hide_from_a_determinant(monkeypatch, fault, method)
     A = rotated(np.geomspace(0.1, 1, 50))
     assert certified_off(asked, A, Faulty(fault), refused="refused") == "refused"
     assert certified_off(asked, A, Faulty("none"), refused="refused") == ""
+
+
+def test_what_few_numbers_cannot_tell_of_a_device_is_in_the_bar(monkeypatch):
+    monkeypatch.setattr(_log_determinant, "MOST_NUMBERS", 1e4)
+    with pytest.warns(tla.ThermodynamicWarning, match="nobody vouches for this device, and 1e.04 numbers"):
+        (_, value), info = tla.slogdet(np.eye(5), atol=0.01, device=Faulty("none"), rng=0, return_info=True)
+    assert info.standard_error == pytest.approx(info.noise + info.rounding + info.systematic)
+    assert info.standard_error == pytest.approx((2 * 5 / 2048) ** 0.5 + info.rounding)
+    assert abs(value) < 4 * info.standard_error
+    assert not info.success
 
 
 @pytest.mark.parametrize("size", [None, 5, 300])

@@ -138,7 +138,7 @@ def measure(
         values, counts = spectrum.modes
         off = np.float64(measured.value - counts @ np.log(values / spectrum.start))
         with np.errstate(divide="ignore", invalid="ignore"):
-            health.note("spectrum", off / measured.standard_error)
+            health.note("spectrum", off / (measured.standard_error + rounding / power))
     if measured.stopped:
         end_early(info, info.n_runs, "runs", enough=info.success)
     declare(info, health)
@@ -209,7 +209,9 @@ def _report(
     """The report of a measurement."""
     noise = power * measured.standard_error
     systematic = None if spectrum.systematic is None else power * spectrum.systematic
-    atol, error, ledger = float(asked.atol), max(noise, unseen) + rounding + (systematic or 0.0), program.ledger
+    if unseen > noise:  # what is between them no reading would have shown
+        systematic = (systematic or 0.0) + unseen - noise
+    atol, error, ledger = float(asked.atol), noise + rounding + (systematic or 0.0), program.ledger
     success = error <= atol
     if success:
         message = f"the standard error {error:.2g} is below atol={atol:g}"

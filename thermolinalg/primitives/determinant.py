@@ -94,8 +94,8 @@ def slogdet(
     info : Info
         Only with ``return_info=True``: `noise`, the standard deviation of the readings; `rounding`, a bound on what
         d eigenvalues known to eps · ‖A‖ move the logarithm by; `standard_error`, their sum (and `systematic`, what an
-        imperfect device adds: None where that is unknown; of a device that nobody vouches for `noise` counts as what
-        looking at it can tell at least); `condition`; method and reason, a as `start`, and for
+        imperfect device adds: None where that is unknown, or what looking at a device cannot tell where that is more
+        than the noise); `condition`; method and reason, a as `start`, and for
         'work' the predicted and measured dissipation in units of T, the overlap and Jarzynski's estimate of log|det A|.
 
     Raises
