@@ -241,20 +241,14 @@ def _refined_message(
     larger = f"a larger {wanted.tolerance.name}= (now {wanted.tolerance.rtol:g})"
     if state.n_runs >= wanted.maxiter:
         return f"{missed}; pass a larger maxiter=, or {larger}"
-    return f"{missed}, {_why_stagnant(state, held)}, or {larger}"
-
-
-def _why_stagnant(state: State, held: Held) -> str:
-    """Why runs gained no more before there were as many as allowed, and what to pass."""
-    gained = f"of which the last {state.stalled} gained little"
-    if not held.distortion or held.condition is None:
-        return f"{gained}; pass another device, device=None for one"
-    number = held.condition.number
-    return (
-        f"{gained}: the device's copy of A is off by {held.distortion:.2g}, and gains for certain are those of a copy "
-        f"off by less than 1/κ, {1 / number:.2g}; pass a device with smaller imperfections, "
-        "TiledDevice(device, cells=...), which holds blocks of A better, device=None"
-    )
+    missed = f"{missed}, of which the last {state.stalled} gained little"
+    if held.distortion and held.condition is not None:
+        return (
+            f"{missed}: the device's copy of A is off by {held.distortion:.2g}, and certain to help only below 1/κ, "
+            f"{1 / held.condition.number:.2g}; pass a device with smaller imperfections, device=None for one, "
+            f"TiledDevice(device, cells=...), which holds blocks of A, or {larger}"
+        )
+    return f"{missed}; pass {larger}" + ("" if held.inverse.ideal else ", or another device, device=None for one")
 
 
 def solve_raw(
