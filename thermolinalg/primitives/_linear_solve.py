@@ -240,7 +240,7 @@ def _refined_message(
     missed = f"the true residual {norms[worst]:.3g} did not reach its target {targets[worst]:.3g} in {runs}"
     larger = f"a larger {wanted.tolerance.name}= (now {wanted.tolerance.rtol:g})"
     if state.n_runs >= wanted.maxiter:
-        return f"{missed}; pass a larger maxiter=, or {larger}"
+        return f"{missed}; pass {larger}, or a larger maxiter="
     missed = f"{missed}, of which the last {state.stalled} gained little"
     if held.distortion and held.condition is not None:
         return (
