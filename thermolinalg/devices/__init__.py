@@ -16,6 +16,7 @@ from thermolinalg.devices.imperfections import (
     Noise,
     PaperTNGD,
     Pessimistic,
+    Shots,
     Sourced,
     Warming,
 )

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg.devices.imperfections import Clock, Warming
+from thermolinalg.devices.imperfections import Clock, Shots, Warming
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import forgotten
 from thermolinalg.simulation import Transition
+from thermolinalg.simulation._transition import norm_bound
 from thermolinalg.simulation.averages import NodeAverages, NodeNoise
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.simulation.settling import slowest_rate
+from thermolinalg.simulation.shots import TOLD, Drawn, ShotProcess, ShotTrain
 from thermolinalg.simulation.warming import WarmingProcess, WarmingProfile
 
 __all__ = ["LARGEST", "NodeLaws"]
@@ -57,6 +59,12 @@ class NodeLaws:
         As for `NodeProcess`.
     warming : Warming
     clock : Clock
+    shots : Shots
+
+    Raises
+    ------
+    ValueError
+        Shots with a memory, or that warm up.
     """
 
     def __init__(
@@ -69,12 +77,16 @@ class NodeLaws:
         correlation_time: float,
         warming: Warming,
         clock: Clock,
+        shots: Shots,
     ) -> None:
+        if not shots.is_perfect and (correlation_time or not warming.is_perfect):
+            raise ValueError("shots= are simulated without warming= and correlation_time of noise=: leave these out")
         self.G, self.capacity, self.noise, self.lower = G, capacity, noise, lower
         self.memory = bandwidth, correlation_time
         self.warming, self.jitter = warming, clock.known("jitter")
         self.large = len(capacity) > SMALL and warming.is_perfect
-        self._windows: dict[tuple[float | int | None, ...], Transition] = {}
+        self.train = None if shots.is_perfect else ShotTrain(shots.known("rate"), shots.jumps)
+        self._windows: dict[tuple[float | int | None, ...], Transition | Drawn] = {}
 
     @cached_property
     def process(self) -> NodeProcess:
@@ -97,6 +109,13 @@ class NodeLaws:
             return NodeProcess(*parts)
         profile = WarmingProfile(warming.known("time"))
         return WarmingProcess(*parts, profile, warming.known("conductance"), warming.known("temperature"))
+
+    @cached_property
+    def drawn(self) -> NodeProcess | ShotProcess:
+        """What runs are drawn from: the law of all nodes, or, where shots can be told from it, one with its moments."""
+        if self.train is None or self.train.excess(norm_bound(self.process.modes.H)) <= TOLD:
+            return self.process
+        return ShotProcess(self.process, self.noise, self.train)
 
     @cached_property
     def averages(self) -> NodeAverages | None:
@@ -129,6 +148,8 @@ class NodeLaws:
         callable
         """
         averages, duration = self.averages if self.large else None, schedule.duration
+        if self.train is not None and not self.train.averages_out(duration):
+            averages = None
         if averages is not None and schedule.readings is None and not state:
             settled = forgotten(averages.slowest.real * min(schedule.burn_in, duration))
             if settled and averages.ends(duration) <= ENDS[schedule.rough]:
@@ -143,20 +164,20 @@ class NodeLaws:
 
         return drawn
 
-    def _window(self, schedule: Schedule) -> Transition:
+    def _window(self, schedule: Schedule) -> Transition | Drawn:
         """Joint law of the last voltages and their average."""
         key = (schedule.burn_in, schedule.duration, schedule.readings)
         if key not in self._windows:
             if len(self._windows) >= KEPT:
                 del self._windows[next(iter(self._windows))]
-            self._windows[key] = self.process.window(*key)
+            self._windows[key] = self.drawn.window(*key)
         return self._windows[key]
 
     def _one_by_one(
         self, schedule: Schedule, start: np.ndarray, load: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """The last voltages and the average of readings whose instants jitter."""
-        path = self.process.path(start, load, self.instants(schedule, rng), rng)
+        path = self.drawn.path(start, load, self.instants(schedule, rng), rng)
         return path[-1], path.mean(axis=0)
 
     def instants(self, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:

@@ -32,7 +32,7 @@ NEGLIGIBLE = 12.0
 
 EQUAL = (
     "leave out capacitors=, spread, correlation and correlation_time of noise=, stuck amplifiers, interference=, "
-    "flicker=, warming=, clock= and couplings that are not symmetric"
+    "flicker=, warming=, clock=, shots= and couplings that are not symmetric"
 )
 """What makes a device one of equal parts."""
 
@@ -100,7 +100,7 @@ class UnevenProgram(Ranged):
         self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
         memory = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
         sources = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
-        timing = imperfections.warming, imperfections.clock
+        timing = imperfections.warming, imperfections.clock, imperfections.shots
         self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, *memory, *timing)
         self.disturbance = Disturbance(self.laws, self.stuck, imperfections, rng)
 
@@ -125,6 +125,13 @@ class UnevenProgram(Ranged):
         lower, upper = self.interval()
         return upper / lower if lower > 0 else math.inf
 
+    @property
+    def excess_kurtosis(self) -> float:
+        """Of the readings in any direction, at most; 0 where the drive is Gaussian."""
+        if self.laws.train is None or not self.operator.shape[0]:
+            return 0.0
+        return self.laws.train.excess(self.interval()[1] / float(self.laws.capacity.min()))
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ.
 
@@ -148,7 +155,9 @@ class UnevenProgram(Ranged):
     def describe(self) -> dict[str, str]:
         """Engine and reason."""
         nodes = "averages over long windows from one factor of A"
-        nodes = nodes if self.laws.large else "exact Gaussian laws of all nodes"
+        nodes = nodes if self.laws.large else "exact laws of all nodes"
+        if tails := self.excess_kurtosis:
+            nodes = f"{nodes}, driven by shots that leave an excess kurtosis of {tails:.2g} at most"
         return {"engine": "node process", "reason": f"parts that are not alike: {nodes}{self.told_lift()}"}
 
     # -- what it does with a load -------------------------------------------------------------------------------------
@@ -183,7 +192,7 @@ class UnevenProgram(Ranged):
         """Load b (d, k) and return the voltages after `time`; infinity reads in equilibrium."""
         stationary = math.isinf(time)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
-        law = self.laws.process.stationary if stationary else self.laws.process.after(time)
+        law = self.laws.drawn.stationary if stationary else self.laws.drawn.after(time)
 
         def run() -> tuple[np.ndarray, Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -213,11 +222,11 @@ class UnevenProgram(Ranged):
         column = None if start is None else start[:, None]
         entering = self._entering(load)
         if self._independent(schedule):
-            law = self.laws.process.stationary
+            law = self.laws.drawn.stationary
             path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
         else:
             times = self.laws.instants(schedule, rng)
-            path = self.laws.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], times, rng).T
+            path = self.laws.drawn.path(self._begun(column, gain, load)[:, 0], entering[:, 0], times, rng).T
         path = path + self.disturbance.of_readings(schedule, rng)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
@@ -231,7 +240,8 @@ class UnevenProgram(Ranged):
         if count < 2:
             raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
         d, rate, independent = self.operator.shape[0], self.rate(), self._independent(schedule)
-        if independent and self.imperfections.outputs.is_perfect and self.disturbance.absent:
+        normal = self.laws.drawn is self.laws.process and self.imperfections.outputs.is_perfect
+        if independent and normal and self.disturbance.absent:
             spread = self._in_user_units(self._independent_covariance(count, rng))
             self.ledger.record(d, 1, schedule.total, count)
         else:
@@ -247,6 +257,7 @@ class UnevenProgram(Ranged):
             False,
             self.condition,
             self.spread_error,
+            self.excess_kurtosis,
         )
 
     def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
@@ -259,6 +270,7 @@ class UnevenProgram(Ranged):
             reading.schedule,
             condition=self.condition,
             systematic=reading.systematic,
+            excess=reading.excess,
         )
 
     @cached_property

@@ -43,6 +43,13 @@ class NodeNoise:
         rho = self.correlation
         return np.asarray(np.sqrt(self.power[:, None] * self.power) * (rho + (1 - rho) * np.eye(len(self.power))))
 
+    @property
+    def root(self) -> Matrix:
+        """B (d, sources), D = B Bᵀ: a source for each node, and where ρ > 0 one that all of them share."""
+        sizes = np.sqrt(self.power)[:, None]
+        own = math.sqrt(1 - self.correlation) * np.diag(sizes[:, 0])
+        return np.hstack([own, math.sqrt(self.correlation) * sizes]) if self.correlation else own
+
     def sample(self, columns: int, rng: np.random.Generator) -> Matrix:
         """Draws (d, columns) from N(0, D)."""
         own = rng.standard_normal((len(self.power), columns))

@@ -1,6 +1,6 @@
 """How the parts of a device depart from their ideal."""
 
-from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
+from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Shots, Warming
 from thermolinalg.devices.imperfections.imperfections import Imperfections
 from thermolinalg.devices.imperfections.parts import (
     Amplifiers,
@@ -29,6 +29,7 @@ __all__ = [
     "PCB2024",
     "PaperTNGD",
     "Pessimistic",
+    "Shots",
     "Sourced",
     "Warming",
     "connected",

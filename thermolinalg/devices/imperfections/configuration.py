@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import Any, Self
 
 from thermolinalg._validation import as_count
-from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
+from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Shots, Warming
 from thermolinalg.devices.imperfections.parts import Amplifiers, Capacitors, Converter, Couplings, Noise
 from thermolinalg.devices.imperfections.sourced import Number, Part, Row
 
 __all__ = ["PARTS", "Configuration"]
 
 CONVERTER, COUPLINGS, AMPLIFIERS, CAPACITORS, NOISE = Converter(), Couplings(), Amplifiers(), Capacitors(), Noise()
-INTERFERENCE, FLICKER, WARMING, CLOCK = Interference(), Flicker(), Warming(), Clock()
+INTERFERENCE, FLICKER, WARMING, CLOCK, SHOTS = Interference(), Flicker(), Warming(), Clock(), Shots()
 """The ideal parts; nothing changes them, so all configurations share them."""
 
 PARTS: dict[str, type[Part]] = {
@@ -31,6 +31,7 @@ PARTS: dict[str, type[Part]] = {
     "flicker": Flicker,
     "warming": Warming,
     "clock": Clock,
+    "shots": Shots,
 }
 
 SHORT = {
@@ -58,6 +59,7 @@ class Configuration:
     flicker: Flicker
     warming: Warming
     clock: Clock
+    shots: Shots
     die: int | None
 
     def __init__(
@@ -73,6 +75,7 @@ class Configuration:
         flicker: Flicker = FLICKER,
         warming: Warming = WARMING,
         clock: Clock = CLOCK,
+        shots: Shots = SHOTS,
         die: int | None = None,
         matrix_bits: Number = None,
         mismatch: Number = None,
