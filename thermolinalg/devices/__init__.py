@@ -78,6 +78,7 @@ __all__ = [
     "SaturatingDevice",
     "SaturatingProgram",
     "Schedule",
+    "Shots",
     "SkewProgram",
     "SingularError",
     "Sourced",

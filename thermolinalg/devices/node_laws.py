@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg.devices.imperfections import Clock, Shots, Warming
+from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import forgotten
 from thermolinalg.simulation import Transition
@@ -55,11 +55,8 @@ class NodeLaws:
     noise : NodeNoise
     lower : callable
         Tells the smallest eigenvalue of (G + Gᵀ)/2, or a bound from below.
-    bandwidth, correlation_time : float
-        As for `NodeProcess`.
-    warming : Warming
-    clock : Clock
-    shots : Shots
+    imperfections : Imperfections
+        What else there is to the drive and to time.
 
     Raises
     ------
@@ -73,17 +70,14 @@ class NodeLaws:
         capacity: np.ndarray,
         noise: NodeNoise,
         lower: Callable[[], float],
-        bandwidth: float,
-        correlation_time: float,
-        warming: Warming,
-        clock: Clock,
-        shots: Shots,
+        imperfections: Imperfections,
     ) -> None:
-        if not shots.is_perfect and (correlation_time or not warming.is_perfect):
+        shots, warming = imperfections.shots, imperfections.warming
+        self.memory = imperfections.amplifiers.known("bandwidth"), imperfections.noise.known("correlation_time")
+        if not shots.is_perfect and (self.memory[1] or not warming.is_perfect):
             raise ValueError("shots= are simulated without warming= and correlation_time of noise=: leave these out")
         self.G, self.capacity, self.noise, self.lower = G, capacity, noise, lower
-        self.memory = bandwidth, correlation_time
-        self.warming, self.jitter = warming, clock.known("jitter")
+        self.warming, self.jitter = warming, imperfections.clock.known("jitter")
         self.large = len(capacity) > SMALL and warming.is_perfect
         self.train = None if shots.is_perfect else ShotTrain(shots.known("rate"), shots.jumps)
         self._windows: dict[tuple[float | int | None, ...], Transition | Drawn] = {}

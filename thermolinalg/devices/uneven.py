@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -98,10 +99,8 @@ class UnevenProgram(Ranged):
         capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
         power = 2 * self.law.temperature * np.exp(noise.known("spread") * normal["noise"])
         self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
-        memory = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
         sources = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
-        timing = imperfections.warming, imperfections.clock, imperfections.shots
-        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, *memory, *timing)
+        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, imperfections)
         self.disturbance = Disturbance(self.laws, self.stuck, imperfections, rng)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
@@ -263,15 +262,7 @@ class UnevenProgram(Ranged):
     def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
         """The variance of each node (d,) over the temperature, from independent readings in equilibrium."""
         reading = self.covariance(Schedule.for_covariance(readings, self.rate()), rng=rng)
-        value = reading.value
-        return CovarianceReading(
-            value.diagonal() + 0,
-            reading.device_time,
-            reading.schedule,
-            condition=self.condition,
-            systematic=reading.systematic,
-            excess=reading.excess,
-        )
+        return replace(reading, value=reading.value.diagonal() + 0)
 
     @cached_property
     def spread_error(self) -> float | None:

@@ -38,6 +38,11 @@ class WrappedProgram:
     def ledger(self, ledger: Ledger) -> None:
         self.program.ledger = ledger
 
+    @property
+    def excess_kurtosis(self) -> float:
+        """Of the readings of the device inside, at most."""
+        return float(getattr(self.program, "excess_kurtosis", 0.0))
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""
         return float(self.program.rate())
