@@ -165,15 +165,15 @@ REFUSED = {
     "rate must be positive": lambda: Shots(0.0),
     "jumps must be one of 'signs', 'normal', 'laplace'": lambda: Shots(1.0, "up"),
     "shots must be a Shots": lambda: Imperfections(shots=3.0),
-    "without warming= and correlation_time": lambda: device(Shots(1.0), warming=Warming(0.1, time=5.0)).program(spd(2)),
+    "without warming=, drive_flicker= and": lambda: device(Shots(1.0), warming=Warming(0.1, time=5.0)).program(spd(2)),
     "leave these out": lambda: (
         PCB2024(shots=Shots(1.0)) and LangevinDevice(imperfections=PCB2024(shots=Shots(1.0))).program(spd(2))
     ),
-    "clock=, shots= and": lambda: SaturatingDevice(imperfections=Imperfections(shots=Shots(1.0))),
+    "clock=, shots=, drive_flicker= and": lambda: SaturatingDevice(imperfections=Imperfections(shots=Shots(1.0))),
     "too few for an error bar": lambda: tla.solve(
         spd(2), np.ones(2), device=device(Shots(0.01)), refine=False, schedule=Schedule(1.0, 1.0), rng=0
     ),
-    "warming=, clock=, shots= and": lambda: tla.slogdet(spd(2), device=device(Shots(1.0)), rng=0),
+    "warming=, clock=, shots=, drive_flicker= and": lambda: tla.slogdet(spd(2), device=device(Shots(1.0)), rng=0),
 }
 
 

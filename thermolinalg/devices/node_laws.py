@@ -15,6 +15,8 @@ from thermolinalg.laws import forgotten
 from thermolinalg.simulation import Transition
 from thermolinalg.simulation._transition import norm_bound
 from thermolinalg.simulation.averages import NodeAverages, NodeNoise
+from thermolinalg.simulation.disturbances import PinkNoise
+from thermolinalg.simulation.flickering import FlickeringProcess
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.simulation.settling import slowest_rate
 from thermolinalg.simulation.shots import TOLD, Drawn, ShotProcess, ShotTrain
@@ -74,12 +76,19 @@ class NodeLaws:
     ) -> None:
         shots, warming = imperfections.shots, imperfections.warming
         self.memory = imperfections.amplifiers.known("bandwidth"), imperfections.noise.known("correlation_time")
-        if not shots.is_perfect and (self.memory[1] or not warming.is_perfect):
-            raise ValueError("shots= are simulated without warming= and correlation_time of noise=: leave these out")
+        flicker, plain = imperfections.drive_flicker, warming.is_perfect
+        if not shots.is_perfect and (self.memory[1] or not (plain and flicker.is_perfect)):
+            raise ValueError(
+                "shots= are simulated without warming=, drive_flicker= and correlation_time of noise=: leave these out"
+            )
+        if not (flicker.is_perfect or plain):
+            raise ValueError("drive_flicker= is simulated without warming=: leave out one of them")
         self.G, self.capacity, self.noise, self.lower = G, capacity, noise, lower
         self.warming, self.jitter = warming, imperfections.clock.known("jitter")
         self.large = len(capacity) > SMALL and warming.is_perfect
         self.train = None if shots.is_perfect else ShotTrain(shots.known("rate"), shots.jumps)
+        spectrum = (flicker.known("corner"), flicker.fastest, flicker.slowest)
+        self.pink = None if flicker.is_perfect else PinkNoise.of_corner(*spectrum)
         self._windows: dict[tuple[float | int | None, ...], Transition | Drawn] = {}
 
     @cached_property
@@ -99,6 +108,8 @@ class NodeLaws:
             )
         G = self.G.toarray() if scipy.sparse.issparse(self.G) else self.G
         parts, warming = (G, self.noise.covariance, self.capacity, *self.memory), self.warming
+        if self.pink is not None:
+            return FlickeringProcess(*parts, self.pink)
         if warming.is_perfect:
             return NodeProcess(*parts)
         profile = WarmingProfile(warming.known("time"))
@@ -115,7 +126,7 @@ class NodeLaws:
     def averages(self) -> NodeAverages | None:
         """The law of averages over long windows; None where the symmetric part of G is not positive definite."""
         lower = self.lower()
-        return NodeAverages(self.G, self.capacity, self.noise, lower, *self.memory) if lower > 0 else None
+        return NodeAverages(self.G, self.capacity, self.noise, lower, *self.memory, self.pink) if lower > 0 else None
 
     @property
     def slowest(self) -> complex:

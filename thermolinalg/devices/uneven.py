@@ -19,7 +19,7 @@ from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.systematic import implied_errors
-from thermolinalg.laws import Overdamped, forgotten
+from thermolinalg.laws import EQUILIBRIUM_TIMES, Overdamped, forgotten
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Operator, Sparse
 from thermolinalg.simulation.averages import NodeNoise
@@ -33,7 +33,7 @@ NEGLIGIBLE = 12.0
 
 EQUAL = (
     "leave out capacitors=, spread, correlation and correlation_time of noise=, stuck amplifiers, interference=, "
-    "flicker=, warming=, clock=, shots= and couplings that are not symmetric"
+    "flicker=, warming=, clock=, shots=, drive_flicker= and couplings that are not symmetric"
 )
 """What makes a device one of equal parts."""
 
@@ -131,6 +131,12 @@ class UnevenProgram(Ranged):
             return 0.0
         return self.laws.train.excess(self.interval()[1] / float(self.laws.capacity.min()))
 
+    @property
+    def remembers(self) -> float:
+        """Time in τ over which 1/f noise correlates readings, however fast the nodes forget; 0 without any."""
+        parts = self.imperfections.flicker, self.imperfections.drive_flicker
+        return max(0.0 if part.is_perfect else part.slowest for part in parts)
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ.
 
@@ -157,6 +163,8 @@ class UnevenProgram(Ranged):
         nodes = nodes if self.laws.large else "exact laws of all nodes"
         if tails := self.excess_kurtosis:
             nodes = f"{nodes}, driven by shots that leave an excess kurtosis of {tails:.2g} at most"
+        if not self.imperfections.drive_flicker.is_perfect:
+            nodes = f"{nodes}, with 1/f noise in their drive"
         return {"engine": "node process", "reason": f"parts that are not alike: {nodes}{self.told_lift()}"}
 
     # -- what it does with a load -------------------------------------------------------------------------------------
@@ -238,7 +246,7 @@ class UnevenProgram(Ranged):
         count, spacing = schedule.grid()
         if count < 2:
             raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
-        d, rate, independent = self.operator.shape[0], self.rate(), self._independent(schedule)
+        d, independent, remembers = self.operator.shape[0], self._independent(schedule), self.laws.process.remembers
         normal = self.laws.drawn is self.laws.process and self.imperfections.outputs.is_perfect
         if independent and normal and self.disturbance.absent:
             spread = self._in_user_units(self._independent_covariance(count, rng))
@@ -246,14 +254,14 @@ class UnevenProgram(Ranged):
         else:
             unloaded = as_array(np.zeros(d), self.operator.like)
             spread = sample_covariance([self.readings(unloaded, schedule, rng=rng, temperature=1.0).value])
-        lags = 0 if independent else min(count - 1, int(NEGLIGIBLE / (rate * spacing)) + 1)
+        lags = 0 if independent else min(count - 1, int(NEGLIGIBLE * max(1 / self.rate(), remembers) / spacing) + 1)
         return CovarianceReading(
             spread,
             schedule.total,
             schedule,
             None if independent else lambda lag: self._expected(lag * spacing),
             lags,
-            False,
+            remembers > 0,
             self.condition,
             self.spread_error,
             self.excess_kurtosis,
@@ -294,8 +302,9 @@ class UnevenProgram(Ranged):
 
     def _independent(self, schedule: Schedule) -> bool:
         """Whether readings are draws of the law in equilibrium."""
-        apart = forgotten(self.rate() * min(schedule.burn_in, schedule.grid()[1]))
-        return apart and schedule.burn_in >= self.laws.process.lasting
+        process, (_, spacing) = self.laws.process, schedule.grid()
+        apart = forgotten(self.rate() * min(schedule.burn_in, spacing))
+        return apart and schedule.burn_in >= process.lasting and spacing >= EQUILIBRIUM_TIMES * process.remembers
 
     def _begun(self, start: Array | None, gain: Array, load: Array) -> np.ndarray:
         """Where the voltages start (d, k), in the device's units."""

@@ -10,14 +10,22 @@ from functools import cached_property
 from typing import Any, Self
 
 from thermolinalg._validation import as_count
-from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Shots, Warming
+from thermolinalg.devices.imperfections.disturbances import (
+    Clock,
+    DriveFlicker,
+    Flicker,
+    Interference,
+    Shots,
+    Warming,
+)
 from thermolinalg.devices.imperfections.parts import Amplifiers, Capacitors, Converter, Couplings, Noise
 from thermolinalg.devices.imperfections.sourced import Number, Part, Row
 
 __all__ = ["PARTS", "Configuration"]
 
 CONVERTER, COUPLINGS, AMPLIFIERS, CAPACITORS, NOISE = Converter(), Couplings(), Amplifiers(), Capacitors(), Noise()
-INTERFERENCE, FLICKER, WARMING, CLOCK, SHOTS = Interference(), Flicker(), Warming(), Clock(), Shots()
+INTERFERENCE, FLICKER, WARMING, CLOCK = Interference(), Flicker(), Warming(), Clock()
+SHOTS, DRIVE_FLICKER = Shots(), DriveFlicker()
 """The ideal parts; nothing changes them, so all configurations share them."""
 
 PARTS: dict[str, type[Part]] = {
@@ -32,6 +40,7 @@ PARTS: dict[str, type[Part]] = {
     "warming": Warming,
     "clock": Clock,
     "shots": Shots,
+    "drive_flicker": DriveFlicker,
 }
 
 SHORT = {
@@ -60,6 +69,7 @@ class Configuration:
     warming: Warming
     clock: Clock
     shots: Shots
+    drive_flicker: DriveFlicker
     die: int | None
 
     def __init__(
@@ -76,6 +86,7 @@ class Configuration:
         warming: Warming = WARMING,
         clock: Clock = CLOCK,
         shots: Shots = SHOTS,
+        drive_flicker: DriveFlicker = DRIVE_FLICKER,
         die: int | None = None,
         matrix_bits: Number = None,
         mismatch: Number = None,

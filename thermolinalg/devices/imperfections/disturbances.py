@@ -9,7 +9,7 @@ from typing import Annotated
 from thermolinalg.devices.imperfections.sourced import Number, Part, Quantity, as_error, as_limit
 from thermolinalg.simulation.shots import JUMPS
 
-__all__ = ["Clock", "Flicker", "Interference", "Shots", "Warming"]
+__all__ = ["Clock", "DriveFlicker", "Flicker", "Interference", "Shots", "Warming"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,41 @@ class Flicker(Part):
         if not 0 < self.fastest <= self.slowest < float("inf"):
             raise ValueError(
                 f"fastest and slowest must be 0 < fastest <= slowest, got {self.fastest} and {self.slowest}"
+            )
+
+
+@dataclass(frozen=True)
+class DriveFlicker(Part):
+    """Noise of the drive that falls as 1/f, beside its white noise; of its own in each run.
+
+    Parameters
+    ----------
+    corner : float or None
+        ω_c in 1/τ, the frequency at which it has the spectrum of the white noise, 2T; ω_c/ω of that elsewhere.
+    fastest, slowest : float
+        τ_1 < τ_n, the correlation times in τ between which the spectrum falls as 1/f, as for `Flicker`.
+
+    See Also
+    --------
+    Amplifiers, Capacitors, Clock, Converter, Couplings, Flicker, Interference, Noise, Shots : Parts of `Imperfections`.
+
+    Notes
+    -----
+    It is a sum of n Ornstein–Uhlenbeck currents into each node, of the variance σ² = 2T ω_c ln(r)/π each, where r is
+    the ratio of neighbouring τ_k, 2 or a little less. A mode λ has the variance T/λ + σ² Σ_k 1/(λ(λ + 1/τ_k)), and its
+    average over a window T_w ≫ 1/λ the variance (2T/T_w + σ² Σ_k 2(x_k − 1 + e^{−x_k})/x_k²)/λ², x_k = T_w/τ_k, which
+    hardly falls until T_w exceeds τ_n.
+    """
+
+    corner: Annotated[Number, Quantity("1/τ")] = 0.0
+    fastest: float = 1.0
+    slowest: float = 1e6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.fastest < self.slowest < float("inf"):
+            raise ValueError(
+                f"fastest and slowest must be 0 < fastest < slowest, got {self.fastest} and {self.slowest}"
             )
 
 

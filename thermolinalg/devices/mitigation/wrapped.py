@@ -43,6 +43,11 @@ class WrappedProgram:
         """Of the readings of the device inside, at most."""
         return float(getattr(self.program, "excess_kurtosis", 0.0))
 
+    @property
+    def remembers(self) -> float:
+        """Time in τ over which 1/f noise correlates the readings of the device inside."""
+        return float(getattr(self.program, "remembers", 0.0))
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""
         return float(self.program.rate())
