@@ -115,10 +115,21 @@ class FlickeringProcess(NodeProcess):
                 f"readings in a row with 1/f noise in the drive are simulated for up to {FOLLOWED} nodes, and A has "
                 f"{self.d}: solve with averages over windows, or leave out drive_flicker="
             )
-        found = super().path(x0, b, times, rng)
-        for octave in self._octaves:
-            found = found + octave.path(0 * x0, 0 * b, times, rng)
-        return found
+        return super().path(x0, b, times, rng) + self._added(times, rng, x0[0].size).reshape(len(times), *x0.shape)
+
+    def _added(self, times: np.ndarray, rng: np.random.Generator, columns: int) -> Matrix:
+        """What the currents add to the voltages along so many paths (len(times), d, columns), all octaves at once."""
+        begun = [Transition(0 * octave.start, octave.start, 0 * octave.start) for octave in self._octaves]
+        state = _roots(begun) @ rng.standard_normal((len(begun), len(begun[0].decay), columns))
+        found, spacing, rounding = [], -1.0, 4 * np.finfo(float).eps * float(times[-1])
+        decay = root = np.zeros(0)
+        for step in np.diff(times, prepend=0.0):
+            if not abs(step - spacing) <= rounding:
+                laws = [octave.process.transition(float(step)) for octave in self._octaves]
+                spacing, decay, root = float(step), np.stack([law.decay for law in laws]), _roots(laws)
+            state = decay @ state + root @ rng.standard_normal(state.shape)
+            found.append(state[:, : self.d].sum(axis=0))
+        return np.stack(found)
 
     def autocovariance(self, lag: float) -> Matrix:
         """Covariance (d, d) of the voltages with those a lag earlier, in equilibrium."""
@@ -185,3 +196,8 @@ class FlickeringProcess(NodeProcess):
         """Covariances (d, d) of the voltages from those of modes under currents of unit covariance."""
         _, seen, currents = self._modes
         return np.asarray((seen @ (currents * covariance) @ seen.conj().T).real)
+
+
+def _roots(laws: list[Transition]) -> Matrix:
+    """Square roots of the covariances (octaves, n, n)."""
+    return np.stack([law.root for law in laws])
