@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from thermolinalg.simulation.averages import NodeNoise
 from thermolinalg.simulation.nodes import NodeProcess
-from thermolinalg.simulation.shots import JUMPS, TERMS, TOLD, ShotProcess, ShotTrain
+from thermolinalg.simulation.shot_process import ShotProcess
+from thermolinalg.simulation.shots import JUMPS, TERMS, TOLD, ShotTrain
 
 G, B, CAPACITY = spd(3, 6.0), np.array([1.0, -0.4, 2.0]), np.array([1.0, 1.3, 0.8])
 PLAIN, UNEVEN = NodeNoise(2 * np.ones(3), 0.0), NodeNoise(np.array([2.0, 1.0, 3.0]), 0.3)

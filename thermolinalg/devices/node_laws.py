@@ -19,7 +19,8 @@ from thermolinalg.simulation.disturbances import PinkNoise
 from thermolinalg.simulation.flickering import FlickeringProcess
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.simulation.settling import slowest_rate
-from thermolinalg.simulation.shots import TOLD, Drawn, ShotProcess, ShotTrain
+from thermolinalg.simulation.shot_process import Drawn, ShotProcess
+from thermolinalg.simulation.shots import TOLD, ShotTrain
 from thermolinalg.simulation.warming import WarmingProcess, WarmingProfile
 
 __all__ = ["LARGEST", "NodeLaws"]
