@@ -111,7 +111,7 @@ def test_error_bars_are_honest(call):
     """Root mean square of errors over error bars, over devices."""
     A, b, driven, off = spd(4, 5.0), np.ones(4), device(Shots(2.0, "laplace")), []
     inverse = np.linalg.inv(A)
-    for seed in range(16 if call == "solve" else 40):
+    for seed in range(60):
         if call == "solve":
             x, info = tla.solve(A, b, device=driven, refine=False, rtol=0.05, rng=seed, return_info=True)
             exact = inverse @ b
@@ -128,7 +128,7 @@ def test_error_bars_are_honest(call):
         off.append(((x - exact) / info.standard_error).ravel())
     spread = np.sqrt(np.mean(np.square(off)))
     # Covariances take the largest excess kurtosis for all of them.
-    assert (0.45 if "inv" in call else 0.75) < spread < 1.25
+    assert (0.45 if "inv" in call else 0.85) < spread < 1.2
 
 
 @pytest.mark.slow

@@ -231,16 +231,17 @@ class ShotProcess:
         law = self.nodes.process.transition(h)
         for first in range(0, columns, width):
             some = slice(first, min(first + width, columns))
-            for _ in range(count):
-                area[:, some] += law.response @ x[:, some]
-                x[:, some] = law.decay @ x[:, some]
-                moments = self.train.moments(h, (m, some.stop - first), rng)
-                if len(moments):
-                    later = np.zeros((n, some.stop - first))  # Horner's rule; the integral is one term behind
-                    for moment in moments[:0:-1]:
-                        later = self.sources @ moment - M @ later
-                    area[:, some] += later
-                    x[:, some] += self.sources @ moments[0] - M @ later
+            k = some.stop - first
+            each = max(1, BLOCK // (m * k))
+            for done in range(0, count, each):
+                fallen = self.train.moments(h, (min(each, count - done), m, k), rng)
+                later = np.zeros((fallen.shape[1], n, k))  # Horner's rule; the integral is one term behind
+                for moment in fallen[:0:-1]:
+                    later = self.sources @ moment - M @ later
+                now = self.sources @ fallen[0] - M @ later
+                for kick, piece in zip(now, later, strict=True):
+                    area[:, some] += law.response @ x[:, some] + piece
+                    x[:, some] = law.decay @ x[:, some] + kick
         return x, area
 
     # -- laws of the voltages -----------------------------------------------------------------------------------------

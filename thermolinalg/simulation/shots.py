@@ -90,24 +90,22 @@ class ShotTrain:
             return longest
         return math.log(self.excess(slowest) / TOLD) / (4 * slowest)
 
-    def moments(self, time: float, trains: tuple[int, int], rng: np.random.Generator) -> Matrix:
+    def moments(self, time: float, trains: tuple[int, ...], rng: np.random.Generator) -> Matrix:
         """Σ J δ^p/p! over the shots of each train within a time, p = 0, 1, …, where δ are their ages at its end.
 
         Parameters
         ----------
         time : float
         trains : tuple of int
-            (m, k).
+            Shape of an array of trains.
         rng : numpy.random.Generator
 
         Returns
         -------
-        ndarray, shape (TERMS, m, k), or (0, m, k) where nothing fell
+        ndarray, shape (TERMS, *trains)
         """
-        size = trains[0] * trains[1]
+        size = math.prod(trains)
         count = int(rng.poisson(self.rate * time * size))
-        if not count:
-            return np.zeros((0, *trains))
         whose, age = rng.integers(size, size=count), time * rng.random(count)
         weight, found = self._jumps(count, rng), np.empty((TERMS, size))
         for p in range(TERMS):
