@@ -14,6 +14,7 @@ from thermolinalg.devices import (
     Capacitors,
     Clock,
     Couplings,
+    CovarianceReading,
     Ensemble,
     Flicker,
     Interference,
@@ -23,6 +24,7 @@ from thermolinalg.devices import (
     Sourced,
     Warming,
 )
+from thermolinalg.estimation.covariance import standard_error
 from thermolinalg.simulation.averages import NodeAverages
 from thermolinalg.testing import check_device
 
@@ -74,10 +76,12 @@ def test_many_nodes_take_one_factor(monkeypatch):
     _, info = tla.solve(A, b, device=device(Shots(10.0)), rng=0, return_info=True)
     assert info.success
     assert taken
-    few = len(taken)
-    program = device(Shots(10.0), loading=AsWritten()).program(A / 8, rng=0)
-    program.average(b[:, None], Schedule(300.0, 17.0), rng=np.random.default_rng(0))  # 170 shots of each
-    assert len(taken) == few
+    stiff, window = A / 16 + 0.5 * np.eye(169), Schedule(300.0, 40.0, rough=True)
+    for rate, alone in ((4.4, False), (4.6, True)):  # from 180 shots of each on
+        taken.clear()
+        program = device(Shots(rate), loading=AsWritten()).program(stiff, rng=0)
+        program.average(b[:, None], window, rng=np.random.default_rng(0))
+        assert bool(taken) == alone
 
 
 @pytest.mark.parametrize("shots", [Shots(1.0), Shots(2.0, "laplace")])
@@ -150,6 +154,12 @@ def test_wrappers_take_them(wrapper):
     program = wrapped.program(A, rng=np.random.default_rng(0))
     assert program.excess_kurtosis == pytest.approx(0.2)
     assert program.covariance(Schedule.for_covariance(50, program.rate()), rng=np.random.default_rng(0)).excess > 0.1
+
+
+def test_error_bars_of_covariances_are_those_of_fourth_moments():
+    told = CovarianceReading(np.diag([2.0, 3.0]), 1.0, Schedule(1.0, readings=101, spacing=1.0), excess=0.5)
+    np.testing.assert_allclose(standard_error(told).diagonal(), np.array([2.0, 3.0]) * (2.5 / 100) ** 0.5)
+    np.testing.assert_allclose(standard_error(told)[0, 1], (6.0 * 1.5 / 100) ** 0.5)
 
 
 def test_they_are_printed_and_kept():

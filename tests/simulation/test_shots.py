@@ -71,6 +71,11 @@ def test_sums_over_shots_are_those_of_the_exponential(kind, block, monkeypatch):
     np.testing.assert_allclose(M @ area[:, 0], begun - x[:, 0], atol=1e-13)  # dx = −M x dt + dJ, integrated
 
 
+def test_sources_make_the_noise_of_the_nodes():
+    for noise in (PLAIN, UNEVEN):
+        np.testing.assert_allclose(noise.root @ noise.root.T, noise.covariance, rtol=1e-14)
+
+
 @pytest.mark.parametrize("jumps", JUMPS)
 def test_trains_have_unit_intensity(jumps):
     rng, train = np.random.default_rng(0), ShotTrain(2.0, jumps)
