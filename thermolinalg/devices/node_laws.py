@@ -64,7 +64,7 @@ class NodeLaws:
     Raises
     ------
     ValueError
-        Shots with a memory, or that warm up.
+        Parts that are not simulated together: shots with a memory, shots or 1/f noise of the drive that warm up.
     """
 
     def __init__(
