@@ -141,6 +141,17 @@ def test_plain_stepping_and_paths_agree(kind):
     assert_covariance(path.mean(axis=0).T, changes.covariance[2:, 2:])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_paths_under_hardly_any_white_noise_have_the_law_of_windows(kind):
+    process, copies = flickering(kind, PinkNoise.of_corner(300.0, 0.9, 7.0)), 10_000
+    starts, loads = (np.tile(x[:, None], copies) for x in (X0, B))
+    path = process.path(starts, loads, np.array([0.4, 1.6, 2.8]), np.random.default_rng(1))
+    law = process.window(0.4, 3.6, 3)
+    drawn = np.vstack([path[-1], path.mean(axis=0)]).T
+    assert_mean(drawn, law.mean(X0, B))
+    assert_covariance(drawn, law.covariance)
+
+
 def test_what_has_no_modes_or_too_many_nodes_is_refused():
     args = (np.ones(2), np.inf, 0.0, PINK)
     with pytest.raises(ValueError, match="leave out drive_flicker="):
