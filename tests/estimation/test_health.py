@@ -60,6 +60,24 @@ def test_each_fault_fails_the_check_that_is_there_for_it(name):
         assert check in health.complaint
 
 
+@pytest.mark.parametrize("blocks", [1, 4])
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize(("tails", "seen"), [("normal", False), ("laplace", True), ("uniform", True)])
+def test_nodes_that_are_not_normal_are_seen_however_many_they_are(tails, seen, centred, blocks):
+    """By themselves: sums of 200 independent ones along random directions are normal."""
+    rng, shape = np.random.default_rng(0), (4096, 200)
+    x = {
+        "normal": lambda: rng.standard_normal(shape),
+        "laplace": lambda: rng.laplace(scale=0.5**0.5, size=shape),
+        "uniform": lambda: rng.uniform(-(3**0.5), 3**0.5, shape),
+    }[tails]() + centred * 5.0
+    parts = np.array_split(x, blocks)
+    health = examined(*parts, matrix=np.eye(200), centred=centred)
+    assert ("normality" in health.failed) == seen
+    few = examined(*np.array_split(x, 40), matrix=np.eye(200), centred=centred)
+    assert ("normality" in few.failed) == (seen and not centred)  # a hundred readings tell no centre
+
+
 def test_offsets_do_no_harm_where_only_the_spread_is_wanted():
     x = readings(8000) + 3.0
     assert not examined(x, centred=True).failed

@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from thermolinalg.devices.imperfections import Clock, Warming
+from thermolinalg.devices.imperfections import Imperfections
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.laws import forgotten
 from thermolinalg.simulation import Transition
+from thermolinalg.simulation._transition import norm_bound
 from thermolinalg.simulation.averages import NodeAverages, NodeNoise
+from thermolinalg.simulation.disturbances import PinkNoise
+from thermolinalg.simulation.flickering import FlickeringProcess
 from thermolinalg.simulation.nodes import NodeProcess
 from thermolinalg.simulation.settling import slowest_rate
+from thermolinalg.simulation.shot_process import Drawn, ShotProcess
+from thermolinalg.simulation.shots import TOLD, ShotTrain
 from thermolinalg.simulation.warming import WarmingProcess, WarmingProfile
 
 __all__ = ["LARGEST", "NodeLaws"]
@@ -53,10 +58,13 @@ class NodeLaws:
     noise : NodeNoise
     lower : callable
         Tells the smallest eigenvalue of (G + Gᵀ)/2, or a bound from below.
-    bandwidth, correlation_time : float
-        As for `NodeProcess`.
-    warming : Warming
-    clock : Clock
+    imperfections : Imperfections
+        What else there is to the drive and to time.
+
+    Raises
+    ------
+    ValueError
+        Parts that are not simulated together: shots with a memory, shots or 1/f noise of the drive that warm up.
     """
 
     def __init__(
@@ -65,16 +73,24 @@ class NodeLaws:
         capacity: np.ndarray,
         noise: NodeNoise,
         lower: Callable[[], float],
-        bandwidth: float,
-        correlation_time: float,
-        warming: Warming,
-        clock: Clock,
+        imperfections: Imperfections,
     ) -> None:
+        shots, warming = imperfections.shots, imperfections.warming
+        self.memory = imperfections.amplifiers.known("bandwidth"), imperfections.noise.known("correlation_time")
+        flicker, plain = imperfections.drive_flicker, warming.is_perfect
+        if not shots.is_perfect and (self.memory[1] or not (plain and flicker.is_perfect)):
+            raise ValueError(
+                "shots= are simulated without warming=, drive_flicker= and correlation_time of noise=: leave these out"
+            )
+        if not (flicker.is_perfect or plain):
+            raise ValueError("drive_flicker= is simulated without warming=: leave out one of them")
         self.G, self.capacity, self.noise, self.lower = G, capacity, noise, lower
-        self.memory = bandwidth, correlation_time
-        self.warming, self.jitter = warming, clock.known("jitter")
+        self.warming, self.jitter = warming, imperfections.clock.known("jitter")
         self.large = len(capacity) > SMALL and warming.is_perfect
-        self._windows: dict[tuple[float | int | None, ...], Transition] = {}
+        self.train = None if shots.is_perfect else ShotTrain(shots.known("rate"), shots.jumps)
+        spectrum = (flicker.known("corner"), flicker.fastest, flicker.slowest)
+        self.pink = None if flicker.is_perfect else PinkNoise.of_corner(*spectrum)
+        self._windows: dict[tuple[float | int | None, ...], Transition | Drawn] = {}
 
     @cached_property
     def process(self) -> NodeProcess:
@@ -93,16 +109,25 @@ class NodeLaws:
             )
         G = self.G.toarray() if scipy.sparse.issparse(self.G) else self.G
         parts, warming = (G, self.noise.covariance, self.capacity, *self.memory), self.warming
+        if self.pink is not None:
+            return FlickeringProcess(*parts, self.pink)
         if warming.is_perfect:
             return NodeProcess(*parts)
         profile = WarmingProfile(warming.known("time"))
         return WarmingProcess(*parts, profile, warming.known("conductance"), warming.known("temperature"))
 
     @cached_property
+    def drawn(self) -> NodeProcess | ShotProcess:
+        """What runs are drawn from: the law of all nodes, or, where shots can be told from it, one with its moments."""
+        if self.train is None or self.train.excess(norm_bound(self.process.modes.H)) <= TOLD:
+            return self.process
+        return ShotProcess(self.process, self.noise, self.train)
+
+    @cached_property
     def averages(self) -> NodeAverages | None:
         """The law of averages over long windows; None where the symmetric part of G is not positive definite."""
         lower = self.lower()
-        return NodeAverages(self.G, self.capacity, self.noise, lower, *self.memory) if lower > 0 else None
+        return NodeAverages(self.G, self.capacity, self.noise, lower, *self.memory, self.pink) if lower > 0 else None
 
     @property
     def slowest(self) -> complex:
@@ -131,6 +156,8 @@ class NodeLaws:
         callable
         """
         averages, duration = self.averages if self.large else None, schedule.duration
+        if self.train is not None and not self.train.averages_out(duration):
+            averages = None
         if averages is not None and schedule.readings is None and not state:
             settled = forgotten(averages.slowest.real * min(schedule.burn_in, duration))
             if settled and averages.ends(duration) <= ENDS[schedule.rough]:
@@ -145,20 +172,20 @@ class NodeLaws:
 
         return drawn
 
-    def _window(self, schedule: Schedule) -> Transition:
+    def _window(self, schedule: Schedule) -> Transition | Drawn:
         """Joint law of the last voltages and their average."""
         key = (schedule.burn_in, schedule.duration, schedule.readings)
         if key not in self._windows:
             if len(self._windows) >= KEPT:
                 del self._windows[next(iter(self._windows))]
-            self._windows[key] = self.process.window(*key)
+            self._windows[key] = self.drawn.window(*key)
         return self._windows[key]
 
     def _one_by_one(
         self, instants: np.ndarray, start: np.ndarray, load: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """The last voltages and the average of readings whose instants jitter."""
-        path = self.process.path(start, load, instants, rng)
+        path = self.drawn.path(start, load, instants, rng)
         return path[-1], path.mean(axis=0)
 
     def instants_averaged(self, schedule: Schedule, rng: np.random.Generator) -> np.ndarray | None:

@@ -201,6 +201,8 @@ class CovarianceReading:
         Condition number of the matrix as it is held, where it is known.
     systematic : float, optional
         Largest relative error of `value` that does not average out: 0 for an ideal device, None where it is unknown.
+    excess : float, optional
+        Excess kurtosis of the readings in any direction, at most: 0 for those that are normal.
 
     See Also
     --------
@@ -215,6 +217,7 @@ class CovarianceReading:
     monotone: bool = True
     condition: float | None = None
     systematic: float | None = None
+    excess: float = 0.0
 
 
 @dataclass(frozen=True)

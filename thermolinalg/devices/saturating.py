@@ -92,7 +92,7 @@ class SaturatingDevice:
             raise TypeError(
                 "a SaturatingDevice has parts that are alike and amplifiers of infinite bandwidth: leave out "
                 "capacitors=, the spread, correlation and correlation_time of noise=, stuck amplifiers, bandwidth=, "
-                "interference=, flicker=, warming=, clock= and couplings that are not symmetric"
+                "interference=, flicker=, warming=, clock=, shots=, drive_flicker= and couplings that are not symmetric"
             )
 
     @property

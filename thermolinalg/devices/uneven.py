@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +19,7 @@ from thermolinalg.devices.ranging import Ranged
 from thermolinalg.devices.reading import REPLICAS, CovarianceReading, Ledger, Reading
 from thermolinalg.devices.schedule import Schedule
 from thermolinalg.devices.systematic import implied_errors
-from thermolinalg.laws import Overdamped, forgotten
+from thermolinalg.laws import EQUILIBRIUM_TIMES, Overdamped, forgotten
 from thermolinalg.matrix_functions.select import Engines
 from thermolinalg.operators import Operator, Sparse
 from thermolinalg.simulation.averages import NodeNoise
@@ -32,7 +33,8 @@ NEGLIGIBLE = 12.0
 
 EQUAL = (
     "leave out capacitors=, spread, correlation and correlation_time of noise=, stuck amplifiers, interference=, "
-    "flicker=, warming=, clock= and couplings that are not symmetric, which Couplings(symmetric=True) are"
+    "flicker=, warming=, clock=, shots=, drive_flicker= and couplings that are not symmetric, which "
+    "Couplings(symmetric=True) are"
 )
 """What makes a device one of equal parts."""
 
@@ -98,10 +100,8 @@ class UnevenProgram(Ranged):
         capacity = (1 + capacitors.known("error")) * np.exp(capacitors.known("mismatch") * normal["capacitors"])
         power = 2 * self.law.temperature * np.exp(noise.known("spread") * normal["noise"])
         self.stuck = imperfections.frozen("amplifiers", rng, lot=1).random(d) < imperfections.amplifiers.known("stuck")
-        memory = imperfections.amplifiers.known("bandwidth"), noise.known("correlation_time")
         sources = NodeNoise(np.where(self.stuck, 0.0, power), noise.known("correlation"))
-        timing = imperfections.warming, imperfections.clock
-        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, *memory, *timing)
+        self.laws = NodeLaws(self._couplings(), capacity, sources, self._lower, imperfections)
         self.disturbance = Disturbance(self.laws, self.stuck, imperfections, rng)
 
     # -- what it is ---------------------------------------------------------------------------------------------------
@@ -124,6 +124,19 @@ class UnevenProgram(Ranged):
         """Their ratio."""
         lower, upper = self.interval()
         return upper / lower if lower > 0 else math.inf
+
+    @property
+    def excess_kurtosis(self) -> float:
+        """Of the readings in any direction, at most; 0 where the drive is Gaussian."""
+        if self.laws.train is None or not self.operator.shape[0]:
+            return 0.0
+        return self.laws.train.excess(self.interval()[1] / float(self.laws.capacity.min()))
+
+    @property
+    def remembers(self) -> float:
+        """Time in τ over which 1/f noise correlates readings, however fast the nodes forget; 0 without any."""
+        parts = self.imperfections.flicker, self.imperfections.drive_flicker
+        return max(0.0 if part.is_perfect else part.slowest for part in parts)
 
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ.
@@ -148,7 +161,11 @@ class UnevenProgram(Ranged):
     def describe(self) -> dict[str, str]:
         """Engine and reason."""
         nodes = "averages over long windows from one factor of A"
-        nodes = nodes if self.laws.large else "exact Gaussian laws of all nodes"
+        nodes = nodes if self.laws.large else "exact laws of all nodes"
+        if tails := self.excess_kurtosis:
+            nodes = f"{nodes}, driven by shots that leave an excess kurtosis of {tails:.2g} at most"
+        if not self.imperfections.drive_flicker.is_perfect:
+            nodes = f"{nodes}, with 1/f noise in their drive"
         return {"engine": "node process", "reason": f"parts that are not alike: {nodes}{self.told_lift()}"}
 
     # -- what it does with a load -------------------------------------------------------------------------------------
@@ -184,7 +201,7 @@ class UnevenProgram(Ranged):
         """Load b (d, k) and return the voltages after `time`; infinity reads in equilibrium."""
         stationary = math.isinf(time)
         waited = Schedule.for_covariance(1, self.rate()).burn_in if stationary else time
-        law = self.laws.process.stationary if stationary else self.laws.process.after(time)
+        law = self.laws.drawn.stationary if stationary else self.laws.drawn.after(time)
 
         def run() -> tuple[np.ndarray, Array, Array]:
             load, gain = self.load(b, rng=rng)
@@ -215,10 +232,10 @@ class UnevenProgram(Ranged):
         entering = self._entering(load)
         times = self.laws.instants(schedule, rng)
         if self._independent(schedule):
-            law = self.laws.process.stationary
+            law = self.laws.drawn.stationary
             path = law.sample(np.zeros((b.shape[0], count)), np.repeat(entering, count, axis=1), rng=rng)
         else:
-            path = self.laws.process.path(self._begun(column, gain, load)[:, 0], entering[:, 0], times, rng).T
+            path = self.laws.drawn.path(self._begun(column, gain, load)[:, 0], entering[:, 0], times, rng).T
         path = path + self.disturbance.of_readings(schedule, times, rng)
         self.ledger.record(b.shape[0], 1, schedule.total, count)
         read = self.unclipped(self.convert(as_array(path, b), rng))
@@ -231,36 +248,31 @@ class UnevenProgram(Ranged):
         count, spacing = schedule.grid()
         if count < 2:
             raise ValueError("a covariance needs two readings at least; pass Schedule(..., readings=n)")
-        d, rate, independent = self.operator.shape[0], self.rate(), self._independent(schedule)
-        if independent and self.imperfections.outputs.is_perfect and self.disturbance.absent:
+        d, independent, remembers = self.operator.shape[0], self._independent(schedule), self.laws.process.remembers
+        normal = self.laws.drawn is self.laws.process and self.imperfections.outputs.is_perfect
+        if independent and normal and self.disturbance.absent:
             spread = self._in_user_units(self._independent_covariance(count, rng))
             self.ledger.record(d, 1, schedule.total, count)
         else:
             unloaded = as_array(np.zeros(d), self.operator.like)
             spread = sample_covariance([self.readings(unloaded, schedule, rng=rng, temperature=1.0).value])
-        lags = 0 if independent else min(count - 1, int(NEGLIGIBLE / (rate * spacing)) + 1)
+        lags = 0 if independent else min(count - 1, int(NEGLIGIBLE * max(1 / self.rate(), remembers) / spacing) + 1)
         return CovarianceReading(
             spread,
             schedule.total,
             schedule,
             None if independent else lambda lag: self._expected(lag * spacing),
             lags,
-            False,
+            remembers > 0,
             self.condition,
             self.spread_error,
+            self.excess_kurtosis,
         )
 
     def variances(self, readings: int, *, rng: np.random.Generator, progress: bool = False) -> CovarianceReading:
         """The variance of each node (d,) over the temperature, from independent readings in equilibrium."""
         reading = self.covariance(Schedule.for_covariance(readings, self.rate()), rng=rng)
-        value = reading.value
-        return CovarianceReading(
-            value.diagonal() + 0,
-            reading.device_time,
-            reading.schedule,
-            condition=self.condition,
-            systematic=reading.systematic,
-        )
+        return replace(reading, value=reading.value.diagonal() + 0)
 
     @cached_property
     def spread_error(self) -> float | None:
@@ -292,8 +304,9 @@ class UnevenProgram(Ranged):
 
     def _independent(self, schedule: Schedule) -> bool:
         """Whether readings are draws of the law in equilibrium."""
-        apart = forgotten(self.rate() * min(schedule.burn_in, schedule.grid()[1]))
-        return apart and schedule.burn_in >= self.laws.process.lasting
+        process, (_, spacing) = self.laws.process, schedule.grid()
+        apart = forgotten(self.rate() * min(schedule.burn_in, spacing))
+        return apart and schedule.burn_in >= process.lasting and spacing >= EQUILIBRIUM_TIMES * process.remembers
 
     def _begun(self, start: Array | None, gain: Array, load: Array) -> np.ndarray:
         """Where the voltages start (d, k), in the device's units."""

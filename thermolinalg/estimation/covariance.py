@@ -111,7 +111,8 @@ def standard_error(reading: CovarianceReading, right: Array | None = None, *, ci
               \left[ S^{(m)}_{kk} (B^T S^{(m)} B)_{ll} + (S^{(m)} B)_{kl}^2 \right]
 
     with :math:`S^{(m)}` the covariance between readings m apart. Independent readings have the term m = 0 only, and C
-    itself stands for S; of correlated ones the law of the device tells S. Burn-in only makes the error smaller.
+    itself stands for S; of correlated ones the law of the device tells S. Burn-in only makes the error smaller. Where
+    readings are not normal, their excess kurtosis makes the first term larger by that share, at most.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ def standard_error(reading: CovarianceReading, right: Array | None = None, *, ci
         spread = spread / unit
         product = spread if right is None else spread @ right
         sizes = xp.linalg.diagonal(spread) if right is None else xp.sum(right * product, axis=0)
-        term = xp.linalg.diagonal(spread)[:, None] * sizes
+        term = (1 + reading.excess) * xp.linalg.diagonal(spread)[:, None] * sizes
         if not circular:
             term += product**2
         total += float(weight * (2 if lag > 0 else 1) * (1 - lag / count)) * term

@@ -310,9 +310,14 @@ def _read(program: Any, matrix: Operator, rtol: float, count: int, *, rng: np.ra
 
 
 def _more_readings(program: Any, rtol: float) -> float:
-    """How many times as many readings leave room for what a device errs by, whatever it reads; one where none do."""
-    certain = admitted(program)
-    return 1.0 if certain > rtol / 2 else (rtol / (rtol - certain)) ** 2
+    """How many times as many readings leave room for what a device errs by, whatever it reads, and for its tails."""
+    certain, tails = admitted(program), 1 + _excess(program) / 2
+    return tails if certain > rtol / 2 else tails * (rtol / (rtol - certain)) ** 2
+
+
+def _excess(program: Any) -> float:
+    """Excess kurtosis of the readings of a device, at most."""
+    return float(getattr(program, "excess_kurtosis", 0.0))
 
 
 def _examined(program: Any, matrix: Operator, asked: float, *, rng: np.random.Generator) -> Found:
@@ -333,7 +338,7 @@ def _examined(program: Any, matrix: Operator, asked: float, *, rng: np.random.Ge
             stopped = taken
             break
     value, schedule = estimate(), Schedule.for_covariance(taken, program.rate())
-    noise = namespace(value).ones_like(value) * math.sqrt(2 / (taken - 1))
+    noise = namespace(value).ones_like(value) * math.sqrt((2 + _excess(program)) / (taken - 1))
     systematic = 0.0 if getattr(program, "ideal", False) else getattr(program, "spread_error", None)
     return Found(value, noise, schedule, reading.condition, systematic, examination.verdict(), stopped)
 

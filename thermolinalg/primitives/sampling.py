@@ -250,8 +250,12 @@ def _samples(
     written = partial(Solver, read, AlreadyWritten(program))
     x = of_gaussian(x, written, moments, generator, is_covariance=is_covariance)
     message = "independent samples" if schedule is None else "correlated samples; leave schedule= out for independent"
+    if memory := getattr(program, "remembers", 0.0):
+        message = f"samples that 1/f noise correlates over up to {memory:.2g} τ"
     if not getattr(program, "ideal", False):
-        message = f"of the law of this device, which errs in ways that it does not tell; {message}"
+        tails = getattr(program, "excess_kurtosis", 0.0)
+        told_tails = f"has an excess kurtosis of up to {tails:.2g}, and " if tails else ""
+        message = f"of the law of this device, which {told_tails}errs in ways that it does not tell; {message}"
     info = readings_report(program, timetable, 1.0, message)
     if stopped:
         end_early(info, count, "samples")

@@ -14,6 +14,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, eigs, eigsh, splu, svds
 
 from thermolinalg.simulation._transition import Matrix
+from thermolinalg.simulation.disturbances import PinkNoise
 from thermolinalg.simulation.settling import slowest_rate
 
 __all__ = ["NodeAverages", "NodeNoise"]
@@ -43,6 +44,13 @@ class NodeNoise:
         rho = self.correlation
         return np.asarray(np.sqrt(self.power[:, None] * self.power) * (rho + (1 - rho) * np.eye(len(self.power))))
 
+    @property
+    def root(self) -> Matrix:
+        """B (d, sources), D = B Bᵀ: a source for each node, and where ρ > 0 one that all of them share."""
+        sizes = np.sqrt(self.power)[:, None]
+        own = math.sqrt(1 - self.correlation) * np.diag(sizes[:, 0])
+        return np.hstack([own, math.sqrt(self.correlation) * sizes]) if self.correlation else own
+
     def sample(self, columns: int, rng: np.random.Generator) -> Matrix:
         """Draws (d, columns) from N(0, D)."""
         own = rng.standard_normal((len(self.power), columns))
@@ -70,6 +78,8 @@ class NodeAverages:
         Bound > 0 of the eigenvalues of (G + Gᵀ)/2 from below.
     bandwidth, correlation_time : float, optional
         As for `NodeProcess`.
+    pink : PinkNoise, optional
+        As for `FlickeringProcess`: its average over the window is a part of w, and the ends are less of its variance.
 
     Examples
     --------
@@ -88,8 +98,9 @@ class NodeAverages:
         lower: float,
         bandwidth: float = math.inf,
         correlation_time: float = 0.0,
+        pink: PinkNoise | None = None,
     ) -> None:
-        self.G, self.capacity, self.noise = G, capacity, noise
+        self.G, self.capacity, self.noise, self.pink = G, capacity, noise, pink
         self.inertia, self.correlation_time = 1 / bandwidth, correlation_time
         self.lower = lower / float(capacity.max())
 
@@ -111,7 +122,8 @@ class NodeAverages:
         -------
         ndarray, shape (d, k)
         """
-        return self._solve(load + self.noise.sample(load.shape[1], rng) / math.sqrt(duration))
+        slow = 0.0 if self.pink is None else self.pink.variance_of_average(duration, None)
+        return self._solve(load + math.sqrt(1 / duration + slow) * self.noise.sample(load.shape[1], rng))
 
     def ends(self, duration: float) -> float:
         """Share of the variance that the ends of a window make, at most: 1/(λ T_w) of the slowest mode."""

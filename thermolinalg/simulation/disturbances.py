@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy.signal
@@ -13,7 +14,7 @@ from thermolinalg.laws import forgotten
 from thermolinalg.simulation._transition import Matrix
 from thermolinalg.simulation.nodes import NodeProcess
 
-__all__ = ["Line", "PinkNoise"]
+__all__ = ["Line", "PinkNoise", "average_of_decay", "variance_of_average"]
 
 Phasors = NDArray[np.complex128]
 """a of what is read as Re(a e^{iφ}) at the phase φ."""
@@ -161,6 +162,27 @@ class PinkNoise:
         self.times = np.geomspace(fastest, slowest, octaves)
         self.power = size**2 / octaves
 
+    @classmethod
+    def of_corner(cls, corner: float, fastest: float, slowest: float) -> PinkNoise:
+        """Noise that has the spectrum of unit white noise at a corner frequency ω_c, ω_c/ω elsewhere.
+
+        With the ratio r of neighbouring times each process has the variance ω_c ln r/π.
+
+        Parameters
+        ----------
+        corner : float
+            ω_c.
+        fastest, slowest : float
+            Ends of the correlation times, not the same.
+
+        Returns
+        -------
+        PinkNoise
+        """
+        noise = cls(1.0, fastest, slowest)
+        noise.power = corner * math.log(noise.times[1] / noise.times[0]) / math.pi
+        return noise
+
     def autocovariance(self, lag: float) -> float:
         """c(t) = size²/n Σ e^{−t/τ_k}.
 
@@ -191,16 +213,7 @@ class PinkNoise:
         -------
         float
         """
-        x = duration / self.times
-        if readings is None:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                exact = 2 * (x + np.expm1(-x)) / x**2
-            return float(self.power * np.where(x < SHORT, 1 - x / 3, exact).sum())
-        step, n = x / readings, readings
-        lost = -np.expm1(-step)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            exact = (n * lost * (2 - lost) + 2 * (1 - lost) * np.expm1(-x)) / (n * lost) ** 2
-        return float(self.power * np.where(x < SHORT, 1 - step * (n**2 - 1) / (3 * n), exact).sum())
+        return float(self.power * variance_of_average(1 / self.times, duration, readings).sum())
 
     def path(self, spacing: float, readings: int, nodes: int, rng: np.random.Generator) -> Matrix:
         """Draw it at n instants, in equilibrium.
@@ -224,3 +237,49 @@ class PinkNoise:
             fresh[1:] *= math.sqrt(-math.expm1(-2 * spacing / time))
             total += scipy.signal.lfilter([1.0], [1.0, -math.exp(-spacing / time)], fresh, axis=0)
         return np.asarray(math.sqrt(self.power) * total)
+
+
+def variance_of_average(rate: Any, duration: float, readings: int | None) -> Any:
+    """Variance of the average of a process of the autocovariance e^{−at} over a window.
+
+    With ρ = e^{−aΔ} and x = a T_w that is [N(1 − ρ²) − 2ρ(1 − ρ^N)]/[N(1 − ρ)]² for N readings, Δ = T_w/N apart, and
+    2(x − 1 + e^{−x})/x² for the integral.
+
+    Parameters
+    ----------
+    rate : ndarray
+        a, real or complex.
+    duration : float
+        T_w.
+    readings : int or None
+        N.
+
+    Returns
+    -------
+    ndarray
+    """
+    x = rate * duration
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if readings is None:
+            return np.where(abs(x) < SHORT, 1 - x / 3 + x**2 / 12, 2 * (x + np.expm1(-x)) / x**2)
+        step, n = x / readings, readings
+        lost = -np.expm1(-step)
+        exact = (n * lost * (2 - lost) + 2 * (1 - lost) * np.expm1(-x)) / (n * lost) ** 2
+        return np.where(abs(x) < SHORT, 1 - step * (n**2 - 1) / (3 * n), exact)
+
+
+def average_of_decay(rate: Any, duration: float, readings: int | None) -> Any:
+    """Average of e^{−at} over a window, from time zero on; arguments as for `variance_of_average`.
+
+    Parameters
+    ----------
+    rate : ndarray
+    duration : float
+    readings : int or None
+
+    Returns
+    -------
+    ndarray
+    """
+    lost = -np.expm1(-rate * duration)
+    return lost / (rate * duration if readings is None else -readings * np.expm1(-rate * duration / readings))

@@ -99,6 +99,11 @@ class NodeProcess:
         return 0.0
 
     @property
+    def remembers(self) -> float:
+        """Correlation time of what drives the nodes, where that outlives them: nothing does."""
+        return 0.0
+
+    @property
     def slowest(self) -> complex:
         """The eigenvalue of the drift with the smallest real part."""
         return self.modes.slowest

@@ -62,7 +62,7 @@ class Modes:
         self._like = G / self._root / self._root[:, None] if self._symmetric else self.H
 
     @cached_property
-    def _modes(self) -> tuple[Matrix, Matrix, Matrix]:
+    def decomposed(self) -> tuple[Matrix, Matrix, Matrix]:
         """Eigenvalues of H, its eigenvectors, and their inverse."""
         if self._symmetric:
             weights, vectors = np.linalg.eigh(self._like)
@@ -73,7 +73,7 @@ class Modes:
     @cached_property
     def slowest(self) -> complex:
         """The rate with the smallest real part, of all states."""
-        return slowest_rate(self._modes[0], self.inertia, self.tau)
+        return slowest_rate(self.decomposed[0], self.inertia, self.tau)
 
     def spread(self, W: Matrix) -> Spread | None:
         """Covariances in equilibrium; None where modes so far from normal do not tell them to rounding.
@@ -118,7 +118,7 @@ class Modes:
 
     def _solved(self, F: Matrix) -> Matrix:
         """The equation of `spread`, as well as the modes solve it."""
-        weights, vectors, inverse = self._modes
+        weights, vectors, inverse = self.decomposed
         sums = weights[:, None] + weights.conj() + self.inertia / 2 * (weights[:, None] - weights.conj()) ** 2
         X = (vectors @ ((inverse @ F @ inverse.conj().T) / sums) @ vectors.conj().T).real
         return np.asarray((X + X.T) / 2)

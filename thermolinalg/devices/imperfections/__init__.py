@@ -1,6 +1,13 @@
 """How the parts of a device depart from their ideal."""
 
-from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
+from thermolinalg.devices.imperfections.disturbances import (
+    Clock,
+    DriveFlicker,
+    Flicker,
+    Interference,
+    Shots,
+    Warming,
+)
 from thermolinalg.devices.imperfections.imperfections import Imperfections
 from thermolinalg.devices.imperfections.parts import (
     Amplifiers,
@@ -20,6 +27,7 @@ __all__ = [
     "Clock",
     "Converter",
     "Couplings",
+    "DriveFlicker",
     "Flicker",
     "Ideal",
     "Imperfections",
@@ -29,6 +37,7 @@ __all__ = [
     "PCB2024",
     "PaperTNGD",
     "Pessimistic",
+    "Shots",
     "Sourced",
     "Warming",
     "connected",

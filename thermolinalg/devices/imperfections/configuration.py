@@ -10,7 +10,14 @@ from functools import cached_property
 from typing import Any, Self
 
 from thermolinalg._validation import as_count
-from thermolinalg.devices.imperfections.disturbances import Clock, Flicker, Interference, Warming
+from thermolinalg.devices.imperfections.disturbances import (
+    Clock,
+    DriveFlicker,
+    Flicker,
+    Interference,
+    Shots,
+    Warming,
+)
 from thermolinalg.devices.imperfections.parts import Amplifiers, Capacitors, Converter, Couplings, Noise
 from thermolinalg.devices.imperfections.sourced import Number, Part, Row
 
@@ -18,6 +25,7 @@ __all__ = ["PARTS", "Configuration"]
 
 CONVERTER, COUPLINGS, AMPLIFIERS, CAPACITORS, NOISE = Converter(), Couplings(), Amplifiers(), Capacitors(), Noise()
 INTERFERENCE, FLICKER, WARMING, CLOCK = Interference(), Flicker(), Warming(), Clock()
+SHOTS, DRIVE_FLICKER = Shots(), DriveFlicker()
 """The ideal parts; nothing changes them, so all configurations share them."""
 
 PARTS: dict[str, type[Part]] = {
@@ -31,6 +39,8 @@ PARTS: dict[str, type[Part]] = {
     "flicker": Flicker,
     "warming": Warming,
     "clock": Clock,
+    "shots": Shots,
+    "drive_flicker": DriveFlicker,
 }
 
 SHORT = {
@@ -58,6 +68,8 @@ class Configuration:
     flicker: Flicker
     warming: Warming
     clock: Clock
+    shots: Shots
+    drive_flicker: DriveFlicker
     die: int | None
 
     def __init__(
@@ -73,6 +85,8 @@ class Configuration:
         flicker: Flicker = FLICKER,
         warming: Warming = WARMING,
         clock: Clock = CLOCK,
+        shots: Shots = SHOTS,
+        drive_flicker: DriveFlicker = DRIVE_FLICKER,
         die: int | None = None,
         matrix_bits: Number = None,
         mismatch: Number = None,

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from thermolinalg.devices.imperfections.sourced import Number, Part, Quantity, as_error
+from thermolinalg.devices.imperfections.sourced import Number, Part, Quantity, as_error, as_limit
+from thermolinalg.simulation.shots import JUMPS
 
-__all__ = ["Clock", "Flicker", "Interference", "Warming"]
+__all__ = ["Clock", "DriveFlicker", "Flicker", "Interference", "Shots", "Warming"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,41 @@ class Flicker(Part):
         if not 0 < self.fastest <= self.slowest < float("inf"):
             raise ValueError(
                 f"fastest and slowest must be 0 < fastest <= slowest, got {self.fastest} and {self.slowest}"
+            )
+
+
+@dataclass(frozen=True)
+class DriveFlicker(Part):
+    """Noise of the drive that falls as 1/f, beside its white noise; of its own in each run.
+
+    Parameters
+    ----------
+    corner : float or None
+        ω_c in 1/τ, the frequency at which it has the spectrum of the white noise, 2T; ω_c/ω of that elsewhere.
+    fastest, slowest : float
+        τ_1 < τ_n, the correlation times in τ between which the spectrum falls as 1/f, as for `Flicker`.
+
+    See Also
+    --------
+    Amplifiers, Capacitors, Clock, Converter, Couplings, Flicker, Interference, Noise, Shots : Parts of `Imperfections`.
+
+    Notes
+    -----
+    It is a sum of n Ornstein–Uhlenbeck currents into each node, of the variance σ² = 2T ω_c ln(r)/π each, where r is
+    the ratio of neighbouring τ_k, 2 or a little less. A mode λ has the variance T/λ + σ² Σ_k 1/(λ(λ + 1/τ_k)), and its
+    average over a window T_w ≫ 1/λ the variance (2T/T_w + σ² Σ_k 2(x_k − 1 + e^{−x_k})/x_k²)/λ², x_k = T_w/τ_k, which
+    hardly falls until T_w exceeds τ_n.
+    """
+
+    corner: Annotated[Number, Quantity("1/τ")] = 0.0
+    fastest: float = 1.0
+    slowest: float = 1e6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.fastest < self.slowest < float("inf"):
+            raise ValueError(
+                f"fastest and slowest must be 0 < fastest < slowest, got {self.fastest} and {self.slowest}"
             )
 
 
@@ -162,3 +198,40 @@ class Clock(Part):
     """
 
     jitter: Annotated[Number, Quantity("τ")] = 0.0
+
+
+@dataclass(frozen=True)
+class Shots(Part):
+    """A drive that is no white noise but shots: jumps at random times, of the same intensity.
+
+    Parameters
+    ----------
+    rate : float or None
+        ν, shots of each source per τ; infinite: Gaussian white noise.
+    jumps : str
+        Law of a jump J: ``"signs"``, ±|J| with equal chances; ``"normal"``; or ``"laplace"``.
+
+    See Also
+    --------
+    Amplifiers, Capacitors, Clock, Converter, Couplings, Flicker, Interference, Noise, Warming : Parts of
+        `Imperfections`.
+
+    Notes
+    -----
+    With ν E J² = 2T means and covariances are those of Gaussian noise (Campbell's theorem), and so is what averages
+    scatter by. Fourth cumulants are not: in equilibrium, with the eigenvectors V of A,
+    κ_ijkl = ν E J⁴ Σ_pqrs V_ip V_jq V_kr V_ls Σ_m V_mp V_mq V_mr V_ms/(λ_p + λ_q + λ_r + λ_s), so that a single node
+    has the excess kurtosis λ E J⁴/(E J²)²/ν; E J⁴/(E J²)² is 1, 3 and 6.
+
+    References
+    ----------
+    S. O. Rice, Mathematical analysis of random noise, Bell System Technical Journal 23 (1944) 282.
+    """
+
+    rate: Annotated[Number, Quantity("1/τ", as_limit)] = math.inf
+    jumps: str = "signs"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jumps not in JUMPS:
+            raise ValueError(f"jumps must be one of {', '.join(map(repr, JUMPS))}, got {self.jumps!r}")

@@ -55,6 +55,10 @@ class Imperfections(Configuration):
         How far each run starts from what was designed.
     clock : Clock, optional
         What tells when a reading is taken.
+    shots : Shots, optional
+        A drive of jumps in place of Gaussian noise.
+    drive_flicker : DriveFlicker, optional
+        Noise of the drive that falls as 1/f.
     die : int, optional
         Seed of everything that is frozen when a chip is made: every program is on that one chip then. By default each
         program is on another one, drawn by its `rng`, which always draws what a run or a write adds.
@@ -100,7 +104,8 @@ class Imperfections(Configuration):
         noise, capacitors = self.noise, self.capacitors
         uneven = [noise.known(name) for name in ("spread", "correlation", "correlation_time")]
         uneven += [capacitors.known("mismatch"), capacitors.known("error"), self.amplifiers.known("stuck")]
-        uneven += [not part.is_perfect for part in (self.interference, self.flicker, self.warming, self.clock)]
+        in_time = (self.interference, self.flicker, self.warming, self.clock, self.shots, self.drive_flicker)
+        uneven += [not part.is_perfect for part in in_time]
         return not (any(uneven) or self.couplings.differ)
 
     @cached_property

@@ -38,6 +38,16 @@ class WrappedProgram:
     def ledger(self, ledger: Ledger) -> None:
         self.program.ledger = ledger
 
+    @property
+    def excess_kurtosis(self) -> float:
+        """Of the readings of the device inside, at most."""
+        return float(getattr(self.program, "excess_kurtosis", 0.0))
+
+    @property
+    def remembers(self) -> float:
+        """Time in τ over which 1/f noise correlates the readings of the device inside."""
+        return float(getattr(self.program, "remembers", 0.0))
+
     def rate(self) -> float:
         """Relaxation rate of the slowest mode, in 1/τ."""
         return float(self.program.rate())
