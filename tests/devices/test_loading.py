@@ -6,7 +6,7 @@ import pytest
 from thermolinalg._arrays import eigh
 from thermolinalg.devices import LangevinDevice, Schedule
 from thermolinalg.laws import Overdamped
-from thermolinalg.matrix_functions import dense, select
+from thermolinalg.matrix_functions import _eigenvectors, select
 from thermolinalg.operators import Dense
 
 
@@ -42,7 +42,7 @@ def test_values_are_in_the_users_units(diagonal):
 @pytest.mark.parametrize("d", [1, 2, 30])
 def test_small_matrices_are_diagonalised_once(d, monkeypatch):
     made = []
-    monkeypatch.setattr(dense, "eigh", lambda a: made.append(a) or eigh(a))
+    monkeypatch.setattr(_eigenvectors, "eigh", lambda a: made.append(a) or eigh(a))
     program = LangevinDevice().program(Dense(matrix(d)))
     assert program.largest == pytest.approx(np.linalg.eigvalsh(matrix(d))[-1], rel=1e-14)
     assert program.interval()[1] == pytest.approx(1.0, rel=1e-14)
