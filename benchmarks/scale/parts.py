@@ -192,7 +192,7 @@ def conditions(quick: bool) -> Rows:
                     beaten[engine] = type(refusal).__name__
                 except TooLong as late:
                     beaten[engine] = str(late)
-        times = least({name: call for name, call in calls.items() if name not in beaten}, rounds=2)
+        times = least({name: call for name, call in calls.items() if name not in beaten}, rounds=4)
         forced = {name: times.get(name, beaten.get(name)) for name in ENGINES}
         rows.append({**row, "seconds": times["chosen"], "forced": forced})
     return rows
