@@ -23,6 +23,7 @@ BAD_INPUT, USAGE, LINEAR_ALGEBRA, INTERRUPTED, TERMINATED = 1, 2, 4, 130, 143
 WORDING = {
     "pass refine=True": "leave out --raw",
     r"assume_a=.(\w+)\b.": r"--assume \1",
+    r"\b(rtol|atol|maxiter|limit)=(?=[,;.)]|$)": r"--\1",
     r"\b(rtol|atol|maxiter|limit)= ?": r"--\1 ",
     r"\brtol must\b": "--rtol must",
     r"\breferee=True\b": "--referee",
