@@ -41,7 +41,7 @@ def beside(value: object) -> list[str]:
     """Names in the section "See Also" of a docstring."""
     section = SECTION.search(inspect.getdoc(value) or "")
     lines = section[1].splitlines() if section else []
-    return [name.strip() for line in lines if " : " in line for name in line.partition(" : ")[0].split(",")]
+    return [name.strip() for line in lines for name in line.partition(" : ")[0].split(",")]
 
 
 def exists(name: str, within: str) -> bool:

@@ -213,8 +213,7 @@ class Shots(Part):
 
     See Also
     --------
-    Amplifiers, Capacitors, Clock, Converter, Couplings, Flicker, Interference, Noise, Warming : Parts of
-        `Imperfections`.
+    Amplifiers, Capacitors, Clock, Converter, Couplings, Flicker, Interference, Noise, Warming : Other parts.
 
     Notes
     -----
