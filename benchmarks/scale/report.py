@@ -38,8 +38,10 @@ a block can gain, and chunks of fewer columns gain less. A refinement takes thre
 conjugate gradients, which carry their directions along: each of its runs is drawn to a tenth of its noise in every
 mode, softest ones too, and a quarter of all products tells the ends of the spectrum beforehand. At n = 10,000 a third
 of its time is Python's. Maps known by their products take up to 40 more, which show that they are linear and symmetric
-and balance their rows, and a few passes over vectors with every product, which protect those of the caller. For links
-of pages GMRES takes 15 products and a refinement 84: 42 of them look for the ends of the singular spectrum, which set
+and balance their rows, and a few passes over vectors with every product, which protect those of the caller. With pyamg
+a refinement applies M about three times as often as conjugate gradients do, which again carry their directions along.
+The choice of an engine costs products and two small factors beside what the best one takes by itself. For links of
+pages GMRES takes 15 products and a refinement 84: 42 of them look for the ends of the singular spectrum, which set
 how long a run is and which GMRES does not ask for, and 9 tell whether Krylov spaces are short at all. A `solve` at
 d = 10 is about nine runs. The same arithmetic as bare calls of NumPy, with nothing checked and nothing told, takes
 0.2 ms; all else is Python's, some 2600 calls of which half are the runs. Fewer runs would each be longer: a tenth of
